@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // min, max
+#include <exception>  // exception_ptr
+#include <utility>    // forward
+#include <vector>     // vector
+
+#if defined(__SSE2__)
+#include <immintrin.h>  // _mm_getcsr, _mm_setcsr
+#endif
+
+#include <splitvit/core/shape.hpp>  // Index
+
+#ifndef SPLITVIT_USE_TBB
+#define SPLITVIT_USE_TBB 0
+#endif
+
+#if SPLITVIT_USE_TBB
+#include <oneapi/tbb/blocked_range.h>  // blocked_range
+#include <oneapi/tbb/parallel_for.h>   // parallel_for
+#include <oneapi/tbb/partitioner.h>    // simple_partitioner
+#include <oneapi/tbb/task_arena.h>     // task_arena, this_task_arena
+#else
+#include <atomic>  // atomic
+#include <mutex>   // mutex
+#include <thread>  // thread
+#endif
+
+// Loops over several threads whose results do not depend on how many there are: work is cut
+// by its size alone, and partial results are combined in a fixed order. This is the only
+// header that names oneTBB; without it the same functions run on std::thread.
+
+namespace splitvit {
+
+/// Treats numbers too small for full precision as zero while it lives, then restores what was
+/// set before. One such number can make an instruction a hundred times slower, and a result
+/// must not depend on which thread computed it, so every parallel body runs under it.
+class FlushDenormals {
+ public:
+#if defined(__SSE2__)
+  FlushDenormals() : before_{_mm_getcsr()} { _mm_setcsr(before_ | 0x8040u); }  // FTZ and DAZ
+  ~FlushDenormals() { _mm_setcsr(before_); }
+#else
+  FlushDenormals() = default;
+#endif
+  FlushDenormals(const FlushDenormals&) = delete;
+  FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+#if defined(__SSE2__)
+ private:
+  unsigned before_;
+#endif
+};
+
+#if !SPLITVIT_USE_TBB
+namespace detail {
+/// How many threads a loop started by this thread may use; 1 inside a loop.
+inline int& thread_limit() {
+  thread_local int limit = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return limit;
+}
+
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(int limit) : before_{thread_limit()} { thread_limit() = limit; }
+  ~ThreadLimit() { thread_limit() = before_; }
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
+
+ private:
+  int before_;
+};
+}  // namespace detail
+#endif
+
+/// How many threads a loop started here may use.
+inline int available_threads() {
+#if SPLITVIT_USE_TBB
+  return oneapi::tbb::this_task_arena::max_concurrency();
+#else
+  return detail::thread_limit();
+#endif
+}
+
+/// Calls `work()` with loops limited to `threads` threads, and returns what it returns.
+template <class Work>
+decltype(auto) with_threads(int threads, Work&& work) {
+#if SPLITVIT_USE_TBB
+  oneapi::tbb::task_arena arena{std::max(1, threads)};
+  return arena.execute(std::forward<Work>(work));
+#else
+  const detail::ThreadLimit limit{std::max(1, threads)};
+  return std::forward<Work>(work)();
+#endif
+}
+
+/// Calls `body(begin, end)` for consecutive pieces of [0, n), each `grain` long (the last one
+/// may be shorter), on several threads. Pieces depend on n and grain only.
+///
+/// Errors  What a body throws is thrown here; pieces not yet started may be left out.
+template <class Body>
+void parallel_for(Index n, Index grain, const Body& body) {
+  if (n <= 0) return;
+  const Index pieces = (n + grain - 1) / grain;
+  const auto run = [&](Index piece) {
+    const FlushDenormals flush;
+    body(piece * grain, std::min(n, (piece + 1) * grain));
+  };
+  if (pieces == 1 || available_threads() == 1) {
+    for (Index piece = 0; piece < pieces; ++piece) run(piece);
+    return;
+  }
+#if SPLITVIT_USE_TBB
+  oneapi::tbb::parallel_for(
+      oneapi::tbb::blocked_range<Index>{0, pieces, 1},
+      [&](const oneapi::tbb::blocked_range<Index>& range) {
+        for (Index piece = range.begin(); piece < range.end(); ++piece) run(piece);
+      },
+      oneapi::tbb::simple_partitioner{});
+#else
+  std::atomic<Index> next{0};
+  std::exception_ptr error;
+  std::mutex error_guard;
+  const auto work = [&] {
+    const detail::ThreadLimit inside{1};
+    for (Index piece = next++; piece < pieces; piece = next++) {
+      try {
+        run(piece);
+      } catch (...) {
+        const std::lock_guard lock{error_guard};
+        if (!error) error = std::current_exception();
+        next = pieces;
+      }
+    }
+  };
+  {
+    const auto helpers = static_cast<std::size_t>(std::min<Index>(available_threads(), pieces) - 1);
+    std::vector<std::jthread> threads;
+    threads.reserve(helpers);
+    for (std::size_t i = 0; i < helpers; ++i) threads.emplace_back(work);
+    work();
+  }  // joins
+  if (error) std::rethrow_exception(error);
+#endif
+}
+
+/// Combines `partial(begin, end)` of consecutive pieces of [0, n) pairwise in a fixed tree:
+/// the same bits for any number of threads. `zero` is the result for n = 0.
+template <class T, class Partial, class Combine>
+T parallel_reduce(Index n, Index grain, T zero, const Partial& partial, const Combine& combine) {
+  if (n <= 0) return zero;
+  std::vector<T> parts(static_cast<std::size_t>((n + grain - 1) / grain), zero);
+  parallel_for(n, grain, [&](Index begin, Index end) {
+    parts[static_cast<std::size_t>(begin / grain)] = partial(begin, end);
+  });
+  for (std::size_t stride = 1; stride < parts.size(); stride *= 2)
+    for (std::size_t i = 0; i + stride < parts.size(); i += 2 * stride)
+      parts[i] = combine(parts[i], parts[i + stride]);
+  return parts[0];
+}
+
+}  // namespace splitvit

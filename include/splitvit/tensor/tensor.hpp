@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>    // fill, copy
+#include <concepts>     // floating_point
+#include <cstddef>      // size_t
+#include <memory>       // unique_ptr
+#include <new>          // align_val_t
+#include <span>         // span
+#include <string>       // string
+#include <type_traits>  // is_arithmetic_v, remove_const_t
+#include <utility>      // exchange, move
+
+#include <splitvit/core/shape.hpp>  // Index, Shape
+
+// Tensor owns numbers, TensorView borrows them. Both are dense and row-major, with a shape
+// that is known at run time.
+
+namespace splitvit {
+
+/// Borrows the numbers of a tensor. `TensorView<const T>` cannot change them.
+/// Valid as long as what it was taken from.
+template <class T>
+class TensorView {
+ public:
+  TensorView() = default;
+  /// Errors  ShapeError if `values` is not as long as the shape says.
+  TensorView(std::span<T> values, const Shape& shape) : data_{values.data()}, shape_{shape} {
+    if (static_cast<Index>(values.size()) != shape.elements())
+      throw ShapeError("TensorView: " + std::to_string(values.size()) + " values for shape " +
+                       shape.text());
+  }
+  /// A view that may write becomes one that may only read.
+  operator TensorView<const T>() const requires(!std::is_const_v<T>) { return {span(), shape_}; }
+
+  const Shape& shape() const { return shape_; }
+  Index dim(std::size_t axis) const { return shape_[axis]; }
+  Index size() const { return shape_.elements(); }
+  T* data() const { return data_; }
+  std::span<T> span() const { return {data_, static_cast<std::size_t>(size())}; }
+  T& operator[](Index i) const { return data_[i]; }
+
+  /// Entries begin..end-1 of the first axis.
+  TensorView slice(Index begin, Index end) const {
+    if (shape_.rank() == 0 || begin < 0 || begin > end || end > shape_[0])
+      throw ShapeError("slice: entries " + std::to_string(begin) + " to " + std::to_string(end) +
+                       " of shape " + shape_.text());
+    const Shape part = shape_.with(0, end - begin);
+    const Index stride = shape_[0] == 0 ? 0 : size() / shape_[0];
+    return {std::span<T>{data_ + begin * stride, static_cast<std::size_t>(part.elements())}, part};
+  }
+
+ private:
+  T* data_ = nullptr;
+  Shape shape_{0};
+};
+
+/// Owns numbers. A value: copying copies the numbers. Storage is aligned to 64 bytes.
+template <class T>
+class Tensor {
+  static_assert(std::is_arithmetic_v<T>);
+
+ public:
+  /// No elements: shape (0).
+  Tensor() = default;
+  /// All zero.
+  explicit Tensor(const Shape& shape) : Tensor{shape, Uninitialised{}} {
+    std::ranges::fill(span(), T{});
+  }
+  /// A copy of `values`. Errors  ShapeError if there are not as many as the shape says.
+  Tensor(const Shape& shape, std::span<const T> values) : Tensor{shape, Uninitialised{}} {
+    std::ranges::copy(TensorView<const T>{values, shape}.span(), data());
+  }
+  Tensor(const Tensor& other) : Tensor{other.shape_, Uninitialised{}} {
+    std::ranges::copy(other.span(), data());
+  }
+  Tensor(Tensor&& other) noexcept
+      : data_{std::move(other.data_)}, shape_{std::exchange(other.shape_, Shape{0})} {}
+  Tensor& operator=(Tensor other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(shape_, other.shape_);
+    return *this;
+  }
+
+  /// For a caller who writes every element before reading any.
+  static Tensor uninitialised(const Shape& shape) { return Tensor{shape, Uninitialised{}}; }
+  static Tensor full(const Shape& shape, T value) {
+    Tensor out = uninitialised(shape);
+    std::ranges::fill(out.span(), value);
+    return out;
+  }
+
+  const Shape& shape() const { return shape_; }
+  Index dim(std::size_t axis) const { return shape_[axis]; }
+  Index size() const { return shape_.elements(); }
+  bool empty() const { return size() == 0; }
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  std::span<T> span() { return {data(), static_cast<std::size_t>(size())}; }
+  std::span<const T> span() const { return {data(), static_cast<std::size_t>(size())}; }
+  T& operator[](Index i) { return data()[i]; }
+  const T& operator[](Index i) const { return data()[i]; }
+  TensorView<T> view() { return {span(), shape_}; }
+  TensorView<const T> view() const { return {span(), shape_}; }
+
+  /// The same numbers under another shape.
+  /// Errors  ShapeError if the number of elements differs.
+  Tensor reshaped(const Shape& shape) && {
+    require_same_size(shape);
+    Tensor out = std::move(*this);
+    out.shape_ = shape;
+    return out;
+  }
+  Tensor reshaped(const Shape& shape) const& { return Tensor{*this}.reshaped(shape); }
+
+ private:
+  struct Uninitialised {};
+  struct Free {
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
+  };
+
+  Tensor(const Shape& shape, Uninitialised)
+      : data_{static_cast<T*>(::operator new (
+            static_cast<std::size_t>(shape.elements()) * sizeof(T), std::align_val_t{64}))},
+        shape_{shape} {}
+
+  void require_same_size(const Shape& shape) const {
+    if (shape.elements() != size())
+      throw ShapeError("reshaped: " + shape_.text() + " has " + std::to_string(size()) +
+                       " elements, " + shape.text() + " has " + std::to_string(shape.elements()));
+  }
+
+  std::unique_ptr<T, Free> data_;
+  Shape shape_{0};
+};
+
+}  // namespace splitvit

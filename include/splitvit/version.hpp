@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// The version of splitvit. CMake reads it from here.
+
+#define SPLITVIT_VERSION_MAJOR 0
+#define SPLITVIT_VERSION_MINOR 1
+#define SPLITVIT_VERSION_PATCH 0
