@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // floating_point
+
+#include <splitvit/autograd/variable.hpp>   // Variable, record
+#include <splitvit/tensor/elementwise.hpp>  // map, zip
+
+// relu: max(x, 0).
+
+namespace splitvit {
+
+/// Shapes  any; the result has that of x.
+/// Grad    0 at x = 0, as in PyTorch.
+template <std::floating_point T>
+Variable<T> relu(const Variable<T>& x) {
+  return record(
+      detail::map(x.value(), [](T v) { return v > T{} ? v : T{}; }), {x},
+      [x](const Tensor<T>& y, const Tensor<T>& dy) {
+        x.add_gradient(detail::zip("relu", y, dy, [](T v, T g) { return v > T{} ? g : T{}; }));
+      });
+}
+
+}  // namespace splitvit

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // floating_point
+
+#include <splitvit/autograd/ops/arithmetic.hpp>  // scale
+#include <splitvit/autograd/variable.hpp>        // Variable, record
+#include <splitvit/tensor/reduce.hpp>            // sum_all
+
+// sum and mean: one number from all elements.
+
+namespace splitvit {
+
+/// Shapes  x any -> (1).
+template <std::floating_point T>
+Variable<T> sum(const Variable<T>& x) {
+  return record(Tensor<T>::full(Shape{1}, static_cast<T>(sum_all(x.value().view()))), {x},
+                [x](const Tensor<T>&, const Tensor<T>& dy) {
+                  x.add_gradient(Tensor<T>::full(x.shape(), dy[0]));
+                });
+}
+
+/// Shapes  x any but empty -> (1).
+/// Errors  ShapeError if x is empty.
+template <std::floating_point T>
+Variable<T> mean(const Variable<T>& x) {
+  if (x.value().empty()) throw ShapeError("mean: x " + x.shape().text() + " has no elements");
+  return scale(sum(x), T{1} / static_cast<T>(x.value().size()));
+}
+
+}  // namespace splitvit

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // copy_n
+#include <concepts>   // floating_point
+
+#include <splitvit/autograd/variable.hpp>  // Variable, record
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/kernel/linear.hpp>      // add_column_sums
+
+// with_cls_token puts the class token in front and adds positions; cls_token takes it out.
+
+namespace splitvit {
+
+/// y = [cls, x] + positions, for each sample.
+///
+/// Shapes  x (B, N, D), cls (1, 1, D), positions (1, N + 1, D) -> (B, N + 1, D).
+/// Grad    all three.
+/// Errors  ShapeError.
+template <std::floating_point T>
+Variable<T> with_cls_token(const Variable<T>& x, const Variable<T>& cls,
+                           const Variable<T>& positions) {
+  const Shape& shape = x.shape();
+  if (shape.rank() != 3 || cls.shape() != Shape{1, 1, shape[2]} ||
+      positions.shape() != Shape{1, shape[1] + 1, shape[2]})
+    throw ShapeError("with_cls_token: x " + shape.text() + ", cls " + cls.shape().text() +
+                     ", positions " + positions.shape().text() +
+                     ": wanted (B, N, D), (1, 1, D), (1, N + 1, D)");
+  const Index B = shape[0], D = shape[2];
+  const Index size = shape[1] * D;  // of one sample's patches
+  Tensor<T> y = Tensor<T>::uninitialised(Shape{B, shape[1] + 1, D});
+  const auto plus = [](const auto& a, const auto& b) { return a + b; };
+  parallel_for(B, 1, [&](Index b, Index) {
+    T* out = y.data() + b * (size + D);
+    const T* place = positions.value().data();
+    kernel::transform<T>(D, out, plus, cls.value().data(), place);
+    kernel::transform<T>(size, out + D, plus, x.value().data() + b * size, place + D);
+  });
+  return record(std::move(y), {x, cls, positions}, [=](const Tensor<T>&, const Tensor<T>& dy) {
+    if (x.needs_gradient()) {
+      Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
+      parallel_for(B, 1, [&](Index b, Index) {
+        std::copy_n(dy.data() + b * (size + D) + D, size, dx.data() + b * size);
+      });
+      x.add_gradient(std::move(dx));
+    }
+    Tensor<T> dp{positions.shape()};
+    kernel::add_column_sums<T>({dy.data(), B, size + D, size + D}, dp.data());
+    Tensor<T> dcls = Tensor<T>::uninitialised(cls.shape());
+    std::copy_n(dp.data(), D, dcls.data());  // CLS is added at position 0 alone
+    cls.add_gradient(std::move(dcls));
+    positions.add_gradient(std::move(dp));
+  });
+}
+
+/// Token 0 of each sample.
+///
+/// Shapes  x (B, N, D), N >= 1 -> (B, D).
+/// Grad    zero for all other tokens.
+/// Errors  ShapeError.
+template <std::floating_point T>
+Variable<T> cls_token(const Variable<T>& x) {
+  const Shape& shape = x.shape();
+  if (shape.rank() != 3 || shape[1] < 1)
+    throw ShapeError("cls_token: x " + shape.text() + ": wanted (B, N, D) with at least one token");
+  const Index B = shape[0], D = shape[2], stride = shape[1] * shape[2];
+  Tensor<T> y = Tensor<T>::uninitialised(Shape{B, D});
+  for (Index b = 0; b < B; ++b) std::copy_n(x.value().data() + b * stride, D, y.data() + b * D);
+  return record(std::move(y), {x}, [=](const Tensor<T>&, const Tensor<T>& dy) {
+    Tensor<T> dx{x.shape()};
+    for (Index b = 0; b < B; ++b) std::copy_n(dy.data() + b * D, D, dx.data() + b * stride);
+    x.add_gradient(std::move(dx));
+  });
+}
+
+}  // namespace splitvit

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // floating_point
+
+#include <splitvit/autograd/variable.hpp>  // Variable
+#include <splitvit/tensor/tensor.hpp>      // Tensor
+
+// CutBatch: all that a compression stage sees, and all that it hands on.
+
+namespace splitvit::compress {
+
+/// A batch at the cut between client and server.
+///
+/// Shapes  tokens (B, N, D), token 0 is CLS; cls_attention (B, N); targets (B, C).
+/// Units   cls_attention: how the CLS token of the last client block looks at each token,
+///         softmax probabilities averaged over heads; no gradient flows through it.
+///         targets: class probabilities, each row sums to 1.
+/// Grad    tokens only.
+template <std::floating_point T>
+struct CutBatch {
+  Variable<T> tokens;
+  Tensor<T> cls_attention;
+  Tensor<T> targets;
+
+  Index samples() const { return tokens.dim(0); }
+  Index token_count() const { return tokens.dim(1); }
+  Index width() const { return tokens.dim(2); }
+  Index classes() const { return targets.dim(1); }
+};
+
+/// Errors  ShapeError unless the three tensors describe the same batch, with at least one
+///         sample and one token.
+template <std::floating_point T>
+void require_consistent(const char* operation, const CutBatch<T>& batch) {
+  const Shape& x = batch.tokens.shape();
+  const Shape& a = batch.cls_attention.shape();
+  const Shape& t = batch.targets.shape();
+  const bool fits = x.rank() == 3 && a.rank() == 2 && t.rank() == 2 && x[0] > 0 && x[1] > 0 &&
+                    a[0] == x[0] && a[1] == x[1] && t[0] == x[0];
+  if (!fits)
+    throw ShapeError(std::string(operation) + ": tokens " + x.text() + ", cls_attention " +
+                     a.text() + ", targets " + t.text() +
+                     ": wanted (B, N, D), (B, N) and (B, C) with the same B and N");
+}
+
+}  // namespace splitvit::compress

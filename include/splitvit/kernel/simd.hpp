@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>    // max, copy_n, fill
+#include <array>        // array
+#include <cmath>        // exp, erf, sqrt, fma
+#include <cstddef>      // size_t
+#include <type_traits>  // is_arithmetic_v
+
+#ifndef SPLITVIT_USE_XSIMD
+#define SPLITVIT_USE_XSIMD 0
+#endif
+
+#if SPLITVIT_USE_XSIMD
+#include <xsimd/xsimd.hpp>
+#endif
+
+#include <splitvit/core/shape.hpp>  // Index
+
+// Pack: as many numbers as one instruction handles, and the few functions that kernels need
+// of it. This is the only header that names xsimd; without it a Pack is a single number, and
+// the same kernels compile to plain code.
+
+namespace splitvit::kernel {
+
+#if SPLITVIT_USE_XSIMD
+template <class T>
+using Pack = xsimd::batch<T>;
+template <class T>
+inline constexpr Index lanes = static_cast<Index>(Pack<T>::size);
+namespace detail {
+namespace math = xsimd;
+}
+#else
+template <class T>
+using Pack = T;
+template <class T>
+inline constexpr Index lanes = 1;
+namespace detail {
+namespace math = std;
+}
+#endif
+
+/// The instruction set that kernels were compiled for, for benchmark headers.
+inline const char* instruction_set() {
+#if SPLITVIT_USE_XSIMD
+  return xsimd::default_arch::name();
+#else
+  return "scalar";
+#endif
+}
+
+template <class T>
+Pack<T> load(const T* from) {
+  if constexpr (lanes<T> == 1)
+    return Pack<T>(*from);
+  else
+    return Pack<T>::load_unaligned(from);
+}
+
+template <class T>
+void store(T* to, const Pack<T>& pack) {
+  if constexpr (std::is_arithmetic_v<Pack<T>>)
+    *to = pack;
+  else
+    pack.store_unaligned(to);
+}
+
+/// The first `count` numbers, then `fill`.
+template <class T>
+Pack<T> load_part(const T* from, Index count, T fill) {
+  std::array<T, static_cast<std::size_t>(lanes<T>)> all;
+  all.fill(fill);
+  std::copy_n(from, count, all.begin());
+  return load(all.data());
+}
+
+template <class T>
+void store_part(T* to, const Pack<T>& pack, Index count) {
+  std::array<T, static_cast<std::size_t>(lanes<T>)> all;
+  store(all.data(), pack);
+  std::copy_n(all.begin(), count, to);
+}
+
+template <class P>
+P exp(const P& x) {
+  return detail::math::exp(x);
+}
+
+template <class P>
+P erf(const P& x) {
+  return detail::math::erf(x);
+}
+
+template <class P>
+P sqrt(const P& x) {
+  return detail::math::sqrt(x);
+}
+
+template <class P>
+P larger(const P& a, const P& b) {
+  return detail::math::max(a, b);
+}
+
+/// The sum of the lanes, pairwise: the same order with every version of xsimd.
+template <class T>
+T sum_lanes(const Pack<T>& pack) {
+  std::array<T, static_cast<std::size_t>(lanes<T>)> all;
+  store(all.data(), pack);
+  for (std::size_t half = all.size() / 2; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) all[i] += all[i + half];
+  return all[0];
+}
+
+template <class T>
+T largest_lane(const Pack<T>& pack) {
+  std::array<T, static_cast<std::size_t>(lanes<T>)> all;
+  store(all.data(), pack);
+  return *std::ranges::max_element(all);
+}
+
+/// y_i = f(x_i, ...) for i < n, where f works on packs. Inputs may be the output.
+template <class T, class F, class... Inputs>
+void transform(Index n, T* y, const F& f, const Inputs*... x) {
+  Index i = 0;
+  for (; i + lanes<T> <= n; i += lanes<T>) store<T>(y + i, f(load<T>(x + i)...));
+  if (i < n) store_part<T>(y + i, f(load_part<T>(x + i, n - i, T{})...), n - i);
+}
+
+/// The sum of f(x_i, ...) for i < n. f must give 0 for the inputs 0 that fill the last pack.
+template <class T, class F, class... Inputs>
+T accumulate(Index n, const F& f, const Inputs*... x) {
+  Pack<T> sum(T{});
+  Index i = 0;
+  for (; i + lanes<T> <= n; i += lanes<T>) sum = sum + f(load<T>(x + i)...);
+  if (i < n) sum = sum + f(load_part<T>(x + i, n - i, T{})...);
+  return sum_lanes<T>(sum);
+}
+
+/// The largest of n >= 1 numbers.
+template <class T>
+T largest(const T* x, Index n) {
+  Pack<T> most(x[0]);
+  Index i = 0;
+  for (; i + lanes<T> <= n; i += lanes<T>) most = larger(most, load<T>(x + i));
+  if (i < n) most = larger(most, load_part<T>(x + i, n - i, x[0]));
+  return largest_lane<T>(most);
+}
+
+}  // namespace splitvit::kernel

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // floating_point
+
+#include <splitvit/autograd/ops/attention.hpp>  // attention, Attended, ClsRow
+#include <splitvit/nn/concepts.hpp>             // nested
+#include <splitvit/nn/linear.hpp>               // Linear
+
+// Attention: multi-head self-attention, as timm's; also returns how CLS looks at each token.
+
+namespace splitvit::nn {
+
+/// Shapes  x (B, N, width) -> y (B, N, width), cls_attention (B, N) where asked for.
+template <std::floating_point T>
+struct Attention {
+  Linear<T> qkv;   ///< queries, keys and values at once, with bias
+  Linear<T> proj;  ///< what the heads found, mixed
+  Index heads;
+
+  Attention(Index width, Index heads_) : qkv{width, 3 * width}, proj{width, width}, heads{heads_} {}
+
+  Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip) const {
+    Attended<T> attended = attention(qkv(x), heads, cls_row);
+    attended.y = proj(attended.y);
+    return attended;
+  }
+
+  void each_parameter(auto&& see) const {
+    nested("qkv.", qkv, see);
+    nested("proj.", proj, see);
+  }
+};
+
+}  // namespace splitvit::nn

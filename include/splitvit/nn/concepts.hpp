@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // floating_point
+#include <string>    // string
+#include <utility>   // pair
+#include <vector>    // vector
+
+#include <splitvit/autograd/variable.hpp>  // Variable
+
+// Module: anything that has parameters with names.
+
+namespace splitvit::nn {
+
+template <std::floating_point T>
+using ParameterVisitor = void (*)(const std::string& name, const Variable<T>& parameter);
+
+/// Something with parameters.
+///
+///   expression                  returns  meaning
+///   module.each_parameter(see)  void     calls see(name, variable) for each parameter, always in
+///                                        the same order; names are unique and are those of timm
+///
+/// What a module computes is its operator(), whose arguments are its own business. A Variable
+/// is a handle, so a copy of a module shares its parameters. Your own:
+///
+///   template <class T>
+///   struct Scaled {
+///     Variable<T> factor;                                       // (1)
+///     Variable<T> operator()(const Variable<T>& x) const;
+///     void each_parameter(auto&& see) const { see("factor", factor); }
+///   };
+template <class M, class T>
+concept Module = requires(const M& module, ParameterVisitor<T> see) {
+  module.each_parameter(see);
+};
+
+/// Shows the parameters of a module inside another one, with `prefix` before their names.
+template <class M, class See>
+void nested(const std::string& prefix, const M& module, See&& see) {
+  module.each_parameter(
+      [&](const std::string& name, const auto& parameter) { see(prefix + name, parameter); });
+}
+
+template <std::floating_point T>
+using NamedParameters = std::vector<std::pair<std::string, Variable<T>>>;
+
+/// All parameters of a module, in its order.
+template <std::floating_point T, Module<T> M>
+NamedParameters<T> parameters(const M& module) {
+  NamedParameters<T> all;
+  module.each_parameter([&](const std::string& name, const Variable<T>& parameter) {
+    all.emplace_back(name, parameter);
+  });
+  return all;
+}
+
+/// How many numbers a module learns.
+template <std::floating_point T, Module<T> M>
+Index parameter_count(const M& module) {
+  Index count = 0;
+  for (const auto& [name, parameter] : parameters<T>(module)) count += parameter.value().size();
+  return count;
+}
+
+/// While it lives, operations on the parameters of a module record no graph: for evaluation,
+/// and for layers that shall not learn. Then each parameter is as it was before.
+template <std::floating_point T>
+class Frozen {
+ public:
+  template <Module<T> M>
+  explicit Frozen(const M& module) {
+    for (auto& [name, parameter] : parameters<T>(module)) {
+      if (!parameter.needs_gradient()) continue;
+      parameter.set_needs_gradient(false);
+      parameters_.push_back(parameter);
+    }
+  }
+  ~Frozen() {
+    for (const Variable<T>& parameter : parameters_) parameter.set_needs_gradient(true);
+  }
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+
+ private:
+  std::vector<Variable<T>> parameters_;
+};
+
+}  // namespace splitvit::nn

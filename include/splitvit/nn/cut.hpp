@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // floating_point
+#include <string>    // to_string
+
+#include <splitvit/core/random.hpp>  // Rng
+#include <splitvit/nn/init.hpp>      // initialise
+#include <splitvit/nn/vit.hpp>       // VitConfig, Stem, Blocks, Classifier
+
+// A ViT cut in two: the head stays with the client, the tail with the server.
+
+namespace splitvit::nn {
+
+/// Errors  std::invalid_argument unless 1 <= cut < depth.
+inline void require_cut(const VitConfig& config, Index cut) {
+  require_valid(config);
+  if (cut < 1 || cut >= config.depth)
+    throw std::invalid_argument("cut " + std::to_string(cut) + ": a model of " +
+                                std::to_string(config.depth) + " blocks can be cut after 1 to " +
+                                std::to_string(config.depth - 1));
+}
+
+/// The client's part: patch embedding and the blocks before the cut.
+///
+/// Shapes  images (B, channels, image, image) -> tokens (B, N, dim), cls_attention (B, N).
+template <std::floating_point T>
+struct Head {
+  VitConfig config;
+  Index cut;
+  Stem<T> stem;
+  Blocks<T> blocks;
+
+  Head(const VitConfig& c, Index cut_)
+      : config{(require_cut(c, cut_), c)},
+        cut{cut_},
+        stem{c.channels, c.patch, c.patches(), c.dim},
+        blocks{c, 0, cut_} {}
+
+  Attended<T> operator()(const Variable<T>& images, ClsRow cls_row = ClsRow::keep) const {
+    return blocks(stem(images), cls_row);
+  }
+
+  void each_parameter(auto&& see) const {
+    stem.each_parameter(see);
+    blocks.each_parameter(see);
+  }
+};
+
+/// The server's part: the blocks after the cut, and the classifier.
+///
+/// Shapes  tokens (B', N', dim), any number of tokens with CLS first -> logits (B', classes).
+template <std::floating_point T>
+struct Tail {
+  VitConfig config;
+  Index cut;
+  Blocks<T> blocks;
+  Classifier<T> classifier;
+
+  Tail(const VitConfig& c, Index cut_)
+      : config{(require_cut(c, cut_), c)}, cut{cut_}, blocks{c, cut_, c.depth}, classifier{c} {}
+
+  Variable<T> operator()(const Variable<T>& tokens) const { return classifier(blocks(tokens).y); }
+
+  void each_parameter(auto&& see) const {
+    blocks.each_parameter(see);
+    classifier.each_parameter(see);
+  }
+};
+
+/// Makes the client's part, with starting values drawn from rng's seed and stream.
+/// Errors  std::invalid_argument unless 1 <= cut < depth and the config makes a model.
+template <std::floating_point T>
+Head<T> make_head(const VitConfig& config, Index cut, const Rng& rng) {
+  Head<T> head{config, cut};
+  initialise<T>(head, rng);
+  return head;
+}
+
+/// The counterpart of make_head. Given the same rng, both start as make_vit's whole model.
+template <std::floating_point T>
+Tail<T> make_tail(const VitConfig& config, Index cut, const Rng& rng) {
+  Tail<T> tail{config, cut};
+  initialise<T>(tail, rng);
+  return tail;
+}
+
+/// The whole model, uncut.
+template <std::floating_point T>
+Vit<T> make_vit(const VitConfig& config, const Rng& rng) {
+  Vit<T> vit{config};
+  initialise<T>(vit, rng);
+  return vit;
+}
+
+}  // namespace splitvit::nn

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>        // array
+#include <concepts>     // floating_point
+#include <string>       // string, to_string
+#include <string_view>  // string_view
+#include <vector>       // vector
+
+#include <splitvit/autograd/ops/tokens.hpp>  // cls_token
+#include <splitvit/nn/block.hpp>             // Block
+#include <splitvit/nn/layer_norm.hpp>        // LayerNorm
+#include <splitvit/nn/linear.hpp>            // Linear
+#include <splitvit/nn/patch_embed.hpp>       // Stem
+
+// The Vision Transformer: its sizes, its parts, and the whole, uncut model.
+
+namespace splitvit::nn {
+
+/// The size of a ViT. An aggregate; the defaults are those of deit_tiny.
+struct VitConfig {
+  Index image = 224;  ///< pixels on each side
+  Index patch = 16;   ///< pixels on each side; divides image
+  Index channels = 3;
+  Index dim = 192;  ///< width of a token
+  Index heads = 3;  ///< divides dim
+  Index depth = 12;
+  Index classes = 1000;
+  Index mlp_ratio = 4;  ///< hidden width of the MLP over dim
+
+  Index patches() const { return (image / patch) * (image / patch); }
+  Index tokens() const { return 1 + patches(); }
+};
+
+/// Errors  std::invalid_argument for sizes that make no model.
+inline void require_valid(const VitConfig& c) {
+  const auto fail = [](const std::string& what) {
+    throw std::invalid_argument("VitConfig: " + what);
+  };
+  for (const Index size :
+       {c.image, c.patch, c.channels, c.dim, c.heads, c.depth, c.classes, c.mlp_ratio})
+    if (size < 1) fail("every size must be at least 1");
+  if (c.image % c.patch != 0)
+    fail("image " + std::to_string(c.image) + " is no multiple of patch " +
+         std::to_string(c.patch));
+  if (c.dim % c.heads != 0)
+    fail("dim " + std::to_string(c.dim) + " is no multiple of heads " + std::to_string(c.heads));
+}
+
+/// A model size by name.
+struct NamedVit {
+  std::string_view name;
+  VitConfig config;
+};
+
+/// The sizes that have names: those of DeiT, and small ones for images of 32 pixels.
+inline constexpr std::array<NamedVit, 6> named_vits{{
+    {"deit_tiny", {.image = 224, .patch = 16, .dim = 192, .heads = 3, .depth = 12}},
+    {"deit_small", {.image = 224, .patch = 16, .dim = 384, .heads = 6, .depth = 12}},
+    {"deit_base", {.image = 224, .patch = 16, .dim = 768, .heads = 12, .depth = 12}},
+    {"vit_micro", {.image = 32, .patch = 4, .dim = 64, .heads = 4, .depth = 4, .classes = 10}},
+    {"vit_mini", {.image = 32, .patch = 4, .dim = 96, .heads = 3, .depth = 6, .classes = 10}},
+    {"vit_cifar", {.image = 32, .patch = 4, .dim = 192, .heads = 3, .depth = 6, .classes = 10}},
+}};
+
+/// Errors  std::invalid_argument, listing the names, for one that is not among them.
+inline VitConfig vit_named(std::string_view name) {
+  std::string known;
+  for (const NamedVit& vit : named_vits) {
+    if (vit.name == name) return vit.config;
+    known += (known.empty() ? "" : ", ") + std::string{vit.name};
+  }
+  throw std::invalid_argument("vit_named: no model is called '" + std::string{name} +
+                              "'; there are " + known);
+}
+
+/// Blocks first..last-1 of a model, with the numbers they have in it.
+template <std::floating_point T>
+struct Blocks {
+  std::vector<Block<T>> blocks;
+  Index first = 0;
+
+  Blocks(const VitConfig& c, Index first_, Index last) : first{first_} {
+    for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
+  }
+
+  /// The attention of CLS is that of the last block.
+  Attended<T> operator()(Variable<T> x, ClsRow cls_row = ClsRow::skip) const {
+    Attended<T> out{std::move(x), {}};
+    for (const Block<T>& block : blocks)
+      out = block(out.y, &block == &blocks.back() ? cls_row : ClsRow::skip);
+    return out;
+  }
+
+  void each_parameter(auto&& see) const {
+    Index number = first;
+    for (const Block<T>& block : blocks)
+      nested("blocks." + std::to_string(number++) + ".", block, see);
+  }
+};
+
+/// All that comes after the last block: class scores from the CLS token.
+///
+/// Shapes  tokens (B, N, dim) -> logits (B, classes).
+template <std::floating_point T>
+struct Classifier {
+  LayerNorm<T> norm;
+  Linear<T> head;
+
+  explicit Classifier(const VitConfig& c) : norm{c.dim}, head{c.dim, c.classes} {}
+
+  /// LayerNorm works token by token, so only CLS is normalised.
+  Variable<T> operator()(const Variable<T>& tokens) const { return head(norm(cls_token(tokens))); }
+
+  void each_parameter(auto&& see) const {
+    nested("norm.", norm, see);
+    nested("head.", head, see);
+  }
+};
+
+/// The whole model.
+///
+/// Shapes  images (B, channels, image, image) -> logits (B, classes).
+template <std::floating_point T>
+struct Vit {
+  VitConfig config;
+  Stem<T> stem;
+  Blocks<T> blocks;
+  Classifier<T> classifier;
+
+  /// Parameters zero, norms one; make_vit in cut.hpp gives them their start.
+  /// Errors  std::invalid_argument for a config that makes no model.
+  explicit Vit(const VitConfig& c)
+      : config{(require_valid(c), c)},
+        stem{c.channels, c.patch, c.patches(), c.dim},
+        blocks{c, 0, c.depth},
+        classifier{c} {}
+
+  Variable<T> operator()(const Variable<T>& images) const {
+    return classifier(blocks(stem(images)).y);
+  }
+
+  void each_parameter(auto&& see) const {
+    stem.each_parameter(see);
+    blocks.each_parameter(see);
+    classifier.each_parameter(see);
+  }
+};
+
+}  // namespace splitvit::nn

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // all_of
+#include <cmath>      // isfinite
+#include <concepts>   // floating_point
+
+#include <splitvit/core/parallel.hpp>  // parallel_reduce
+#include <splitvit/tensor/tensor.hpp>  // TensorView
+
+// Sums over whole tensors, in double precision and in a fixed order.
+
+namespace splitvit {
+
+namespace detail {
+
+/// The sum of f(x_i).
+template <class T, class F>
+double sum_of(TensorView<const T> x, const F& f) {
+  return parallel_reduce(
+      x.size(), Index{1} << 14, 0.0,
+      [&](Index begin, Index end) {
+        double part = 0;
+        for (Index i = begin; i < end; ++i) part += f(static_cast<double>(x[i]));
+        return part;
+      },
+      [](double a, double b) { return a + b; });
+}
+
+}  // namespace detail
+
+/// The sum of all elements.
+template <std::floating_point T>
+double sum_all(TensorView<const T> x) {
+  return detail::sum_of(x, [](double v) { return v; });
+}
+
+/// The sum of the squares of all elements.
+template <std::floating_point T>
+double sum_of_squares(TensorView<const T> x) {
+  return detail::sum_of(x, [](double v) { return v * v; });
+}
+
+/// Whether no element is NaN or infinite.
+template <std::floating_point T>
+bool all_finite(TensorView<const T> x) {
+  return std::ranges::all_of(x.span(), [](T v) { return std::isfinite(v); });
+}
+
+}  // namespace splitvit
