@@ -5,7 +5,7 @@
 #include <vector>  // vector
 
 #include <splitvit/core/parallel.hpp>   // parallel_for
-#include <splitvit/kernel/gemm.hpp>     // products
+#include <splitvit/kernel/gemm.hpp>     // multiply, Packed
 #include <splitvit/kernel/simd.hpp>     // transform
 #include <splitvit/kernel/softmax.hpp>  // softmax_row
 
@@ -56,11 +56,12 @@ void attention_forward(const T* qkv, T* y, T* log_sums, T* cls_attention, const 
   parallel_for(s.B, 1, [&](Index b, Index) {
     std::vector<T> scratch(static_cast<std::size_t>(s.N * s.N));
     const Matrix<T> scores{scratch.data(), s.N, s.N, s.N};
+    Packed<T> packed;
     T* cls = cls_attention == nullptr ? nullptr : cls_attention + b * s.N;
     if (cls != nullptr) std::fill_n(cls, s.N, T{});
     for (Index h = 0; h < s.H; ++h) {
-      multiply_by_transposed<T>(detail::head_of(qkv, s, 0, b, h), detail::head_of(qkv, s, 1, b, h),
-                                scores);
+      packed.pack(transposed(detail::head_of(qkv, s, 1, b, h)));
+      multiply<T>(detail::head_of(qkv, s, 0, b, h), packed, scores);
       T* log_sum = log_sums + (b * s.H + h) * s.N;
       for (Index i = 0; i < s.N; ++i) {
         T* row = scores.row(i);
@@ -75,7 +76,8 @@ void attention_forward(const T* qkv, T* y, T* log_sums, T* cls_attention, const 
               return sum + p * P(share);
             },
             cls, scores.row(0));
-      multiply<T>(scores, detail::head_of(qkv, s, 2, b, h), detail::columns_of(y, s, b, h));
+      packed.pack(detail::head_of(qkv, s, 2, b, h));
+      multiply<T>(scores, packed, detail::columns_of(y, s, b, h));
     }
   });
 }
@@ -90,6 +92,8 @@ void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy
     std::vector<T> scratch(static_cast<std::size_t>(2 * s.N * s.N));
     const Matrix<T> p{scratch.data(), s.N, s.N, s.N};
     const Matrix<T> ds{scratch.data() + s.N * s.N, s.N, s.N, s.N};
+    Packed<T> packed;
+    LongScratch<T> long_scratch;
     for (Index h = 0; h < s.H; ++h) {
       const auto q = detail::head_of(qkv, s, 0, b, h);
       const auto k = detail::head_of(qkv, s, 1, b, h);
@@ -97,8 +101,10 @@ void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy
       const auto head_y = detail::columns_of(y, s, b, h);
       const auto head_dy = detail::columns_of(dy, s, b, h);
 
-      multiply_by_transposed<T>(q, k, p);
-      multiply_by_transposed<T>(head_dy, v, ds);  // dp = dy v^T, so far
+      packed.pack(transposed(k));
+      multiply<T>(q, packed, p);
+      packed.pack(transposed(v));
+      multiply<T>(head_dy, packed, ds);  // dp = dy v^T, so far
       const T* log_sum = log_sums + (b * s.H + h) * s.N;
       for (Index i = 0; i < s.N; ++i) {
         // forward: p = softmax(factor q k^T), so ds = factor p (dp - <dp, p>), and
@@ -117,9 +123,12 @@ void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy
             },
             ds.row(i), p.row(i));
       }
-      multiply<T>(ds, k, detail::head_of(dqkv, s, 0, b, h));                  // dq = ds k
-      multiply_transposed<T>(ds, q, detail::head_of(dqkv, s, 1, b, h));       // dk = ds^T q
-      multiply_transposed<T>(p, head_dy, detail::head_of(dqkv, s, 2, b, h));  // dv = p^T dy
+      packed.pack(k);
+      multiply<T>(ds, packed, detail::head_of(dqkv, s, 0, b, h));  // dq = ds k
+      multiply_long<T>(ds, q, detail::head_of(dqkv, s, 1, b, h), Into::replace,
+                       long_scratch);  // dk = ds^T q
+      multiply_long<T>(p, head_dy, detail::head_of(dqkv, s, 2, b, h), Into::replace,
+                       long_scratch);  // dv = p^T dy
     }
   });
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, copy_n, fill_n
+#include <algorithm>  // min
 #include <vector>     // vector
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
-#include <splitvit/kernel/gemm.hpp>    // products
+#include <splitvit/kernel/gemm.hpp>    // multiply, Packed
 #include <splitvit/kernel/simd.hpp>    // transform
 
 // A linear layer over many rows, both directions. M rows, K inputs, N outputs.
@@ -14,9 +14,9 @@ namespace splitvit::kernel {
 
 namespace detail {
 
-/// Rows that one thread takes at a time: enough to repay reading the weights, few enough to
-/// share among threads. Depends on the size of the problem alone.
-inline Index row_block(Index rows) { return std::clamp<Index>((rows / 8 + 15) / 16 * 16, 64, 512); }
+/// Rows that one thread takes at a time: a multiple of all tile heights, so few that they
+/// stay in the second cache with what is computed from them.
+inline constexpr Index row_block = 96;
 
 /// sum_i += part_i over n numbers.
 template <class T>
@@ -54,11 +54,10 @@ void add_column_sums(const Matrix<const T>& x, T* out) {
 template <class T>
 void linear_forward(const Matrix<const T>& x, const Matrix<const T>& w, const T* bias,
                     const Matrix<T>& y) {
-  parallel_for(x.rows, detail::row_block(x.rows), [&](Index begin, Index end) {
-    if (bias != nullptr)
-      for (Index i = begin; i < end; ++i) std::copy_n(bias, y.cols, y.row(i));
-    multiply_by_transposed<T>(x.slice(begin, end), w, y.slice(begin, end),
-                              bias != nullptr ? Into::add : Into::replace);
+  Packed<T> packed;
+  packed.pack_in_parallel(transposed(w));
+  parallel_for(x.rows, detail::row_block, [&](Index begin, Index end) {
+    multiply<T>(x.slice(begin, end), packed, y.slice(begin, end), Into::replace, bias);
   });
 }
 
@@ -66,37 +65,41 @@ void linear_forward(const Matrix<const T>& x, const Matrix<const T>& w, const T*
 template <class T>
 void linear_input_gradient(const Matrix<const T>& dy, const Matrix<const T>& w,
                            const Matrix<T>& dx) {
-  parallel_for(dy.rows, detail::row_block(dy.rows), [&](Index begin, Index end) {
-    multiply<T>(dy.slice(begin, end), w, dx.slice(begin, end));
+  Packed<T> packed;
+  packed.pack_in_parallel(w);
+  parallel_for(dy.rows, detail::row_block, [&](Index begin, Index end) {
+    multiply<T>(dy.slice(begin, end), packed, dx.slice(begin, end));
   });
 }
 
-/// dw (N, K) = dy^T x. Long sums are cut into parts by the number of rows alone, and the
-/// parts are added pairwise.
+/// dw (N, K) = dy^T x. A long sum is cut into parts by the number of rows alone, and the parts
+/// are added in order.
 template <class T>
 void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,
                             const Matrix<T>& dw) {
-  const Index parts = std::clamp<Index>(x.rows / 2048, 1, 4);
+  const Index parts = x.rows >= 2048 ? 4 : x.rows >= 512 ? 2 : 1;
   const Index rows_a_part = (x.rows + parts - 1) / parts;
-  const Index outputs_a_task = parts == 1 ? 64 : 192;
+  const Index outputs_a_task = parts == 4 ? 384 : 96;
   const Index tasks_a_part = (dw.rows + outputs_a_task - 1) / outputs_a_task;
   const Index size = dw.rows * dw.cols;
-  std::vector<T> sums(static_cast<std::size_t>((parts - 1) * size));  // the first part is dw itself
+  Scratch<T> memory;  // of all parts but the first, which is dw itself
+  T* sums = memory.room((parts - 1) * size);
   parallel_for(parts * tasks_a_part, 1, [&](Index task, Index) {
     const Index part = task / tasks_a_part;
     const Index first = task % tasks_a_part * outputs_a_task;
-    const Index count = std::min(outputs_a_task, dw.rows - first);
-    const Index begin = part * rows_a_part;
+    const Index last = std::min(first + outputs_a_task, dw.rows);
+    const Index begin = std::min(x.rows, part * rows_a_part);
     const Index end = std::min(x.rows, begin + rows_a_part);
-    const Matrix<T> whole =
-        part == 0 ? dw : Matrix<T>{sums.data() + (part - 1) * size, dw.rows, dw.cols, dw.cols};
-    const Matrix<const T> some_dy{dy.data + begin * dy.stride + first, end - begin, count,
-                                  dy.stride};
-    multiply_transposed<T>(some_dy, x.slice(begin, end), whole.slice(first, first + count));
+    const Matrix<T> sum =
+        part == 0 ? dw : Matrix<T>{sums + (part - 1) * size, dw.rows, dw.cols, dw.cols};
+    LongScratch<T> scratch;
+    multiply_long<T>(dy.slice(begin, end).columns(first, last), x.slice(begin, end),
+                     sum.slice(first, last), Into::replace, scratch);
   });
+  if (parts == 1) return;
   parallel_for(size, Index{1} << 14, [&](Index begin, Index end) {
     for (Index part = 1; part < parts; ++part)
-      detail::add_numbers(dw.data + begin, sums.data() + (part - 1) * size + begin, end - begin);
+      detail::add_numbers(dw.data + begin, sums + (part - 1) * size + begin, end - begin);
   });
 }
 

@@ -97,6 +97,12 @@ P sqrt(const P& x) {
   return detail::math::sqrt(x);
 }
 
+/// a * b + c, rounded once.
+template <class P>
+P multiply_add(const P& a, const P& b, const P& c) {
+  return detail::math::fma(a, b, c);
+}
+
 template <class P>
 P larger(const P& a, const P& b) {
   return detail::math::max(a, b);

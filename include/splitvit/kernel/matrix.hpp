@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>  // size_t
+#include <memory>   // unique_ptr
+#include <new>      // align_val_t
+
+#include <splitvit/core/shape.hpp>  // Index
+
+// What kernels work on: matrices in somebody's memory, and scratch memory of their own.
+
+namespace splitvit::kernel {
+
+/// A matrix in somebody's memory. Rows may lie further apart than they are long.
+template <class T>
+struct Matrix {
+  T* data = nullptr;
+  Index rows = 0;
+  Index cols = 0;
+  Index stride = 0;  ///< numbers from one row to the next
+
+  operator Matrix<const T>() const { return {data, rows, cols, stride}; }
+  T* row(Index i) const { return data + i * stride; }
+  /// Rows begin..end-1.
+  Matrix slice(Index begin, Index end) const { return {row(begin), end - begin, cols, stride}; }
+  /// Columns begin..end-1.
+  Matrix columns(Index begin, Index end) const { return {data + begin, rows, end - begin, stride}; }
+};
+
+/// One factor of a product: a matrix as it is, or its transpose.
+template <class T>
+struct Factor {
+  const T* data = nullptr;
+  Index rows = 0;
+  Index cols = 0;
+  Index row_step = 0;
+  Index col_step = 1;
+
+  Factor(const Matrix<const T>& m) : Factor{m.data, m.rows, m.cols, m.stride, 1} {}
+  Factor(const Matrix<T>& m) : Factor{m.data, m.rows, m.cols, m.stride, 1} {}
+  Factor(const T* data_, Index rows_, Index cols_, Index row_step_, Index col_step_)
+      : data{data_}, rows{rows_}, cols{cols_}, row_step{row_step_}, col_step{col_step_} {}
+
+  const T* at(Index i, Index j) const { return data + i * row_step + j * col_step; }
+  /// A block of it.
+  Factor part(Index i, Index j, Index rows_, Index cols_) const {
+    return {at(i, j), rows_, cols_, row_step, col_step};
+  }
+};
+
+/// The transpose of a matrix, without moving a number.
+template <class T>
+Factor<std::remove_const_t<T>> transposed(const Matrix<T>& m) {
+  return {m.data, m.cols, m.rows, 1, m.stride};
+}
+
+/// Aligned memory that grows when asked and is never filled with zeros.
+template <class T>
+class Scratch {
+ public:
+  T* room(Index count) {
+    if (count > size_) {
+      data_.reset(static_cast<T*>(
+          ::operator new (static_cast<std::size_t>(count) * sizeof(T), std::align_val_t{64})));
+      size_ = count;
+    }
+    return data_.get();
+  }
+  const T* data() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<T, Free> data_;
+  Index size_ = 0;
+};
+
+}  // namespace splitvit::kernel
