@@ -4,6 +4,7 @@
 #include <concepts>       // floating_point
 #include <cstddef>        // size_t
 #include <memory>         // shared_ptr
+#include <stdexcept>      // invalid_argument
 #include <unordered_set>  // unordered_set: asked, never walked through
 #include <utility>        // move
 #include <vector>         // vector
@@ -22,7 +23,7 @@ namespace splitvit {
 ///
 /// Shapes  gradient: that of result.
 /// Errors  ShapeError if it is not; std::invalid_argument if result depends on no leaf that
-///         needs a gradient.
+///         needs a gradient, or on something that an earlier call has used up.
 template <std::floating_point T>
 void backward(const Variable<T>& result, Tensor<T> gradient) {
   using Node = detail::Node<T>;
@@ -45,6 +46,10 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
       stack.pop_back();
     } else {
       std::shared_ptr<Node> input = top.node->inputs[top.next_input++];
+      if (input->used_up)
+        throw std::invalid_argument(
+            "backward: an earlier call has used up a part of the graph; add the results and call "
+            "it once");
       if (seen.insert(input.get()).second) stack.push_back({std::move(input), 0});
     }
   }
@@ -54,7 +59,8 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
     const std::shared_ptr<Node> node = std::move(order.back());
     order.pop_back();
     if (node->inputs.empty()) continue;  // a leaf keeps its gradient
-    node->pull_back();
+    // An operation may give an input no share; then there is nothing to pass on.
+    if (node->gradient.shape() == node->value.shape()) node->pull_back();
     node->release();
   }
 }

@@ -37,17 +37,36 @@ struct Node {
   Tensor<T> gradient;  // shape (0) until the first share arrives
   std::vector<std::shared_ptr<Node>> inputs;
   bool needs_gradient = false;
+  bool used_up = false;  // its operation has been released
 };
+
+/// Lets go of nodes and of all that they alone keep alive, one by one: a deep graph whose
+/// destructors called each other would overflow the call stack.
+template <std::floating_point T>
+void let_go(std::vector<std::shared_ptr<Node<T>>> nodes) {
+  while (!nodes.empty()) {
+    const std::shared_ptr<Node<T>> node = std::move(nodes.back());
+    nodes.pop_back();
+    if (node.use_count() > 1) continue;
+    for (std::shared_ptr<Node<T>>& input : node->inputs) nodes.push_back(std::move(input));
+    node->release();
+  }
+}
 
 template <std::floating_point T, class Backward>
 struct RecordedNode final : Node<T> {
   RecordedNode(Tensor<T> v, Backward b) : Node<T>{std::move(v)}, backward{std::move(b)} {}
+  ~RecordedNode() override {
+    backward.reset();  // it holds the inputs, too
+    let_go(std::move(this->inputs));
+  }
   void pull_back() override { (*backward)(this->value, std::move(this->gradient)); }
   void release() override {
     backward.reset();
     this->inputs.clear();
     this->gradient = Tensor<T>{};
     this->needs_gradient = false;
+    this->used_up = true;
   }
 
   std::optional<Backward> backward;

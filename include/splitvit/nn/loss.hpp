@@ -4,6 +4,7 @@
 #include <algorithm>  // max_element
 #include <concepts>   // floating_point
 #include <span>       // span
+#include <vector>     // vector
 
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy, one_hot
 #include <splitvit/tensor/tensor.hpp>               // Tensor
@@ -11,6 +12,23 @@
 // What a model's scores are worth: the loss to train on, and how many were right.
 
 namespace splitvit::nn {
+
+/// The class with the largest value in each row; the lowest class wins a tie.
+///
+/// Shapes  rows (B, C) -> B class ids.
+/// Errors  ShapeError unless there is at least one class.
+template <std::floating_point T>
+std::vector<Index> likeliest(const Tensor<T>& rows) {
+  if (rows.shape().rank() != 2 || rows.dim(1) < 1)
+    throw ShapeError("likeliest: " + rows.shape().text() + ": wanted (B, C), C >= 1");
+  const Index C = rows.dim(1);
+  std::vector<Index> ids;
+  for (Index b = 0; b < rows.dim(0); ++b) {
+    const T* row = rows.data() + b * C;
+    ids.push_back(std::max_element(row, row + C) - row);
+  }
+  return ids;
+}
 
 /// How many rows have their largest score at the right class; the lowest class wins a tie.
 ///
@@ -21,12 +39,10 @@ Index count_correct(const Tensor<T>& logits, std::span<const Index> ids) {
   if (logits.shape().rank() != 2 || logits.dim(0) != static_cast<Index>(ids.size()))
     throw ShapeError("count_correct: logits " + logits.shape().text() + " for " +
                      std::to_string(ids.size()) + " class ids");
-  const Index C = logits.dim(1);
+  const std::vector<Index> predicted = likeliest(logits);
   Index correct = 0;
-  for (Index b = 0; b < logits.dim(0); ++b) {
-    const T* row = logits.data() + b * C;
-    if (std::max_element(row, row + C) - row == ids[static_cast<std::size_t>(b)]) ++correct;
-  }
+  for (std::size_t b = 0; b < ids.size(); ++b)
+    if (predicted[b] == ids[b]) ++correct;
   return correct;
 }
 

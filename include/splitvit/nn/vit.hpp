@@ -58,7 +58,7 @@ inline constexpr std::array<NamedVit, 6> named_vits{{
     {"deit_tiny", {.image = 224, .patch = 16, .dim = 192, .heads = 3, .depth = 12}},
     {"deit_small", {.image = 224, .patch = 16, .dim = 384, .heads = 6, .depth = 12}},
     {"deit_base", {.image = 224, .patch = 16, .dim = 768, .heads = 12, .depth = 12}},
-    {"vit_micro", {.image = 32, .patch = 4, .dim = 64, .heads = 4, .depth = 4, .classes = 10}},
+    {"vit_micro", {.image = 32, .patch = 8, .dim = 64, .heads = 4, .depth = 4, .classes = 10}},
     {"vit_mini", {.image = 32, .patch = 4, .dim = 96, .heads = 3, .depth = 6, .classes = 10}},
     {"vit_cifar", {.image = 32, .patch = 4, .dim = 192, .heads = 3, .depth = 6, .classes = 10}},
 }};

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // all_of
-#include <cmath>      // isfinite
-#include <concepts>   // floating_point
+#include <concepts>  // floating_point
 
+#include <splitvit/core/finite.hpp>    // all_finite
 #include <splitvit/core/parallel.hpp>  // parallel_reduce
 #include <splitvit/tensor/tensor.hpp>  // TensorView
 
@@ -44,7 +43,7 @@ double sum_of_squares(TensorView<const T> x) {
 /// Whether no element is NaN or infinite.
 template <std::floating_point T>
 bool all_finite(TensorView<const T> x) {
-  return std::ranges::all_of(x.span(), [](T v) { return std::isfinite(v); });
+  return all_finite<T>(x.span());
 }
 
 }  // namespace splitvit

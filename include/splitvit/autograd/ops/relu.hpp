@@ -11,13 +11,13 @@
 namespace splitvit {
 
 /// Shapes  any; the result has that of x.
-/// Grad    0 at x = 0, as in PyTorch.
+/// Grad    0 at x = 0, as in PyTorch. NaN stays NaN, so that it is noticed.
 template <std::floating_point T>
 Variable<T> relu(const Variable<T>& x) {
   return record(
-      detail::map(x.value(), [](T v) { return v > T{} ? v : T{}; }), {x},
+      detail::map(x.value(), [](T v) { return v <= T{} ? T{} : v; }), {x},
       [x](const Tensor<T>& y, const Tensor<T>& dy) {
-        x.add_gradient(detail::zip("relu", y, dy, [](T v, T g) { return v > T{} ? g : T{}; }));
+        x.add_gradient(detail::zip("relu", y, dy, [](T v, T g) { return v <= T{} ? T{} : g; }));
       });
 }
 

@@ -1,0 +1,78 @@
+// Trains a Vision Transformer cut in two, over TCP, with any compression, and reports accuracy
+// against bytes. `split_train --help` lists the options. How long it takes depends on them:
+// the default, ten epochs on drawn shapes, about a minute on two cores.
+#include <cstdio>     // printf, fprintf
+#include <exception>  // exception
+#include <string>     // string
+#include <vector>     // vector
+
+#if defined(__GLIBC__)
+#include <malloc.h>  // mallopt
+#endif
+
+#include <splitvit/core/parallel.hpp>  // with_threads
+#include <splitvit/kernel/simd.hpp>    // instruction_set
+#include <splitvit/report/table.hpp>   // render_table, summary_table
+#include <splitvit/version.hpp>
+
+#include "split_train/client_role.hpp"  // run_client
+#include "split_train/data.hpp"         // load_data
+#include "split_train/options.hpp"      // parse_options
+#include "split_train/output.hpp"       // Output
+#include "split_train/server_role.hpp"  // run_server, ServerProcess
+
+namespace {
+
+using namespace split_train;
+
+/// Large tensors are made and dropped all the time; without this the system would take each
+/// one back and hand it out again page by page.
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+}
+
+std::string program_line(const Options& options) {
+  return "splitvit " + std::to_string(SPLITVIT_VERSION_MAJOR) + "." +
+         std::to_string(SPLITVIT_VERSION_MINOR) + "." + std::to_string(SPLITVIT_VERSION_PATCH) +
+         ", " + splitvit::kernel::instruction_set() + ", " + std::to_string(options.threads) +
+         " threads a process, seed " + std::to_string(options.seed);
+}
+
+int train(const Options& options) {
+  Output output{options.out, options.methods.size() > 1};
+  const auto data = splitvit::with_threads(options.threads,
+                                           [&] { return load_data(options.data, options.seed); });
+  std::vector<splitvit::report::Run> runs;
+  for (const std::string& method : options.methods) {
+    if (options.role == Role::both) {
+      const ServerProcess server{options, method, data.train.classes()};
+      runs.push_back(run_client(options, method, server.endpoint(), data, output));
+    } else {
+      runs.push_back(run_client(options, method, options.endpoint, data, output));
+    }
+  }
+  std::fputs(splitvit::report::render_table(splitvit::report::summary_table(runs)).c_str(), stdout);
+  const std::string report = output.save_report(runs, program_line(options));
+  if (!report.empty()) std::printf("report: %s\n", report.c_str());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  try {
+    const auto options = parse_options(argc, argv);
+    if (!options) return 0;
+    return options->role == Role::server ? run_server(*options) : train(*options);
+  } catch (const UsageError& error) {
+    std::fprintf(stderr, "split_train: %s\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "split_train: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>  // string, to_string
+
+#include <splitvit/compress/parse.hpp>  // parse_stage
+#include <splitvit/io/safetensors.hpp>  // read_safetensors
+#include <splitvit/nn/weights.hpp>      // load_weights
+#include <splitvit/wire/handshake.hpp>  // Settings
+
+#include "split_train/options.hpp"  // Options
+
+// What server and client of split_train must do alike.
+
+namespace split_train {
+
+/// Compared in the handshake besides what the library compares.
+inline splitvit::wire::Settings agreed_settings(const Options& options) {
+  return {{"seed", std::to_string(options.seed)},
+          {"lr", std::to_string(options.lr)},
+          {"start", options.weights.empty() ? "random" : "weights"}};
+}
+
+/// What the two sides call a method.
+inline std::string method_name(const std::string& method) {
+  return splitvit::compress::parse_stage<float>(method).description();
+}
+
+/// Fills a part of a model from --weights, where given.
+template <class Part>
+splitvit::nn::LoadReport start_weights(const Part& part, const splitvit::nn::VitConfig& vit,
+                                       const std::string& path) {
+  if (path.empty()) return {};
+  return splitvit::nn::load_weights<float>(part, vit, splitvit::io::read_safetensors(path));
+}
+
+}  // namespace split_train

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+#include "split_train/client_role.hpp"
+
+#include <algorithm>  // max
+#include <cstdio>     // fileno, stderr
+#include <cstdlib>    // getenv
+#include <iostream>   // cerr
+#include <thread>     // hardware_concurrency
+#include <utility>    // move
+
+#include <sys/ioctl.h>  // ioctl, TIOCGWINSZ
+#include <unistd.h>     // isatty
+
+#include <splitvit/compress/parse.hpp>   // parse_stage
+#include <splitvit/core/parallel.hpp>    // with_threads
+#include <splitvit/data/loader.hpp>      // Loader
+#include <splitvit/optim/adam.hpp>       // Adam
+#include <splitvit/report/progress.hpp>  // Progress
+#include <splitvit/split/client.hpp>     // Client
+#include <splitvit/transport/tcp.hpp>    // connect_tcp
+
+#include "split_train/agreed.hpp"  // agreed_settings, start_weights
+
+namespace split_train {
+
+namespace sv = splitvit;
+
+namespace {
+
+sv::report::Style progress_style(const Options& options) {
+  const char* const term = std::getenv("TERM");
+  return sv::report::choose_style(::isatty(STDERR_FILENO) != 0, term == nullptr ? "" : term,
+                                  options.progress);
+}
+
+std::size_t terminal_width() {
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+sv::report::Run describe_run(const Options& o, const std::string& method,
+                             const sv::nn::VitConfig& vit, const sv::data::TrainTest& data) {
+  const auto number = [](auto n) { return std::to_string(n); };
+  return {.method = method,
+          .seed = o.seed,
+          .settings = {{"data", data.train.name},
+                       {"training images", number(data.train.size())},
+                       {"test images", number(data.test.size())},
+                       {"model", o.model},
+                       {"image", number(vit.image)},
+                       {"blocks", number(vit.depth)},
+                       {"cut after block", number(o.cut)},
+                       {"start", o.weights.empty() ? "random" : "pretrained weights"},
+                       {"batch", number(o.batch)},
+                       {"optimiser", "Adam, lr " + std::to_string(o.lr)},
+                       {"augmentation", o.augment},
+                       {"threads of each process", number(o.threads)}},
+          .rows = {},
+          .test_samples = static_cast<std::uint64_t>(data.test.size()),
+          .evaluation_traffic = {}};
+}
+
+/// Training with one method, one row of the log an epoch.
+class Training {
+ public:
+  Training(const Options& options, const std::string& method, const sv::transport::Endpoint& server,
+           const sv::data::TrainTest& data, Output& output)
+      : options_{options},
+        vit_{options.vit(data.train.classes())},
+        run_{describe_run(options, method, vit_, data)},
+        output_{output},
+        statistics_{options.weights.empty() ? sv::data::channel_statistics(data.train)
+                                            : sv::data::imagenet_statistics},
+        train_{data.train, loader_options(true)},
+        test_{data.test, loader_options(false)},
+        client_{start_head(),
+                sv::optim::Adam{.lr = options.lr},
+                sv::compress::parse_stage<float>(method),
+                sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
+                {.seed = options.seed, .link = {.agreed = agreed_settings(options)}}},
+        progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {}
+
+  sv::report::Run operator()() {
+    output_.begin(run_);
+    if (options_.eval_only)
+      log(0, 0, evaluate());
+    else
+      train();
+    progress_.finish();
+    if (!options_.eval_only) {
+      const auto tail = client_.fetch_tail();
+      output_.save_model(run_.method, sv::nn::joined_weights<float>(client_.head(), tail));
+    }
+    client_.close();
+    return std::move(run_);
+  }
+
+ private:
+  sv::data::LoaderOptions loader_options(bool training) const {
+    return {.batch = training ? options_.batch : std::max<Index>(options_.batch, 32),
+            .image = vit_.image,
+            .shuffle = training,
+            .augment = {.flip = training && options_.augment.starts_with("flip"),
+                        .padding = training && options_.augment.ends_with("crop") ? 4 : 0},
+            .normalise = statistics_,
+            .seed = options_.seed};
+  }
+
+  sv::nn::Head<float> start_head() {
+    auto head = sv::nn::make_head<float>(vit_, options_.cut, sv::Rng{.seed = options_.seed});
+    const auto loaded = start_weights(head, vit_, options_.weights);
+    if (loaded.positions_resampled)
+      run_.settings.push_back({"positions", "resampled to this image size"});
+    return head;
+  }
+
+  double evaluate() {
+    const sv::split::Evaluation result = client_.evaluate(test_.epoch(0));
+    run_.evaluation_traffic += result.traffic;
+    return result.accuracy();
+  }
+
+  void train() {
+    images_ = 0;
+    for (Index epoch = 1; epoch <= options_.epochs && !enough(); ++epoch) {
+      std::uint64_t in_epoch = 0;
+      const auto report =
+          client_.train_epoch(train_.epoch(epoch - 1), [&](const sv::split::StepReport& step) {
+            images_ += static_cast<std::uint64_t>(step.samples);
+            show(epoch, ++in_epoch, step);
+            if (options_.log_steps) log_step(epoch, step);
+            return !enough();
+          });
+      seconds_ += report.seconds;
+      log(epoch, report.loss, evaluate());
+    }
+  }
+
+  /// The step that goes past the budget is applied and is the last.
+  bool enough() const {
+    return (options_.steps && client_.steps() >= *options_.steps) ||
+           (options_.budget_mib && static_cast<double>(client_.training_traffic().total()) >=
+                                       *options_.budget_mib * 1024 * 1024);
+  }
+
+  void show(Index epoch, std::uint64_t in_epoch, const sv::split::StepReport& step) {
+    const bool known = !options_.steps && !options_.budget_mib;
+    progress_.update({.epoch = static_cast<std::uint64_t>(epoch),
+                      .epochs = known ? static_cast<std::uint64_t>(options_.epochs) : 0,
+                      .step = in_epoch,
+                      .steps = static_cast<std::uint64_t>(train_.batches_per_epoch()),
+                      .loss = step.loss,
+                      .images = images_,
+                      .traffic = client_.training_traffic()});
+  }
+
+  void log_step(Index epoch, const sv::split::StepReport& step) {
+    step_seconds_ += step.seconds;
+    output_.append_step(run_, {.epoch = static_cast<std::uint64_t>(epoch),
+                               .step = step.step,
+                               .loss = step.loss,
+                               .test_accuracy = {},
+                               .traffic = client_.training_traffic(),
+                               .seconds = step_seconds_});
+  }
+
+  void log(Index epoch, double loss, double accuracy) {
+    run_.rows.push_back({.epoch = static_cast<std::uint64_t>(epoch),
+                         .step = client_.steps(),
+                         .loss = loss,
+                         .test_accuracy = accuracy,
+                         .traffic = client_.training_traffic(),
+                         .seconds = seconds_});
+    output_.append(run_, run_.rows.back());
+  }
+
+  using Client = sv::split::Client<float, sv::optim::Adam, sv::compress::DynamicStage<float>,
+                                   sv::codec::Float32, sv::transport::TcpLink>;
+
+  const Options& options_;
+  sv::nn::VitConfig vit_;
+  sv::report::Run run_;
+  Output& output_;
+  sv::data::ChannelStatistics statistics_;
+  sv::data::Loader<float> train_, test_;
+  Client client_;
+  sv::report::Progress progress_;
+  sv::split::Seconds seconds_, step_seconds_;
+  std::uint64_t images_ = 0;
+};
+
+}  // namespace
+
+sv::report::Run run_client(const Options& options, const std::string& method,
+                           const sv::transport::Endpoint& server, const sv::data::TrainTest& data,
+                           Output& output) {
+  return sv::with_threads(options.threads, [&] {
+    return Training{options, method, server, data, output}();
+  });
+}
+
+}  // namespace split_train

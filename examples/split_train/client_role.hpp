@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>  // string
+
+#include <splitvit/data/concepts.hpp>       // TrainTest
+#include <splitvit/report/run.hpp>          // Run
+#include <splitvit/transport/endpoint.hpp>  // Endpoint
+
+#include "split_train/options.hpp"  // Options
+#include "split_train/output.hpp"   // Output
+
+// The client's role: trains with one method and logs what it cost.
+
+namespace split_train {
+
+/// Connects, trains, evaluates after every epoch, and fetches the other half of the model.
+splitvit::report::Run run_client(const Options& options, const std::string& method,
+                                 const splitvit::transport::Endpoint& server,
+                                 const splitvit::data::TrainTest& data, Output& output);
+
+}  // namespace split_train

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#include "split_train/options.hpp"
+
+#include <algorithm>  // replace
+#include <charconv>   // to_chars
+#include <cstdio>     // fputs
+#include <map>        // map
+#include <thread>     // hardware_concurrency
+
+#include <CLI/CLI.hpp>
+
+#include <splitvit/compress/parse.hpp>  // parse_stage
+#include <splitvit/nn/cut.hpp>          // require_cut
+
+namespace split_train {
+
+namespace sv = splitvit;
+
+namespace {
+
+std::string exact(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+std::string model_names() {
+  std::string names;
+  for (const sv::nn::NamedVit& vit : sv::nn::named_vits)
+    names += (names.empty() ? "" : ", ") + std::string{vit.name};
+  return names;
+}
+
+/// What CLI11 cannot check by itself.
+void check(Options& o, const std::string& listen, const std::string& connect) {
+  const auto need = [](bool holds, const std::string& text) {
+    if (!holds) throw UsageError(text);
+  };
+  need(o.role != Role::server || !listen.empty(), "--role server needs --listen HOST:PORT");
+  need(o.role != Role::client || !connect.empty(), "--role client needs --connect HOST:PORT");
+  need(o.role == Role::server || listen.empty(), "--listen goes with --role server only");
+  need(o.role == Role::client || connect.empty(), "--connect goes with --role client only");
+  need(o.image >= 0, "--image must be at least 1");
+  need(o.batch >= 1, "--batch must be at least 1");
+  need(o.epochs >= 1, "--epochs must be at least 1");
+  need(!o.steps || *o.steps >= 1, "--steps must be at least 1");
+  need(!o.budget_mib || *o.budget_mib > 0, "--budget-mib must be above 0");
+  need(o.lr > 0 && o.lr < 1e6, "--lr must be above 0");
+  need(o.threads >= 0, "--threads must be at least 1");
+  need(o.role == Role::both || o.methods.size() == 1,
+       "several methods need --role both; give one to each server and client");
+  try {
+    if (!listen.empty() || !connect.empty())
+      o.endpoint = sv::transport::parse_endpoint(listen.empty() ? connect : listen);
+    for (const std::string& method : o.methods)
+      if (!(o.role == Role::server && method == "any")) sv::compress::parse_stage<float>(method);
+    const sv::nn::VitConfig config = o.vit(o.classes == 0 ? 2 : o.classes);
+    if (o.cut == 0) o.cut = config.depth / 2;
+    sv::nn::require_cut(config, o.cut);
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what());
+  }
+  if (o.threads == 0)
+    o.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+sv::nn::VitConfig Options::vit(Index data_classes) const {
+  sv::nn::VitConfig config = sv::nn::vit_named(model);
+  if (image != 0) config.image = image;
+  config.classes = data_classes;
+  sv::nn::require_valid(config);
+  return config;
+}
+
+std::optional<Options> parse_options(int argc, char** argv) {
+  Options o;
+  std::string listen, connect;
+  CLI::App app{
+      "Trains a Vision Transformer cut in two: a client has the images and the first "
+      "blocks, a server the rest. Counts every byte between them.",
+      "split_train"};
+  const std::map<std::string, Role> roles{
+      {"both", Role::both}, {"server", Role::server}, {"client", Role::client}};
+  app.add_option("--role", o.role, "both (two processes over loopback), server or client")
+      ->transform(CLI::CheckedTransformer(roles).description(""));
+  app.add_option("--listen", listen, "HOST:PORT for --role server; port 0 is any free one");
+  app.add_option("--connect", connect, "HOST:PORT for --role client");
+  app.add_option("--data", o.data,
+                 "shapes | cifar10:DIR | cifar100:DIR | cifar:TRAIN.bin,TEST.bin | "
+                 "idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
+  app.add_option("--classes", o.classes, "for a server without --data");
+  app.add_option("--model", o.model, model_names());
+  app.add_option("--image", o.image, "pixels on each side that images are resized to");
+  app.add_option("--weights", o.weights, "safetensors file to start from, with timm's names")
+      ->check(CLI::ExistingFile);
+  app.add_option("--cut", o.cut, "blocks that stay with the client");
+  app.add_option("--compress", o.methods,
+                 "none | adc:XI | merge:R | select:R | merge:R,select:R; several, with spaces "
+                 "between, run one after the other");
+  app.add_option("--batch", o.batch, "images in a step");
+  auto* const epochs = app.add_option("--epochs", o.epochs, "times through the training images");
+  auto* const steps = app.add_option("--steps", o.steps, "stop after so many steps");
+  auto* const budget =
+      app.add_option("--budget-mib", o.budget_mib, "stop when so much has crossed the link");
+  for (auto* const a : {epochs, steps, budget})
+    for (auto* const b : {epochs, steps, budget})
+      if (a != b) a->excludes(b);
+  app.add_option("--lr", o.lr, "learning rate of Adam");
+  app.add_option("--augment", o.augment, "changes to training images")
+      ->check(CLI::IsMember({"none", "flip", "crop", "flip,crop"}));
+  app.add_option("--seed", o.seed, "of everything that is random");
+  app.add_option("--threads", o.threads, "of each process; all cores unless given");
+  app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
+  app.add_option("--out", o.out, "folder for metrics, model and report");
+  app.add_option("--progress", o.progress, "what to show meanwhile")
+      ->check(CLI::IsMember({"auto", "bar", "plain", "none"}));
+  app.add_flag("--log-steps", o.log_steps, "a line a step in metrics.jsonl");
+  app.add_option("--sessions", o.sessions, "server: end after so many; never unless given");
+  try {
+    app.parse(argc, argv);
+    // Without a limit of its own, training by steps or bytes goes through the data for as
+    // long as it takes.
+    if (steps->count() + budget->count() > 0) o.epochs = Index{1} << 40;
+    if (o.role == Role::server && app.count("--compress") == 0) o.methods = {"any"};
+  } catch (const CLI::CallForHelp&) {
+    std::fputs(app.help().c_str(), stdout);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    std::string text = error.what();
+    std::ranges::replace(text, '\n', ' ');
+    throw UsageError(text + " (--help lists all options)");
+  }
+  check(o, listen, connect);
+  return o;
+}
+
+std::vector<std::string> server_arguments(const Options& o, const std::string& method,
+                                          Index classes) {
+  std::vector<std::string> all{"split_train", "--role", "server", "--listen", "127.0.0.1:0"};
+  const auto add = [&](const std::string& name, const std::string& value) {
+    all.push_back(name);
+    all.push_back(value);
+  };
+  add("--classes", std::to_string(classes));
+  add("--model", o.model);
+  if (o.image != 0) add("--image", std::to_string(o.image));
+  if (!o.weights.empty()) add("--weights", o.weights);
+  add("--cut", std::to_string(o.cut));
+  add("--compress", method);
+  add("--lr", exact(o.lr));
+  add("--seed", std::to_string(o.seed));
+  add("--threads", std::to_string(o.threads));
+  add("--progress", "none");
+  add("--sessions", "1");
+  return all;
+}
+
+}  // namespace split_train

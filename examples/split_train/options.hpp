@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>    // uint64_t
+#include <optional>   // optional
+#include <stdexcept>  // runtime_error
+#include <string>     // string
+#include <vector>     // vector
+
+#include <splitvit/core/shape.hpp>          // Index
+#include <splitvit/nn/vit.hpp>              // VitConfig
+#include <splitvit/transport/endpoint.hpp>  // Endpoint
+
+// What the command line of split_train says, checked.
+
+namespace split_train {
+
+using splitvit::Index;
+
+enum class Role { both, server, client };
+
+struct Options {
+  Role role = Role::both;
+  splitvit::transport::Endpoint endpoint;  ///< to listen on or to connect to
+  std::string data = "shapes";
+  std::string model = "vit_micro";
+  Index image = 0;    ///< 0: that of the model
+  Index classes = 0;  ///< 0: those of the data
+  std::string weights;
+  Index cut = 0;  ///< 0: half the blocks
+  std::vector<std::string> methods{"none"};
+  Index batch = 64;
+  Index epochs = 10;
+  std::optional<std::uint64_t> steps;
+  std::optional<double> budget_mib;
+  double lr = 1e-3;
+  std::string augment = "none";
+  std::uint64_t seed = 0;
+  int threads = 0;  ///< 0: all cores
+  bool eval_only = false;
+  std::string out;
+  std::string progress = "auto";
+  bool log_steps = false;
+  Index sessions = 0;  ///< server: end after so many; 0: never
+
+  /// The model for data of so many classes.
+  splitvit::nn::VitConfig vit(Index data_classes) const;
+};
+
+/// Something is wrong with the command line; the text says what would be right.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Reads the command line.
+///
+/// Returns nothing when help was asked for and printed.
+/// Errors  UsageError with one line.
+std::optional<Options> parse_options(int argc, char** argv);
+
+/// The command line of a server for one session that fits a client with these options.
+std::vector<std::string> server_arguments(const Options& options, const std::string& method,
+                                          Index classes);
+
+}  // namespace split_train

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "split_train/server_role.hpp"
+
+#include <csignal>    // SIGTERM, kill
+#include <cstdio>     // printf, fprintf
+#include <stdexcept>  // runtime_error
+#include <vector>     // vector
+
+#include <sys/wait.h>  // waitpid
+#include <unistd.h>    // fork, execv, pipe
+#if defined(__linux__)
+#include <sys/prctl.h>  // prctl
+#endif
+
+#include <splitvit/core/parallel.hpp>  // with_threads
+#include <splitvit/optim/adam.hpp>     // Adam
+#include <splitvit/split/server.hpp>   // Server
+#include <splitvit/transport/tcp.hpp>  // TcpListener
+
+#include "split_train/agreed.hpp"  // agreed_settings, start_weights
+#include "split_train/data.hpp"    // classes_of
+
+namespace split_train {
+
+namespace sv = splitvit;
+
+int run_server(const Options& options) {
+  const Index classes = options.classes != 0 ? options.classes : classes_of(options.data);
+  if (classes == 0) throw UsageError("a server for --data " + options.data + " needs --classes N");
+  const sv::nn::VitConfig vit = options.vit(classes);
+  const std::string& method = options.methods.front();
+
+  sv::transport::TcpListener listener{options.endpoint};
+  std::printf("listening on %s\n", listener.endpoint().text().c_str());
+  std::fflush(stdout);
+  int failed = 0;
+  for (Index session = 0; options.sessions == 0 || session < options.sessions; ++session) {
+    auto link = listener.accept();
+    const std::string peer = link.peer();
+    try {
+      auto tail = sv::nn::make_tail<float>(vit, options.cut, sv::Rng{.seed = options.seed});
+      start_weights(tail, vit, options.weights);
+      sv::split::Server server{
+          std::move(tail),
+          sv::optim::Adam{.lr = options.lr},
+          {.seed = options.seed,
+           .method = method == "any" ? sv::wire::any_value : method_name(method),
+           .link = {.agreed = agreed_settings(options)}}};
+      sv::with_threads(options.threads, [&] { server.serve(std::move(link)); });
+      if (options.progress != "none")
+        std::printf("%s: %llu steps\n", peer.c_str(),
+                    static_cast<unsigned long long>(server.steps()));
+    } catch (const sv::ReasonedError& error) {
+      ++failed;
+      std::fprintf(stderr, "%s: %s\n", peer.c_str(), error.what());
+    }
+    std::fflush(stdout);
+  }
+  return failed == 0 ? 0 : 1;
+}
+
+namespace {
+
+/// In the child: becomes this program again, with other arguments. Does not return.
+[[noreturn]] void become(std::vector<std::string>& arguments, int out) {
+#if defined(__linux__)
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  const char* const self = "/proc/self/exe";
+#else
+  const char* const self = "split_train";
+#endif
+  ::dup2(out, STDOUT_FILENO);
+  ::close(out);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  ::execvp(self, argv.data());
+  ::_exit(127);
+}
+
+}  // namespace
+
+ServerProcess::ServerProcess(const Options& options, const std::string& method, Index classes) {
+  std::vector<std::string> arguments = server_arguments(options, method, classes);
+  int ends[2];
+  if (::pipe(ends) != 0) throw std::runtime_error("cannot make a pipe to the server process");
+  process_ = ::fork();
+  if (process_ == 0) {
+    ::close(ends[0]);
+    become(arguments, ends[1]);
+  }
+  ::close(ends[1]);
+  std::string line;
+  for (char c = 0; process_ > 0 && ::read(ends[0], &c, 1) == 1 && c != '\n';) line += c;
+  ::close(ends[0]);
+  const std::string expected = "listening on ";
+  if (!line.starts_with(expected)) throw std::runtime_error("the server process did not start");
+  endpoint_ = sv::transport::parse_endpoint(line.substr(expected.size()));
+}
+
+ServerProcess::~ServerProcess() {
+  if (process_ <= 0) return;
+  // After a goodbye it is on its way out; otherwise it waits for messages that will not come.
+  ::kill(process_, SIGTERM);
+  ::waitpid(process_, nullptr, 0);
+}
+
+}  // namespace split_train

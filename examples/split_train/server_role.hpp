@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>  // string
+
+#include <splitvit/transport/endpoint.hpp>  // Endpoint
+
+#include "split_train/options.hpp"  // Options
+
+// The server's role, and a server as a process of its own.
+
+namespace split_train {
+
+/// Listens and serves one client after the other, each with a tail that starts anew. A client
+/// that is refused or breaks the rules ends its session, not the server.
+///
+/// Returns the exit code.
+int run_server(const Options& options);
+
+/// Another process of this program that serves one session on a free port of this machine.
+/// It ends with this one, whatever happens.
+class ServerProcess {
+ public:
+  /// Errors  std::runtime_error if it does not start.
+  ServerProcess(const Options& options, const std::string& method, Index classes);
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+  ~ServerProcess();
+
+  const splitvit::transport::Endpoint& endpoint() const { return endpoint_; }
+
+ private:
+  int process_ = -1;
+  splitvit::transport::Endpoint endpoint_;
+};
+
+}  // namespace split_train

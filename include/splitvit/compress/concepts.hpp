@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // copy_constructible, same_as
+#include <utility>   // move
+
+#include <splitvit/compress/cut_batch.hpp>  // CutBatch
+#include <splitvit/core/random.hpp>         // Rng
+
+// CompressionStage: what a type must offer to make smaller what crosses the cut.
+//
+// A stage is a small struct of your own: no base class, no registration, no macro. Stages are
+// joined with `first | second` (then.hpp). Two functions do the work of most of them, gradient
+// included: gather_tokens (select_tokens.hpp) and merge_clusters (merge_samples.hpp).
+//
+//   /// Keeps every k-th token. The smallest stage that is still useful.
+//   struct EveryKth {
+//     Index k = 2;
+//
+//     template <std::floating_point T>
+//     CutBatch<T> operator()(CutBatch<T> in, Rng&) const {
+//       std::vector<Index> kept;  // CLS is token 0, so it stays
+//       for (Index j = 0; j < in.token_count(); j += k) kept.push_back(j);
+//       return gather_tokens(std::move(in), kept);
+//     }
+//   };
+
+namespace splitvit::compress {
+
+/// Turns a batch at the cut into a smaller one.
+///
+///   expression         returns       meaning
+///   stage(batch, rng)  CutBatch<T>   1 <= B' <= B, 1 <= N' <= N; D and C stay;
+///                                    token 0 is still CLS; each row of targets
+///                                    still sums to 1; cls_attention describes
+///                                    the returned tokens, in their order
+///
+/// A stage keeps nothing between calls, draws random numbers only from rng, and
+/// lets gradients flow through tokens. It is not applied in evaluation.
+template <class S, class T>
+concept CompressionStage = std::copy_constructible<S> &&
+    requires(const S& stage, CutBatch<T> batch, Rng& rng) {
+  { stage(std::move(batch), rng) } -> std::same_as<CutBatch<T>>;
+};
+
+}  // namespace splitvit::compress

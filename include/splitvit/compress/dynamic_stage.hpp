@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>    // floating_point
+#include <functional>  // function
+#include <string>      // string
+#include <utility>     // move
+
+#include <splitvit/compress/concepts.hpp>  // CompressionStage
+#include <splitvit/core/describe.hpp>      // describe
+
+// DynamicStage: a stage that is chosen while the program runs.
+
+namespace splitvit::compress {
+
+/// Any stage for element type T, behind one type. Costs one indirect call a batch.
+///
+///   DynamicStage<float> stage = compressed ? DynamicStage<float>{adc(0.1)} : Identity{};
+template <std::floating_point T>
+class DynamicStage {
+ public:
+  template <CompressionStage<T> Stage>
+  requires(!std::same_as<Stage, DynamicStage>) DynamicStage(Stage stage)
+      : description_{describe(stage)}, stage_{std::move(stage)} {}
+
+  CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const {
+    return stage_(std::move(batch), rng);
+  }
+
+  std::string description() const { return description_; }
+
+ private:
+  std::string description_;
+  std::function<CutBatch<T>(CutBatch<T>, Rng&)> stage_;
+};
+
+}  // namespace splitvit::compress

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // max_element
+#include <concepts>   // floating_point
+#include <numeric>    // iota
+#include <span>       // span
+#include <stdexcept>  // invalid_argument
+#include <string>     // string, to_string
+#include <utility>    // move
+#include <vector>     // vector
+
+#include <splitvit/autograd/variable.hpp>         // record
+#include <splitvit/compress/cut_batch.hpp>        // CutBatch
+#include <splitvit/compress/detail/clusters.hpp>  // join_small_clusters, number_by_first_row
+#include <splitvit/compress/detail/groups.hpp>    // groups_of, mean_rows, spread_rows
+#include <splitvit/compress/detail/text.hpp>      // exact_text
+#include <splitvit/compress/kept_count.hpp>       // kept_count, require_fraction
+#include <splitvit/compress/kmeans.hpp>           // kmeans
+#include <splitvit/tensor/reduce.hpp>             // all_finite
+
+// MergeSamples: sends one mean instead of several samples whose CLS token attends alike.
+//
+//   const MergeSamples merge{.keep = 0.25};                  // 128 samples become 32
+//   CutBatch<float> smaller = merge(std::move(batch), rng);
+//
+// It works in three steps: k-means on the rows of cls_attention says which samples belong
+// together (clusters_of), then tokens, attention and targets of each cluster are averaged
+// (merge_clusters), and on the way back every member gets its share of the gradient.
+
+namespace splitvit::compress {
+
+/// Averages samples whose CLS token attends alike (ADC, first stage).
+///
+/// There are never more clusters than distinct rows of attention, so a model that attends
+/// evenly makes one sample of the whole batch. A sample alone in its cluster is sent as it is:
+/// averaging is no promise of privacy, and min_cluster_size bounds the group size, no more.
+///
+/// Shapes  tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N),
+///         targets (B, C) -> (K, C), with K = max(min_clusters, floor(keep * B)), at most B
+///         and at most the number of distinct attention rows. Merged samples are ordered by
+///         their first member. K = B returns the batch as it is, bit for bit.
+/// Units   cls_attention: probabilities, mean over heads, each row sums to 1.
+///         targets: class probabilities; a merged row is a soft label.
+/// Grad    tokens only. A sample in a cluster of m gets 1/m of its gradient.
+/// Errors  std::invalid_argument if an option is outside its range, if an attention value is
+///         not finite, or if the batch has fewer than min_cluster_size samples;
+///         ShapeError if the three tensors do not describe one batch.
+/// Source  arXiv:2509.15058, batch compression; authors' code:
+///         Federico-Alvetreti/Split-Learning_ADC, methods/proposal.py.
+/// Differs Draws come from rng, so runs can be repeated. No cluster is ever empty: the
+///         authors' code then sends NaN. Batches of any size, down to one sample.
+struct MergeSamples {
+  double keep = 0.5;        ///< fraction of the batch that remains, in (0, 1]
+  Index min_clusters = 2;   ///< never fewer merged samples than this, if B allows it
+  int max_iterations = 50;  ///< of k-means
+  double tolerance = 1e-4;  ///< of KMeansStop::shift; absolute, and attention is small
+  KMeansStart start = KMeansStart::random;  ///< or plus_plus: far apart
+  KMeansStop stop = KMeansStop::shift;      ///< or fixpoint: until nothing changes
+  /// Entry 0, how CLS looks at itself, is often so large that it decides alone. false: compare
+  /// entries 1..N-1 only, divided by their sum.
+  bool with_cls_entry = true;
+  Index min_cluster_size = 1;  ///< no merged sample is the mean of fewer than this
+
+  template <std::floating_point T>
+  CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
+
+  /// Which cluster each sample would go to, numbered by the first member: 0, ..., K-1.
+  template <std::floating_point T>
+  std::vector<Index> clusters_of(const Tensor<T>& cls_attention, Rng& rng) const;
+
+  /// What it does and with which options, on one line.
+  std::string description() const;
+
+  /// Errors  std::invalid_argument if an option is outside its range.
+  void require_options() const;
+};
+
+/// Averages the samples of each cluster, with clusters that you choose: sample b goes to
+/// cluster ids[b], and merged sample k is the mean of cluster k.
+///
+/// Members are added in ascending order in double precision, with one division and one
+/// rounding at the end; a cluster of one is copied.
+///
+/// Shapes  ids (B); tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N),
+///         targets (B, C) -> (K, C), K = clusters.
+/// Grad    tokens only, 1/m to each of the m members.
+/// Errors  ShapeError if there is not one id for each sample; std::invalid_argument if an id
+///         is outside 0..K-1 or a cluster has no member.
+template <std::floating_point T>
+CutBatch<T> merge_clusters(const CutBatch<T>& batch, std::span<const Index> ids, Index clusters) {
+  require_consistent("merge_clusters", batch);
+  if (static_cast<Index>(ids.size()) != batch.samples())
+    throw ShapeError("merge_clusters: " + std::to_string(ids.size()) + " ids for " +
+                     std::to_string(batch.samples()) + " samples");
+  detail::Groups groups = detail::groups_of(ids, clusters);
+  CutBatch<T> merged;
+  merged.cls_attention = detail::mean_rows(batch.cls_attention, groups);
+  merged.targets = detail::mean_rows(batch.targets, groups);
+  const Variable<T>& x = batch.tokens;
+  Tensor<T> y = detail::mean_rows(x.value(), groups);
+  // forward: y_k = (x_i + ... + x_j) / m over the m members of cluster k, so dx_i = dy_k / m
+  auto share_out = [x, groups = std::move(groups)](const Tensor<T>&, const Tensor<T>& dy) {
+    x.add_gradient(detail::spread_rows(dy, groups));
+  };
+  merged.tokens = record<T>(std::move(y), {x}, std::move(share_out));
+  return merged;
+}
+
+template <std::floating_point T>
+CutBatch<T> MergeSamples::operator()(CutBatch<T> batch, Rng& rng) const {
+  require_consistent("MergeSamples", batch);
+  const std::vector<Index> ids = clusters_of(batch.cls_attention, rng);
+  const Index K = 1 + *std::ranges::max_element(ids);
+  if (K == batch.samples()) return batch;  // every sample is alone
+  return merge_clusters(batch, std::span{ids}, K);
+}
+
+template <std::floating_point T>
+std::vector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, Rng& rng) const {
+  require_options();
+  if (cls_attention.shape().rank() != 2 || cls_attention.empty())
+    throw ShapeError("MergeSamples: cls_attention " + cls_attention.shape().text() +
+                     ", wanted (B, N) with B and N at least 1");
+  if (!all_finite<T>(cls_attention.view()))
+    throw std::invalid_argument("MergeSamples: an attention value is not finite");
+  const Index B = cls_attention.dim(0);
+  if (B < min_cluster_size)
+    throw std::invalid_argument("MergeSamples: " + std::to_string(B) +
+                                " samples, but min_cluster_size is " +
+                                std::to_string(min_cluster_size));
+  const Index K = kept_count(keep, B, min_clusters);
+  if (K == B && min_cluster_size == 1) {
+    std::vector<Index> alone(static_cast<std::size_t>(B));
+    std::iota(alone.begin(), alone.end(), Index{0});
+    return alone;
+  }
+  const auto group = [&](const auto& rows) {
+    Clustering found = kmeans(rows, K, {max_iterations, tolerance, start, stop}, rng);
+    if (min_cluster_size > 1) return detail::join_small_clusters(rows, found, min_cluster_size);
+    return std::move(found.assignment);
+  };
+  std::vector<Index> ids =
+      with_cls_entry ? group(cls_attention) : group(detail::without_cls_entry(cls_attention));
+  detail::number_by_first_row(ids);
+  return ids;
+}
+
+inline void MergeSamples::require_options() const {
+  const auto at_least = [](const char* option, auto value, int least) {
+    if (!(value >= static_cast<decltype(value)>(least)))  // refuses NaN, too
+      throw std::invalid_argument(std::string("MergeSamples: ") + option + " is " +
+                                  std::to_string(value) + ", wanted at least " +
+                                  std::to_string(least));
+  };
+  require_fraction("MergeSamples", keep);
+  at_least("min_clusters", min_clusters, 1);
+  at_least("max_iterations", max_iterations, 1);
+  at_least("tolerance", tolerance, 0);
+  at_least("min_cluster_size", min_cluster_size, 1);
+}
+
+inline std::string MergeSamples::description() const {
+  using detail::exact_text;
+  std::string text = "merge_samples keep=" + exact_text(keep);
+  text += " min_clusters=" + exact_text(min_clusters);
+  text += " max_iterations=" + exact_text(max_iterations);
+  text += " tolerance=" + exact_text(tolerance);
+  text += start == KMeansStart::random ? " start=random" : " start=plus_plus";
+  text += stop == KMeansStop::shift ? " stop=shift" : " stop=fixpoint";
+  text += with_cls_entry ? " with_cls_entry=yes" : " with_cls_entry=no";
+  return text + " min_cluster_size=" + exact_text(min_cluster_size);
+}
+
+}  // namespace splitvit::compress

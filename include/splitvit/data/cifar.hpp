@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>   // copy, max, transform
+#include <cstddef>     // byte, size_t
+#include <cstdint>     // uint8_t, uintmax_t
+#include <filesystem>  // path
+#include <span>        // span
+#include <stdexcept>   // invalid_argument
+#include <string>      // string, to_string
+#include <vector>      // vector
+
+#include <splitvit/core/error.hpp>     // StorageError
+#include <splitvit/core/file.hpp>      // read_file
+#include <splitvit/core/shape.hpp>     // Index
+#include <splitvit/data/concepts.hpp>  // ImageSet, TrainTest, require_alike
+#include <splitvit/tensor/tensor.hpp>  // Tensor
+
+// The binary layout of CIFAR-10 and CIFAR-100: one record after another, each one or two label
+// bytes and then the red, green and blue planes.
+
+namespace splitvit::data {
+
+/// How records look and what may be in them.
+struct CifarLayout {
+  Index label_bytes = 1;  ///< 1, or 2 as in CIFAR-100: coarse, then fine; the last one counts
+  Index image = 32;       ///< height and width
+  Index classes = 0;      ///< 0: one more than the largest label
+  std::uintmax_t limit = std::uintmax_t{1} << 33;  ///< bytes of a file
+};
+
+inline constexpr CifarLayout cifar10_layout = {.label_bytes = 1, .classes = 10};
+inline constexpr CifarLayout cifar100_layout = {.label_bytes = 2, .classes = 100};
+
+/// Takes apart the records of a file; `source` names it in messages.
+///
+/// Shapes  images (records, 3, image, image).
+/// Errors  StorageError naming the source, the byte and the reason: damaged_file if the last
+///         record is cut off, wrong_content if there is no record or a label is not below the
+///         number of classes. std::invalid_argument for a layout out of range.
+inline ImageSet parse_cifar(std::span<const std::byte> bytes, const CifarLayout& layout,
+                            const std::string& source) {
+  if (layout.label_bytes < 1 || layout.label_bytes > 2 || layout.image < 1 ||
+      layout.image > 65536 || layout.classes < 0)
+    throw std::invalid_argument("parse_cifar: " + std::to_string(layout.label_bytes) +
+                                " label bytes, image " + std::to_string(layout.image) + ", " +
+                                std::to_string(layout.classes) + " classes");
+  const auto pixels = static_cast<std::size_t>(3 * layout.image * layout.image);
+  const std::size_t record = pixels + static_cast<std::size_t>(layout.label_bytes);
+  const std::size_t count = bytes.size() / record;
+  if (bytes.size() % record != 0)
+    throw StorageError(Reason::damaged_file, source + ": byte " + std::to_string(count * record) +
+                                                 ": only " + std::to_string(bytes.size() % record) +
+                                                 " of the " + std::to_string(record) +
+                                                 " bytes of a record");
+  if (count == 0) throw StorageError(Reason::wrong_content, source + ": byte 0: no records");
+  ImageSet set{.name = source,
+               .images = Tensor<std::uint8_t>::uninitialised(
+                   {static_cast<Index>(count), 3, layout.image, layout.image}),
+               .labels = {},
+               .class_count = layout.classes};
+  set.labels.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = (i + 1) * record - pixels;
+    const auto label = std::to_integer<Index>(bytes[at - 1]);
+    if (layout.classes > 0 && label >= layout.classes)
+      throw StorageError(Reason::wrong_content, source + ": byte " + std::to_string(at - 1) +
+                                                    ": label " + std::to_string(label) +
+                                                    ", there are " +
+                                                    std::to_string(layout.classes) + " classes");
+    set.labels.push_back(label);
+    std::ranges::transform(bytes.subspan(at, pixels), set.images.data() + i * pixels,
+                           [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
+    if (layout.classes == 0) set.class_count = std::max(set.class_count, label + 1);
+  }
+  return set;
+}
+
+/// Reads one or more files as one set, in this order.
+///
+/// Errors  as parse_cifar and read_file; std::invalid_argument for no file.
+inline ImageSet read_cifar(std::span<const std::filesystem::path> files,
+                           const CifarLayout& layout = {}) {
+  if (files.empty()) throw std::invalid_argument("read_cifar: no file");
+  std::vector<ImageSet> parts;
+  Index samples = 0;
+  for (const auto& file : files) {
+    parts.push_back(parse_cifar(read_file(file, layout.limit), layout, file.string()));
+    samples += parts.back().size();
+  }
+  ImageSet set;
+  set.name = files.front().filename().string();
+  set.images = Tensor<std::uint8_t>::uninitialised({samples, 3, layout.image, layout.image});
+  auto to = set.images.span().begin();
+  for (const ImageSet& part : parts) {
+    to = std::ranges::copy(part.images.span(), to).out;
+    set.labels.insert(set.labels.end(), part.labels.begin(), part.labels.end());
+    set.class_count = std::max(set.class_count, part.class_count);
+  }
+  return set;
+}
+
+/// Reads single files in the layout of CIFAR-10; both sets get the larger number of classes.
+inline TrainTest read_cifar_files(const std::filesystem::path& train,
+                                  const std::filesystem::path& test,
+                                  const CifarLayout& layout = {}) {
+  TrainTest out{.train = read_cifar(std::span{&train, 1}, layout),
+                .test = read_cifar(std::span{&test, 1}, layout)};
+  require_alike(out, test.string());
+  return out;
+}
+
+/// Reads CIFAR-10 from its folder: data_batch_1.bin to data_batch_5.bin and test_batch.bin.
+inline TrainTest read_cifar10(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> train;
+  for (int i = 1; i <= 5; ++i)
+    train.push_back(folder / ("data_batch_" + std::to_string(i) + ".bin"));
+  const auto test = folder / "test_batch.bin";
+  TrainTest out{.train = read_cifar(train, cifar10_layout),
+                .test = read_cifar(std::span{&test, 1}, cifar10_layout)};
+  out.train.name = out.test.name = "CIFAR-10";
+  return out;
+}
+
+/// Reads CIFAR-100 from its folder: train.bin and test.bin, with the fine labels.
+inline TrainTest read_cifar100(const std::filesystem::path& folder) {
+  TrainTest out = read_cifar_files(folder / "train.bin", folder / "test.bin", cifar100_layout);
+  out.train.name = out.test.name = "CIFAR-100";
+  return out;
+}
+
+}  // namespace splitvit::data

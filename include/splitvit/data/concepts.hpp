@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // copy, max
+#include <concepts>   // convertible_to
+#include <cstddef>    // size_t
+#include <cstdint>    // uint8_t
+#include <span>       // span
+#include <string>     // string
+#include <utility>    // move
+#include <vector>     // vector
+
+#include <splitvit/core/error.hpp>     // StorageError
+#include <splitvit/core/shape.hpp>     // Index, Shape
+#include <splitvit/tensor/tensor.hpp>  // Tensor
+
+// What a data set is, and ImageSet, the one that all our readers return.
+
+namespace splitvit::data {
+
+/// Labelled images of one size, 8 bits a value.
+///
+///   expression              returns  meaning
+///   set.size()              Index    number of samples
+///   set.classes()           Index    labels lie in [0, classes)
+///   set.image_shape()       Shape    (channels, height, width), channels 1 or 3
+///   set.label(i)            Index    of sample i, 0 <= i < size
+///   set.read_image(i, out)           writes sample i, channel by channel, row by row;
+///                                    out has image_shape().elements() values
+///
+/// All are const and may be called from several threads at once. Sample i never changes.
+template <class S>
+concept Dataset = requires(const S& set, Index i, std::span<std::uint8_t> out) {
+  { set.size() } -> std::convertible_to<Index>;
+  { set.classes() } -> std::convertible_to<Index>;
+  { set.image_shape() } -> std::convertible_to<Shape>;
+  { set.label(i) } -> std::convertible_to<Index>;
+  set.read_image(i, out);
+};
+
+/// A data set in memory.
+///
+/// Shapes  images (S, channels, height, width), labels S values in [0, class_count).
+struct ImageSet {
+  std::string name;  ///< for people
+  Tensor<std::uint8_t> images;
+  std::vector<Index> labels;
+  Index class_count = 0;
+
+  Index size() const { return static_cast<Index>(labels.size()); }
+  Index classes() const { return class_count; }
+  Shape image_shape() const { return {images.dim(1), images.dim(2), images.dim(3)}; }
+  Index label(Index i) const { return labels.at(static_cast<std::size_t>(i)); }
+
+  /// Errors  ShapeError if there is no sample i, or `out` has another size than one image.
+  void read_image(Index i, std::span<std::uint8_t> out) const {
+    const auto image = images.view().slice(i, i + 1).span();
+    if (image.size() != out.size())
+      throw ShapeError("read_image: " + std::to_string(out.size()) + " values for an image of " +
+                       image_shape().text());
+    std::ranges::copy(image, out.begin());
+  }
+};
+
+/// What is learnt from, and what is only looked at afterwards.
+struct TrainTest {
+  ImageSet train;
+  ImageSet test;
+};
+
+/// Samples begin..end-1 as a set of their own, for example to keep some back for a test.
+///
+/// Errors  ShapeError if they are not all there.
+inline ImageSet slice(const ImageSet& set, Index begin, Index end) {
+  const auto images = set.images.view().slice(begin, end);
+  if (end > set.size())
+    throw ShapeError("slice: samples " + std::to_string(begin) + " to " + std::to_string(end) +
+                     " of " + std::to_string(set.size()) + " labels");
+  return {.name = set.name,
+          .images = Tensor<std::uint8_t>{images.shape(), images.span()},
+          .labels = {set.labels.begin() + begin, set.labels.begin() + end},
+          .class_count = set.class_count};
+}
+
+/// Makes a pair that was read from files fit together: both get the larger number of classes.
+///
+/// Errors  StorageError (wrong_content) naming `source`, the test file, if images differ in shape.
+inline void require_alike(TrainTest& pair, const std::string& source) {
+  if (!(pair.train.image_shape() == pair.test.image_shape()))
+    throw StorageError(Reason::wrong_content,
+                       source + ": images of " + pair.test.image_shape().text() +
+                           ", those for training are " + pair.train.image_shape().text());
+  pair.train.class_count = pair.test.class_count =
+      std::max(pair.train.class_count, pair.test.class_count);
+}
+
+}  // namespace splitvit::data

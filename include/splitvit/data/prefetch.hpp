@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>           // max
+#include <condition_variable>  // condition_variable_any
+#include <cstddef>             // size_t
+#include <deque>               // deque
+#include <exception>           // exception_ptr
+#include <functional>          // function
+#include <memory>              // unique_ptr
+#include <mutex>               // mutex
+#include <optional>            // optional
+#include <stop_token>          // stop_token
+#include <thread>              // jthread
+#include <utility>             // move
+
+#include <splitvit/core/shape.hpp>  // Index
+
+// Items made on another thread before they are asked for.
+
+namespace splitvit::data {
+
+/// Hands out make(begin), make(begin + 1), ..., make(end - 1), each made by one other thread
+/// while the caller still works on an earlier one.
+///
+/// At most `ahead` items wait at a time; with ahead 0 there is no thread and next() makes the
+/// item itself. Destruction stops the thread after the item it is making, at most.
+template <class Item>
+class Prefetch {
+ public:
+  Prefetch(Index begin, Index end, Index ahead, std::function<Item(Index)> make)
+      : state_{std::make_unique<State>()} {
+    state_->next = begin;
+    state_->end = end;
+    state_->room = static_cast<std::size_t>(std::max<Index>(ahead, 0));
+    state_->make = std::move(make);
+    if (state_->room > 0 && begin < end)
+      state_->thread = std::jthread{[s = state_.get()](std::stop_token stop) { s->run(stop); }};
+  }
+
+  /// The next item; nothing after the last one.
+  ///
+  /// Errors  What make threw is thrown here in the place of its item, and again afterwards.
+  std::optional<Item> next() { return state_->room > 0 ? state_->take() : state_->make_now(); }
+
+ private:
+  // Behind a pointer, so that a Prefetch can be moved while its thread runs.
+  struct State {
+    Index next = 0;  ///< the item to make next
+    Index end = 0;
+    std::size_t room = 0;
+    std::function<Item(Index)> make;
+    std::mutex guard;  ///< of the four below and, while there is a thread, of next
+    std::condition_variable_any changed;
+    std::deque<Item> ready;
+    std::exception_ptr error;
+    std::jthread thread;  ///< last, so that it ends before what it uses
+
+    void run(const std::stop_token& stop) {
+      std::unique_lock lock{guard};
+      while (next < end) {
+        if (!changed.wait(lock, stop, [this] { return ready.size() < room; })) return;
+        try {
+          lock.unlock();
+          Item item = make(next);  // only this thread changes next
+          lock.lock();
+          ready.push_back(std::move(item));
+          ++next;
+        } catch (...) {
+          if (!lock.owns_lock()) lock.lock();
+          error = std::current_exception();
+          next = end;
+        }
+        changed.notify_all();
+      }
+    }
+
+    std::optional<Item> take() {
+      std::unique_lock lock{guard};
+      changed.wait(lock, [this] { return !ready.empty() || next >= end; });
+      if (ready.empty()) {
+        if (error) std::rethrow_exception(error);
+        return std::nullopt;
+      }
+      std::optional<Item> item{std::move(ready.front())};
+      ready.pop_front();
+      lock.unlock();
+      changed.notify_all();
+      return item;
+    }
+
+    std::optional<Item> make_now() {
+      if (next >= end) return std::nullopt;
+      std::optional<Item> item{make(next)};
+      ++next;  // after the item: an error comes again when asked again
+      return item;
+    }
+  };
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace splitvit::data

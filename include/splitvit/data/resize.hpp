@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // clamp, copy, fill, max, min
+#include <cmath>      // abs, ceil
+#include <cstddef>    // size_t
+#include <cstdint>    // int32_t, uint8_t
+#include <span>       // span
+#include <stdexcept>  // invalid_argument
+#include <string>     // to_string
+#include <vector>     // vector
+
+#include <splitvit/core/shape.hpp>  // Index, ShapeError
+
+// Bicubic resizing of 8-bit images, with the numbers that Pillow gives.
+
+namespace splitvit::data {
+
+namespace detail {
+
+/// For each place along one axis: which places of the source it is made of, and their weights.
+struct ResizeAxis {
+  ResizeAxis(Index from, Index to);
+
+  Index from, to;
+  Index taps;                         ///< weights a place, the last ones may be unused
+  std::vector<Index> first, count;    ///< `to` values each
+  std::vector<std::int32_t> weights;  ///< (to, taps), in units of 2^-22, sum about 2^22
+};
+
+}  // namespace detail
+
+/// Resizes images from one size to another; weights are worked out once.
+///
+/// Bicubic (a = -0.5) with pixel centres at half pixels; when shrinking, the filter is widened
+/// by the same factor, so that nothing aliases. Rows first, then columns, each rounded to
+/// 8 bits; an axis that keeps its size is copied. Bit for bit what Pillow's
+/// `resize((w, h), BICUBIC)` gives, but where the height shrinks and the width grows: there
+/// Pillow takes columns first.
+///
+/// Errors  std::invalid_argument for an extent below 1 or above 65536.
+class Resizer {
+ public:
+  Resizer(Index in_height, Index in_width, Index out_height, Index out_width)
+      : rows_{in_height, out_height}, columns_{in_width, out_width} {}
+
+  /// Shapes  in (channels, in_height, in_width), out (channels, out_height, out_width).
+  /// Errors  ShapeError if the spans are not as long as that.
+  void operator()(Index channels, std::span<const std::uint8_t> in,
+                  std::span<std::uint8_t> out) const {
+    const Index in_plane = rows_.from * columns_.from;
+    const Index out_plane = rows_.to * columns_.to;
+    if (static_cast<Index>(in.size()) != channels * in_plane ||
+        static_cast<Index>(out.size()) != channels * out_plane)
+      throw ShapeError("Resizer: " + std::to_string(in.size()) + " values to " +
+                       std::to_string(out.size()) + " with " + std::to_string(channels) +
+                       " channels: wanted " + std::to_string(channels * in_plane) + " and " +
+                       std::to_string(channels * out_plane));
+    std::vector<std::uint8_t> wide(static_cast<std::size_t>(rows_.from * columns_.to));
+    for (Index c = 0; c < channels; ++c) {
+      resize_rows(in.data() + c * in_plane, wide.data());
+      resize_columns(wide.data(), out.data() + c * out_plane);
+    }
+  }
+
+ private:
+  static constexpr int bits = 22;  // of a weight, behind the point
+  static constexpr std::int32_t half = std::int32_t{1} << (bits - 1);
+
+  static std::uint8_t to_byte(std::int32_t sum) {
+    return static_cast<std::uint8_t>(std::clamp(sum >> bits, 0, 255));
+  }
+
+  void resize_rows(const std::uint8_t* in, std::uint8_t* wide) const {
+    if (columns_.from == columns_.to) {
+      std::copy(in, in + rows_.from * columns_.from, wide);
+      return;
+    }
+    for (Index row = 0; row < rows_.from; ++row) {
+      const std::uint8_t* source = in + row * columns_.from;
+      std::uint8_t* target = wide + row * columns_.to;
+      for (Index x = 0; x < columns_.to; ++x) {
+        const auto at = static_cast<std::size_t>(x);
+        const std::int32_t* weights = columns_.weights.data() + x * columns_.taps;
+        std::int32_t sum = half;
+        for (Index k = 0; k < columns_.count[at]; ++k)
+          sum += weights[k] * source[columns_.first[at] + k];
+        target[x] = to_byte(sum);
+      }
+    }
+  }
+
+  void resize_columns(const std::uint8_t* wide, std::uint8_t* out) const {
+    const Index width = columns_.to;
+    if (rows_.from == rows_.to) {
+      std::copy(wide, wide + rows_.from * width, out);
+      return;
+    }
+    std::vector<std::int32_t> sums(static_cast<std::size_t>(width));
+    for (Index y = 0; y < rows_.to; ++y) {
+      const auto at = static_cast<std::size_t>(y);
+      const std::int32_t* weights = rows_.weights.data() + y * rows_.taps;
+      std::ranges::fill(sums, half);
+      for (Index k = 0; k < rows_.count[at]; ++k) {  // whole rows at a time: fits vector units
+        const std::uint8_t* source = wide + (rows_.first[at] + k) * width;
+        const std::int32_t weight = weights[k];
+        for (Index x = 0; x < width; ++x) sums[static_cast<std::size_t>(x)] += weight * source[x];
+      }
+      for (Index x = 0; x < width; ++x)
+        out[y * width + x] = to_byte(sums[static_cast<std::size_t>(x)]);
+    }
+  }
+
+  detail::ResizeAxis rows_, columns_;
+};
+
+namespace detail {
+
+/// Keys' cubic kernel with a = -0.5.
+inline double cubic(double x) {
+  x = std::abs(x);
+  if (x < 1.0) return (1.5 * x - 2.5) * x * x + 1.0;
+  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * -0.5;
+  return 0.0;
+}
+
+inline ResizeAxis::ResizeAxis(Index from_size, Index to_size) : from{from_size}, to{to_size} {
+  for (const Index extent : {from, to})
+    if (extent < 1 || extent > 65536)
+      throw std::invalid_argument("Resizer: an extent must be 1 to 65536, not " +
+                                  std::to_string(extent));
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  const double stretch = std::max(scale, 1.0);  // of the filter, when shrinking
+  const double support = 2.0 * stretch;
+  taps = static_cast<Index>(std::ceil(support)) * 2 + 1;
+  first.reserve(static_cast<std::size_t>(to));
+  count.reserve(static_cast<std::size_t>(to));
+  weights.resize(static_cast<std::size_t>(to * taps));
+  std::vector<double> exact(static_cast<std::size_t>(taps));
+  for (Index place = 0; place < to; ++place) {
+    const double centre = (static_cast<double>(place) + 0.5) * scale;
+    const Index begin = std::max<Index>(0, static_cast<Index>(centre - support + 0.5));
+    const Index end = std::min(from, static_cast<Index>(centre + support + 0.5));
+    const auto used = static_cast<std::size_t>(end - begin);
+    double sum = 0.0;
+    for (std::size_t k = 0; k < used; ++k) {
+      exact[k] =
+          cubic((static_cast<double>(begin) + static_cast<double>(k) - centre + 0.5) / stretch);
+      sum += exact[k];
+    }
+    for (std::size_t k = 0; k < used; ++k) {
+      const double weight = exact[k] / sum * 0x1p22;
+      weights[static_cast<std::size_t>(place * taps) + k] =
+          static_cast<std::int32_t>(weight + (weight < 0.0 ? -0.5 : 0.5));
+    }
+    first.push_back(begin);
+    count.push_back(end - begin);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace splitvit::data

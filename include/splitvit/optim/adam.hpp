@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>        // array
+#include <cmath>        // pow, sqrt
+#include <concepts>     // floating_point
+#include <cstdint>      // uint64_t
+#include <span>         // span
+#include <string_view>  // string_view
+
+#include <splitvit/kernel/adam.hpp>           // adam_update
+#include <splitvit/optim/detail/require.hpp>  // require_below_one, require_not_negative
+
+// Adam and AdamW, as PyTorch defines them.
+
+namespace splitvit::optim {
+
+namespace detail {
+
+inline constexpr std::array<std::string_view, 2> adam_state = {"m", "v"};
+
+/// What both have in common: moments without bias, of which only l2 and shrink differ.
+template <class Rule>
+kernel::AdamStep adam_step(const Rule& rule, std::uint64_t step, double lr, double l2,
+                           double shrink) {
+  const auto power = static_cast<double>(step);
+  return {.beta1 = rule.beta1,
+          .beta2 = rule.beta2,
+          .epsilon = rule.eps,
+          .l2 = l2,
+          .shrink = shrink,
+          .length = lr / (1.0 - std::pow(rule.beta1, power)),
+          .root_divisor = std::sqrt(1.0 - std::pow(rule.beta2, power))};
+}
+
+template <class Rule>
+void require_adam_options(const Rule& rule) {
+  require_not_negative("Adam: lr", rule.lr);
+  require_below_one("Adam: beta1", rule.beta1);
+  require_below_one("Adam: beta2", rule.beta2);
+  require_not_negative("Adam: eps", rule.eps);
+  require_not_negative("Adam: weight_decay", rule.weight_decay);
+}
+
+}  // namespace detail
+
+/// Adam: steps of about lr, whatever the size of the gradient. With weight_decay w, w p is
+/// added to the gradient (L2).
+///
+///   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
+///   p = p - lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
+///
+/// Source  PyTorch, torch.optim.Adam.
+struct Adam {
+  double lr = 1e-3;
+  double beta1 = 0.9;         ///< how much of m stays, in [0, 1)
+  double beta2 = 0.999;       ///< how much of v stays, in [0, 1)
+  double eps = 1e-8;          ///< keeps the quotient finite where v is 0
+  double weight_decay = 0.0;  ///< w
+
+  std::span<const std::string_view> state_names() const { return detail::adam_state; }
+
+  template <std::floating_point T>
+  void update(std::uint64_t step, double rate, std::span<T> p, std::span<const T> g,
+              std::span<const std::span<T>> state) const {
+    kernel::adam_update<T>(p, g, state[0], state[1],
+                           detail::adam_step(*this, step, rate, weight_decay, 1.0));
+  }
+
+  /// Errors  std::invalid_argument if an option is outside its range.
+  void require_options() const { detail::require_adam_options(*this); }
+};
+
+/// AdamW: Adam, but weight decay w acts on the parameter alone: first p = (1 - lr w) p.
+///
+/// Source  PyTorch, torch.optim.AdamW.
+struct AdamW {
+  double lr = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0.01;  ///< w
+
+  std::span<const std::string_view> state_names() const { return detail::adam_state; }
+
+  template <std::floating_point T>
+  void update(std::uint64_t step, double rate, std::span<T> p, std::span<const T> g,
+              std::span<const std::span<T>> state) const {
+    kernel::adam_update<T>(p, g, state[0], state[1],
+                           detail::adam_step(*this, step, rate, 0.0, 1.0 - rate * weight_decay));
+  }
+
+  /// Errors  std::invalid_argument if an option is outside its range.
+  void require_options() const { detail::require_adam_options(*this); }
+};
+
+}  // namespace splitvit::optim

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>     // cos
+#include <concepts>  // convertible_to, copy_constructible
+#include <cstdint>   // uint64_t
+#include <numbers>   // pi
+#include <utility>   // move
+
+// Learning rates as functions of the step, counted from 0. They remember nothing, so training
+// goes on after a break as if there had been none:
+//
+//   const auto rate = warm_up(500, Cosine{.lr = 1e-3, .steps = 10000});
+//   optimizer.set_learning_rate(rate(step));
+
+namespace splitvit::optim {
+
+/// Something that gives a learning rate for every step.
+template <class S>
+concept Schedule = std::copy_constructible<S> && requires(const S& schedule, std::uint64_t step) {
+  { schedule(step) } -> std::convertible_to<double>;
+};
+
+/// Always the same.
+struct Constant {
+  double lr = 1e-3;
+
+  double operator()(std::uint64_t) const { return lr; }
+};
+
+/// From lr down to `last` in half a wave of the cosine, over `steps` steps; then `last`.
+///
+/// Source  PyTorch, CosineAnnealingLR with T_max = steps and eta_min = last.
+struct Cosine {
+  double lr = 1e-3;
+  std::uint64_t steps = 1;
+  double last = 0.0;
+
+  double operator()(std::uint64_t step) const {
+    if (step >= steps) return last;
+    const double done = static_cast<double>(step) / static_cast<double>(steps);
+    return last + (lr - last) * (1.0 + std::cos(std::numbers::pi * done)) / 2.0;
+  }
+};
+
+/// What warm_up returns.
+template <Schedule Then>
+struct WarmUp {
+  std::uint64_t steps;
+  Then then;
+
+  double operator()(std::uint64_t step) const {
+    if (step >= steps) return then(step - steps);
+    return then(std::uint64_t{0}) * static_cast<double>(step + 1) / static_cast<double>(steps + 1);
+  }
+};
+
+/// First `steps` equal rises from almost nothing to where `then` begins, then `then`.
+template <Schedule Then>
+WarmUp<Then> warm_up(std::uint64_t steps, Then then) {
+  return {steps, std::move(then)};
+}
+
+}  // namespace splitvit::optim

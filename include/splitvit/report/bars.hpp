@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // max, min
+#include <cmath>      // isfinite
+#include <cstddef>    // size_t
+#include <string>     // string, to_string
+#include <vector>     // vector
+
+#include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_box, svg_text
+#include <splitvit/report/ticks.hpp>             // Unit, linear_ticks
+
+// A bar chart as SVG: groups of horizontal bars, each of which may have parts.
+
+namespace splitvit::report {
+
+struct Bar {
+  std::string name;           ///< within its group, such as "up"; may be empty
+  std::vector<double> parts;  ///< at most four; what is negative or not finite counts as 0
+  std::string note;           ///< written at its end
+};
+
+struct BarGroup {
+  std::string name;
+  std::vector<Bar> bars;
+};
+
+struct BarChart {
+  std::string title;
+  std::string label{};  ///< of the axis
+  Unit unit = Unit::number;
+  std::vector<std::string> parts{};  ///< what the parts are, for the legend
+  std::vector<BarGroup> groups{};
+  double width = 480;  ///< of the view box; the height follows from the bars
+};
+
+/// The chart as an <svg> element. Parts of a bar differ by lightness and come in the order of
+/// the legend.
+std::string render_svg(const BarChart& chart);
+
+namespace detail {
+
+inline double bar_part(double value) {
+  return std::isfinite(value) && value > 0 ? std::min(value, 1e200) : 0;
+}
+
+inline double bar_length(const Bar& bar) {
+  double sum = 0;
+  for (const double part : bar.parts) sum += bar_part(part);
+  return sum;
+}
+
+/// Names and colours of the parts in one row, wrapped where it is full; moves y below it.
+inline std::string bar_legend(const BarChart& chart, double& y) {
+  constexpr double edge = 8;
+  std::string out;
+  double x = edge;
+  for (std::size_t i = 0; i < chart.parts.size() && i < 4; ++i) {
+    const double width = 30 + text_width(chart.parts[i]);
+    if (x > edge && x + width > chart.width) {
+      x = edge;
+      y += 20;
+    }
+    out += svg_box(x, y, 12, 12, "sv-part-" + std::to_string(i));
+    out += svg_text(x + 17, y + 10.5, chart.parts[i], "sv-soft");
+    x += width;
+  }
+  if (!chart.parts.empty()) y += 26;
+  return out;
+}
+
+}  // namespace detail
+
+inline std::string render_svg(const BarChart& chart) {
+  using namespace detail;
+  constexpr double edge = 8, bar_height = 15, bar_pitch = 19, name_height = 21, group_gap = 9;
+  double longest = 0, names = 0, notes = 0;
+  for (const BarGroup& group : chart.groups)
+    for (const Bar& bar : group.bars) {
+      longest = std::max(longest, bar_length(bar));
+      names = std::max(names, text_width(bar.name));
+      notes = std::max(notes, text_width(bar.note));
+    }
+  const double left = edge + (names > 0 ? names + 6 : 0);
+  const double right = std::max(left + 0.35 * chart.width, chart.width - edge - notes - 8);
+  const auto ticks = linear_ticks(0, longest, chart.unit, 4);
+  const double unit = longest > 0 ? (right - left) / longest : 0;
+
+  double y = 34;
+  std::string body = svg_text(edge, 19, chart.title, "sv-title") + bar_legend(chart, y);
+  const double first = y;
+  std::string bars;
+  for (const BarGroup& group : chart.groups) {
+    bars += svg_text(edge, y + 14, shorten(one_line(group.name), 52), "sv-name");
+    y += name_height;
+    for (const Bar& bar : group.bars) {
+      if (!bar.name.empty()) bars += svg_text(left - 6, y + 12, bar.name, "sv-soft", "end");
+      double x = left;
+      for (std::size_t i = 0; i < bar.parts.size() && i < 4; ++i) {
+        const double width = unit * bar_part(bar.parts[i]);
+        if (width > 0.05) bars += svg_box(x, y, width, bar_height, "sv-part-" + std::to_string(i));
+        x += width;
+      }
+      bars += svg_text(x + 6, y + 12, bar.note, "sv-halo");
+      y += bar_pitch;
+    }
+    y += group_gap;
+  }
+  if (longest > 0) {
+    double last_end = -1e9;
+    for (const Tick& tick : ticks) {
+      const double x = left + unit * tick.at;
+      body += svg_line(x, first, x, y, "sv-grid");
+      const double half = text_width(tick.label) / 2;
+      if (x - half < last_end + 8) continue;
+      body += svg_text(std::max(x, half + 2), y + 17, tick.label, "", "middle");
+      last_end = std::max(x, half + 2) + half;
+    }
+    y += 24;
+  } else {
+    y += 8;
+    if (chart.groups.empty()) {
+      bars += svg_text(chart.width / 2, y + 14, "no data", "sv-soft", "middle");
+      y += 30;
+    }
+  }
+  if (!chart.label.empty() && longest > 0) {
+    bars += svg_text((left + right) / 2, y + 13, chart.label, "sv-soft", "middle");
+    y += 22;
+  }
+  return svg_begin(chart.width, y, chart.title, chart.label) + body + bars + "</svg>\n";
+}
+
+}  // namespace splitvit::report

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>   // uint64_t
+#include <optional>  // optional
+#include <string>    // string
+#include <vector>    // vector
+
+#include <splitvit/split/report.hpp>  // Seconds, Traffic
+
+// Run and Row: what a training run left behind, as values. Everything that writes or draws
+// results takes these; several runs of several methods and seeds make a comparison.
+
+namespace splitvit::report {
+
+/// A line of a run's log, usually one an epoch.
+struct Row {
+  std::uint64_t epoch = 0;
+  std::uint64_t step = 0;                 ///< training steps since the start of the run
+  double loss = 0;                        ///< training loss since the row before
+  std::optional<double> test_accuracy{};  ///< in [0, 1]; absent where nothing was evaluated
+  split::Traffic traffic{};               ///< training traffic since the start of the run
+  split::Seconds seconds{};               ///< since the start of the run
+};
+
+/// A name and a value, both for people.
+struct Setting {
+  std::string key;
+  std::string value;
+
+  friend bool operator==(const Setting&, const Setting&) = default;
+};
+
+/// The name of the method that compresses nothing, to which others are compared.
+inline constexpr const char* reference_method = "none";
+
+/// One training run.
+///
+/// Runs of one method with the same settings and different seeds are averaged, so settings hold
+/// what is alike for all seeds: model, cut, batch, learning rate; not the time or a folder. A
+/// setting named "seed" is not looked at when runs are grouped.
+struct Run {
+  std::string method;
+  std::uint64_t seed = 0;
+  std::vector<Setting> settings{};      ///< in the order in which they are shown
+  std::vector<Row> rows{};              ///< in the order of their steps
+  std::uint64_t test_samples = 0;       ///< images in an evaluation; 0 where that is not known
+  split::Traffic evaluation_traffic{};  ///< of all evaluations, kept apart from training
+};
+
+/// The accuracy of the last row that has one: the last evaluation, not the best.
+inline std::optional<double> final_accuracy(const Run& run) {
+  for (auto row = run.rows.rbegin(); row != run.rows.rend(); ++row)
+    if (row->test_accuracy) return row->test_accuracy;
+  return std::nullopt;
+}
+
+}  // namespace splitvit::report

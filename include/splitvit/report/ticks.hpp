@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // max
+#include <array>      // array
+#include <cmath>      // abs, ceil, exp2, floor, fmod, isfinite, log10, log2, pow
+#include <string>     // string
+#include <vector>     // vector
+
+#include <splitvit/report/format.hpp>  // fixed, in_byte_unit, significant, trimmed
+
+// Where the marks of an axis lie and what is written at them: 1-2-5 for plain numbers, powers
+// of two for bytes, minutes and hours for time.
+
+namespace splitvit::report {
+
+/// What an axis counts.
+enum class Unit {
+  number,
+  count,    ///< whole numbers, such as epochs
+  percent,  ///< a fraction, written in percent
+  bytes,
+  seconds,
+};
+
+struct Tick {
+  double at = 0;
+  std::string label;
+};
+
+/// A distance between marks that gives about `about` of them on [low, high].
+double nice_step(double low, double high, Unit unit, int about = 5);
+
+/// Marks on [low, high] in equal distances.
+std::vector<Tick> linear_ticks(double low, double high, Unit unit, int about = 5);
+
+/// Marks on [low, high], low > 0, for a logarithmic axis: at equal ratios; at equal distances
+/// where the range is less than a factor of four.
+std::vector<Tick> log_ticks(double low, double high, Unit unit, int about = 5);
+
+namespace detail {
+
+/// The smallest of 1, 2, 5 times a power of ten that is at least `rough`.
+inline double one_two_five(double rough) {
+  const double power = std::pow(10.0, std::floor(std::log10(rough)));
+  for (const double factor : {1.0, 2.0, 5.0})
+    if (factor * power >= rough * 0.999) return factor * power;
+  return 10 * power;
+}
+
+inline double time_step(double rough) {
+  constexpr double minute = 60, hour = 3600, day = 86400;
+  constexpr std::array<double, 19> steps{
+      1,   2,    5,    10,       15,       30,       minute,    2 * minute, 5 * minute, 600,
+      900, 1800, hour, 2 * hour, 3 * hour, 6 * hour, 12 * hour, day,        2 * day};
+  if (rough <= 0.5) return one_two_five(rough);
+  for (const double step : steps)
+    if (step >= rough * 0.999) return step;
+  return day * one_two_five(rough / day);
+}
+
+/// Short and exact enough for marks `step` apart.
+inline std::string number_label(double value, double step) {
+  const double size = std::max(std::abs(value), step);
+  if (size >= 1e15 || size < 1e-4) return value == 0 ? "0" : significant(value, 3);
+  constexpr std::array<const char*, 5> units{"", "k", "M", "G", "T"};
+  std::size_t k = 0;
+  if (size >= 1e4)
+    for (; k + 1 < units.size() && std::abs(value) >= 1000; ++k) {
+      value /= 1000;
+      step /= 1000;
+    }
+  const int decimals = std::max(0, static_cast<int>(std::ceil(-std::log10(step) - 1e-9)));
+  const std::string text = fixed(value, std::min(decimals, 9));
+  return (k > 0 ? trimmed(text) : text) + units[k];
+}
+
+inline std::string seconds_label(double value, double step) {
+  if (value == 0) return "0";
+  if (step >= 86400) return trimmed(fixed(value / 86400, 1)) + " d";
+  if (step >= 3600) return trimmed(fixed(value / 3600, 1)) + " h";
+  if (step >= 600 && value >= 3600 && std::fmod(value, 3600) == 0)
+    return fixed(value / 3600, 0) + " h";
+  if (step >= 60) return trimmed(fixed(value / 60, 1)) + " min";
+  if (step < 0.001) return trimmed(fixed(value * 1000, 3)) + " ms";
+  if (step < 0.1) return trimmed(fixed(value * 1000, 0)) + " ms";
+  return trimmed(fixed(value, 2)) + " s";
+}
+
+inline std::string tick_label(double value, double step, Unit unit) {
+  switch (unit) {
+    case Unit::percent:
+      return number_label(100 * value, 100 * step) + " %";
+    case Unit::bytes: {
+      const auto [size, name] = in_byte_unit(value);
+      return trimmed(fixed(size, 2)) + " " + std::string{name};
+    }
+    case Unit::seconds:
+      return seconds_label(value, step);
+    case Unit::number:
+    case Unit::count:
+      break;
+  }
+  return number_label(value, step);
+}
+
+}  // namespace detail
+
+inline double nice_step(double low, double high, Unit unit, int about) {
+  const double rough = (high - low) / std::max(1, about);
+  if (!std::isfinite(rough) || rough <= 0) return 1;
+  switch (unit) {
+    case Unit::bytes:
+      return std::max(1.0, std::exp2(std::ceil(std::log2(rough) - 0.01)));
+    case Unit::seconds:
+      return detail::time_step(rough);
+    case Unit::count:
+      return std::max(1.0, detail::one_two_five(rough));
+    case Unit::number:
+    case Unit::percent:
+      break;
+  }
+  return detail::one_two_five(rough);
+}
+
+inline std::vector<Tick> linear_ticks(double low, double high, Unit unit, int about) {
+  const double step = nice_step(low, high, unit, about);
+  std::vector<Tick> ticks;
+  const double first = std::ceil(low / step - 1e-6);
+  for (int i = 0; i <= 10 * std::max(1, about); ++i) {
+    const double at = (first + i) * step;
+    if (!(at <= high + 1e-6 * step)) break;
+    ticks.push_back({at, detail::tick_label(at, step, unit)});
+  }
+  return ticks;
+}
+
+inline std::vector<Tick> log_ticks(double low, double high, Unit unit, int about) {
+  if (!(low > 0) || !(high >= low) || !std::isfinite(high)) return {};
+  if (high < 4 * low) return linear_ticks(low, high, unit, about);
+  std::vector<Tick> ticks;
+  if (unit == Unit::bytes) {
+    const double rough = std::log2(high / low) / std::max(1, about);
+    double bits = 10;
+    for (const double candidate : {5.0, 2.0, 1.0})
+      if (candidate >= rough) bits = candidate;
+    if (rough > 10) bits = 10 * std::ceil(rough / 10);
+    for (double k = std::ceil(std::log2(low) / bits - 1e-9); k * bits <= std::log2(high) + 1e-9;
+         ++k)
+      ticks.push_back({std::exp2(k * bits), detail::tick_label(std::exp2(k * bits), 1, unit)});
+    return ticks;
+  }
+  const double decades = std::log10(high / low);
+  const double stride = std::max(1.0, std::ceil(decades / std::max(1, about)));
+  for (double k = std::floor(std::log10(low)); k <= std::log10(high); k += stride)
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      if (factor > 1 && 3 * decades > 1.2 * about) continue;
+      const double at = factor * std::pow(10.0, k);
+      if (at < low * (1 - 1e-9) || at > high * (1 + 1e-9)) continue;
+      ticks.push_back({at, detail::tick_label(at, at, unit)});
+    }
+  return ticks;
+}
+
+}  // namespace splitvit::report

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // floating_point
+#include <cstddef>   // byte, size_t
+#include <cstdint>   // uint32_t, uint64_t
+#include <span>      // span
+#include <string>    // string
+#include <utility>   // move
+#include <vector>    // vector
+
+#include <splitvit/codec/targets.hpp>        // encode_targets, decode_targets
+#include <splitvit/core/error.hpp>           // WireError
+#include <splitvit/core/shape.hpp>           // Index, Shape
+#include <splitvit/nn/concepts.hpp>          // Module, parameters
+#include <splitvit/nn/vit.hpp>               // VitConfig
+#include <splitvit/tensor/tensor.hpp>        // Tensor
+#include <splitvit/wire/tensor_payload.hpp>  // PayloadReader, PayloadWriter
+
+// What the messages of training say, as payloads. The readers take hostile bytes: every size
+// is checked against the agreed model before memory is taken.
+
+namespace splitvit::split {
+
+/// What a client sends up: activations as the codec wrote them, and what they should become.
+///
+///   u64 step (0 in an evaluation)   u32 samples   u32 tokens   u32 bytes of targets
+///   targets   activations
+///
+/// Shapes  tokens (samples, tokens, D), targets (samples, C); D and C are agreed.
+struct Activations {
+  std::uint64_t step = 0;
+  Index samples = 0;
+  Index tokens = 0;
+  std::span<const std::byte> targets;
+  std::span<const std::byte> encoded;
+
+  Shape shape(const nn::VitConfig& config) const { return {samples, tokens, config.dim}; }
+
+  std::vector<std::byte> head() const {
+    std::vector<std::byte> out;
+    ByteWriter writer{out};
+    writer.put(step);
+    writer.put(static_cast<std::uint32_t>(samples));
+    writer.put(static_cast<std::uint32_t>(tokens));
+    writer.put(static_cast<std::uint32_t>(targets.size()));
+    writer.put_bytes(targets);
+    return out;
+  }
+
+  /// Errors  WireError: truncated; wrong_shape for no samples or tokens, more tokens than
+  ///         the model has, or activations of more than `most_bytes` when decoded.
+  static Activations read(std::span<const std::byte> payload, const nn::VitConfig& config,
+                          std::size_t element_size, std::uint64_t most_bytes) {
+    ByteReader in{payload, "activations"};
+    Activations a;
+    a.step = in.get<std::uint64_t>();
+    const std::uint64_t samples = in.get<std::uint32_t>();
+    const std::uint64_t tokens = in.get<std::uint32_t>();
+    const auto agreed = static_cast<std::uint64_t>(config.tokens());
+    const std::uint64_t sample_bytes =
+        tokens * static_cast<std::uint64_t>(config.dim) * element_size;
+    if (samples < 1 || tokens < 1 || tokens > agreed || samples > most_bytes / sample_bytes)
+      throw WireError(Reason::wrong_shape,
+                      "activations: " + std::to_string(samples) + " samples of " +
+                          std::to_string(tokens) + " tokens came; the model has at most " +
+                          std::to_string(agreed) + " tokens, a message at most " +
+                          std::to_string(most_bytes) + " bytes");
+    a.samples = static_cast<Index>(samples);
+    a.tokens = static_cast<Index>(tokens);
+    a.targets = in.get_bytes(in.get<std::uint32_t>());
+    a.encoded = in.get_bytes(in.left());
+    return a;
+  }
+};
+
+/// What the server sends down after a step.
+///
+///   u64 step   f64 loss   f64 seconds   the gradient as the codec wrote it
+struct Gradient {
+  std::uint64_t step = 0;
+  double loss = 0;
+  double seconds = 0;  ///< the server's, from the message's arrival to its answer
+  std::span<const std::byte> encoded;
+
+  static constexpr std::size_t head_bytes = 24;
+
+  void put_head(std::vector<std::byte>& out) const {
+    ByteWriter writer{out};
+    writer.put(step);
+    writer.put(loss);
+    writer.put(seconds);
+  }
+
+  /// Errors  WireError: truncated; not_finite; wrong_step if it answers another step.
+  static Gradient read(std::span<const std::byte> payload, std::uint64_t expected_step) {
+    ByteReader in{payload, "gradient"};
+    Gradient g;
+    g.step = in.get<std::uint64_t>();
+    g.loss = in.get<double>();
+    g.seconds = in.get<double>();
+    g.encoded = in.get_bytes(in.left());
+    if (g.step != expected_step)
+      throw WireError(Reason::wrong_step, "gradient: it answers step " + std::to_string(g.step) +
+                                              ", step " + std::to_string(expected_step) +
+                                              " was sent");
+    if (!std::isfinite(g.loss) || !std::isfinite(g.seconds))
+      throw WireError(Reason::not_finite, "gradient: the loss is not a finite number");
+    return g;
+  }
+};
+
+/// What the server sends down after an evaluation.
+///
+///   f64 sum of losses   u32 correct predictions
+struct Score {
+  double loss_sum = 0;
+  Index correct = 0;
+
+  std::vector<std::byte> payload() const {
+    std::vector<std::byte> out;
+    ByteWriter writer{out};
+    writer.put(loss_sum);
+    writer.put(static_cast<std::uint32_t>(correct));
+    return out;
+  }
+
+  /// Errors  WireError: truncated, malformed for more correct predictions than samples.
+  static Score read(std::span<const std::byte> payload, Index samples) {
+    ByteReader in{payload, "score"};
+    Score score;
+    score.loss_sum = in.get<double>();
+    score.correct = static_cast<Index>(in.get<std::uint32_t>());
+    in.expect_end();
+    if (score.correct > samples || !std::isfinite(score.loss_sum))
+      throw WireError(Reason::malformed, "score: " + std::to_string(score.correct) + " of " +
+                                             std::to_string(samples) + " correct, loss " +
+                                             std::to_string(score.loss_sum));
+    return score;
+  }
+};
+
+/// The parameters of a module: u32 how many, then name and tensor of each, in its order.
+template <std::floating_point T, nn::Module<T> M>
+void put_weights(wire::PayloadWriter& out, const M& module) {
+  const auto all = nn::parameters<T>(module);
+  out.put(static_cast<std::uint32_t>(all.size()));
+  for (const auto& [name, parameter] : all) {
+    out.put_text(name);
+    out.put_tensor(parameter.shape(), parameter.value().span());
+  }
+}
+
+/// Fills a module with what put_weights wrote. Changes nothing if it throws.
+///
+/// Errors  WireError unless names and shapes are exactly those of the module.
+template <std::floating_point T, nn::Module<T> M>
+void read_weights(std::span<const std::byte> payload, const M& module) {
+  constexpr std::size_t longest_name = 256;
+  wire::PayloadReader in{payload, "weights"};
+  const auto all = nn::parameters<T>(module);
+  const auto count = in.get<std::uint32_t>();
+  if (count != all.size())
+    throw WireError(Reason::wrong_shape, "weights: " + std::to_string(count) + " tensors came, " +
+                                             std::to_string(all.size()) + " are expected");
+  std::vector<Tensor<T>> values;
+  for (const auto& [name, parameter] : all) {
+    const std::string came = in.get_text(longest_name);
+    if (came != name)
+      throw WireError(Reason::wrong_shape,
+                      "weights: a tensor of another name came where " + name + " is expected");
+    const auto tensor = in.get_tensor<T>();
+    tensor.require_shape(parameter.shape(), "weights: " + name);
+    values.push_back(Tensor<T>::uninitialised(parameter.shape()));
+    tensor.copy_to(values.back().span());
+  }
+  in.expect_end();
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].second.mutable_value() = std::move(values[i]);
+}
+
+}  // namespace splitvit::split

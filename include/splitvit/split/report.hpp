@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>  // uint64_t
+
+#include <splitvit/core/shape.hpp>  // Index
+
+// What a step, an epoch and an evaluation report: loss, accuracy, bytes, seconds.
+
+namespace splitvit::split {
+
+/// Bytes in one direction. `framing` is what the protocol adds: headers and checksums.
+struct Bytes {
+  std::uint64_t payload = 0;
+  std::uint64_t framing = 0;
+
+  std::uint64_t total() const { return payload + framing; }
+
+  Bytes& operator+=(const Bytes& other) {
+    payload += other.payload;
+    framing += other.framing;
+    return *this;
+  }
+  friend Bytes operator-(const Bytes& a, const Bytes& b) {
+    return {a.payload - b.payload, a.framing - b.framing};
+  }
+  friend bool operator==(const Bytes&, const Bytes&) = default;
+};
+
+/// What has crossed the link, seen from the client.
+struct Traffic {
+  Bytes up;    ///< to the server
+  Bytes down;  ///< back
+
+  std::uint64_t total() const { return up.total() + down.total(); }
+
+  Traffic& operator+=(const Traffic& other) {
+    up += other.up;
+    down += other.down;
+    return *this;
+  }
+  friend Traffic operator-(const Traffic& a, const Traffic& b) {
+    return {a.up - b.up, a.down - b.down};
+  }
+  friend bool operator==(const Traffic&, const Traffic&) = default;
+};
+
+/// Where the time went, in seconds.
+struct Seconds {
+  double client = 0;       ///< head, forward and backward, and its optimiser
+  double compression = 0;  ///< stages and codec at the client, both directions
+  double server = 0;       ///< everything between a message's arrival and its answer
+  double link = 0;         ///< the rest of the wait for the answer
+
+  double total() const { return client + compression + server + link; }
+
+  Seconds& operator+=(const Seconds& other) {
+    client += other.client;
+    compression += other.compression;
+    server += other.server;
+    link += other.link;
+    return *this;
+  }
+};
+
+/// One training step.
+struct StepReport {
+  std::uint64_t step = 0;  ///< from 1
+  double loss = 0;         ///< mean over the rows that were sent
+  Index samples = 0;       ///< images in the batch
+  Index sent_samples = 0;  ///< rows that crossed the cut
+  Index sent_tokens = 0;   ///< tokens in each of them
+  Traffic traffic;
+  Seconds seconds;
+};
+
+/// Several training steps. The accuracy of training is not defined for merged samples.
+struct EpochReport {
+  std::uint64_t steps = 0;
+  double loss = 0;  ///< mean over the steps
+  Index samples = 0;
+  Traffic traffic;
+  Seconds seconds;
+
+  void add(const StepReport& step) {
+    ++steps;
+    loss += (step.loss - loss) / static_cast<double>(steps);
+    samples += step.samples;
+    traffic += step.traffic;
+    seconds += step.seconds;
+  }
+};
+
+/// How good the model is on data it did not learn from.
+struct Evaluation {
+  double loss = 0;  ///< mean over samples
+  Index correct = 0;
+  Index samples = 0;
+  Traffic traffic;
+
+  /// In [0, 1]; correct over samples.
+  double accuracy() const {
+    return samples == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(samples);
+  }
+};
+
+}  // namespace splitvit::split

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // clamp, max, min
+#include <chrono>     // duration
+#include <cstddef>    // byte, size_t
+#include <cstdint>    // uint64_t
+#include <limits>     // numeric_limits
+#include <memory>     // make_unique, unique_ptr
+#include <mutex>      // lock_guard, mutex
+#include <optional>   // optional
+#include <span>       // span
+#include <stdexcept>  // invalid_argument
+#include <string>     // to_string
+#include <thread>     // sleep_for
+#include <utility>    // move
+#include <vector>     // vector
+
+#include <splitvit/core/error.hpp>          // TransportError
+#include <splitvit/core/random.hpp>         // Rng
+#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
+
+// Simulated: gives any link the speed of another one, and the faults that tests need.
+
+namespace splitvit::transport {
+
+/// Whether simulated time is only added up, or also spent.
+enum class Pace { computed, slept };
+
+/// The link to imitate. Every byte, in either direction, takes 8 / bits_per_second; whenever
+/// the direction changes, latency_seconds pass: the time of a conversation in which one side
+/// speaks at a time, as in split learning. Wrap one end only, or all is counted twice.
+struct LinkModel {
+  double bits_per_second = std::numeric_limits<double>::infinity();
+  double latency_seconds = 0.0;  ///< one way
+  Pace pace = Pace::computed;
+};
+
+/// What goes wrong, the same way each time for the same seed. Positions count from 0 in one
+/// direction of this end. One thread at a time may use a link with faults.
+struct Faults {
+  static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
+
+  std::size_t longest_piece = 0;          ///< calls move a random 1 to so many bytes; 0: no change
+  std::uint64_t cut_sent_at = never;      ///< the link breaks instead of this byte
+  std::uint64_t cut_received_at = never;  ///< likewise
+  std::uint64_t flip_sent_bit = never;    ///< bit b of byte n has number 8 * n + b
+  std::uint64_t flip_received_bit = never;  ///< likewise
+  double longest_delay_seconds = 0.0;       ///< each call first waits a random time up to this
+  Rng rng{};
+};
+
+/// A link as slow as the model says, with the given faults.
+///
+/// Errors  std::invalid_argument for a speed that is not above 0, or a negative time;
+///         TransportError (closed) once a fault has cut the link; those of the inner link.
+template <Transport Link>
+class Simulated {
+ public:
+  explicit Simulated(Link link, const LinkModel& model = {}, const Faults& faults = {})
+      : link_{std::move(link)}, model_{model}, faults_{faults} {
+    if (!(model.bits_per_second > 0) || !(model.latency_seconds >= 0) ||
+        !(faults.longest_delay_seconds >= 0))
+      throw std::invalid_argument("Simulated: bits_per_second must be above 0, times at least 0");
+  }
+
+  std::size_t read_some(std::span<std::byte> into) {
+    before_call(received_, faults_.cut_received_at);
+    into = into.first(piece(into.size(), faults_.cut_received_at - received_));
+    const std::size_t n = link_->read_some(into);
+    flip(into.first(std::min(n, into.size())), received_, faults_.flip_received_bit);
+    received_ += n;
+    if (n > 0) account(n, Way::in);
+    return n;
+  }
+
+  std::size_t write_some(std::span<const std::byte> from) {
+    before_call(sent_, faults_.cut_sent_at);
+    from = from.first(piece(from.size(), faults_.cut_sent_at - sent_));
+    std::vector<std::byte> changed;
+    if (faults_.flip_sent_bit / 8 - sent_ < from.size()) {  // unsigned: false if it has passed
+      changed.assign(from.begin(), from.end());
+      flip(changed, sent_, faults_.flip_sent_bit);
+      from = changed;
+    }
+    const std::size_t n = link_->write_some(from);
+    sent_ += n;
+    account(n, Way::out);
+    return n;
+  }
+
+  void set_deadline(Deadline when) requires HasDeadline<Link> {
+    if (link_) link_->set_deadline(when);
+  }
+
+  /// Units   seconds that all traffic so far takes on the modelled link. Any thread may ask.
+  double simulated_seconds() const {
+    const std::lock_guard lock{clock_->guard};
+    return seconds();
+  }
+
+ private:
+  enum class Way { none, in, out };
+  struct SharedClock {
+    std::mutex guard;
+    std::uint64_t bytes = 0;
+    std::uint64_t turns = 0;
+    double slept = 0.0;
+    Way last = Way::none;
+  };
+
+  double seconds() const {
+    return static_cast<double>(clock_->bytes) * 8.0 / model_.bits_per_second +
+           static_cast<double>(clock_->turns) * model_.latency_seconds;
+  }
+
+  void before_call(std::uint64_t position, std::uint64_t cut) {
+    if (position >= cut) link_.reset();  // the peer notices, too
+    if (!link_)
+      throw TransportError(Reason::closed, "Simulated: the link was cut after " +
+                                               std::to_string(sent_) + " bytes sent and " +
+                                               std::to_string(received_) + " received");
+    if (faults_.longest_delay_seconds > 0)
+      std::this_thread::sleep_for(
+          std::chrono::duration<double>{faults_.rng.uniform(0.0, faults_.longest_delay_seconds)});
+  }
+
+  /// How many bytes this call may move.
+  std::size_t piece(std::size_t size, std::uint64_t until_cut) {
+    size = static_cast<std::size_t>(std::min<std::uint64_t>(size, until_cut));
+    if (faults_.longest_piece > 0) {
+      const auto longest = static_cast<Index>(faults_.longest_piece);
+      size = std::min(size, static_cast<std::size_t>(1 + faults_.rng.below(longest)));
+    }
+    if (model_.pace == Pace::slept) {  // short naps, so that a deadline is not slept through
+      const double in_10_ms = std::clamp(model_.bits_per_second * 0.01 / 8.0, 1.0, 0x1p40);
+      size = std::min(size, static_cast<std::size_t>(in_10_ms));
+    }
+    return size;
+  }
+
+  static void flip(std::span<std::byte> bytes, std::uint64_t position, std::uint64_t bit) {
+    const std::uint64_t at = bit / 8 - position;  // unsigned: huge if it has passed
+    if (at < bytes.size())
+      bytes[static_cast<std::size_t>(at)] ^= static_cast<std::byte>(1u << (bit % 8));
+  }
+
+  void account(std::size_t n, Way way) {
+    double owed = 0.0;
+    {
+      const std::lock_guard lock{clock_->guard};
+      clock_->bytes += n;
+      if (clock_->last != way) clock_->turns += 1;
+      clock_->last = way;
+      owed = seconds() - clock_->slept;
+    }
+    // Less than a millisecond is saved up: a sleep is seldom shorter than that.
+    if (model_.pace == Pace::computed || owed < 1e-3) return;
+    const auto start = Clock::now();
+    std::this_thread::sleep_for(std::chrono::duration<double>{owed});
+    const std::chrono::duration<double> slept = Clock::now() - start;
+    const std::lock_guard lock{clock_->guard};
+    clock_->slept += slept.count();
+  }
+
+  std::optional<Link> link_;
+  LinkModel model_;
+  Faults faults_;
+  std::uint64_t sent_ = 0;
+  std::uint64_t received_ = 0;
+  std::unique_ptr<SharedClock> clock_ = std::make_unique<SharedClock>();
+};
+
+template <class Link>
+Simulated(Link) -> Simulated<Link>;
+
+}  // namespace splitvit::transport
