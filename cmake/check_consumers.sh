@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# check_consumers.sh: builds and runs tests/consumers/main.cpp as users would: splitvit in a
+# folder, fetched, installed, and with nothing but -I. Respects CXX and CMAKE_GENERATOR.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+flags="-Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror"
+consumers=$root/tests/consumers
+
+fail() {
+  echo "check_consumers: $1" >&2
+  exit 1
+}
+
+configure() {  # name, then what to pass to cmake
+  local name=$1
+  shift
+  if ! cmake -S "$consumers/$name" -B "$work/$name" -DCMAKE_CXX_FLAGS="$flags" "$@" \
+      >"$work/$name.log" 2>&1; then
+    cat "$work/$name.log" >&2
+    fail "$name cannot be configured"
+  fi
+}
+
+build_and_run() {
+  cmake --build "$work/$1" >"$work/$1.log" 2>&1 || {
+    cat "$work/$1.log" >&2
+    fail "$1 cannot be built"
+  }
+  "$work/$1/consumer" | sed "s/^/$1: /"
+}
+
+echo "-- add_subdirectory, which must say nothing and build nothing of ours"
+configure add_subdirectory -DSPLITVIT_DIR="$root"
+if grep -i splitvit "$work/add_subdirectory.log" | grep -v '^-- Build files'; then
+  fail "splitvit speaks while it is configured as a folder"
+fi
+build_and_run add_subdirectory
+if find "$work/add_subdirectory/splitvit" -name '*.o' | grep -q .; then
+  fail "programs of splitvit were built as part of a user's project"
+fi
+
+echo "-- FetchContent"
+configure fetch_content -DFETCHCONTENT_SOURCE_DIR_SPLITVIT="$root" -DFETCHCONTENT_FULLY_DISCONNECTED=ON
+build_and_run fetch_content
+
+echo "-- install and find_package"
+cmake -S "$root" -B "$work/build" -DSPLITVIT_BUILD_TESTS=OFF -DSPLITVIT_BUILD_EXAMPLES=OFF \
+  -DSPLITVIT_BUILD_BENCH=OFF -DCMAKE_INSTALL_PREFIX="$work/prefix" >/dev/null
+cmake --install "$work/build" >/dev/null
+listed() { (cd "$1" && find . -type f | sort); }
+diff <(listed "$root/include") <(listed "$work/prefix/include") || fail "not all was installed"
+version=$(sed -nE 's/^#define SPLITVIT_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/p' \
+  "$root/include/splitvit/version.hpp" | paste -sd.)
+configure find_package -DCMAKE_PREFIX_PATH="$work/prefix" -DSPLITVIT_WANTED="$version"
+build_and_run find_package
+if cmake -S "$consumers/find_package" -B "$work/newer" -DCMAKE_PREFIX_PATH="$work/prefix" \
+    -DSPLITVIT_WANTED=99.0 >/dev/null 2>&1; then
+  fail "version 99.0 was found, but $version is installed"
+fi
+
+echo "-- a compile line without CMake"
+eigen=$(pkg-config --cflags eigen3 2>/dev/null || echo -I/usr/include/eigen3)
+# shellcheck disable=SC2086
+"${CXX:-c++}" -std=c++20 -O1 $flags -I"$root/include" ${eigen/-I/-isystem } \
+  "$consumers/main.cpp" -o "$work/plain" -pthread
+"$work/plain" | sed 's/^/plain: /'

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# demo.sh [options of split_train...]: installs what is missing, builds split_train, and trains
+# a small ViT on drawn shapes twice: with everything on the wire, and with a tenth of it. Both
+# curves end up in one report.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/build.sh"
+
+out=$root/build/demo
+job=(--role both --data shapes --model vit_shapes --compress none,adc:0.1 --seed 1 --out "$out")
+
+build_release split_train
+mkdir -p "$out"
+"$build/examples/split_train" "${job[@]}" "$@"

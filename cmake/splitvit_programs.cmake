@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+# How our own programs (tests, examples, benchmarks) are built. Nothing here reaches a user:
+# the flags sit on splitvit_programs, which is linked by our programs only.
+
+option(SPLITVIT_NATIVE "Our own programs: code for this very processor" OFF)
+option(SPLITVIT_WERROR "Our own programs: warnings are errors" OFF)
+option(SPLITVIT_FUZZ "Build the fuzzers (clang only)" OFF)
+set(SPLITVIT_SANITIZE "" CACHE STRING "Our own programs: sanitizers, such as address,undefined")
+
+get_property(multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+if(NOT CMAKE_BUILD_TYPE AND NOT multi_config)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Type of build" FORCE)
+endif()
+
+find_program(SPLITVIT_CCACHE ccache)
+mark_as_advanced(SPLITVIT_CCACHE)
+if(SPLITVIT_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${SPLITVIT_CCACHE})
+endif()
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+add_library(splitvit_programs INTERFACE)
+target_link_libraries(splitvit_programs INTERFACE splitvit::splitvit)
+# Without contraction the same expression gives the same bits wherever it is written;
+# the kernels ask for fma by name.
+target_compile_options(splitvit_programs INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -ffp-contract=off)
+if(SPLITVIT_WERROR)
+  target_compile_options(splitvit_programs INTERFACE -Werror)
+endif()
+if(SPLITVIT_NATIVE)
+  target_compile_options(splitvit_programs INTERFACE -march=native)
+endif()
+if(SPLITVIT_SANITIZE)
+  target_compile_options(splitvit_programs INTERFACE
+    -fsanitize=${SPLITVIT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(splitvit_programs INTERFACE -fsanitize=${SPLITVIT_SANITIZE})
+endif()
+
+# splitvit_add_program(name source...): one program with the flags above.
+function(splitvit_add_program name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE splitvit_programs)
+endfunction()
+
+# splitvit_add_test(name label command...): one ctest test.
+function(splitvit_add_test name label)
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 900)
+endfunction()

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <splitvit/autograd/backward.hpp>
+#include <splitvit/autograd/gradcheck.hpp>
+#include <splitvit/autograd/ops/arithmetic.hpp>
+#include <splitvit/autograd/ops/sum.hpp>
+#include <splitvit/compress/merge_samples.hpp>
+
+#include "support/catch.hpp"
+#include "support/random_batch.hpp"
+
+namespace splitvit::compress {
+namespace {
+
+using test::random_batch;
+using test::same_bits;
+
+/// What holds for every merged batch.
+template <class T>
+void check_laws(const CutBatch<T>& in, const CutBatch<T>& out) {
+  REQUIRE(out.samples() >= 1);
+  REQUIRE(out.samples() <= in.samples());
+  REQUIRE(out.token_count() == in.token_count());
+  REQUIRE(out.width() == in.width());
+  REQUIRE(out.classes() == in.classes());
+  REQUIRE(out.cls_attention.shape() == Shape{out.samples(), in.token_count()});
+  REQUIRE(out.targets.dim(0) == out.samples());
+  REQUIRE(all_finite<T>(out.tokens.value().view()));
+  REQUIRE(all_finite<T>(out.cls_attention.view()));
+  for (Index k = 0; k < out.samples(); ++k) {
+    double sum = 0.0;
+    for (Index c = 0; c < out.classes(); ++c)
+      sum += static_cast<double>(out.targets[k * out.classes() + c]);
+    REQUIRE(std::abs(sum - 1.0) < 1e-6);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("merge_clusters: means worked by hand", "[compress]") {
+  const auto x =
+      Variable<float>::parameter(Tensor<float>{{3, 2, 1}, std::vector<float>{1, 2, 3, 4, 6, 9}});
+  const CutBatch<float> batch{x, Tensor<float>{{3, 2}, std::vector<float>{0.5f, 0.5f, 0, 1, 1, 0}},
+                              Tensor<float>{{3, 2}, std::vector<float>{1, 0, 0, 1, 1, 0}}};
+  const auto merged = merge_clusters(batch, std::vector<Index>{1, 0, 1}, 2);
+  const auto tokens = merged.tokens.value().span();
+  CHECK(std::vector(tokens.begin(), tokens.end()) == std::vector<float>{3, 4, 3.5f, 5.5f});
+  const auto attention = merged.cls_attention.span();
+  CHECK(std::vector(attention.begin(), attention.end()) == std::vector<float>{0, 1, 0.75f, 0.25f});
+  const auto targets = merged.targets.span();
+  CHECK(std::vector(targets.begin(), targets.end()) == std::vector<float>{0, 1, 1, 0});
+
+  backward(merged.tokens, Tensor<float>{{2, 2, 1}, std::vector<float>{10, 20, 30, 40}});
+  const auto dx = x.gradient().span();  // halves for the two that share a cluster
+  CHECK(std::vector(dx.begin(), dx.end()) == std::vector<float>{15, 20, 10, 20, 15, 20});
+}
+
+TEST_CASE("merge_clusters: a label mean is one division", "[compress]") {
+  Rng rng{.seed = 2};
+  auto batch = random_batch<float>({.samples = 7, .classes = 2}, rng);
+  for (Index b = 0; b < 7; ++b) {
+    batch.targets[2 * b] = b < 3 ? 1.0f : 0.0f;
+    batch.targets[2 * b + 1] = b < 3 ? 0.0f : 1.0f;
+  }
+  const auto merged = merge_clusters(batch, std::vector<Index>(7, 0), 1);
+  CHECK(merged.targets[0] == 3.0f / 7.0f);
+  CHECK(merged.targets[1] == 4.0f / 7.0f);
+}
+
+TEST_CASE("merge_clusters: gradient agrees with finite differences", "[compress]") {
+  Rng rng{.seed = 7};
+  const auto batch = random_batch<double>({.samples = 5, .tokens = 3, .width = 2}, rng);
+  const std::vector<Index> ids{2, 0, 2, 1, 2};
+  const auto through = [&](const Variable<double>& x) {
+    // square() so that the incoming gradient is not constant
+    return sum(
+        square(merge_clusters<double>({x, batch.cls_attention, batch.targets}, ids, 3).tokens));
+  };
+  CHECK(gradcheck(through, batch.tokens.value(), {.step = 1e-5, .tolerance = 1e-7}));
+}
+
+TEST_CASE("MergeSamples: gradient agrees with finite differences", "[compress]") {
+  Rng rng{.seed = 8};
+  const auto batch = random_batch<double>({.samples = 7, .tokens = 4, .width = 3}, rng);
+  const auto through = [&](const Variable<double>& x) {
+    Rng same = rng;
+    const CutBatch<double> moved{x, batch.cls_attention, batch.targets};
+    return sum(square(MergeSamples{}(moved, same).tokens));
+  };
+  CHECK(gradcheck(through, batch.tokens.value(), {.step = 1e-5, .tolerance = 1e-7}));
+}
+
+TEST_CASE("MergeSamples: groups what attends alike, first members first", "[compress]") {
+  Rng rng{.seed = 4};
+  auto batch = random_batch<float>({.samples = 6, .tokens = 4}, rng);
+  for (Index b = 0; b < 6; ++b)  // two kinds of attention: 1 0 1 1 0 0
+    for (Index j = 0; j < 4; ++j)
+      batch.cls_attention[4 * b + j] =
+          (b == 0 || b == 2 || b == 3) == (j < 2) ? 0.4f + 0.001f * static_cast<float>(b) : 0.1f;
+  for (int run = 0; run < 20; ++run)
+    CHECK(MergeSamples{.keep = 0.34, .start = KMeansStart::plus_plus}.clusters_of(
+              batch.cls_attention, rng) == std::vector<Index>{0, 1, 0, 0, 1, 1});
+}
+
+TEST_CASE("MergeSamples: how many remain", "[compress]") {
+  Rng rng{.seed = 6};
+  const auto remaining = [&](Index B, const MergeSamples& stage) {
+    return stage(random_batch<float>({.samples = B}, rng), rng).samples();
+  };
+  CHECK(remaining(128, {.keep = 0.25}) == 32);
+  CHECK(remaining(100, {.keep = 0.29}) == 28);  // 0.29 is a little less than 29/100
+  CHECK(remaining(7, {.keep = 0.5}) == 3);
+  CHECK(remaining(8, {.keep = 0.01}) == 2);
+  CHECK(remaining(8, {.keep = 0.01, .min_clusters = 5}) == 5);
+  CHECK(remaining(3, {.keep = 0.01, .min_clusters = 5}) == 3);
+  CHECK(remaining(8, {.keep = 0.01, .min_clusters = 1}) == 1);
+  CHECK(remaining(2, {.keep = 0.5}) == 2);
+  CHECK(remaining(1, {.keep = 0.5}) == 1);
+}
+
+TEMPLATE_TEST_CASE("MergeSamples: laws hold for any batch", "[compress]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 9};
+  for (int run = 0; run < 300; ++run) {
+    const Index B = 1 + rng.below(20), N = 1 + rng.below(12), D = rng.below(5);
+    auto batch = random_batch<T>({.samples = B, .tokens = N, .width = D}, rng);
+    const Index kind = rng.below(5);
+    if (kind == 0)  // constant attention
+      batch.cls_attention = Tensor<T>::full({B, N}, static_cast<T>(1.0 / static_cast<double>(N)));
+    if (kind == 1)  // few distinct rows
+      for (Index b = 3; b < B; ++b)
+        std::copy_n(batch.cls_attention.data() + rng.below(3) * N, N,
+                    batch.cls_attention.data() + b * N);
+    if (kind == 2)  // all on CLS
+      for (Index i = 0; i < B * N; ++i) batch.cls_attention[i] = i % N == 0 ? T{1} : T{0};
+    if (kind == 3)  // as large as can be
+      for (T& v : batch.cls_attention.span())
+        v = std::numeric_limits<T>::max() * static_cast<T>(rng.uniform(-1.0, 1.0));
+    const MergeSamples stage{
+        .keep = rng.uniform(0.01, 1.0),
+        .min_clusters = 1 + rng.below(4),
+        .max_iterations = 1 + static_cast<int>(rng.below(10)),
+        .start = rng.below(2) == 0 ? KMeansStart::random : KMeansStart::plus_plus,
+        .stop = rng.below(2) == 0 ? KMeansStop::shift : KMeansStop::fixpoint,
+        .with_cls_entry = rng.below(2) == 0,
+        .min_cluster_size = 1 + rng.below(std::min<Index>(B, 4))};
+    INFO("run " << run << " kind " << kind << ": B " << B << " N " << N << " "
+                << stage.description());
+    Rng first = rng, second = rng;
+    const auto out = stage(batch, first);
+    check_laws(batch, out);
+    REQUIRE(same_bits(out, stage(batch, second)));  // equal seeds, equal results
+    REQUIRE(first.position == second.position);
+
+    // Cluster sizes are as asked, numbers in the order of first members.
+    Rng third = rng;
+    const auto ids = stage.clusters_of(batch.cls_attention, third);
+    std::vector<Index> sizes;
+    for (const Index id : ids) {
+      REQUIRE(id <= static_cast<Index>(sizes.size()));
+      if (id == static_cast<Index>(sizes.size())) sizes.push_back(0);
+      ++sizes[static_cast<std::size_t>(id)];
+    }
+    REQUIRE(static_cast<Index>(sizes.size()) == out.samples());
+    REQUIRE(*std::ranges::min_element(sizes) >= stage.min_cluster_size);
+
+    // What goes in as gradient comes out as gradient.
+    if (D > 0) {
+      backward(out.tokens, Tensor<T>::full(out.tokens.shape(), T{1}));
+      for (Index b = 0; b < B; ++b) {
+        const Index m = sizes[static_cast<std::size_t>(ids[static_cast<std::size_t>(b)])];
+        REQUIRE(batch.tokens.gradient()[b * N * D] == T{1} / static_cast<T>(m));
+      }
+    }
+    rng.position += 1000;
+  }
+}
+
+TEST_CASE("MergeSamples: keep everything is the identity", "[compress]") {
+  Rng rng{.seed = 10};
+  const auto batch = random_batch<float>({.samples = 9}, rng);
+  const Rng before = rng;
+  const auto out = MergeSamples{.keep = 1.0}(batch, rng);
+  CHECK(same_bits(out, batch));
+  CHECK(out.tokens.node() == batch.tokens.node());
+  CHECK(rng.position == before.position);  // nothing was drawn
+}
+
+TEST_CASE("MergeSamples: equal samples become one of them", "[compress]") {
+  Rng rng{.seed = 12};
+  auto batch = random_batch<float>({.samples = 1, .tokens = 5}, rng);
+  CutBatch<float> many{Variable<float>::parameter(Tensor<float>{{6, 5, 6}}), Tensor<float>{{6, 5}},
+                       Tensor<float>{{6, 5}}};
+  for (Index b = 0; b < 6; ++b) {
+    std::ranges::copy(batch.tokens.value().span(), many.tokens.mutable_value().data() + b * 30);
+    std::ranges::copy(batch.cls_attention.span(), many.cls_attention.data() + b * 5);
+    std::ranges::copy(batch.targets.span(), many.targets.data() + b * 5);
+  }
+  CHECK(same_bits(MergeSamples{}(many, rng), batch));
+}
+
+TEST_CASE("MergeSamples: without the CLS entry it sees patches only", "[compress]") {
+  Rng rng{.seed = 13};
+  // Entry 0 says {0 2} {1 3}, the patches, once divided by their sum, say {0 1} {2 3}.
+  const Tensor<double> attention{
+      {4, 3}, std::vector<double>{.9, .08, .02, .1, .72, .18, .9, .02, .08, .1, .18, .72}};
+  const MergeSamples with{.start = KMeansStart::plus_plus, .stop = KMeansStop::fixpoint};
+  MergeSamples without = with;
+  without.with_cls_entry = false;
+  CHECK(without.clusters_of(attention, rng) == std::vector<Index>{0, 0, 1, 1});
+  CHECK(with.clusters_of(attention, rng) != std::vector<Index>{0, 0, 1, 1});
+  // All attention on CLS, or no patch at all: nothing to compare, so one cluster.
+  CHECK(without.clusters_of(Tensor<double>{{3, 2}, std::vector<double>{1, 0, 1, 0, 1, 0}}, rng) ==
+        std::vector<Index>{0, 0, 0});
+  CHECK(without.clusters_of(Tensor<double>{{3, 1}, std::vector<double>{1, 1, 1}}, rng) ==
+        std::vector<Index>{0, 0, 0});
+}
+
+TEST_CASE("MergeSamples: small clusters join the nearest one", "[compress]") {
+  const Tensor<double> rows{{6, 1}, std::vector<double>{0, 1, 10, 20, 21, 22}};
+  const Clustering found{{0, 0, 1, 2, 2, 2}, Tensor<double>{{3, 1}}, {2, 1, 3}, 1, 0.0};
+  // 10 is nearer to 0.5 than to 21; then {0 1 10} and {20 21 22} are large enough.
+  CHECK(detail::join_small_clusters(rows, found, 2) == std::vector<Index>{0, 0, 0, 1, 1, 1});
+  CHECK(detail::join_small_clusters(rows, found, 3) == std::vector<Index>{0, 0, 0, 1, 1, 1});
+  CHECK(detail::join_small_clusters(rows, found, 4) == std::vector<Index>(6, 0));
+  CHECK(detail::join_small_clusters(rows, found, 1) == found.assignment);
+}
+
+TEST_CASE("MergeSamples: the same bits for any number of threads", "[compress]") {
+  Rng rng{.seed = 14};
+  const auto batch = random_batch<float>({.samples = 48, .tokens = 33, .width = 40}, rng);
+  const auto gradient = test::random_normal<float>({24, 33, 40}, rng);
+  const auto run = [&](int threads) {
+    return with_threads(threads, [&] {
+      Rng same = rng;
+      CutBatch<float> fresh = batch;
+      fresh.tokens = Variable<float>::parameter(batch.tokens.value());
+      const auto out = MergeSamples{}(fresh, same);
+      backward(out.tokens, gradient);
+      return std::pair{out, fresh.tokens.gradient()};
+    });
+  };
+  const auto once = run(1);
+  for (const int threads : {2, 3, 8}) {
+    const auto again = run(threads);
+    CHECK(same_bits(again.first, once.first));
+    CHECK(same_bits(again.second, once.second));
+  }
+}
+
+TEST_CASE("MergeSamples: description holds every option", "[compress]") {
+  CHECK(MergeSamples{.keep = 0.1}.description() ==
+        "merge_samples keep=0.1 min_clusters=2 max_iterations=50 tolerance=1e-04 start=random "
+        "stop=shift with_cls_entry=yes min_cluster_size=1");
+}
+
+TEST_CASE("MergeSamples: misuse", "[compress]") {
+  Rng rng;
+  const auto batch = random_batch<float>({.samples = 4}, rng);
+  const auto run = [&](const MergeSamples& stage) { return stage(batch, rng); };
+  CHECK_THROWS_AS(run({.keep = 0.0}), std::invalid_argument);
+  CHECK_THROWS_AS(run({.keep = 1.5}), std::invalid_argument);
+  CHECK_THROWS_AS(run({.keep = std::nan("")}), std::invalid_argument);
+  CHECK_THROWS_AS(run({.min_clusters = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(run({.max_iterations = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(run({.tolerance = std::nan("")}), std::invalid_argument);
+  CHECK_THROWS_AS(run({.min_cluster_size = 0}), std::invalid_argument);
+  CHECK_THROWS_WITH(run({.min_cluster_size = 5}), ContainsSubstring("4 samples"));
+  // Options are checked even where nothing would be clustered.
+  CHECK_THROWS_AS(run({.keep = 1.0, .max_iterations = 0}), std::invalid_argument);
+
+  auto bad = batch;
+  bad.cls_attention[3] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_AS(MergeSamples{}(bad, rng), std::invalid_argument);
+  bad = batch;
+  bad.targets = Tensor<float>{{3, 5}};
+  CHECK_THROWS_AS(MergeSamples{}(bad, rng), ShapeError);
+  bad = batch;
+  bad.cls_attention = Tensor<float>{{4, 16}};
+  CHECK_THROWS_AS(MergeSamples{}(bad, rng), ShapeError);
+
+  CHECK_THROWS_AS(merge_clusters(batch, std::vector<Index>{0, 0, 0}, 1), ShapeError);
+  CHECK_THROWS_AS(merge_clusters(batch, std::vector<Index>{0, 0, 0, 2}, 2), std::invalid_argument);
+  CHECK_THROWS_AS(merge_clusters(batch, std::vector<Index>{0, 0, 0, -1}, 1), std::invalid_argument);
+  CHECK_THROWS_AS(merge_clusters(batch, std::vector<Index>{0, 0, 0, 0}, 5), std::invalid_argument);
+  CHECK_THROWS_WITH(merge_clusters(batch, std::vector<Index>{0, 0, 2, 0}, 3),
+                    ContainsSubstring("cluster 1 is empty"));
+}
+
+}  // namespace splitvit::compress

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+#include <splitvit/autograd/backward.hpp>
+#include <splitvit/autograd/gradcheck.hpp>
+#include <splitvit/autograd/ops/arithmetic.hpp>
+#include <splitvit/autograd/ops/sum.hpp>
+#include <splitvit/compress/identity.hpp>
+#include <splitvit/compress/merge_samples.hpp>
+#include <splitvit/compress/select_tokens.hpp>
+#include <splitvit/compress/then.hpp>
+
+#include "support/catch.hpp"
+#include "support/random_batch.hpp"
+
+namespace splitvit::compress {
+namespace {
+
+using test::random_batch;
+using test::same_bits;
+
+/// A stage without a description, for one element type.
+struct Plain {
+  CutBatch<float> operator()(CutBatch<float> batch, Rng&) const { return batch; }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("then: the identity changes nothing", "[compress]", float, double) {
+  Rng rng{.seed = 1};
+  const auto batch = random_batch<TestType>({.samples = 12}, rng);
+  const auto merge = MergeSamples{.keep = 0.4};
+  const auto select = SelectTokens{.keep = 0.4};
+  const auto result = [&](const auto& stage) {
+    Rng same = rng;
+    return stage(batch, same);
+  };
+  CHECK(same_bits(result(Identity{}), batch));
+  CHECK(same_bits(result(Identity{} | merge), result(merge)));
+  CHECK(same_bits(result(merge | Identity{}), result(merge)));
+  CHECK(same_bits(result(Identity{} | select), result(select)));
+  CHECK(same_bits(result(select | Identity{}), result(select)));
+  CHECK(same_bits(result(Identity{} | Identity{}), batch));
+  CHECK(same_bits(result(MergeSamples{.keep = 1.0} | SelectTokens{.keep = 1.0}), batch));
+}
+
+TEST_CASE("then: grouping plays no role", "[compress]") {
+  Rng rng{.seed = 2};
+  const auto batch = random_batch<float>({.samples = 16, .tokens = 20}, rng);
+  const MergeSamples merge{.keep = 0.5};
+  const SelectTokens select{.keep = 0.5};
+  Rng first = rng, second = rng;
+  const auto left = ((merge | merge) | select)(batch, first);
+  const auto right = (merge | (merge | select))(batch, second);
+  CHECK(same_bits(left, right));
+  CHECK(left.samples() == 4);
+  CHECK(left.token_count() == 10);
+  CHECK(first.position == second.position);
+}
+
+TEST_CASE("then: the second stage ranks what the first one returns", "[compress]") {
+  Rng rng{.seed = 3};
+  const auto batch = random_batch<float>({.samples = 6}, rng);
+  Rng same = rng;
+  const auto merged = MergeSamples{}(batch, same);
+  const auto selected = SelectTokens{}(merged, same);
+  CHECK(same_bits((MergeSamples{} | SelectTokens{})(batch, rng), selected));
+}
+
+TEST_CASE("then: gradient agrees with finite differences", "[compress]") {
+  Rng rng{.seed = 4};
+  const auto batch = random_batch<double>({.samples = 6, .tokens = 5, .width = 2}, rng);
+  const auto through = [&](const Variable<double>& x) {
+    Rng same = rng;
+    const CutBatch<double> moved{x, batch.cls_attention, batch.targets};
+    const auto stage = MergeSamples{.keep = 0.5} | SelectTokens{.keep = 0.6};
+    // square() so that the incoming gradient is not constant
+    return sum(square(stage(moved, same).tokens));
+  };
+  CHECK(gradcheck(through, batch.tokens.value(), {.step = 1e-5, .tolerance = 1e-7}));
+}
+
+TEST_CASE("then: description names both", "[compress]") {
+  CHECK((Identity{} | SelectTokens{.keep = 0.25}).description() ==
+        "identity | select_tokens keep=0.25");
+  CHECK((Plain{} | Identity{}).description() == "custom | identity");
+}
+
+}  // namespace splitvit::compress

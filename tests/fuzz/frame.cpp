@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+
+// Fuzz target: bytes from a hostile peer as frames, and their payloads as tensors and errors.
+// Only our own errors may come out, and memory must follow what has come.
+//
+//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Itests
+//       tests/fuzz/frame.cpp -o frame
+//   ./frame -malloc_limit_mb=4 -max_len=65536 <a new folder> tests/fuzz/corpus/frame
+//
+// The first byte of an input chooses the limit, the size of the pieces, and whether checksums
+// are made right first. corpus/make_corpus.cpp makes the first inputs.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <vector>
+
+#include <splitvit/core/error.hpp>
+#include <splitvit/wire/error_message.hpp>
+#include <splitvit/wire/message.hpp>
+#include <splitvit/wire/tensor_payload.hpp>
+
+#include "fuzz/repair.hpp"
+
+namespace {
+
+using namespace splitvit;
+
+template <class T>
+void read_tensors(std::span<const std::byte> payload) {
+  try {
+    wire::PayloadReader in{payload};
+    in.get<std::uint64_t>();
+    while (in.left() > 0) {
+      const auto tensor = in.get_tensor<T>();
+      std::vector<T> values(static_cast<std::size_t>(tensor.shape.elements()));
+      if (values.size() * sizeof(T) > payload.size()) std::abort();
+      tensor.copy_to(values);
+    }
+  } catch (const WireError&) {
+  }
+}
+
+void read_payload(std::span<const std::byte> payload) {
+  read_tensors<float>(payload);
+  read_tensors<double>(payload);
+  read_tensors<std::uint8_t>(payload);
+  try {
+    wire::throw_peer_error(payload);
+  } catch (const WireError&) {
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const unsigned choice = data[0];
+  const auto* const first = reinterpret_cast<const std::byte*>(data) + 1;
+  std::vector<std::byte> bytes(first, first + (size - 1));
+  if ((choice & 1) != 0) test::repair_checksums(bytes);
+  const std::size_t piece = (choice & 2) != 0 ? 1 + choice / 8 : bytes.size() + 1;
+
+  wire::MessageReader reader;
+  reader.begin(0, (choice & 4) != 0 ? wire::message_ceiling : wire::unadmitted_limit);
+  std::vector<std::byte> payload;
+  try {
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      const std::size_t n = std::min(piece, bytes.size() - at);
+      reader.feed(std::span{bytes}.subspan(at, n), payload,
+                  [&](wire::MessageKind) { read_payload(payload); });
+      if (payload.capacity() > 2 * (at + n) + 65536) std::abort();
+    }
+  } catch (const WireError&) {
+  }
+  return 0;
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+// Single operations, and a transformer block, against PyTorch. Any ops* file in the format of
+// the README is run: cases are found in the files and told apart by the tensors they have.
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <splitvit/autograd/backward.hpp>
+#include <splitvit/autograd/ops/cross_entropy.hpp>
+#include <splitvit/autograd/ops/softmax.hpp>
+#include <splitvit/nn/block.hpp>
+#include <splitvit/nn/patch_embed.hpp>
+
+#include "support/catch.hpp"
+#include "support/golden.hpp"
+
+namespace splitvit {
+namespace {
+
+/// One case of a file. It remembers what a test has looked at, so that nothing is overlooked.
+template <class T>
+class Case {
+ public:
+  Case(const golden::File& file, std::string name)
+      : tolerance{golden::tolerance<T>()}, file_{&file}, name_{std::move(name)} {}
+
+  golden::Tolerance tolerance;
+
+  const std::string& name() const { return name_; }
+  bool has(const std::string& tensor) const { return file_->has(at(tensor)); }
+  const Shape& shape(const std::string& tensor) const { return file_->shape(at(tensor)); }
+
+  Tensor<T> get(const std::string& tensor) { return file_->get<T>(see(tensor)); }
+  Variable<T> leaf(const std::string& tensor) { return Variable<T>::parameter(get(tensor)); }
+  double real(const std::string& tensor) { return file_->real(see(tensor)); }
+  Index integer(const std::string& tensor) { return file_->integer(see(tensor)); }
+  std::vector<Index> indices(const std::string& tensor) { return file_->indices(see(tensor)); }
+
+  void agrees(const std::string& tensor, const Tensor<T>& ours) {
+    CHECK(file_->compare(see(tensor), ours, tolerance) == "");
+  }
+  /// Sends the gradient from above, "gy", through `y`, and compares y.
+  void check_and_pull(const Variable<T>& y) {
+    agrees("y", y.value());
+    backward(y, get("gy"));
+  }
+  void check_all_seen() const {
+    for (const std::string& tensor : file_->names())
+      if (tensor.starts_with(name_ + "/") && !seen_.contains(tensor))
+        FAIL_CHECK(file_->name() << ": no test looks at " << tensor);
+  }
+
+ private:
+  std::string at(const std::string& tensor) const { return name_ + "/" + tensor; }
+  std::string see(const std::string& tensor) { return *seen_.insert(at(tensor)).first; }
+
+  const golden::File* file_;
+  std::string name_;
+  std::set<std::string> seen_;
+};
+
+template <class T>
+double largest(const Tensor<T>& x) {
+  double most = 0;
+  for (const T v : x.span()) most = std::max(most, std::abs(static_cast<double>(v)));
+  return most;
+}
+
+template <class T>
+void check_linear(Case<T>& c) {
+  const auto x = c.leaf("x"), weight = c.leaf("weight");
+  const auto bias = c.has("bias") ? c.leaf("bias") : Variable<T>{};
+  c.check_and_pull(linear(x, weight, bias));
+  c.agrees("gx", x.gradient());
+  c.agrees("gweight", weight.gradient());
+  if (bias.defined()) c.agrees("gbias", bias.gradient());
+}
+
+/// Whether a row is so even for its size that its deviation has lost digits.
+template <class T>
+bool has_even_rows(const Tensor<T>& x) {
+  const Index D = x.shape().back();
+  for (Index i = 0; i < x.shape().rows(); ++i) {
+    const T* row = x.data() + i * D;
+    const auto [low, high] = std::minmax_element(row, row + D);
+    if (*high - *low < T(0.02) * std::max(std::abs(*low), std::abs(*high))) return true;
+  }
+  return false;
+}
+
+template <class T>
+void check_layer_norm(Case<T>& c) {
+  const auto x = c.leaf("x"), weight = c.leaf("weight"), bias = c.leaf("bias");
+  if (has_even_rows(x.value()))
+    c.tolerance = {.rtol = std::same_as<T, double> ? 1e-9 : 1e-3, .per_row = true};
+  c.check_and_pull(layer_norm(x, weight, bias, static_cast<T>(c.real("eps"))));
+  c.agrees("gx", x.gradient());
+  c.agrees("gweight", weight.gradient());
+  c.agrees("gbias", bias.gradient());
+}
+
+template <class T>
+void check_gelu(Case<T>& c) {
+  const auto x = c.leaf("x");
+  c.check_and_pull(gelu(x));
+  c.agrees("gx", x.gradient());
+}
+
+template <class T>
+void check_softmax(Case<T>& c) {
+  const auto x = c.leaf("x");
+  // exp multiplies the rounding of a number by the number itself
+  if (std::same_as<T, float> && largest(x.value()) > 30) c.tolerance.rtol = 2e-5;
+  c.check_and_pull(softmax(x));
+  c.agrees("gx", x.gradient());
+}
+
+/// A block of x, whose last axis is the columns.
+template <class T>
+Variable<T> part_of(const Tensor<T>& x, Index first_row, Index rows, Index first, Index cols) {
+  Tensor<T> out{{rows, cols}};
+  for (Index i = 0; i < rows; ++i)
+    std::copy_n(x.data() + (first_row + i) * x.shape().back() + first, cols, out.data() + i * cols);
+  return Variable<T>{std::move(out)};
+}
+
+/// softmax(q k^T / sqrt d) of each head, (B, H, N, N).
+template <class T>
+Tensor<T> probabilities(const Tensor<T>& qkv, Index H) {
+  const Index B = qkv.dim(0), N = qkv.dim(1), D = qkv.dim(2) / 3, d = D / H;
+  Tensor<T> out{{B, H, N, N}};
+  for (Index b = 0; b < B; ++b)
+    for (Index h = 0; h < H; ++h) {
+      const auto scores =
+          linear(part_of(qkv, b * N, N, h * d, d), part_of(qkv, b * N, N, D + h * d, d));  // q k^T
+      const auto p = softmax(scale(scores, T{1} / std::sqrt(static_cast<T>(d))));
+      std::ranges::copy(p.value().span(), out.data() + (b * H + h) * N * N);
+    }
+  return out;
+}
+
+template <class T>
+void check_attention(Case<T>& c) {
+  const auto x = c.leaf("x");
+  nn::Attention<T> attn{x.dim(2), c.integer("heads")};
+  attn.qkv.weight = c.leaf("qkv_weight");
+  attn.qkv.bias = c.leaf("qkv_bias");
+  attn.proj.weight = c.leaf("proj_weight");
+  attn.proj.bias = c.leaf("proj_bias");
+  c.agrees("probabilities", probabilities(attn.qkv(x).value(), attn.heads));
+  const auto out = attn(x, ClsRow::keep);
+  c.agrees("cls_attn", out.cls_attention);
+  c.check_and_pull(out.y);
+  c.agrees("gx", x.gradient());
+  c.agrees("gqkv_weight", attn.qkv.weight.gradient());
+  c.agrees("gqkv_bias", attn.qkv.bias.gradient());
+  c.agrees("gproj_weight", attn.proj.weight.gradient());
+  c.agrees("gproj_bias", attn.proj.bias.gradient());
+}
+
+template <class T>
+void check_patch_embed(Case<T>& c) {
+  const auto x = c.leaf("x"), weight = c.leaf("weight"), bias = c.leaf("bias");
+  c.check_and_pull(patch_embed(x, weight, bias));
+  c.agrees("gx", x.gradient());
+  c.agrees("gweight", weight.gradient());
+  c.agrees("gbias", bias.gradient());
+}
+
+template <class T>
+void check_tokens(Case<T>& c) {
+  const auto x = c.leaf("x"), cls = c.leaf("cls_token"), positions = c.leaf("pos_embed");
+  c.check_and_pull(with_cls_token(x, cls, positions));
+  c.agrees("gx", x.gradient());
+  c.agrees("gcls_token", cls.gradient());
+  c.agrees("gpos_embed", positions.gradient());
+}
+
+template <class T>
+void check_block(Case<T>& c) {
+  const auto x = c.leaf("x");
+  const nn::Block<T> block{x.dim(2), c.integer("heads"), c.shape("mlp.fc1.weight")[0]};
+  for (const auto& [name, parameter] : nn::parameters<T>(block))
+    parameter.mutable_value() = c.get(name);
+  c.check_and_pull(block(x).y);
+  c.agrees("gx", x.gradient());
+  for (const auto& [name, parameter] : nn::parameters<T>(block))
+    c.agrees("grad." + name, parameter.gradient());
+}
+
+template <class T>
+void check_cross_entropy(Case<T>& c) {
+  const auto logits = c.leaf("logits");
+  const bool soft = c.shape("target").rank() == 2;
+  const std::vector<Index> ids = soft ? std::vector<Index>{} : c.indices("target");
+  const auto loss = soft ? cross_entropy(logits, c.get("target"))
+                         : cross_entropy(logits, std::span<const Index>{ids});
+  c.agrees("loss", loss.value());
+  backward(loss);
+  c.agrees("glogits", logits.gradient());
+}
+
+template <class T>
+void check(Case<T>& c) {
+  const std::string kind = golden::kind_of(c.name(), {"gelu", "softmax"});
+  if (c.has("qkv_weight")) {
+    check_attention(c);
+  } else if (c.has("norm1.weight")) {
+    check_block(c);
+  } else if (c.has("cls_token")) {
+    check_tokens(c);
+  } else if (c.has("logits")) {
+    check_cross_entropy(c);
+  } else if (c.has("weight") && c.has("eps")) {
+    check_layer_norm(c);
+  } else if (c.has("weight") && c.shape("weight").rank() == 4) {
+    check_patch_embed(c);
+  } else if (c.has("weight")) {
+    check_linear(c);
+  } else if (kind == "gelu") {
+    check_gelu(c);
+  } else if (kind == "softmax") {
+    check_softmax(c);
+  } else {
+    FAIL_CHECK("no test knows this kind of case");
+    return;
+  }
+  c.check_all_seen();
+}
+
+template <class T>
+void check_file(const std::string& name) {
+  const golden::File file{name};
+  int checked = 0;
+  for (const std::string& which : file.cases()) {
+    Case<T> c{file, which};
+    if (c.has("p0.init")) continue;  // an optimiser: optim_test.cpp
+    INFO(name << ": " << which);
+    check(c);
+    ++checked;
+  }
+  if (checked == 0) FAIL_CHECK(name << ": no case of an operation");
+}
+
+}  // namespace
+
+TEST_CASE("golden: operations in double", "[golden][ops]") {
+  const auto names = golden::files("ops");
+  REQUIRE(std::ranges::count(names, "ops_f64") == 1);
+  for (const std::string& name : names)
+    if (!name.ends_with("_f32")) check_file<double>(name);
+}
+
+TEST_CASE("golden: operations in float", "[golden][ops]") {
+  const auto names = golden::files("ops");
+  REQUIRE(std::ranges::count(names, "ops_f32") == 1);
+  for (const std::string& name : names) check_file<float>(name);
+}
+
+}  // namespace splitvit

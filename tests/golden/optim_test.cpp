@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// Optimisers against PyTorch. Any ops* file in the format of the README is run: cases are found
+// in the files, none is listed here; the kind of a case is the beginning of its name.
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <splitvit/optim/adam.hpp>
+#include <splitvit/optim/optimizer.hpp>
+#include <splitvit/optim/sgd.hpp>
+
+#include "support/catch.hpp"
+#include "support/golden.hpp"
+
+namespace splitvit {
+namespace {
+
+const std::vector<std::string> optimisers{"adam", "adamw", "sgd"};
+const std::vector<std::string> operators{"linear", "layernorm",   "gelu",   "softmax", "mhsa",
+                                         "block",  "patch_embed", "tokens", "ce"};
+
+/// Gives the rule of a case, with its options, to `use`.
+template <class Use>
+void with_rule(const golden::File& file, const std::string& name, const std::string& kind,
+               const Use& use) {
+  const auto option = [&](const char* tensor) { return file.real(name + "/" + tensor); };
+  const auto adam_like = [&](auto rule) {
+    rule.lr = option("lr");
+    rule.beta1 = option("beta1");
+    rule.beta2 = option("beta2");
+    rule.eps = option("eps");
+    rule.weight_decay = option("weight_decay");
+    use(rule);
+  };
+  if (kind == "adam") adam_like(optim::Adam{});
+  if (kind == "adamw") adam_like(optim::AdamW{});
+  if (kind == "sgd")
+    use(optim::Sgd{.lr = option("lr"),
+                   .momentum = option("momentum"),
+                   .nesterov = file.integer(name + "/nesterov") != 0,
+                   .weight_decay = option("weight_decay")});
+}
+
+/// What the files call a rule's state.
+std::string their_name(const std::string& state) { return state == "momentum" ? "buf" : state; }
+
+template <class T>
+void check_case(const golden::File& file, const std::string& name, const std::string& kind) {
+  optim::NamedParameters<T> parameters;
+  for (const std::string& tensor : file.names())
+    if (tensor.starts_with(name + "/") && tensor.ends_with(".init")) {
+      const auto begin = name.size() + 1;
+      parameters.emplace_back(tensor.substr(begin, tensor.size() - begin - 5),
+                              Variable<T>::parameter(file.get<T>(tensor)));
+    }
+  if (parameters.empty()) FAIL_CHECK("no parameter");
+
+  with_rule(file, name, kind, [&](const auto& rule) {
+    optim::Optimizer optimizer{rule, parameters};
+    const golden::Tolerance close = golden::tolerance<T>();
+    int steps = 0;
+    for (;; ++steps) {
+      const std::string t = "." + std::to_string(steps + 1);
+      bool any = false;
+      for (const auto& [parameter, variable] : parameters)
+        if (const auto tensor = name + "/" + parameter + ".grad" + t; file.has(tensor)) {
+          variable.add_gradient(file.get<T>(tensor));
+          any = true;
+        }
+      if (!any) break;
+      optimizer.step();
+      optimizer.clear_gradients();
+      for (const auto& [parameter, variable] : parameters)
+        CHECK(file.compare(name + "/" + parameter + ".value" + t, variable.value(), close) == "");
+      optimizer.each_state([&](const std::string& state, const Tensor<T>& value) {
+        const auto dot = state.find('.');
+        CHECK(file.compare(
+                  name + "/" + state.substr(dot + 1) + "." + their_name(state.substr(0, dot)) + t,
+                  value, close) == "");
+      });
+    }
+    CHECK(steps > 0);
+  });
+}
+
+template <class T>
+void check_file(const std::string& name) {
+  const golden::File file{name};
+  int checked = 0;
+  for (const std::string& which : file.cases()) {
+    INFO(name << ": " << which);
+    const std::string kind = golden::kind_of(which, optimisers);
+    if (!kind.empty()) {
+      check_case<T>(file, which, kind);
+      ++checked;
+    } else if (golden::kind_of(which, operators).empty()) {
+      FAIL_CHECK("a case of unknown kind");
+    }
+  }
+  if (checked == 0) FAIL(name << ": no optimiser");
+}
+
+}  // namespace
+
+TEST_CASE("golden: optimisers in double", "[golden][optim]") {
+  const auto names = golden::files("ops");
+  REQUIRE(std::ranges::count(names, "ops_f64") == 1);
+  for (const std::string& name : names)
+    if (!name.ends_with("_f32")) check_file<double>(name);
+}
+
+TEST_CASE("golden: optimisers in float", "[golden][optim]") {
+  const auto names = golden::files("ops");
+  REQUIRE(std::ranges::count(names, "ops_f32") == 1);
+  for (const std::string& name : names) check_file<float>(name);
+}
+
+}  // namespace splitvit

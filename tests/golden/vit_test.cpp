@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// A small whole model against PyTorch, complete: parameters, activations, loss and gradients.
+// Any tiny_vit* file in the format of the README is run.
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <splitvit/nn/cut.hpp>
+
+#include "golden/whole_vit.hpp"
+#include "support/catch.hpp"
+#include "support/golden.hpp"
+
+namespace splitvit {
+namespace {
+
+template <class T>
+void check_file(const std::string& name) {
+  const golden::File file{name};
+  INFO(name);
+  const auto images = file.get<T>("input");
+  nn::VitConfig config = golden::config_of(file);
+  config.channels = images.dim(1);
+  config.mlp_ratio = file.shape("param/blocks.0.mlp.fc1.weight")[0] / config.dim;
+  const auto vit = nn::make_vit<T>(config, Rng{});
+  const auto parameters = nn::parameters<T>(vit);
+  const auto stored = [&](const char* prefix) {
+    return std::ranges::count_if(file.names(),
+                                 [&](const std::string& n) { return n.starts_with(prefix); });
+  };
+  REQUIRE(stored("param/") == static_cast<std::ptrdiff_t>(parameters.size()));
+  REQUIRE(stored("f64/grad.") == static_cast<std::ptrdiff_t>(parameters.size()));
+  for (const auto& [key, parameter] : parameters) {
+    REQUIRE(file.shape("param/" + key) == parameter.shape());
+    parameter.mutable_value() = file.get<T>("param/" + key);
+  }
+
+  const std::vector<Index> target = file.indices("target");
+  const auto out = golden::run(vit, images, std::span<const Index>{target});
+  const auto close = golden::activation_tolerance<T>();
+  for (const auto& [stage, value] : out.stages)
+    CHECK(file.compare("f64/" + stage, value, close) == "");
+  CHECK(file.compare("f64/logits", out.logits, close) == "");
+  CHECK(file.compare("f64/loss", out.loss, close) == "");
+  for (const auto& [key, parameter] : parameters)
+    CHECK(file.compare("f64/grad." + key, parameter.gradient(), golden::gradient_tolerance<T>()) ==
+          "");
+  if constexpr (std::same_as<T, float>) {
+    CHECK(file.compare("f32/logits", out.logits, close) == "");
+    CHECK(file.compare("f32/loss", out.loss, close) == "");
+  }
+
+  // Cut anywhere, the scores are the same.
+  const nn::Frozen<T> frozen{vit};
+  for (Index cut = 1; cut < config.depth; ++cut) {
+    const nn::Head<T> head{config, cut};
+    const nn::Tail<T> tail{config, cut};
+    const auto load = [&](const std::string& key, const Variable<T>& parameter) {
+      parameter.mutable_value() = file.get<T>("param/" + key);
+    };
+    head.each_parameter(load);
+    tail.each_parameter(load);
+    const auto scores = tail(head(Variable<T>{images}).y);
+    CHECK(golden::difference(name + ": cut " + std::to_string(cut), scores.value(), out.logits,
+                             {}) == "");
+  }
+}
+
+template <class T>
+void check_files() {
+  const auto names = golden::files("tiny_vit");
+  REQUIRE(std::ranges::count(names, "tiny_vit") == 1);
+  for (const std::string& name : names) check_file<T>(name);
+}
+
+}  // namespace
+
+TEST_CASE("golden: a small ViT in double", "[golden][vit]") { check_files<double>(); }
+
+TEST_CASE("golden: a small ViT in float", "[golden][vit]") { check_files<float>(); }
+
+}  // namespace splitvit

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include <cmath>
+#include <vector>
+
+#include <splitvit/kernel/attention.hpp>
+
+#include "support/catch.hpp"
+#include "support/numbers.hpp"
+
+namespace splitvit::kernel {
+namespace {
+
+using test::apart;
+using test::at;
+using test::drawn_vector;
+using test::unit;
+
+/// What attention gives, forward and backward.
+template <class T>
+struct Result {
+  std::vector<T> y, log_sums, cls, dqkv;
+
+  explicit Result(const AttentionSizes& s)
+      : y(at(s.B * s.N * s.D)),
+        log_sums(at(s.B * s.H * s.N)),
+        cls(at(s.B * s.N)),
+        dqkv(at(3 * s.B * s.N * s.D)) {}
+};
+
+template <class T>
+Result<T> run(const AttentionSizes& s, const std::vector<T>& qkv, const std::vector<T>& dy) {
+  Result<T> r{s};
+  attention_forward(qkv.data(), r.y.data(), r.log_sums.data(), r.cls.data(), s);
+  attention_backward(qkv.data(), r.y.data(), r.log_sums.data(), dy.data(), r.dqkv.data(), s);
+  return r;
+}
+
+/// The same by plain loops in double, with the whole Jacobian of softmax.
+template <class T>
+Result<double> plain(const AttentionSizes& s, const std::vector<T>& qkv, const std::vector<T>& dy) {
+  Result<double> r{s};
+  const Index d = s.head_width();
+  const double factor = 1 / std::sqrt(static_cast<double>(d));
+  for (Index b = 0; b < s.B; ++b)
+    for (Index h = 0; h < s.H; ++h) {
+      const auto place = [&](Index which, Index i, Index j) {
+        return at((b * s.N + i) * 3 * s.D + which * s.D + h * d + j);
+      };
+      const auto value = [&](Index which, Index i, Index j) {
+        return static_cast<double>(qkv[place(which, i, j)]);
+      };
+      const auto out = [&](Index i, Index j) { return at((b * s.N + i) * s.D + h * d + j); };
+      for (Index i = 0; i < s.N; ++i) {
+        std::vector<double> p(at(s.N)), dp(at(s.N));
+        double sum = 0, dot = 0;
+        for (Index k = 0; k < s.N; ++k) {
+          double score = 0;
+          for (Index j = 0; j < d; ++j) score += value(0, i, j) * value(1, k, j);
+          sum += p[at(k)] = std::exp(factor * score);
+        }
+        r.log_sums[at((b * s.H + h) * s.N + i)] = std::log(sum);
+        for (Index k = 0; k < s.N; ++k) {
+          p[at(k)] /= sum;
+          if (i == 0) r.cls[at(b * s.N + k)] += p[at(k)] / static_cast<double>(s.H);
+          for (Index j = 0; j < d; ++j) {
+            const auto g = static_cast<double>(dy[out(i, j)]);
+            r.y[out(i, j)] += p[at(k)] * value(2, k, j);
+            r.dqkv[place(2, k, j)] += p[at(k)] * g;
+            dp[at(k)] += g * value(2, k, j);
+          }
+          dot += p[at(k)] * dp[at(k)];
+        }
+        for (Index k = 0; k < s.N; ++k) {
+          const double ds = factor * p[at(k)] * (dp[at(k)] - dot);
+          for (Index j = 0; j < d; ++j) {
+            r.dqkv[place(0, i, j)] += ds * value(1, k, j);
+            r.dqkv[place(1, k, j)] += ds * value(0, i, j);
+          }
+        }
+      }
+    }
+  return r;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("attention: equals the plain version, both directions", "[kernel][attention]",
+                   float, double) {
+  using T = TestType;
+  Rng rng{.seed = 18};
+  std::vector<AttentionSizes> sizes;
+  for (const Index N : {1, 2, 3, 5, 12, 13, 17, 31, 33, 65})
+    sizes.push_back({.B = 2, .N = N, .D = 10, .H = 2});
+  for (const Index d : {1, 2, 3, 13, 16, 33}) sizes.push_back({.B = 1, .N = 7, .D = 3 * d, .H = 3});
+  sizes.push_back({.B = 3, .N = 4, .D = 5, .H = 1});
+  sizes.push_back({.B = 1, .N = 197, .D = 64, .H = 1});
+  sizes.push_back({.B = 0, .N = 5, .D = 4, .H = 2});
+  for (const AttentionSizes& s : sizes) {
+    INFO("B " << s.B << ", N " << s.N << ", D " << s.D << ", H " << s.H);
+    const auto qkv = drawn_vector<T>(3 * s.B * s.N * s.D, rng);
+    const auto dy = drawn_vector<T>(s.B * s.N * s.D, rng);
+    const auto ours = run(s, qkv, dy);
+    const auto wanted = plain(s, qkv, dy);
+    CHECK(apart(ours.y, wanted.y) <= 32 * unit<T>);
+    CHECK(apart(ours.log_sums, wanted.log_sums) <= 32 * unit<T>);
+    CHECK(apart(ours.cls, wanted.cls) <= 32 * unit<T>);
+    CHECK(apart(ours.dqkv, wanted.dqkv) <= 128 * unit<T>);
+  }
+}
+
+TEMPLATE_TEST_CASE("attention: does not need to hand out the row of CLS", "[kernel][attention]",
+                   float, double) {
+  using T = TestType;
+  Rng rng{.seed = 19};
+  const AttentionSizes s{.B = 2, .N = 9, .D = 12, .H = 3};
+  const auto qkv = drawn_vector<T>(3 * s.B * s.N * s.D, rng);
+  Result<T> with{s}, without{s};
+  attention_forward(qkv.data(), with.y.data(), with.log_sums.data(), with.cls.data(), s);
+  attention_forward<T>(qkv.data(), without.y.data(), without.log_sums.data(), nullptr, s);
+  CHECK(test::equal_bits(with.y, without.y));
+  CHECK(test::equal_bits(with.log_sums, without.log_sums));
+}
+
+TEMPLATE_TEST_CASE("attention: sharp and even scores", "[kernel][attention]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 20};
+  const AttentionSizes s{.B = 1, .N = 6, .D = 8, .H = 2};
+  const auto dy = drawn_vector<T>(s.B * s.N * s.D, rng);
+  auto qkv = drawn_vector<T>(3 * s.B * s.N * s.D, rng);
+  for (T& v : qkv) v *= T{1e4};  // each row looks at one token alone
+  const auto sharp = run(s, qkv, dy);
+  CHECK(apart(sharp.y, sharp.y) == 0);  // finite
+  CHECK(apart(sharp.dqkv, sharp.dqkv) == 0);
+  std::fill(qkv.begin(), qkv.end(), T{3});  // each row looks at all alike
+  const auto even = run(s, qkv, dy);
+  for (const T v : even.y) CHECK(v == Approx(3).epsilon(8 * unit<T>));
+  for (const T p : even.cls) CHECK(p == Approx(1.0 / 6).epsilon(8 * unit<T>));
+  CHECK(apart(even.dqkv, plain(s, qkv, dy).dqkv) <= 512 * unit<T>);
+}
+
+TEMPLATE_TEST_CASE("attention: the same bits for any number of threads", "[kernel][attention]",
+                   float, double) {
+  using T = TestType;
+  Rng rng{.seed = 21};
+  const AttentionSizes s{.B = 7, .N = 33, .D = 24, .H = 3};
+  const auto qkv = drawn_vector<T>(3 * s.B * s.N * s.D, rng);
+  const auto dy = drawn_vector<T>(s.B * s.N * s.D, rng);
+  const auto once = with_threads(1, [&] { return run(s, qkv, dy); });
+  for (const int threads : {2, 3, 8}) {
+    const auto again = with_threads(threads, [&] { return run(s, qkv, dy); });
+    CHECK(test::equal_bits(again.y, once.y));
+    CHECK(test::equal_bits(again.cls, once.cls));
+    CHECK(test::equal_bits(again.dqkv, once.dqkv));
+  }
+}
+
+}  // namespace splitvit::kernel

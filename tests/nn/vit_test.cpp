@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <splitvit/nn/vit.hpp>
+
+#include "nn/models.hpp"
+#include "support/catch.hpp"
+
+namespace splitvit::nn {
+
+TEST_CASE("VitConfig: deit_tiny has timm's parameters, by name, order and shape", "[nn][vit]") {
+  const Vit<float> vit{vit_named("deit_tiny")};
+  const auto all = parameters<float>(vit);
+  REQUIRE(all.size() == 152);
+  CHECK(parameter_count<float>(vit) == 5'717'416);
+
+  std::vector<std::pair<std::string, Shape>> wanted{{"cls_token", {1, 1, 192}},
+                                                    {"pos_embed", {1, 197, 192}},
+                                                    {"patch_embed.proj.weight", {192, 3, 16, 16}},
+                                                    {"patch_embed.proj.bias", {192}}};
+  for (int i = 0; i < 12; ++i) {
+    const std::string block = "blocks." + std::to_string(i) + ".";
+    const std::vector<std::pair<std::string, Shape>> inner{
+        {"norm1.weight", {192}},          {"norm1.bias", {192}},
+        {"attn.qkv.weight", {576, 192}},  {"attn.qkv.bias", {576}},
+        {"attn.proj.weight", {192, 192}}, {"attn.proj.bias", {192}},
+        {"norm2.weight", {192}},          {"norm2.bias", {192}},
+        {"mlp.fc1.weight", {768, 192}},   {"mlp.fc1.bias", {768}},
+        {"mlp.fc2.weight", {192, 768}},   {"mlp.fc2.bias", {192}}};
+    for (const auto& [name, shape] : inner) wanted.emplace_back(block + name, shape);
+  }
+  for (const auto& last : {std::pair<std::string, Shape>{"norm.weight", {192}},
+                           {"norm.bias", {192}},
+                           {"head.weight", {1000, 192}},
+                           {"head.bias", {1000}}})
+    wanted.push_back(last);
+  for (std::size_t i = 0; i < 152; ++i) {
+    CHECK(all[i].first == wanted[i].first);
+    CHECK(all[i].second.shape() == wanted[i].second);
+  }
+}
+
+TEST_CASE("VitConfig: sizes by name", "[nn][vit]") {
+  CHECK(vit_named("deit_tiny").tokens() == 197);
+  CHECK(vit_named("deit_small").dim == 384);
+  CHECK(vit_named("deit_base").heads == 12);
+  for (const NamedVit& vit : named_vits) CHECK_NOTHROW(require_valid(vit.config));
+  const VitConfig defaults;
+  CHECK(defaults.patches() == 196);
+  CHECK(defaults.classes == 1000);
+  const auto text = test::text_of<std::invalid_argument>([] { vit_named("deit_huge"); });
+  CHECK_THAT(text, ContainsSubstring("no model is called 'deit_huge'"));
+  for (const NamedVit& vit : named_vits) CHECK_THAT(text, ContainsSubstring(std::string{vit.name}));
+}
+
+TEST_CASE("VitConfig: sizes that make no model", "[nn][vit]") {
+  const auto complaint = [](const VitConfig& c) {
+    return test::text_of<std::invalid_argument>([&] { Vit<float>{c}; });
+  };
+  CHECK(complaint(test::small_vit) == "");
+  CHECK(complaint({.image = 30, .patch = 16}) == "VitConfig: image 30 is no multiple of patch 16");
+  CHECK(complaint({.dim = 100, .heads = 3}) == "VitConfig: dim 100 is no multiple of heads 3");
+  for (const Index bad : {0, -1})
+    for (const VitConfig& c :
+         {VitConfig{.image = bad}, VitConfig{.patch = bad}, VitConfig{.channels = bad},
+          VitConfig{.dim = bad}, VitConfig{.heads = bad}, VitConfig{.depth = bad},
+          VitConfig{.classes = bad}, VitConfig{.mlp_ratio = bad}})
+      CHECK(complaint(c) == "VitConfig: every size must be at least 1");
+}
+
+TEMPLATE_TEST_CASE("Vit: is its parts, one after the other", "[nn][vit]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 13};
+  const Vit<T> vit{test::small_vit};
+  test::draw_parameters<T>(vit, rng);
+  const Variable<T> images{test::drawn_images<T>(test::small_vit, 2, rng)};
+  auto x = vit.stem(images);
+  Tensor<T> last_row;
+  for (const Block<T>& block : vit.blocks.blocks) {
+    auto out = block(x, ClsRow::keep);
+    x = out.y;
+    last_row = std::move(out.cls_attention);
+  }
+  const auto blocks = vit.blocks(vit.stem(images), ClsRow::keep);
+  CHECK(test::equal_bits(blocks.y.value(), x.value()));
+  CHECK(test::equal_bits(blocks.cls_attention, last_row));  // of the last block
+  CHECK(vit.blocks(vit.stem(images)).cls_attention.empty());
+  const auto logits = vit.classifier.head(cls_token(vit.classifier.norm(x)));
+  CHECK(test::equal_bits(vit(images).value(), logits.value()));
+  CHECK(vit(images).shape() == Shape{2, 5});
+}
+
+TEST_CASE("Vit: a sample's scores do not depend on its neighbours", "[nn][vit]") {
+  Rng rng{.seed = 14};
+  const Vit<float> vit{test::small_vit};
+  test::draw_parameters<float>(vit, rng);
+  const auto images = test::drawn_images<float>(test::small_vit, 3, rng);
+  const auto together = vit(Variable<float>{images}).value();
+  for (Index b = 0; b < 3; ++b) {
+    const auto one = images.view().slice(b, b + 1);
+    const auto alone = vit(Variable<float>{Tensor<float>{one.shape(), one.span()}}).value();
+    for (Index c = 0; c < 5; ++c) CHECK(alone[c] == Approx(together[b * 5 + c]).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("Vit: wrong images are refused", "[nn][vit]") {
+  const Vit<float> vit{test::small_vit};
+  CHECK_THROWS_AS(vit(Variable<float>{Tensor<float>{{1, 3, 12, 12}}}), ShapeError);
+  CHECK_THROWS_AS(vit(Variable<float>{Tensor<float>{{1, 2, 16, 16}}}), ShapeError);
+  CHECK(vit(Variable<float>{Tensor<float>{{0, 2, 12, 12}}}).shape() == Shape{0, 5});
+}
+
+}  // namespace splitvit::nn

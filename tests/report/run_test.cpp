@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#include <splitvit/report/run.hpp>
+
+#include "report/samples.hpp"
+#include "support/catch.hpp"
+
+namespace report = splitvit::report;
+
+TEST_CASE("final_accuracy: of the last evaluation, not of the best or the last row", "[report]") {
+  report::Run run = samples::run("none", 1, 100, 0.9);
+  CHECK(report::final_accuracy(run) == Approx(0.9));
+  run.rows.push_back({.epoch = 4, .step = 40, .loss = 1});
+  CHECK(report::final_accuracy(run) == Approx(0.9));
+  run.rows.push_back({.epoch = 5, .step = 50, .loss = 1, .test_accuracy = 0.5});
+  CHECK(report::final_accuracy(run) == Approx(0.5));
+  run.rows.clear();
+  CHECK_FALSE(report::final_accuracy(run).has_value());
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include <splitvit/report/summary.hpp>
+
+#include "report/samples.hpp"
+#include "support/catch.hpp"
+
+namespace report = splitvit::report;
+using report::Run;
+
+TEST_CASE("summarise: means over seeds, population deviation, measured ratio", "[report]") {
+  const std::vector<Run> runs{
+      samples::run("none", 1, 1000, 0.97), samples::run("adc", 1, 100, 0.96),
+      samples::run("none", 2, 1000, 0.95), samples::run("adc", 2, 300, 0.92)};
+  const auto groups = report::summarise(runs);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].label == "none");
+  CHECK(groups[1].seeds == std::vector<std::uint64_t>{1, 2});
+  CHECK(*groups[1].accuracy == Approx(0.94));
+  CHECK(*groups[1].deviation == Approx(0.02));
+  CHECK_FALSE(groups[1].standard_error.has_value());
+  CHECK(groups[1].traffic.up.payload == 200 * 30);
+  CHECK(groups[1].seconds.client == Approx(4.5));
+  const double full = 1500 * 30 + 2 * 720;
+  CHECK(*groups[0].ratio == Approx(1));
+  CHECK(*groups[1].ratio == Approx(((150 * 30 + 1440) / full + (450 * 30 + 1440) / full) / 2));
+}
+
+TEST_CASE("summarise: one seed has the standard error of a proportion", "[report]") {
+  Run run = samples::run("none", 1, 100, 0.9);
+  CHECK_FALSE(report::summarise({&run, 1})[0].standard_error.has_value());
+  run.test_samples = 900;
+  const auto group = report::summarise({&run, 1})[0];
+  CHECK(*group.standard_error == Approx(0.01));
+  CHECK(report::accuracy_text(group) == "90.0 \xC2\xB1 1.0 %");
+}
+
+TEST_CASE("summarise: the ratio needs a reference with the same seed", "[report]") {
+  const std::vector<Run> runs{samples::run("none", 1, 1000, 0.97),
+                              samples::run("adc", 2, 100, 0.96)};
+  CHECK_FALSE(report::summarise(runs)[1].ratio.has_value());
+}
+
+TEST_CASE("summarise: a run that ended early is compared by its bytes per step", "[report]") {
+  const std::vector<Run> runs{samples::run("none", 1, 1000, 0.97, 4),
+                              samples::run("same", 1, 1000, 0.8, 2)};
+  CHECK(*report::summarise(runs)[1].ratio == Approx(1));
+}
+
+TEST_CASE("summarise: other settings make another group, another seed does not", "[report]") {
+  std::vector<Run> runs{samples::run("adc", 1, 100, 0.9), samples::run("adc", 2, 100, 0.9),
+                        samples::run("adc", 1, 100, 0.8)};
+  runs[0].settings.push_back({"seed", "1"});
+  runs[1].settings.push_back({"seed", "2"});
+  runs[2].settings[1].value = "6";
+  const auto groups = report::summarise(runs);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].label == "adc (cut 2)");
+  CHECK(groups[0].runs == std::vector<std::size_t>{0, 1});
+  CHECK(groups[1].label == "adc (cut 6)");
+}
+
+TEST_CASE("headline: the cheapest method that is about as good as none", "[report]") {
+  const std::vector<Run> runs{
+      samples::run("none", 1, 1000000, 0.971), samples::run("adc:0.1", 1, 98000, 0.963),
+      samples::run("adc:0.01", 1, 9800, 0.9), samples::run("uniform:8", 1, 250000, 0.97)};
+  CHECK(report::headline(report::summarise(runs)) ==
+        "adc:0.1 reached 96.3 % with 9.8 % of the bytes of none (97.1 %).");
+}
+
+TEST_CASE("headline: whatever there is, a sentence", "[report]") {
+  CHECK(report::headline({}) == "No runs to report.");
+  Run run{.method = "adc"};
+  CHECK(report::headline(report::summarise({&run, 1})) == "No training steps to report.");
+  run = samples::run("adc", 1, 69905, 0.5);
+  CHECK(report::headline(report::summarise({&run, 1})) ==
+        "adc reached 50.0 % with 3.00 MiB over the link.");
+  for (auto& row : run.rows) row.test_accuracy.reset();
+  CHECK(report::headline(report::summarise({&run, 1})) ==
+        "adc trained for 30 steps to a loss of 0.667.");
+  run.rows.back().loss = std::numeric_limits<double>::quiet_NaN();
+  CHECK(report::headline(report::summarise({&run, 1})) == "adc trained for 30 steps.");
+  CHECK(report::accuracy_text(report::summarise({&run, 1})[0]) == report::no_number);
+}
