@@ -204,6 +204,8 @@ TEST_CASE("SelectTokens: misuse", "[compress]") {
   CHECK_THROWS_AS(gather_tokens(batch, std::vector<Index>{}), ShapeError);
   CHECK_THROWS_AS(best_tokens(batch.cls_attention, 0), ShapeError);
   CHECK_THROWS_AS(best_tokens(batch.cls_attention, 6), ShapeError);
+  const auto nan = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_AS(best_tokens(Tensor<float>::full({2, 5}, nan), 3), std::invalid_argument);
 }
 
 }  // namespace splitvit::compress

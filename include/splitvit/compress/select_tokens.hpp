@@ -51,12 +51,15 @@ struct SelectTokens {
 /// the lower token wins a tie.
 ///
 /// Shapes  scores (B, N) -> (B, P), 1 <= P <= N; the score of token 0 plays no role.
-/// Errors  ShapeError if scores is no (B, N) or P is outside 1..N.
+/// Errors  ShapeError if scores is no (B, N) or P is outside 1..N; std::invalid_argument if a
+///         score is not finite.
 template <std::floating_point T>
 Tensor<Index> best_tokens(const Tensor<T>& scores, Index P) {
   if (scores.shape().rank() != 2 || P < 1 || P > scores.dim(1))
     throw ShapeError("best_tokens: " + std::to_string(P) + " tokens of scores " +
                      scores.shape().text() + ": wanted 1 to N of (B, N)");
+  if (!all_finite<T>(scores.view()))
+    throw std::invalid_argument("best_tokens: a score is not finite");
   const Index B = scores.dim(0), N = scores.dim(1);
   Tensor<Index> best = Tensor<Index>::uninitialised({B, P});
   parallel_for(B, 8, [&](Index begin, Index end) {
@@ -88,6 +91,7 @@ CutBatch<T> gather_tokens(CutBatch<T> batch, const Tensor<Index>& index);
 /// Shapes  index (P).
 template <std::floating_point T>
 CutBatch<T> gather_tokens(CutBatch<T> batch, std::span<const Index> index) {
+  require_consistent("gather_tokens", batch);
   const auto P = static_cast<Index>(index.size());
   Tensor<Index> repeated = Tensor<Index>::uninitialised({batch.samples(), P});
   for (Index b = 0; b < batch.samples(); ++b) std::ranges::copy(index, repeated.data() + b * P);

@@ -169,9 +169,10 @@ void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Mat
         const Index cols = std::min(tile_cols<T>, c.cols - column);
         for (Index t = 0; t < tiles; ++t) {
           T* to = c.row(t * R) + column;
-          detail::multiply_short_tile<R>(
-              std::min(R, c.rows - t * R), depth, TileRows<T>{packed + t * R * depth, 1, R},
-              scratch.b.panel(p, 0), to, c.stride, cols, goes_on ? to : nullptr, c.stride);
+          detail::multiply_short_tile<R>(std::min(R, c.rows - t * R), depth,
+                                         TileRows<T>{packed + t * R * depth, 1, R},
+                                         scratch.b.panel(p, 0), to, c.stride, cols,
+                                         goes_on ? to : nullptr, goes_on ? c.stride : 0);
         }
       }
     }

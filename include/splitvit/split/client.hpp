@@ -90,7 +90,7 @@ class Client {
     const Traffic before = training_traffic();
     Timer timer;
 
-    const Tensor<T> targets = one_hot<T>(labels, head_.config.classes);
+    const Tensor<T> targets = targets_of("train_step", images, labels);
     const Attended<T> at_cut = head_(Variable<T>{images});
     report.seconds.client += timer.lap();
 
@@ -149,7 +149,7 @@ class Client {
     double loss_sum = 0;
     while (auto batch = source.next()) {
       const std::span<const Index> labels{batch->labels};
-      const Tensor<T> targets = one_hot<T>(labels, head_.config.classes);
+      const Tensor<T> targets = targets_of("evaluate", batch->images, labels);
       const Variable<T> tokens = head_(Variable<T>{batch->images}, ClsRow::skip).y;
       encoded_.clear();
       Rng rng = Rng{.seed = options_.seed}.at(for_stage, 0);
@@ -207,6 +207,18 @@ class Client {
 
   static Traffic traffic_of(const wire::Count& up, const wire::Count& down) {
     return {{up.payload, up.framed - up.payload}, {down.payload, down.framed - down.payload}};
+  }
+
+  /// Errors  as train_step says.
+  Tensor<T> targets_of(const char* operation, const Tensor<T>& images,
+                       std::span<const Index> labels) const {
+    const nn::VitConfig& vit = head_.config;
+    const Shape wanted{static_cast<Index>(labels.size()), vit.channels, vit.image, vit.image};
+    if (images.shape() != wanted || labels.empty())
+      throw ShapeError(std::string{operation} + ": images " + images.shape().text() + " with " +
+                       std::to_string(labels.size()) + " labels: this model wants " +
+                       wanted.text());
+    return one_hot<T>(labels, vit.classes);
   }
 
   void send_activations(wire::MessageKind kind, std::uint64_t step, const Shape& shape,

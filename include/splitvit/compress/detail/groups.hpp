@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>   // floating_point
 #include <cstddef>    // size_t
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
@@ -8,7 +9,7 @@
 #include <vector>     // vector
 
 #include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/kernel/merge.hpp>   // mean_of_groups
+#include <splitvit/kernel/merge.hpp>   // mean_of_groups, spread_to_groups
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
 // Which samples belong to which cluster, in the form that the kernels take.

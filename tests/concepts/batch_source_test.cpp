@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include <optional>
+#include <vector>
+
+#include <splitvit/data/loader.hpp>
+#include <splitvit/split/concepts.hpp>
+
+#include "support/catch.hpp"
+
+using namespace splitvit;
+
+namespace {
+
+struct Endless {
+  struct Batch {
+    Tensor<float> images;
+    std::vector<Index> labels;
+  };
+  Batch* next() { return &batch; }
+  Batch batch;
+};
+struct WithoutLabels {
+  struct Batch {
+    Tensor<float> images;
+  };
+  std::optional<Batch> next() { return {}; }
+};
+
+static_assert(split::BatchSource<Endless, float>);
+static_assert(split::BatchSource<data::Loader<float>::Epoch, float>);
+static_assert(!split::BatchSource<Endless, double>);
+static_assert(!split::BatchSource<WithoutLabels, float>);
+
+}  // namespace
+
+TEST_CASE("concepts: what a batch source is, is known at compile time", "[concepts]") { SUCCEED(); }

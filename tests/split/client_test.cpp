@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include <splitvit/compress/adc.hpp>
+#include <splitvit/compress/identity.hpp>
+#include <splitvit/nn/loss.hpp>
+#include <splitvit/optim/adam.hpp>
+#include <splitvit/split/client.hpp>
+#include <splitvit/split/server.hpp>
+#include <splitvit/transport/memory.hpp>
+
+#include "split/loopback.hpp"
+#include "support/catch.hpp"
+
+using namespace splitvit;
+using test::numbers_of;
+using test::RandomBatches;
+using test::Serving;
+using test::small_vit;
+
+namespace {
+
+constexpr Rng start{.seed = 5};
+
+/// Trains a few steps over a link and returns both halves' weights.
+template <class T, class Stage, class Links>
+std::vector<T> train_split(const Stage& stage, Links links, int threads, Index steps = 3) {
+  return with_threads(threads, [&] {
+    split::Server server{nn::make_tail<T>(small_vit, 1, start), optim::Adam{.lr = 1e-2}};
+    Serving serving{server, std::move(links.second)};
+    split::Client client{nn::make_head<T>(small_vit, 1, start),
+                         optim::Adam{.lr = 1e-2},
+                         stage,
+                         std::move(links.first),
+                         {.seed = 3}};
+    client.train_epoch(RandomBatches<T>{.left = steps});
+    client.close();
+    serving.finish();
+    std::vector<T> all = numbers_of<T>(client.head());
+    const std::vector<T> tail = numbers_of<T>(server.tail());
+    all.insert(all.end(), tail.begin(), tail.end());
+    return all;
+  });
+}
+
+/// The same steps with one model and one optimiser, nothing in between.
+template <class T>
+std::vector<T> train_uncut(Index steps = 3) {
+  const auto vit = nn::make_vit<T>(small_vit, start);
+  optim::Optimizer optimizer{optim::Adam{.lr = 1e-2}, nn::parameters<T>(vit)};
+  RandomBatches<T> batches{.left = steps};
+  while (const auto batch = batches.next()) {
+    backward(cross_entropy(vit(Variable<T>{batch->images}), std::span<const Index>{batch->labels}));
+    optimizer.step();
+    optimizer.clear_gradients();
+  }
+  return numbers_of<T>(vit);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("client: without compression a split step equals the uncut one, bit for bit",
+                   "[split]", float, double) {
+  CHECK(train_split<TestType>(compress::Identity{}, transport::memory_pair(), 2) ==
+        train_uncut<TestType>());
+}
+
+TEST_CASE("client: equal bits for any number of threads, over memory and TCP", "[split]") {
+  const auto expected = train_split<float>(compress::adc(0.4), transport::memory_pair(), 1, 5);
+  for (const int threads : {2, 3, 8})
+    CHECK(train_split<float>(compress::adc(0.4), transport::memory_pair(), threads, 5) == expected);
+  CHECK(train_split<float>(compress::adc(0.4), test::tcp_pair(), 2, 5) == expected);
+}
+
+TEST_CASE("client: compression changes what is learnt and what is sent", "[split]") {
+  auto [client_end, server_end] = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(small_vit, 2, start), optim::Adam{}};
+  Serving serving{server, std::move(server_end)};
+  split::Client client{nn::make_head<float>(small_vit, 2, start), optim::Adam{},
+                       compress::adc({.samples = 0.5, .tokens = 0.5}), std::move(client_end)};
+  const auto batch = RandomBatches<float>{}.make();
+  const split::StepReport step = client.train_step(batch.images, batch.labels);
+  CHECK(step.step == 1);
+  CHECK(step.samples == 6);
+  CHECK(step.sent_samples == 3);
+  CHECK(step.sent_tokens == 2);
+  CHECK(std::isfinite(step.loss));
+  const std::uint64_t numbers = 3 * 2 * 16 * sizeof(float);
+  // activations: numbers, 20 bytes of head, targets; gradient: numbers and 24 bytes of head
+  CHECK(step.traffic.up.payload > numbers + 20);
+  CHECK(step.traffic.up.payload < numbers + 20 + 3 * 5 * 4);
+  CHECK(step.traffic.down.payload == numbers + 24);
+  CHECK(step.traffic.up.framing == 32);
+  CHECK(step.traffic.down.framing == 32);
+  client.close();
+  serving.finish();
+}
+
+TEST_CASE("client: the framers' count of bytes is the link's own", "[split]") {
+  auto [client_end, server_end] = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  Serving serving{server, std::move(server_end)};
+  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
+                       compress::Identity{}, std::move(client_end)};
+  client.train_epoch(RandomBatches<float>{});
+  client.evaluate(RandomBatches<float>{});
+  client.fetch_tail();
+  client.close();
+  serving.finish();
+  split::Traffic all = client.training_traffic();
+  all += client.evaluation_traffic();
+  all += client.weights_traffic();
+  CHECK(all.up.total() == client.link().sent());
+  CHECK(all.down.total() == client.link().received());
+  CHECK(client.evaluation_traffic().total() > 0);
+}
+
+TEST_CASE("client: evaluation equals that of the whole model and learns nothing", "[split]") {
+  auto [client_end, server_end] = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  Serving serving{server, std::move(server_end)};
+  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{}, compress::adc(0.2),
+                       std::move(client_end)};
+  const split::Evaluation result = client.evaluate(RandomBatches<float>{});
+
+  const auto vit = nn::make_vit<float>(small_vit, start);
+  RandomBatches<float> batches;
+  Index correct = 0;
+  double loss = 0;
+  while (const auto batch = batches.next()) {
+    const Variable<float> logits = vit(Variable<float>{batch->images});
+    correct += nn::count_correct(logits.value(), batch->labels);
+    loss += static_cast<double>(
+        cross_entropy(logits, std::span<const Index>{batch->labels}).value()[0]);
+  }
+  CHECK(result.samples == 18);
+  CHECK(result.correct == correct);
+  CHECK(result.loss == Approx(loss / 3));
+  CHECK(numbers_of<float>(client.head()) ==
+        numbers_of<float>(nn::make_head<float>(small_vit, 1, start)));
+  CHECK(nn::parameters<float>(client.head()).front().second.needs_gradient());
+  client.close();
+  serving.finish();
+}
+
+TEST_CASE("client: fetches the server's weights", "[split]") {
+  auto [client_end, server_end] = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  Serving serving{server, std::move(server_end)};
+  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
+                       compress::Identity{}, std::move(client_end)};
+  client.train_epoch(RandomBatches<float>{});
+  const auto tail = client.fetch_tail();
+  client.close();
+  serving.finish();
+  CHECK(numbers_of<float>(tail) == numbers_of<float>(server.tail()));
+}
+
+TEST_CASE("client: a step can be the last of an epoch", "[split]") {
+  auto [client_end, server_end] = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  Serving serving{server, std::move(server_end)};
+  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
+                       compress::Identity{}, std::move(client_end)};
+  const auto report = client.train_epoch(RandomBatches<float>{.left = 9},
+                                         [](const split::StepReport& s) { return s.step < 4; });
+  CHECK(report.steps == 4);
+  CHECK(server.steps() == 4);
+  client.close();
+  serving.finish();
+}
+
+TEST_CASE("client: schedule and clipping reach the optimiser", "[split]") {
+  auto [client_end, server_end] = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  Serving serving{server, std::move(server_end)};
+  split::Client client{
+      nn::make_head<float>(small_vit, 1, start),
+      optim::Adam{},
+      compress::Identity{},
+      std::move(client_end),
+      {.training = {.schedule = [](std::uint64_t) { return 0.0; }, .clip_norm = 1e-3}}};
+  client.train_epoch(RandomBatches<float>{});
+  client.close();
+  serving.finish();
+  CHECK(numbers_of<float>(client.head()) ==
+        numbers_of<float>(nn::make_head<float>(small_vit, 1, start)));
+}
+
+TEST_CASE("client: batches that do not fit are refused before anything is sent", "[split]") {
+  auto [client_end, server_end] = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  Serving serving{server, std::move(server_end)};
+  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
+                       compress::Identity{}, std::move(client_end)};
+  const split::Traffic before = client.training_traffic();
+  auto batch = RandomBatches<float>{}.make();
+  batch.labels[2] = 5;
+  CHECK_THROWS_WITH(client.train_step(batch.images, batch.labels), ContainsSubstring("class 5"));
+  batch.labels.assign(4, 0);
+  CHECK_THROWS_AS(client.train_step(batch.images, batch.labels), ShapeError);
+  batch.labels.assign(6, 0);
+  CHECK_THROWS_AS(client.train_step(Tensor<float>{Shape{6, 3, 12, 12}}, batch.labels), ShapeError);
+  CHECK(client.training_traffic() == before);
+  CHECK_NOTHROW(client.train_step(batch.images, batch.labels));  // and it goes on
+  client.close();
+  serving.finish();
+}
+
+TEST_CASE("client: no finite images lead to NaN", "[split]") {
+  for (const float value : {0.0f, 1.0f, -300.0f, 1e6f}) {
+    auto [client_end, server_end] = transport::memory_pair();
+    split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+    Serving serving{server, std::move(server_end)};
+    split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
+                         compress::adc(0.1), std::move(client_end)};
+    for (const Index samples : {6, 1, 2}) {
+      const std::vector<Index> labels(static_cast<std::size_t>(samples), 1);
+      const auto images = Tensor<float>::full(Shape{samples, 3, 8, 8}, value);
+      for (int i = 0; i < 3; ++i) CHECK(std::isfinite(client.train_step(images, labels).loss));
+    }
+    client.close();
+    serving.finish();
+    for (const float number : numbers_of<float>(client.head())) REQUIRE(std::isfinite(number));
+  }
+}

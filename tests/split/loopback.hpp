@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <exception>  // exception_ptr
+#include <thread>     // jthread
+#include <utility>    // move, pair
+#include <vector>     // vector
+
+#include <splitvit/core/random.hpp>    // Rng
+#include <splitvit/nn/cut.hpp>         // make_head, make_tail
+#include <splitvit/transport/tcp.hpp>  // TcpListener, connect_tcp
+
+// A small model, batches for it, and a server on a thread of its own.
+
+namespace splitvit::test {
+
+inline constexpr nn::VitConfig small_vit{
+    .image = 8, .patch = 4, .channels = 3, .dim = 16, .heads = 2, .depth = 3, .classes = 5};
+
+/// Batches of random images and labels.
+template <class T>
+struct RandomBatches {
+  struct Batch {
+    Tensor<T> images;
+    std::vector<Index> labels;
+  };
+
+  Index left = 3;
+  Index samples = 6;
+  Rng rng{.seed = 11};
+
+  Batch make() {
+    Batch batch{Tensor<T>{Shape{samples, 3, 8, 8}}, {}};
+    for (T& value : batch.images.span()) value = static_cast<T>(rng.normal());
+    for (Index i = 0; i < samples; ++i) batch.labels.push_back(rng.below(5));
+    return batch;
+  }
+  std::optional<Batch> next() {
+    if (left-- == 0) return std::nullopt;
+    return make();
+  }
+};
+
+/// Runs server.serve(link) on another thread; what it throws is kept.
+template <class Server, class Link>
+class Serving {
+ public:
+  Serving(Server& server, Link link)
+      : thread_{[this, &server, end = std::move(link)]() mutable {
+          try {
+            server.serve(std::move(end));
+          } catch (...) {
+            error_ = std::current_exception();
+          }
+        }} {}
+
+  /// Waits for the end of the session and throws what the server threw.
+  void finish() {
+    thread_.join();
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  std::exception_ptr error_;
+  std::jthread thread_;
+};
+template <class Server, class Link>
+Serving(Server&, Link) -> Serving<Server, Link>;
+
+/// Both ends of a connection over loopback.
+inline std::pair<transport::TcpLink, transport::TcpLink> tcp_pair() {
+  transport::TcpListener listener;
+  auto client = transport::connect_tcp(listener.endpoint());
+  return {std::move(client), listener.accept()};
+}
+
+/// All numbers of a module, one after the other.
+template <class T, class Module>
+std::vector<T> numbers_of(const Module& module) {
+  std::vector<T> all;
+  for (const auto& [name, parameter] : nn::parameters<T>(module))
+    all.insert(all.end(), parameter.value().span().begin(), parameter.value().span().end());
+  return all;
+}
+
+}  // namespace splitvit::test

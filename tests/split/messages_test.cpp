@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include <splitvit/split/messages.hpp>
+
+#include "split/loopback.hpp"
+#include "support/catch.hpp"
+
+using namespace splitvit;
+using test::small_vit;
+
+TEST_CASE("messages: activations come back as they were sent", "[split]") {
+  const std::vector<std::byte> targets(3, std::byte{9}), encoded(70, std::byte{7});
+  const split::Activations sent{
+      .step = 12, .samples = 4, .tokens = 5, .targets = targets, .encoded = encoded};
+  std::vector<std::byte> payload = sent.head();
+  payload.insert(payload.end(), encoded.begin(), encoded.end());
+  const auto came = split::Activations::read(payload, small_vit, 4, 1 << 20);
+  CHECK(came.step == 12);
+  CHECK(came.shape(small_vit) == Shape{4, 5, 16});
+  CHECK(came.targets.size() == 3);
+  CHECK(came.encoded.size() == 70);
+  // every cut of the head is refused
+  for (std::size_t size = 0; size < 20 + 3; ++size)
+    CHECK_THROWS_AS(split::Activations::read(std::span{payload}.first(size), small_vit, 4, 1 << 20),
+                    WireError);
+}
+
+TEST_CASE("messages: a shape is refused before memory is taken for it", "[split]") {
+  const auto read = [](Index samples, Index tokens, std::uint64_t most) {
+    const auto payload = split::Activations{
+        .step = 1,
+        .samples = samples,
+        .tokens = tokens,
+        .targets = {},
+        .encoded = {}}.head();
+    return split::Activations::read(payload, small_vit, 4, most);
+  };
+  CHECK_NOTHROW(read(4, 5, 4 * 5 * 16 * 4));
+  CHECK_THROWS_AS(read(4, 5, 4 * 5 * 16 * 4 - 1), WireError);
+  CHECK_THROWS_AS(read(Index{0xFFFFFFFF}, 5, 1 << 28), WireError);
+  CHECK_THROWS_AS(read(1, Index{0xFFFFFFFF}, 1 << 28), WireError);
+}
+
+TEST_CASE("messages: gradients and scores are checked", "[split]") {
+  std::vector<std::byte> payload;
+  split::Gradient{.step = 3, .loss = 0.5, .seconds = 0.25, .encoded = {}}.put_head(payload);
+  CHECK(payload.size() == split::Gradient::head_bytes);
+  CHECK(split::Gradient::read(payload, 3).loss == 0.5);
+  CHECK(split::Gradient::read(payload, 3).seconds == 0.25);
+  CHECK_THROWS_WITH(split::Gradient::read(payload, 4), ContainsSubstring("it answers step 3"));
+  payload.clear();
+  split::Gradient{.step = 3, .loss = std::nan(""), .seconds = 0, .encoded = {}}.put_head(payload);
+  CHECK_THROWS_AS(split::Gradient::read(payload, 3), WireError);
+
+  const auto score = split::Score{.loss_sum = 2.5, .correct = 3}.payload();
+  CHECK(split::Score::read(score, 3).correct == 3);
+  CHECK(split::Score::read(score, 3).loss_sum == 2.5);
+  CHECK_THROWS_AS(split::Score::read(score, 2), WireError);
+}
+
+TEST_CASE("messages: weights fill a module or change nothing", "[split]") {
+  const auto from = nn::make_tail<float>(small_vit, 1, Rng{.seed = 1});
+  const auto into = nn::make_tail<float>(small_vit, 1, Rng{.seed = 2});
+  wire::PayloadWriter writer;
+  split::put_weights<float>(writer, from);
+  const std::vector<std::byte> payload = writer.gather();
+  const auto before = test::numbers_of<float>(into);
+  CHECK_THROWS_AS(split::read_weights<float>(std::span{payload}.first(payload.size() - 1), into),
+                  WireError);
+  CHECK_THROWS_AS(
+      split::read_weights<float>(payload, nn::make_tail<float>(small_vit, 2, Rng{.seed = 2})),
+      WireError);
+  CHECK(test::numbers_of<float>(into) == before);
+  split::read_weights<float>(payload, into);
+  CHECK(test::numbers_of<float>(into) == test::numbers_of<float>(from));
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <chrono>
+
+#include <splitvit/compress/adc.hpp>
+#include <splitvit/compress/identity.hpp>
+#include <splitvit/optim/adam.hpp>
+#include <splitvit/split/client.hpp>
+#include <splitvit/split/server.hpp>
+#include <splitvit/transport/memory.hpp>
+
+#include "split/loopback.hpp"
+#include "support/catch.hpp"
+
+using namespace splitvit;
+using namespace std::chrono_literals;
+using test::RandomBatches;
+using test::Serving;
+using test::small_vit;
+
+namespace {
+
+constexpr Rng start{.seed = 5};
+
+/// One well-behaved session, after which all must be as it should.
+template <class Server>
+void train_honestly(Server& server) {
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{server, std::move(server_end)};
+  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
+                       compress::Identity{}, std::move(client_end)};
+  CHECK(client.train_epoch(RandomBatches<float>{}).steps == 3);
+  client.close();
+  serving.finish();
+}
+
+/// Shakes hands as a client of small_vit would, then hands over the channel.
+template <class Misbehave>
+Reason reason_after(const Misbehave& misbehave) {
+  split::Server server{nn::make_tail<float>(small_vit, 1, start),
+                       optim::Adam{},
+                       {.link = {.handshake_timeout = 200ms, .patience = 200ms}}};
+  const auto before = test::numbers_of<float>(server.tail());
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{server, std::move(server_end)};
+  Reason reason{};
+  {
+    wire::Channel channel{std::move(client_end)};
+    wire::connect_session(channel,
+                          split::settings_of<float>(small_vit, 1, "custom", "float32", {}));
+    misbehave(channel);
+    try {
+      serving.finish();
+      FAIL("the server did not complain");
+    } catch (const ReasonedError& error) {
+      reason = error.reason();
+    }
+  }
+  CHECK(test::numbers_of<float>(server.tail()) == before);
+  train_honestly(server);  // the server goes on serving
+  return reason;
+}
+
+std::vector<std::byte> forward_payload(std::uint64_t step, Index samples, Index tokens,
+                                       std::size_t bytes) {
+  Tensor<float> targets{Shape{std::clamp<Index>(samples, 1, 8), 5}};
+  for (Index i = 0; i < targets.dim(0); ++i) targets[5 * i] = 1;
+  std::vector<std::byte> target_bytes;
+  codec::encode_targets<float>(targets.view(), target_bytes);
+  auto payload = split::Activations{
+      .step = step,
+      .samples = samples,
+      .tokens = tokens,
+      .targets = target_bytes,
+      .encoded = {}}.head();
+  payload.resize(payload.size() + bytes);
+  return payload;
+}
+
+}  // namespace
+
+TEST_CASE("server: refuses a client of another model, cut or method, naming both values",
+          "[split]") {
+  const auto refusal = [](const nn::VitConfig& vit, Index cut, const auto& stage,
+                          const split::ServerOptions& options, const split::ClientOptions& client) {
+    split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}, options};
+    auto [client_end, server_end] = transport::memory_pair();
+    Serving serving{server, std::move(server_end)};
+    std::string text;
+    try {
+      split::Client refused{nn::make_head<float>(vit, cut, start), optim::Adam{}, stage,
+                            std::move(client_end), client};
+    } catch (const WireError& error) {
+      CHECK(error.reason() == Reason::refused);
+      text = error.what();
+    }
+    CHECK_THROWS_AS(serving.finish(), WireError);
+    train_honestly(server);
+    return text;
+  };
+  const compress::Identity none;
+  CHECK_THAT(refusal(small_vit, 2, none, {}, {}),
+             ContainsSubstring("cut: the client has 2, the server has 1"));
+  nn::VitConfig other = small_vit;
+  other.depth = 4;
+  CHECK_THAT(refusal(other, 1, none, {}, {}),
+             ContainsSubstring("depth: the client has 4, the server has 3"));
+  other = small_vit;
+  other.classes = 7;
+  CHECK_THAT(refusal(other, 1, none, {}, {}), ContainsSubstring("classes: the client has 7"));
+  CHECK_THAT(refusal(small_vit, 1, compress::adc(0.2), {.method = "identity"}, {}),
+             ContainsSubstring("method"));
+  CHECK_THAT(refusal(small_vit, 1, none, {}, {.link = {.agreed = {{"seed", "1"}}}}),
+             ContainsSubstring("seed"));
+}
+
+TEST_CASE("server: whatever a client sends ends its session alone", "[split]") {
+  const auto sends = [](wire::MessageKind kind, std::vector<std::byte> payload) {
+    return reason_after([&](auto& channel) { channel.send(kind, payload); });
+  };
+  using wire::MessageKind;
+  CHECK(sends(MessageKind::hello, {}) == Reason::wrong_message);
+  CHECK(sends(MessageKind::forward, {}) == Reason::truncated);
+  CHECK(sends(MessageKind::forward, forward_payload(2, 1, 1, 64)) == Reason::wrong_step);
+  CHECK(sends(MessageKind::forward, forward_payload(1, 1, 6, 64 * 6)) == Reason::wrong_shape);
+  CHECK(sends(MessageKind::forward, forward_payload(1, 0, 1, 64)) == Reason::wrong_shape);
+  CHECK(sends(MessageKind::forward, forward_payload(1, 1, 0, 64)) == Reason::wrong_shape);
+  CHECK(sends(MessageKind::forward, forward_payload(1, 0xFFFFFFFF, 1, 64)) == Reason::wrong_shape);
+  CHECK(sends(MessageKind::forward, forward_payload(1, 1, 1, 63)) == Reason::wrong_shape);
+  CHECK(sends(MessageKind::evaluate, forward_payload(0, 2, 1, 64)) == Reason::wrong_shape);
+  std::vector<std::byte> infinite = forward_payload(1, 1, 1, 64);
+  infinite[infinite.size() - 1] = std::byte{0x7F};
+  infinite[infinite.size() - 2] = std::byte{0x80};
+  CHECK(sends(MessageKind::forward, infinite) == Reason::not_finite);
+  CHECK(sends(MessageKind::error, wire::error_payload(Reason::malformed, "no")) ==
+        Reason::peer_failed);
+}
+
+TEST_CASE("server: silence, garbage and a closed link each end in an error of their own",
+          "[split]") {
+  CHECK(reason_after([](auto&) {}) == Reason::timed_out);
+  CHECK(reason_after([](auto& channel) {
+          const std::vector<std::byte> garbage(100, std::byte{0x41});
+          transport::write_all(channel.link(), garbage);
+        }) == Reason::bad_magic);
+  CHECK(reason_after([](auto& channel) { auto gone = std::move(channel.link()); }) ==
+        Reason::closed);
+}
+
+TEST_CASE("server: a step that comes twice is applied once and answered alike", "[split]") {
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{server, std::move(server_end)};
+  wire::Channel channel{std::move(client_end)};
+  wire::connect_session(channel, split::settings_of<float>(small_vit, 1, "custom", "float32", {}));
+  std::vector<std::byte> first, second;
+  for (std::vector<std::byte>* reply : {&first, &second}) {
+    channel.send(wire::MessageKind::forward, forward_payload(1, 2, 3, 2 * 3 * 16 * 4));
+    wire::receive_expected(channel, wire::MessageKind::backward, *reply);
+  }
+  CHECK(first == second);
+  CHECK(server.steps() == 1);
+  channel.send(wire::MessageKind::bye);
+  serving.finish();
+}
+
+TEST_CASE("server: tells the client why it gives up", "[split]") {
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{server, std::move(server_end)};
+  wire::Channel channel{std::move(client_end)};
+  wire::connect_session(channel, split::settings_of<float>(small_vit, 1, "custom", "float32", {}));
+  channel.send(wire::MessageKind::forward, forward_payload(7, 1, 1, 64));
+  std::vector<std::byte> payload;
+  CHECK_THROWS_WITH(wire::receive_expected(channel, wire::MessageKind::backward, payload),
+                    ContainsSubstring("step 7 came, step 1 was expected"));
+  CHECK_THROWS_AS(serving.finish(), WireError);
+}
