@@ -7,8 +7,9 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 out=$root/build/demo
-job=(--role both --data shapes --model vit_shapes --compress none,adc:0.1 --seed 1 --out "$out")
+job=(--role both --data shapes --model vit_micro --cut 3 --compress none adc:0.1
+     --epochs 12 --seed 1 --out "$out")
 
 build_release split_train
-mkdir -p "$out"
+rm -rf "$out"  # of an earlier demo; split_train itself overwrites nothing
 "$build/examples/split_train" "${job[@]}" "$@"

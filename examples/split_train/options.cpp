@@ -80,6 +80,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
       "Trains a Vision Transformer cut in two: a client has the images and the first "
       "blocks, a server the rest. Counts every byte between them.",
       "split_train"};
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   const std::map<std::string, Role> roles{
       {"both", Role::both}, {"server", Role::server}, {"client", Role::client}};
   app.add_option("--role", o.role, "both (two processes over loopback), server or client")
@@ -97,7 +98,8 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--cut", o.cut, "blocks that stay with the client");
   app.add_option("--compress", o.methods,
                  "none | adc:XI | merge:R | select:R | merge:R,select:R; several, with spaces "
-                 "between, run one after the other");
+                 "between, run one after the other")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--batch", o.batch, "images in a step");
   auto* const epochs = app.add_option("--epochs", o.epochs, "times through the training images");
   auto* const steps = app.add_option("--steps", o.steps, "stop after so many steps");

@@ -108,11 +108,11 @@ TEMPLATE_TEST_CASE("gemm: agrees with Eigen", "[kernel][gemm]", float, double) {
     const Plain wanted = left * right;
     const std::vector<T> theirs(wanted.data(), wanted.data() + wanted.size());
     multiply<T>(a.matrix(), Packed<T>{b.matrix()}, c.matrix());
-    CHECK(apart(c.numbers, theirs) <= product_tolerance<T>(K));
+    CHECK(apart(c.packed(), theirs) <= product_tolerance<T>(K));
     const Plain turned = left.transpose();
     LongScratch<T> scratch;
     multiply_long<T>({turned.data(), K, M, M}, b.matrix(), long_c.matrix(), Into::replace, scratch);
-    CHECK(apart(long_c.numbers, theirs) <= product_tolerance<T>(K));
+    CHECK(apart(long_c.packed(), theirs) <= product_tolerance<T>(K));
   }
 }
 

@@ -13,7 +13,7 @@
 
 namespace splitvit::test {
 
-/// Drawn numbers in rows that may lie further apart than they are long. Between the rows is NaN:
+/// Drawn numbers in rows that may lie further apart than they are long. Between and behind is NaN:
 /// whoever reads it cannot hide it, and whoever writes over it is found out.
 template <class T>
 struct Grid {
@@ -24,7 +24,7 @@ struct Grid {
       : rows{rows_},
         cols{cols_},
         stride{cols_ + gap},
-        numbers(at(rows_ * (cols_ + gap)), std::numeric_limits<T>::quiet_NaN()) {
+        numbers(at(rows_ * (cols_ + gap) + 1), std::numeric_limits<T>::quiet_NaN()) {
     for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < cols; ++j) (*this)(i, j) = static_cast<T>(rng.normal());
   }
@@ -33,7 +33,7 @@ struct Grid {
   kernel::Matrix<T> matrix() { return {numbers.data(), rows, cols, stride}; }
   kernel::Matrix<const T> matrix() const { return {numbers.data(), rows, cols, stride}; }
 
-  /// Without what lies between the rows.
+  /// Without what lies between the rows and behind them.
   std::vector<T> packed() const {
     std::vector<T> out;
     for (Index i = 0; i < rows; ++i)
@@ -44,7 +44,7 @@ struct Grid {
     for (Index i = 0; i < rows; ++i)
       for (Index j = cols; j < stride; ++j)
         if (!std::isnan(numbers[at(i * stride + j)])) return false;
-    return true;
+    return std::isnan(numbers.back());
   }
 };
 

@@ -46,7 +46,7 @@ TEST_CASE("softmax: gradient agrees with finite differences", "[autograd]") {
 TEMPLATE_TEST_CASE("softmax: finite for large numbers", "[autograd]", float, double) {
   using T = TestType;
   const auto x =
-      Variable<T>::parameter(tensor<T>({2, 3}, {1e30f, -1e30f, 0, -1e30f, -1e30f, -1e30f}));
+      Variable<T>::parameter(tensor<T>({2, 3}, {1e15f, -1e15f, 0, -1e15f, -1e15f, -1e15f}));
   const auto y = softmax(x);
   CHECK(test::apart(y.value(), tensor<double>({2, 3}, {1, 0, 0, 1.0 / 3, 1.0 / 3, 1.0 / 3})) <=
         4 * test::unit<T>);
