@@ -45,7 +45,7 @@ TEST_CASE("TcpListener: on loopback and a port of its own unless told otherwise"
   TcpListener listener;
   CHECK(listener.endpoint().host == "127.0.0.1");
   CHECK(listener.port() != 0);
-  CHECK(connect_tcp("localhost", listener.port()).peer() == listener.endpoint().text());
+  CHECK(connect_tcp("127.0.0.1", listener.port()).peer() == listener.endpoint().text());
 }
 
 TEST_CASE("TcpListener: a port that is taken", "[transport][tcp]") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>    // floating_point
+#include <concepts>    // floating_point, same_as
 #include <functional>  // function
 #include <string>      // string
 #include <utility>     // move
@@ -19,9 +19,13 @@ namespace splitvit::compress {
 template <std::floating_point T>
 class DynamicStage {
  public:
-  template <CompressionStage<T> Stage>
+  // Whether a DynamicStage can be copied must not depend on itself, so the concept is asked
+  // within and not in front.
+  template <class Stage>
   requires(!std::same_as<Stage, DynamicStage>) DynamicStage(Stage stage)
-      : description_{describe(stage)}, stage_{std::move(stage)} {}
+      : description_{describe(stage)}, stage_{std::move(stage)} {
+    static_assert(CompressionStage<Stage, T>, "DynamicStage holds a compression stage");
+  }
 
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const {
     return stage_(std::move(batch), rng);

@@ -17,7 +17,7 @@ template <std::floating_point T>
 bool all_finite(std::span<const T> values) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  constexpr Bits exponent = sizeof(T) == 4 ? Bits{0x7F800000u} : Bits{0x7FF} << (64 - 12);
+  constexpr auto exponent = static_cast<Bits>(sizeof(T) == 4 ? 0x7F800000u : 0x7FF0000000000000u);
   Bits bad = 0;
   for (const T value : values)
     bad |= static_cast<Bits>((std::bit_cast<Bits>(value) & exponent) == exponent);

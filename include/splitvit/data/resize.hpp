@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, copy, fill, max, min
-#include <cmath>      // abs, ceil
+#include <algorithm>  // clamp, copy, fill
 #include <cstddef>    // size_t
 #include <cstdint>    // int32_t, uint8_t
 #include <span>       // span
@@ -10,7 +9,8 @@
 #include <string>     // to_string
 #include <vector>     // vector
 
-#include <splitvit/core/shape.hpp>  // Index, ShapeError
+#include <splitvit/core/shape.hpp>       // Index, ShapeError
+#include <splitvit/kernel/resample.hpp>  // Resample
 
 // Bicubic resizing of 8-bit images, with the numbers that Pillow gives.
 
@@ -116,45 +116,19 @@ class Resizer {
 
 namespace detail {
 
-/// Keys' cubic kernel with a = -0.5.
-inline double cubic(double x) {
-  x = std::abs(x);
-  if (x < 1.0) return (1.5 * x - 2.5) * x * x + 1.0;
-  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * -0.5;
-  return 0.0;
-}
-
 inline ResizeAxis::ResizeAxis(Index from_size, Index to_size) : from{from_size}, to{to_size} {
   for (const Index extent : {from, to})
     if (extent < 1 || extent > 65536)
       throw std::invalid_argument("Resizer: an extent must be 1 to 65536, not " +
                                   std::to_string(extent));
-  const double scale = static_cast<double>(from) / static_cast<double>(to);
-  const double stretch = std::max(scale, 1.0);  // of the filter, when shrinking
-  const double support = 2.0 * stretch;
-  taps = static_cast<Index>(std::ceil(support)) * 2 + 1;
-  first.reserve(static_cast<std::size_t>(to));
-  count.reserve(static_cast<std::size_t>(to));
-  weights.resize(static_cast<std::size_t>(to * taps));
-  std::vector<double> exact(static_cast<std::size_t>(taps));
-  for (Index place = 0; place < to; ++place) {
-    const double centre = (static_cast<double>(place) + 0.5) * scale;
-    const Index begin = std::max<Index>(0, static_cast<Index>(centre - support + 0.5));
-    const Index end = std::min(from, static_cast<Index>(centre + support + 0.5));
-    const auto used = static_cast<std::size_t>(end - begin);
-    double sum = 0.0;
-    for (std::size_t k = 0; k < used; ++k) {
-      exact[k] =
-          cubic((static_cast<double>(begin) + static_cast<double>(k) - centre + 0.5) / stretch);
-      sum += exact[k];
-    }
-    for (std::size_t k = 0; k < used; ++k) {
-      const double weight = exact[k] / sum * 0x1p22;
-      weights[static_cast<std::size_t>(place * taps) + k] =
-          static_cast<std::int32_t>(weight + (weight < 0.0 ? -0.5 : 0.5));
-    }
-    first.push_back(begin);
-    count.push_back(end - begin);
+  const kernel::Resample exact{from, to};
+  taps = exact.taps;
+  first = exact.first;
+  count = exact.count;
+  weights.resize(exact.weights.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const double weight = exact.weights[i] * 0x1p22;
+    weights[i] = static_cast<std::int32_t>(weight + (weight < 0.0 ? -0.5 : 0.5));
   }
 }
 

@@ -175,8 +175,8 @@ inline ImageSet draw_shapes(const ShapesOptions& options, Index samples, std::ui
 /// Draws one shape a picture, at a random place, size, angle and colour, on a plain ground.
 ///
 /// The kind is the label. Shape and ground exchange their colours freely, so a linear model on
-/// pixels stays far behind: of 8 kinds it gets about a fifth right, a ViT of four blocks (patch 4,
-/// width 64, Xavier start) 99 % after 8 epochs of 4,000 pictures.
+/// pixels stays far behind: of 8 kinds it gets about a fifth right, the ViT `vit_micro` 99 % after
+/// 10 epochs of 8,000 pictures.
 /// Sample i depends on seed, split and i alone: asking for more leaves the first ones unchanged.
 /// Labels go round in turn, so every prefix is balanced.
 ///

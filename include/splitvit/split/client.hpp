@@ -254,7 +254,7 @@ class Client {
 
 template <class T, class Rule, class Stage, class Code, class Link>
 Client(nn::Head<T>, Rule, Stage, Code, Link, ClientOptions) -> Client<T, Rule, Stage, Code, Link>;
-template <class T, class Rule, class Stage, class Code, codec::Codec<T>, class Link>
+template <class T, class Rule, class Stage, codec::Codec<T> Code, class Link>
 Client(nn::Head<T>, Rule, Stage, Code, Link) -> Client<T, Rule, Stage, Code, Link>;
 template <class T, class Rule, class Stage, transport::Transport Link>
 Client(nn::Head<T>, Rule, Stage, Link, ClientOptions)

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+
+#include <splitvit/nn/cut.hpp>
+#include <splitvit/nn/weights.hpp>
+
+#include "support/catch.hpp"
+
+using namespace splitvit;
+
+namespace {
+
+constexpr nn::VitConfig small{
+    .image = 8, .patch = 4, .channels = 3, .dim = 8, .heads = 2, .depth = 2, .classes = 5};
+
+/// The weights of a model as a file would hold them, changed by `change`.
+template <class Change>
+io::SafeTensors file_of(const nn::Vit<float>& vit, const Change& change) {
+  std::vector<io::NamedTensor> all = nn::weights_of<float>(vit);
+  change(all);
+  return io::parse_safetensors(io::format_safetensors(all), "test.safetensors");
+}
+io::SafeTensors file_of(const nn::Vit<float>& vit) {
+  return file_of(vit, [](auto&) {});
+}
+
+template <class A, class B>
+bool equal_weights(const A& a, const B& b) {
+  const auto x = nn::parameters<float>(a), y = nn::parameters<float>(b);
+  return std::ranges::equal(x, y, [](const auto& p, const auto& q) {
+    return p.first == q.first &&
+           std::ranges::equal(p.second.value().span(), q.second.value().span());
+  });
+}
+
+std::string refusal(const nn::Vit<float>& into, const io::SafeTensors& file) {
+  try {
+    nn::load_weights<float>(into, into.config, file);
+  } catch (const StorageError& error) {
+    CHECK(error.reason() == Reason::wrong_content);
+    return error.what();
+  }
+  return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("weights: a model comes back as it was saved", "[nn]") {
+  const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
+  const auto into = nn::make_vit<float>(small, Rng{.seed = 2});
+  const auto report = nn::load_weights<float>(into, small, file_of(from));
+  CHECK_FALSE(report.head_kept);
+  CHECK_FALSE(report.positions_resampled);
+  CHECK(equal_weights(from, into));
+}
+
+TEST_CASE("weights: halves take their part of a whole file, and join to it", "[nn]") {
+  const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
+  const auto head = nn::make_head<float>(small, 1, Rng{.seed = 2});
+  const auto tail = nn::make_tail<float>(small, 1, Rng{.seed = 3});
+  nn::load_weights<float>(head, small, file_of(from));
+  nn::load_weights<float>(tail, small, file_of(from));
+  const auto joined = io::format_safetensors(nn::joined_weights<float>(head, tail));
+  CHECK(joined == io::format_safetensors(nn::weights_of<float>(from)));
+}
+
+TEST_CASE("weights: another number of classes keeps the head's start", "[nn]") {
+  nn::VitConfig other = small;
+  other.classes = 9;
+  const auto from = nn::make_vit<float>(other, Rng{.seed = 1});
+  const auto into = nn::make_vit<float>(small, Rng{.seed = 2});
+  const auto fresh = nn::make_vit<float>(small, Rng{.seed = 2});
+  CHECK(nn::load_weights<float>(into, small, file_of(from)).head_kept);
+  CHECK(equal_weights(into.classifier.head, fresh.classifier.head));
+  CHECK(equal_weights(into.blocks, from.blocks));
+}
+
+TEST_CASE("weights: another image size resamples the positions", "[nn]") {
+  nn::VitConfig larger = small;
+  larger.image = 16;
+  const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
+  const auto into = nn::make_vit<float>(larger, Rng{.seed = 2});
+  CHECK(nn::load_weights<float>(into, larger, file_of(from)).positions_resampled);
+  const auto wanted = nn::resample_positions(from.stem.pos_embed.value(), 4);
+  CHECK(std::ranges::equal(into.stem.pos_embed.value().span(), wanted.span()));
+}
+
+TEST_CASE("weights: keys that do not fit are all named, and nothing is changed", "[nn]") {
+  const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
+  const auto into = nn::make_vit<float>(small, Rng{.seed = 2});
+  const auto fresh = nn::make_vit<float>(small, Rng{.seed = 2});
+  const Tensor<float> odd{Shape{7}};
+  const auto broken = file_of(from, [&](std::vector<io::NamedTensor>& all) {
+    std::erase_if(all, [](const auto& t) {
+      return t.name == "norm.bias" || t.name == "blocks.1.mlp.fc1.bias";
+    });
+    all.emplace_back("blocks.1.mlp.fc1.bias", odd);
+    all.emplace_back("head_dist.bias", odd);
+  });
+  const std::string text = refusal(into, broken);
+  CHECK_THAT(text, ContainsSubstring("test.safetensors"));
+  CHECK_THAT(text, ContainsSubstring("missing: norm.bias"));
+  CHECK_THAT(text, ContainsSubstring("unexpected: head_dist.bias"));
+  CHECK_THAT(text, ContainsSubstring("of another shape: blocks.1.mlp.fc1.bias (7) for (32)"));
+  CHECK(equal_weights(into, fresh));
+
+  nn::VitConfig deeper = small;
+  deeper.depth = 4;
+  CHECK_THAT(refusal(nn::make_vit<float>(deeper, Rng{}), file_of(from)),
+             ContainsSubstring("and 19 more"));
+}
