@@ -15,10 +15,9 @@ using test::numbers_of;
 using test::RandomBatches;
 using test::Serving;
 using test::small_vit;
+using test::start;
 
 namespace {
-
-constexpr Rng start{.seed = 5};
 
 /// Trains a few steps over a link and returns both halves' weights.
 template <class T, class Stage, class Links>
@@ -71,13 +70,9 @@ TEST_CASE("client: equal bits for any number of threads, over memory and TCP", "
 }
 
 TEST_CASE("client: compression changes what is learnt and what is sent", "[split]") {
-  auto [client_end, server_end] = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(small_vit, 2, start), optim::Adam{}};
-  Serving serving{server, std::move(server_end)};
-  split::Client client{nn::make_head<float>(small_vit, 2, start), optim::Adam{},
-                       compress::adc({.samples = 0.5, .tokens = 0.5}), std::move(client_end)};
+  test::Parties parties{compress::adc({.samples = 0.5, .tokens = 0.5})};
   const auto batch = RandomBatches<float>{}.make();
-  const split::StepReport step = client.train_step(batch.images, batch.labels);
+  const split::StepReport step = parties.client.train_step(batch.images, batch.labels);
   CHECK(step.step == 1);
   CHECK(step.samples == 6);
   CHECK(step.sent_samples == 3);
@@ -90,36 +85,26 @@ TEST_CASE("client: compression changes what is learnt and what is sent", "[split
   CHECK(step.traffic.down.payload == numbers + 24);
   CHECK(step.traffic.up.framing == 32);
   CHECK(step.traffic.down.framing == 32);
-  client.close();
-  serving.finish();
+  parties.finish();
 }
 
 TEST_CASE("client: the framers' count of bytes is the link's own", "[split]") {
-  auto [client_end, server_end] = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
-  Serving serving{server, std::move(server_end)};
-  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
-                       compress::Identity{}, std::move(client_end)};
-  client.train_epoch(RandomBatches<float>{});
-  client.evaluate(RandomBatches<float>{});
-  client.fetch_tail();
-  client.close();
-  serving.finish();
-  split::Traffic all = client.training_traffic();
-  all += client.evaluation_traffic();
-  all += client.weights_traffic();
-  CHECK(all.up.total() == client.link().sent());
-  CHECK(all.down.total() == client.link().received());
-  CHECK(client.evaluation_traffic().total() > 0);
+  test::Parties parties{compress::Identity{}};
+  parties.client.train_epoch(RandomBatches<float>{});
+  parties.client.evaluate(RandomBatches<float>{});
+  parties.client.fetch_tail();
+  parties.finish();
+  split::Traffic all = parties.client.training_traffic();
+  all += parties.client.evaluation_traffic();
+  all += parties.client.weights_traffic();
+  CHECK(all.up.total() == parties.client.link().sent());
+  CHECK(all.down.total() == parties.client.link().received());
+  CHECK(parties.client.evaluation_traffic().total() > 0);
 }
 
 TEST_CASE("client: evaluation equals that of the whole model and learns nothing", "[split]") {
-  auto [client_end, server_end] = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
-  Serving serving{server, std::move(server_end)};
-  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{}, compress::adc(0.2),
-                       std::move(client_end)};
-  const split::Evaluation result = client.evaluate(RandomBatches<float>{});
+  test::Parties parties{compress::adc(0.2)};
+  const split::Evaluation result = parties.client.evaluate(RandomBatches<float>{});
 
   const auto vit = nn::make_vit<float>(small_vit, start);
   RandomBatches<float> batches;
@@ -134,91 +119,67 @@ TEST_CASE("client: evaluation equals that of the whole model and learns nothing"
   CHECK(result.samples == 18);
   CHECK(result.correct == correct);
   CHECK(result.loss == Approx(loss / 3));
-  CHECK(numbers_of<float>(client.head()) ==
+  CHECK(numbers_of<float>(parties.client.head()) ==
         numbers_of<float>(nn::make_head<float>(small_vit, 1, start)));
-  CHECK(nn::parameters<float>(client.head()).front().second.needs_gradient());
-  client.close();
-  serving.finish();
+  CHECK(nn::parameters<float>(parties.client.head()).front().second.needs_gradient());
+  parties.finish();
 }
 
 TEST_CASE("client: fetches the server's weights", "[split]") {
-  auto [client_end, server_end] = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
-  Serving serving{server, std::move(server_end)};
-  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
-                       compress::Identity{}, std::move(client_end)};
-  client.train_epoch(RandomBatches<float>{});
-  const auto tail = client.fetch_tail();
-  client.close();
-  serving.finish();
-  CHECK(numbers_of<float>(tail) == numbers_of<float>(server.tail()));
+  test::Parties parties{compress::Identity{}};
+  parties.client.train_epoch(RandomBatches<float>{});
+  const auto tail = parties.client.fetch_tail();
+  parties.finish();
+  CHECK(numbers_of<float>(tail) == numbers_of<float>(parties.server.tail()));
 }
 
 TEST_CASE("client: a step can be the last of an epoch", "[split]") {
-  auto [client_end, server_end] = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
-  Serving serving{server, std::move(server_end)};
-  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
-                       compress::Identity{}, std::move(client_end)};
-  const auto report = client.train_epoch(RandomBatches<float>{.left = 9},
-                                         [](const split::StepReport& s) { return s.step < 4; });
+  test::Parties parties{compress::Identity{}};
+  const auto report = parties.client.train_epoch(
+      RandomBatches<float>{.left = 9}, [](const split::StepReport& s) { return s.step < 4; });
   CHECK(report.steps == 4);
-  CHECK(server.steps() == 4);
-  client.close();
-  serving.finish();
+  CHECK(parties.server.steps() == 4);
+  parties.finish();
 }
 
 TEST_CASE("client: schedule and clipping reach the optimiser", "[split]") {
-  auto [client_end, server_end] = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
-  Serving serving{server, std::move(server_end)};
-  split::Client client{
-      nn::make_head<float>(small_vit, 1, start),
-      optim::Adam{},
+  test::Parties parties{
       compress::Identity{},
-      std::move(client_end),
       {.training = {.schedule = [](std::uint64_t) { return 0.0; }, .clip_norm = 1e-3}}};
-  client.train_epoch(RandomBatches<float>{});
-  client.close();
-  serving.finish();
-  CHECK(numbers_of<float>(client.head()) ==
+  parties.client.train_epoch(RandomBatches<float>{});
+  parties.finish();
+  CHECK(numbers_of<float>(parties.client.head()) ==
         numbers_of<float>(nn::make_head<float>(small_vit, 1, start)));
 }
 
 TEST_CASE("client: batches that do not fit are refused before anything is sent", "[split]") {
-  auto [client_end, server_end] = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
-  Serving serving{server, std::move(server_end)};
-  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
-                       compress::Identity{}, std::move(client_end)};
-  const split::Traffic before = client.training_traffic();
+  test::Parties parties{compress::Identity{}};
+  const split::Traffic before = parties.client.training_traffic();
   auto batch = RandomBatches<float>{}.make();
   batch.labels[2] = 5;
-  CHECK_THROWS_WITH(client.train_step(batch.images, batch.labels), ContainsSubstring("class 5"));
+  CHECK_THROWS_WITH(parties.client.train_step(batch.images, batch.labels),
+                    ContainsSubstring("class 5"));
   batch.labels.assign(4, 0);
-  CHECK_THROWS_AS(client.train_step(batch.images, batch.labels), ShapeError);
+  CHECK_THROWS_AS(parties.client.train_step(batch.images, batch.labels), ShapeError);
   batch.labels.assign(6, 0);
-  CHECK_THROWS_AS(client.train_step(Tensor<float>{Shape{6, 3, 12, 12}}, batch.labels), ShapeError);
-  CHECK(client.training_traffic() == before);
-  CHECK_NOTHROW(client.train_step(batch.images, batch.labels));  // and it goes on
-  client.close();
-  serving.finish();
+  CHECK_THROWS_AS(parties.client.train_step(Tensor<float>{Shape{6, 3, 12, 12}}, batch.labels),
+                  ShapeError);
+  CHECK(parties.client.training_traffic() == before);
+  CHECK_NOTHROW(parties.client.train_step(batch.images, batch.labels));  // and it goes on
+  parties.finish();
 }
 
 TEST_CASE("client: no finite images lead to NaN", "[split]") {
   for (const float value : {0.0f, 1.0f, -300.0f, 1e6f}) {
-    auto [client_end, server_end] = transport::memory_pair();
-    split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
-    Serving serving{server, std::move(server_end)};
-    split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
-                         compress::adc(0.1), std::move(client_end)};
+    test::Parties parties{compress::adc(0.1)};
     for (const Index samples : {6, 1, 2}) {
       const std::vector<Index> labels(static_cast<std::size_t>(samples), 1);
       const auto images = Tensor<float>::full(Shape{samples, 3, 8, 8}, value);
-      for (int i = 0; i < 3; ++i) CHECK(std::isfinite(client.train_step(images, labels).loss));
+      for (int i = 0; i < 3; ++i)
+        CHECK(std::isfinite(parties.client.train_step(images, labels).loss));
     }
-    client.close();
-    serving.finish();
-    for (const float number : numbers_of<float>(client.head())) REQUIRE(std::isfinite(number));
+    parties.finish();
+    for (const float number : numbers_of<float>(parties.client.head()))
+      REQUIRE(std::isfinite(number));
   }
 }

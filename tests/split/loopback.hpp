@@ -2,13 +2,18 @@
 #pragma once
 
 #include <exception>  // exception_ptr
+#include <optional>   // optional
 #include <thread>     // jthread
 #include <utility>    // move, pair
 #include <vector>     // vector
 
-#include <splitvit/core/random.hpp>    // Rng
-#include <splitvit/nn/cut.hpp>         // make_head, make_tail
-#include <splitvit/transport/tcp.hpp>  // TcpListener, connect_tcp
+#include <splitvit/core/random.hpp>       // Rng
+#include <splitvit/nn/cut.hpp>            // make_head, make_tail
+#include <splitvit/optim/adam.hpp>        // Adam
+#include <splitvit/split/client.hpp>      // Client
+#include <splitvit/split/server.hpp>      // Server
+#include <splitvit/transport/memory.hpp>  // memory_pair
+#include <splitvit/transport/tcp.hpp>     // TcpListener, connect_tcp
 
 // A small model, batches for it, and a server on a thread of its own.
 
@@ -66,6 +71,28 @@ class Serving {
 };
 template <class Server, class Link>
 Serving(Server&, Link) -> Serving<Server, Link>;
+
+inline constexpr Rng start{.seed = 5};  ///< of the weights
+
+/// A server and a client of small_vit, connected over memory.
+template <class Stage>
+struct Parties {
+  std::pair<transport::MemoryLink, transport::MemoryLink> ends = transport::memory_pair();
+  split::Server<float, optim::Adam> server;
+  Serving<split::Server<float, optim::Adam>, transport::MemoryLink> serving;
+  split::Client<float, optim::Adam, Stage, codec::Float32, transport::MemoryLink> client;
+
+  explicit Parties(const Stage& stage, const split::ClientOptions& options = {})
+      : server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}},
+        serving{server, std::move(ends.second)},
+        client{nn::make_head<float>(small_vit, 1, start), optim::Adam{}, stage,
+               std::move(ends.first), options} {}
+
+  void finish() {
+    client.close();
+    serving.finish();
+  }
+};
 
 /// Both ends of a connection over loopback.
 inline std::pair<transport::TcpLink, transport::TcpLink> tcp_pair() {

@@ -17,10 +17,9 @@ using namespace std::chrono_literals;
 using test::RandomBatches;
 using test::Serving;
 using test::small_vit;
+using test::start;
 
 namespace {
-
-constexpr Rng start{.seed = 5};
 
 /// One well-behaved session, after which all must be as it should.
 template <class Server>

@@ -64,7 +64,8 @@ Index parameter_count(const M& module) {
 }
 
 /// While it lives, operations on the parameters of a module record no graph: for evaluation,
-/// and for layers that shall not learn. Then each parameter is as it was before.
+/// and for layers that shall not learn. Then each parameter is as it was before. Where other
+/// parameters keep a graph, let it live until backward() is done.
 template <std::floating_point T>
 class Frozen {
  public:
