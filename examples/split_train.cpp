@@ -42,9 +42,10 @@ std::string program_line(const Options& options) {
 }
 
 int train(const Options& options) {
-  Output output{options.out, options.methods.size() > 1};
   const auto data = splitvit::with_threads(options.threads,
                                            [&] { return load_data(options.data, options.seed); });
+  // After the data, so that a typo there leaves no folder behind.
+  Output output{options.out, options.methods.size() > 1};
   std::vector<splitvit::report::Run> runs;
   for (const std::string& method : options.methods) {
     if (options.role == Role::both) {
