@@ -6,6 +6,7 @@
 #include <splitvit/compress/parse.hpp>  // parse_stage
 #include <splitvit/io/safetensors.hpp>  // read_safetensors
 #include <splitvit/nn/weights.hpp>      // load_weights
+#include <splitvit/report/format.hpp>   // shortest
 #include <splitvit/wire/handshake.hpp>  // Settings
 
 #include "split_train/options.hpp"  // Options
@@ -17,7 +18,7 @@ namespace split_train {
 /// Compared in the handshake besides what the library compares.
 inline splitvit::wire::Settings agreed_settings(const Options& options) {
   return {{"seed", std::to_string(options.seed)},
-          {"lr", std::to_string(options.lr)},
+          {"lr", splitvit::report::shortest(options.lr)},
           {"start", options.weights.empty() ? "random" : "weights"}};
 }
 

@@ -15,6 +15,7 @@
 #include <splitvit/core/parallel.hpp>    // with_threads
 #include <splitvit/data/loader.hpp>      // Loader
 #include <splitvit/optim/adam.hpp>       // Adam
+#include <splitvit/report/format.hpp>    // shortest
 #include <splitvit/report/progress.hpp>  // Progress
 #include <splitvit/split/client.hpp>     // Client
 #include <splitvit/transport/tcp.hpp>    // connect_tcp
@@ -53,7 +54,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method,
                        {"cut after block", number(o.cut)},
                        {"start", o.weights.empty() ? "random" : "pretrained weights"},
                        {"batch", number(o.batch)},
-                       {"optimiser", "Adam, lr " + std::to_string(o.lr)},
+                       {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
                        {"augmentation", o.augment},
                        {"threads of each process", number(o.threads)}},
           .rows = {},

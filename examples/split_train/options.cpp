@@ -2,7 +2,6 @@
 #include "split_train/options.hpp"
 
 #include <algorithm>  // replace
-#include <charconv>   // to_chars
 #include <cstdio>     // fputs
 #include <map>        // map
 #include <thread>     // hardware_concurrency
@@ -11,17 +10,13 @@
 
 #include <splitvit/compress/parse.hpp>  // parse_stage
 #include <splitvit/nn/cut.hpp>          // require_cut
+#include <splitvit/report/format.hpp>   // shortest
 
 namespace split_train {
 
 namespace sv = splitvit;
 
 namespace {
-
-std::string exact(double value) {
-  char text[32];
-  return {text, std::to_chars(text, text + sizeof text, value).ptr};
-}
 
 std::string model_names() {
   std::string names;
@@ -150,7 +145,7 @@ std::vector<std::string> server_arguments(const Options& o, const std::string& m
   if (!o.weights.empty()) add("--weights", o.weights);
   add("--cut", std::to_string(o.cut));
   add("--compress", method);
-  add("--lr", exact(o.lr));
+  add("--lr", sv::report::shortest(o.lr));
   add("--seed", std::to_string(o.seed));
   add("--threads", std::to_string(o.threads));
   add("--progress", "none");

@@ -35,8 +35,8 @@ struct GivenClusters {
   template <std::floating_point T>
   compress::CutBatch<T> operator()(compress::CutBatch<T> batch, Rng&) const {
     batch = compress::merge_clusters(batch, std::span<const Index>{ids.at((*step)++)}, clusters);
-    return compress::gather_tokens(std::move(batch),
-                                   compress::best_tokens(batch.cls_attention, kept));
+    const Tensor<Index> best = compress::best_tokens(batch.cls_attention, kept);
+    return compress::gather_tokens(std::move(batch), best);
   }
 };
 
