@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>      // array
+#include <cstddef>    // byte, size_t
+#include <cstdint>    // uint8_t, uint32_t, uint64_t
+#include <limits>     // numeric_limits
+#include <span>       // span
+#include <stdexcept>  // invalid_argument
+#include <string>     // string, to_string
+#include <utility>    // pair
+#include <vector>     // vector
+
+#include <splitvit/codec/detail/packed_bits.hpp>  // bits_for, BitReader, BitWriter, packed_bytes
+#include <splitvit/core/bytes.hpp>                // ByteReader, ByteWriter
+#include <splitvit/core/error.hpp>                // WireError
+#include <splitvit/core/shape.hpp>                // Index
+
+// Index sets: which `count` of n positions stay, for one or more sets of equal size, in the
+// smallest of four forms.
+//
+//   u8 mode, then
+//   0 all     nothing: count = n
+//   1 bitmap  n bits a set
+//   2 plain   u32 count; indices of ceil(log2 n) bits
+//   3 rice    u32 count, u8 r (0..15); for each index the gap i_t - i_(t-1) - 1, i_(-1) = -1:
+//             its quotient by 2^r as ones and a zero, then its r low bits
+
+namespace splitvit::codec::detail {
+
+enum class IndexMode : std::uint8_t { all, bitmap, plain, rice };
+
+/// How many positions lie between each index of a set and the one before.
+template <class F>
+void for_each_gap(std::span<const std::uint32_t> indices, Index count, const F& f) {
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const bool first = i % static_cast<std::size_t>(count) == 0;
+    f(first ? indices[i] : indices[i] - indices[i - 1] - 1);
+  }
+}
+
+/// The Rice parameter with which the gaps take the fewest bits, lowest first, and those bits.
+inline std::pair<int, std::uint64_t> best_rice(std::span<const std::uint32_t> indices,
+                                               Index count) {
+  std::array<std::uint64_t, 16> quotients{};
+  for_each_gap(indices, count, [&](std::uint32_t gap) {
+    for (std::size_t r = 0; r < quotients.size(); ++r) quotients[r] += gap >> r;
+  });
+  int best = 0;
+  const auto bits = [&](int r) {
+    return quotients[static_cast<std::size_t>(r)] +
+           indices.size() * (static_cast<std::size_t>(r) + 1);
+  };
+  for (int r = 1; r < 16; ++r)
+    if (bits(r) < bits(best)) best = r;
+  return {best, bits(best)};
+}
+
+/// Appends sets of `count` indices each, one after the other, each strictly ascending and
+/// below n, in the smallest form (the first one of several).
+///
+/// Errors  std::invalid_argument unless 1 <= count <= n < 2^32 and there are whole sets.
+inline void put_index_sets(std::span<const std::uint32_t> indices, Index count, Index n,
+                           std::vector<std::byte>& out) {
+  if (count < 1 || count > n || n > Index{std::numeric_limits<std::uint32_t>::max()} ||
+      static_cast<Index>(indices.size()) % count != 0)
+    throw std::invalid_argument("index sets: " + std::to_string(indices.size()) +
+                                " indices for sets of " + std::to_string(count) + " of " +
+                                std::to_string(n) + " positions");
+  const auto total = static_cast<Index>(indices.size());
+  ByteWriter writer{out};
+  const auto begin = [&](IndexMode mode) { writer.put(static_cast<std::uint8_t>(mode)); };
+  if (count == n) return begin(IndexMode::all);
+
+  const auto [r, rice_bits] = best_rice(indices, count);
+  const std::size_t bitmap = packed_bytes(total / count * n, 1);
+  const std::size_t plain = 4 + packed_bytes(total, bits_for(n));
+  const std::size_t rice = 5 + static_cast<std::size_t>((rice_bits + 7) / 8);
+  BitWriter bits{out};
+  if (bitmap <= plain && bitmap <= rice) {
+    begin(IndexMode::bitmap);
+    const std::size_t map = out.size();
+    out.resize(map + bitmap);
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      const std::size_t bit =
+          i / static_cast<std::size_t>(count) * static_cast<std::size_t>(n) + indices[i];
+      out[map + bit / 8] |= std::byte{1} << (bit % 8);
+    }
+  } else if (plain <= rice) {
+    begin(IndexMode::plain);
+    writer.put(static_cast<std::uint32_t>(count));
+    bits.put_all(indices, bits_for(n));
+    bits.finish();
+  } else {
+    begin(IndexMode::rice);
+    writer.put(static_cast<std::uint32_t>(count));
+    writer.put(static_cast<std::uint8_t>(r));
+    const std::uint32_t low_bits = (1u << r) - 1u;
+    for_each_gap(indices, count, [&, shift = r](std::uint32_t gap) {
+      bits.put_unary(gap >> shift);
+      bits.put(gap & low_bits, shift);
+    });
+    bits.finish();
+  }
+}
+
+/// What put_index_sets wrote: `sets` sets of `count` indices of n positions, one after the
+/// other. The reader then stands behind them.
+///
+/// Errors  WireError for anything else: a mode that does not exist, another count, indices that
+///         do not ascend or are not below n, bytes that end too early, padding that is not
+///         zero. Takes 4 bytes of memory for each index, all of which the caller wants.
+inline std::vector<std::uint32_t> get_index_sets(ByteReader& reader, Index sets, Index count,
+                                                 Index n, const std::string& codec) {
+  const auto refuse = [&](const std::string& text, Reason reason = Reason::malformed) {
+    throw WireError(reason, codec + ": index sets with " + text);
+  };
+  if (sets < 0 || count < 1 || count > n || n > Index{std::numeric_limits<std::uint32_t>::max()} ||
+      (sets > 0 && n > std::numeric_limits<Index>::max() / sets))
+    refuse(std::to_string(sets) + " times " + std::to_string(count) + " of " + std::to_string(n) +
+               " positions",
+           Reason::wrong_shape);
+  const auto mode = static_cast<IndexMode>(reader.get<std::uint8_t>());
+  if (mode > IndexMode::rice) refuse("mode " + std::to_string(static_cast<int>(mode)));
+  if (mode == IndexMode::all && count != n) refuse("all positions, where some must be left out");
+  if (mode == IndexMode::plain || mode == IndexMode::rice)
+    if (const Index came = reader.get<std::uint32_t>(); came != count)
+      refuse(std::to_string(came) + " indices a set, wanted " + std::to_string(count));
+  const int r = mode == IndexMode::rice ? reader.get<std::uint8_t>() : 0;
+  if (r > 15) refuse("Rice parameter " + std::to_string(r));
+
+  BitReader bits{reader, codec};
+  if (mode == IndexMode::bitmap) bits.require(sets * n, 1);
+  if (mode == IndexMode::plain) bits.require(sets * count, bits_for(n));
+  if (mode == IndexMode::rice) bits.require(sets * count, r + 1);
+  std::vector<std::uint32_t> indices(static_cast<std::size_t>(sets * count));
+  if (mode == IndexMode::plain) bits.get_all(std::span{indices}, bits_for(n));
+  for (Index set = 0; set < sets; ++set) {
+    const std::span<std::uint32_t> own{indices.data() + set * count,
+                                       static_cast<std::size_t>(count)};
+    std::size_t found = 0;
+    if (mode == IndexMode::bitmap) {
+      for (Index i = 0; i < n; ++i) {
+        if (bits.get(1) == 0) continue;
+        if (found == own.size()) refuse("too many bits in a bitmap");
+        own[found++] = static_cast<std::uint32_t>(i);
+      }
+      if (found != own.size()) refuse("too few bits in a bitmap");
+      continue;
+    }
+    Index last = -1;
+    for (std::uint32_t& index : own) {
+      if (mode == IndexMode::all) index = static_cast<std::uint32_t>(last + 1);
+      if (mode == IndexMode::rice) {
+        const Index left = n - 2 - last;  // the largest gap that is possible
+        const Index quotient = left < 0 ? 0 : bits.get_unary(left >> r);
+        const Index gap = (quotient << r) + bits.get(r);
+        if (gap > left) refuse("an index that is too large");
+        index = static_cast<std::uint32_t>(last + 1 + gap);
+      }
+      if (Index{index} <= last || Index{index} >= n) refuse("an index out of order or too large");
+      last = index;
+    }
+  }
+  bits.finish();
+  return indices;
+}
+
+}  // namespace splitvit::codec::detail

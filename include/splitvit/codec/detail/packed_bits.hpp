@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <bit>      // bit_width, endian
+#include <cstddef>  // byte, size_t
+#include <cstdint>  // uint16_t, uint32_t, uint64_t
+#include <cstring>  // memcpy
+#include <span>     // span
+#include <string>   // string, to_string
+#include <vector>   // vector
+
+#include <splitvit/core/bytes.hpp>  // ByteReader
+#include <splitvit/core/error.hpp>  // WireError
+#include <splitvit/core/shape.hpp>  // Index
+
+// BitWriter and BitReader: packed whole numbers. Little-endian, lowest bit first, without gaps
+// inside a section; a section ends with zero bits up to the next byte.
+
+namespace splitvit::codec::detail {
+
+/// How many bits tell `count` >= 1 things apart: ceil(log2 count).
+inline int bits_for(Index count) {
+  return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(count) - 1));
+}
+
+/// How many bytes a section of `count` numbers of `bits` bits takes.
+inline std::size_t packed_bytes(Index count, int bits) {
+  return (static_cast<std::size_t>(count) * static_cast<std::size_t>(bits) + 7) / 8;
+}
+
+/// Appends one section to a vector of bytes; `finish` ends it.
+class BitWriter {
+ public:
+  explicit BitWriter(std::vector<std::byte>& out) : out_{&out} {}
+
+  /// The lowest `bits` (0..32) bits of `value`; the others must be zero.
+  void put(std::uint32_t value, int bits) {
+    waiting_ |= std::uint64_t{value} << filled_;
+    filled_ += bits;
+    while (filled_ >= 8) {
+      out_->push_back(static_cast<std::byte>(waiting_ & 0xFF));
+      waiting_ >>= 8;
+      filled_ -= 8;
+    }
+  }
+
+  /// `count` ones and a zero.
+  void put_unary(Index count) {
+    for (; count >= 32; count -= 32) put(0xFFFFFFFFu, 32);
+    put(static_cast<std::uint32_t>((std::uint64_t{1} << count) - 1), static_cast<int>(count));
+    put(0, 1);
+  }
+
+  /// Many numbers of 1..32 bits each.
+  template <class Unsigned>
+  void put_all(std::span<const Unsigned> values, int bits) {
+    const std::size_t begin = out_->size();
+    const std::size_t whole =
+        (static_cast<std::size_t>(filled_) + values.size() * static_cast<std::size_t>(bits)) / 8;
+    out_->resize(begin + whole);
+    std::byte* to = out_->data() + begin;
+    for (const Unsigned value : values) {
+      waiting_ |= std::uint64_t{value} << filled_;
+      filled_ += bits;
+      if (filled_ >= 32) {
+        store(to, 4);
+        to += 4;
+        waiting_ >>= 32;
+        filled_ -= 32;
+      }
+    }
+    for (; filled_ >= 8; filled_ -= 8, waiting_ >>= 8) store(to++, 1);
+  }
+
+  /// Fills the last byte with zeros. The writer can then begin another section.
+  void finish() {
+    if (filled_ > 0) put(0, 8 - filled_);
+  }
+
+ private:
+  /// The lowest `bytes` bytes that wait.
+  void store(std::byte* to, int bytes) const {
+    if constexpr (std::endian::native == std::endian::little) {
+      std::memcpy(to, &waiting_, static_cast<std::size_t>(bytes));
+    } else {
+      for (int i = 0; i < bytes; ++i) to[i] = static_cast<std::byte>((waiting_ >> (8 * i)) & 0xFF);
+    }
+  }
+
+  std::vector<std::byte>* out_;
+  std::uint64_t waiting_ = 0;  // bits that make no whole byte yet, lowest first
+  int filled_ = 0;             // how many they are
+};
+
+/// Takes one section from the bytes that are left of a message; `finish` ends it.
+///
+/// Errors  WireError: truncated when fewer bits are left than asked for, malformed when a
+///         padding bit is not zero. The text names the codec.
+class BitReader {
+ public:
+  /// Reads where `from` stands, which must outlive the reader and move only by `finish`.
+  explicit BitReader(ByteReader& from, std::string codec) : from_{&from}, codec_{std::move(codec)} {
+    ByteReader ahead = from;
+    bytes_ = ahead.get_bytes(ahead.left());
+  }
+
+  /// Refuses unless `count` numbers of `bits` bits are left: to be asked before taking memory.
+  void require(Index count, int bits) const {
+    const std::size_t left = 8 * (bytes_.size() - next_) + static_cast<std::size_t>(filled_);
+    // Divided, not multiplied: a hostile count must not overflow.
+    if (bits > 0 && static_cast<std::size_t>(count) > left / static_cast<std::size_t>(bits))
+      throw WireError(Reason::truncated, codec_ + ": " + std::to_string(left) + " bits for " +
+                                             std::to_string(count) + " numbers of " +
+                                             std::to_string(bits) + " bits");
+  }
+
+  /// A number of 0..32 bits.
+  std::uint32_t get(int bits) {
+    if (filled_ < bits) refill();
+    if (filled_ < bits) require(1, bits);
+    return take(bits);
+  }
+
+  /// How many ones come before the next zero, which is taken, too. Refuses more than `limit`.
+  Index get_unary(Index limit) {
+    Index ones = 0;
+    for (; get(1) == 1; ++ones)
+      if (ones == limit)
+        throw WireError(Reason::malformed,
+                        codec_ + ": a unary number above " + std::to_string(limit));
+    return ones;
+  }
+
+  /// Many numbers of 1..32 bits each.
+  template <class Unsigned>
+  void get_all(std::span<Unsigned> values, int bits) {
+    require(static_cast<Index>(values.size()), bits);
+    for (Unsigned& value : values) {
+      if (filled_ < bits) refill();
+      value = static_cast<Unsigned>(take(bits));
+    }
+  }
+
+  /// The rest of the last byte must be zero. What was read is now taken from the message.
+  void finish() {
+    const std::size_t used = next_ - static_cast<std::size_t>(filled_ / 8);
+    if (take(filled_ % 8) != 0)
+      throw WireError(Reason::malformed, codec_ + ": padding bits that are not zero");
+    from_->get_bytes(used);
+    bytes_ = bytes_.subspan(used);
+    next_ = 0;
+    waiting_ = 0;
+    filled_ = 0;
+  }
+
+ private:
+  /// Has more than 32 bits wait, if as many are there.
+  void refill() {
+    if (bytes_.size() - next_ >= 4) {
+      waiting_ |= std::uint64_t{word()} << filled_;
+      next_ += 4;
+      filled_ += 32;
+      return;
+    }
+    for (; next_ < bytes_.size() && filled_ <= 56; ++next_, filled_ += 8)
+      waiting_ |= std::to_integer<std::uint64_t>(bytes_[next_]) << filled_;
+  }
+
+  std::uint32_t word() const {
+    if constexpr (std::endian::native == std::endian::little) {
+      std::uint32_t out;
+      std::memcpy(&out, bytes_.data() + next_, 4);
+      return out;
+    } else {
+      std::uint32_t out = 0;
+      for (std::size_t i = 4; i-- > 0;)
+        out = (out << 8) | std::to_integer<std::uint32_t>(bytes_[next_ + i]);
+      return out;
+    }
+  }
+
+  std::uint32_t take(int bits) {
+    const auto value = static_cast<std::uint32_t>(waiting_ & ((std::uint64_t{1} << bits) - 1));
+    waiting_ >>= bits;
+    filled_ -= bits;
+    return value;
+  }
+
+  ByteReader* from_;
+  std::string codec_;
+  std::span<const std::byte> bytes_;  // all that was left when the section began
+  std::size_t next_ = 0;              // the first byte that does not wait yet
+  std::uint64_t waiting_ = 0;
+  int filled_ = 0;  // how many bits wait
+};
+
+}  // namespace splitvit::codec::detail

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>    // min
+#include <array>        // array
+#include <bit>          // bit_cast
+#include <cmath>        // floor, isfinite
+#include <concepts>     // convertible_to, floating_point
+#include <cstddef>      // size_t
+#include <cstdint>      // uint16_t, uint32_t, uint64_t
+#include <limits>       // numeric_limits
+#include <span>         // span
+#include <string>       // string
+#include <type_traits>  // conditional_t, integral_constant
+
+#include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
+#include <splitvit/core/error.hpp>   // WireError
+#include <splitvit/core/random.hpp>  // Rng
+#include <splitvit/core/shape.hpp>   // Index
+
+// The range quantiser: numbers as codes of b bits between the least and the greatest of them.
+//
+//   low = min v      scale = (max v - min v) / (2^b - 1)
+//   code = clamp(half_even((v - low) / scale), 0, 2^b - 1)        v' = code * scale + low
+//
+// Every step is rounded to the element type, and the product before the sum. The same bits come
+// out on every machine: nothing here is left to a fused multiply-add, and numbers too small for
+// full precision count as zero, whether the processor treats them so or not.
+
+namespace splitvit::codec::detail {
+
+/// What codes of a group mean. Scale 0: the group has no codes, every value is `low`.
+template <std::floating_point T>
+struct Range {
+  T low = 0;
+  T scale = 0;
+};
+
+/// Numbers at equal distances in memory.
+template <class T>
+struct Strided {
+  Strided(T* begin, Index size, Index distance = 1) : first{begin}, count{size}, stride{distance} {}
+  template <class U>
+  requires std::convertible_to<U*, T*> Strided(std::span<U> values)
+      : first{values.data()}, count{static_cast<Index>(values.size())} {}
+
+  T* first;
+  Index count;
+  Index stride = 1;
+};
+
+template <std::floating_point T>
+using BitsOf = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+
+/// The number, or +0 if it is -0 or too small for full precision.
+template <std::floating_point T>
+T flush_tiny(T value) {
+  constexpr BitsOf<T> exponent = std::bit_cast<BitsOf<T>>(std::numeric_limits<T>::infinity());
+  const auto bits = std::bit_cast<BitsOf<T>>(value);
+  return std::bit_cast<T>((bits & exponent) == 0 ? BitsOf<T>{0} : bits);
+}
+
+/// The largest code of `bits` bits.
+template <std::floating_point T>
+T top_code(int bits) {
+  return static_cast<T>((1u << bits) - 1u);
+}
+
+/// Calls loop(i -> values[i]) in a form that the compiler can vectorise where stride is 1.
+template <class T, class Loop>
+auto with_stride(Strided<T> values, const Loop& loop) {
+  if (values.stride == 1) return loop([&](Index i) -> T& { return values.first[i]; });
+  return loop([&](Index i) -> T& { return values.first[i * values.stride]; });
+}
+
+/// code * scale, rounded once. What is summed is exact, so a fused multiply-add makes no
+/// difference, neither here nor in a sum with this product.
+inline float product(std::uint16_t code, float scale) {
+  const double exact = static_cast<double>(code) * static_cast<double>(scale);
+  return static_cast<float>(std::min(exact, double{std::numeric_limits<float>::max()}));
+}
+inline double product(std::uint16_t code, double scale) {
+  const double high = std::bit_cast<double>(std::bit_cast<std::uint64_t>(scale) & ~0xFFFFull);
+  const auto c = static_cast<double>(code);
+  return c * high + c * (scale - high);
+}
+
+/// Whether codes of this range may mean more than the largest number. Then all is halved first.
+template <std::floating_point T>
+bool is_wide(const Range<T>& range, T top) {
+  constexpr T small = T{0x1p-20},
+              limit = std::numeric_limits<T>::max() * small * static_cast<T>(0.999);
+  const T span = top * (range.scale * small);
+  return span > limit || span + range.low * small > limit;
+}
+
+/// (value - low) / scale as a number in [0, top].
+template <bool wide, std::floating_point T>
+T place_in(const Range<T>& range, T value, T top) {
+  const T v = flush_tiny(value);
+  const T place = wide ? (v * T{0.5} - range.low * T{0.5}) / (range.scale * T{0.5})
+                       : (v - range.low) / range.scale;
+  const T at_least = place > T{0} ? place : T{0};
+  return at_least < top ? at_least : top;
+}
+
+/// A number in [0, 65535] as the nearest whole one; halves become even.
+template <std::floating_point T>
+std::uint16_t half_even(T place) {
+  constexpr T units = sizeof(T) == 4 ? T{0x1p23} : T{0x1p52};  // from here on numbers are whole
+  return static_cast<std::uint16_t>(std::bit_cast<BitsOf<T>>(place + units));
+}
+
+/// What a code means.
+template <bool wide, std::floating_point T>
+T value_of(const Range<T>& range, std::uint16_t code) {
+  if constexpr (!wide) return flush_tiny<T>(product(code, range.scale) + range.low);
+  constexpr T most = std::numeric_limits<T>::max();
+  const T value = T{2} * (product(code, range.scale * T{0.5}) + range.low * T{0.5});
+  return value < most ? value : most;
+}
+
+/// The range of a group of at least one finite value for codes of 1..16 bits. Scale is 0 if all
+/// are equal, or too close to be divided.
+template <std::floating_point T>
+Range<T> find_range(Strided<const T> values, int bits) {
+  constexpr Index lanes = 16;  // so that comparisons do not wait for each other
+  std::array<T, lanes> low, high;
+  with_stride(values, [&](const auto& at) {
+    low.fill(flush_tiny(at(0)));
+    high = low;
+    const auto look_at = [&](Index i, std::size_t lane) {
+      const T v = flush_tiny(at(i));
+      low[lane] = v < low[lane] ? v : low[lane];
+      high[lane] = v > high[lane] ? v : high[lane];
+    };
+    const Index rest = values.count % lanes, whole = values.count - rest;
+    for (Index i = 0; i < whole; i += lanes)
+      for (Index lane = 0; lane < lanes; ++lane) look_at(i + lane, static_cast<std::size_t>(lane));
+    for (Index lane = 0; lane < rest; ++lane) look_at(whole + lane, static_cast<std::size_t>(lane));
+  });
+  for (std::size_t lane = 1; lane < lanes; ++lane) {
+    low[0] = low[lane] < low[0] ? low[lane] : low[0];
+    high[0] = high[lane] > high[0] ? high[lane] : high[0];
+  }
+
+  constexpr T most = std::numeric_limits<T>::max();
+  const T top = top_code<T>(bits), span = high[0] - low[0];
+  if (span <= most) return {low[0], flush_tiny<T>(span / top)};
+  // The span overflows: its half does not. With one bit neither does half the scale, but the
+  // scale itself: the largest one, around the middle, is never farther off than half of it.
+  const T half = high[0] * T{0.5} - low[0] * T{0.5};
+  if (bits > 1) return {low[0], half / top * T{2}};
+  return {(high[0] * T{0.5} + low[0] * T{0.5}) - most * T{0.5}, most};
+}
+
+/// The codes of a group whose scale is not 0, to the nearest value.
+template <std::floating_point T>
+void quantise(Strided<const T> values, const Range<T>& range, int bits, std::uint16_t* codes) {
+  const T top = top_code<T>(bits);
+  const auto run = [&](auto wide) {
+    with_stride(values, [&](const auto& at) {
+      for (Index i = 0; i < values.count; ++i)
+        codes[i] = half_even(place_in<wide.value>(range, at(i), top));
+    });
+  };
+  is_wide(range, top) ? run(std::true_type{}) : run(std::false_type{});
+}
+
+/// The same with stochastic rounding, floor(place + u): right on average. Value i is rounded by
+/// the draw of `draws` at i * stride after its position, so that draws can follow the order of
+/// the whole tensor; the caller moves on its generator.
+template <std::floating_point T>
+void quantise_stochastically(Strided<const T> values, const Range<T>& range, int bits,
+                             const Rng& draws, std::uint16_t* codes) {
+  const T top = top_code<T>(bits);
+  const bool wide = is_wide(range, top);
+  for (Index i = 0; i < values.count; ++i) {
+    const T value = values.first[i * values.stride];
+    const T place = wide ? place_in<true>(range, value, top) : place_in<false>(range, value, top);
+    const T whole = std::floor(place);
+    Rng draw = draws;
+    draw.position += static_cast<std::uint64_t>(i * values.stride);
+    // u >= 1 - fraction, so that no sum is rounded up to a whole number
+    const bool up = draw.uniform() >= 1.0 - static_cast<double>(place - whole);
+    codes[i] = static_cast<std::uint16_t>(static_cast<int>(whole) + (up ? 1 : 0));
+  }
+}
+
+/// The values of a group: what its codes mean, or `low` everywhere if it has none.
+template <std::floating_point T>
+void dequantise(const std::uint16_t* codes, const Range<T>& range, int bits, Strided<T> values) {
+  const auto run = [&](const auto& value) {
+    with_stride(values, [&](const auto& at) {
+      for (Index i = 0; i < values.count; ++i) at(i) = value(i);
+    });
+  };
+  if (range.scale == T{0})
+    run([&](Index) { return range.low; });
+  else if (is_wide(range, top_code<T>(bits)))
+    run([&](Index i) { return value_of<true>(range, codes[i]); });
+  else
+    run([&](Index i) { return value_of<false>(range, codes[i]); });
+}
+
+/// Writes a range: low and scale, of the element type.
+template <std::floating_point T>
+void put_range(ByteWriter& writer, const Range<T>& range) {
+  writer.put(range.low);
+  writer.put(range.scale);
+}
+
+/// Reads a range that put_range wrote.
+///
+/// Errors  WireError: truncated, not_finite, or malformed for a negative scale. `codec` is
+///         named in the text.
+template <std::floating_point T>
+Range<T> get_range(ByteReader& reader, const std::string& codec) {
+  const T low = reader.get<T>(), scale = reader.get<T>();
+  if (!std::isfinite(low) || !std::isfinite(scale))
+    throw WireError(Reason::not_finite, codec + ": NaN or infinity in a range");
+  if (scale < T{0}) throw WireError(Reason::malformed, codec + ": a range with negative scale");
+  return {flush_tiny(low), flush_tiny(scale)};
+}
+
+}  // namespace splitvit::codec::detail
