@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>   // floating_point
+#include <cstddef>    // size_t
+#include <stdexcept>  // invalid_argument
+#include <string>     // to_string
+#include <vector>     // vector
+
+#include <splitvit/core/shape.hpp>        // Index
+#include <splitvit/kernel/simd.hpp>       // Pack, lanes, load, store
+#include <splitvit/kernel/unit_root.hpp>  // unit_root
+
+// Fft: the discrete Fourier transform of any length, several side by side. Letters: n points,
+// p the radix of a pass, m = n / p.
+
+namespace splitvit::kernel {
+
+/// How many transforms run side by side: at least one instruction's worth.
+template <class T>
+inline constexpr Index fft_lanes = lanes<T> > 8 ? lanes<T> : 8;
+
+/// A plan for transforms of one length: reusable, copyable, never changed by use.
+///
+///   forward  X[k] = sum over t of x[t] exp(-2 pi i k t / n), for k and t in 0..n-1
+///   inverse  x[t] = sum over k of X[k] exp(+2 pi i k t / n): n times what went in
+///
+/// X[k] lies at `position(k)`, in an order that costs nothing; whoever only multiplies spectra
+/// need not know it.
+///
+/// Shapes  numbers (n, 2, fft_lanes): for each point the real parts of all lanes, then the
+///         imaginary parts. Lanes do not touch each other, and their bits do not depend on how
+///         many there are. n >= 1, or std::invalid_argument.
+/// Cost    n times the sum of n's prime factors.
+/// Source  Cooley and Tukey, "An algorithm for the machine calculation of complex Fourier
+///         series", 1965.
+template <std::floating_point T>
+class Fft {
+ public:
+  explicit Fft(Index n) : n_{n} {
+    if (n < 1) throw std::invalid_argument("Fft: length " + std::to_string(n));
+    // Large radices first: what remains after them is small and stays in the nearest cache.
+    std::vector<Index> radices;
+    Index rest = n, twos = 0;
+    for (; rest % 2 == 0; rest /= 2) ++twos;
+    for (Index p = 3; rest > 1; p += 2) {
+      if (p * p > rest) p = rest;  // a prime
+      for (; rest % p == 0; rest /= p) radices.insert(radices.begin(), p);
+    }
+    for (; twos > 1; twos -= 2) radices.push_back(4);
+    if (twos == 1) radices.push_back(2);
+
+    Index length = n;
+    for (const Index p : radices) {
+      passes_.push_back(Pass{p, length});
+      largest_ = p > largest_ ? p : largest_;
+      length /= p;
+    }
+  }
+
+  Index size() const { return n_; }
+
+  /// Where forward leaves X[k], and inverse expects it.
+  Index position(Index k) const {
+    Index place = 0;
+    for (const Pass& pass : passes_) {
+      place += k % pass.radix * pass.columns;
+      k /= pass.radix;
+    }
+    return place;
+  }
+
+  void forward(T* x) const {
+    std::vector<T> scratch = make_scratch();
+    descend(x, 0, scratch.data());
+  }
+
+  void inverse(T* x) const {
+    std::vector<T> scratch = make_scratch();
+    ascend(x, 0, scratch.data());
+  }
+
+ private:
+  using P = Pack<T>;
+  static constexpr Index W = fft_lanes<T>;
+
+  /// Splits blocks of `length` points into `radix` blocks of `columns` points.
+  struct Pass {
+    Pass(Index p, Index length) : radix{p}, columns{length / p} {
+      twiddles.reserve(static_cast<std::size_t>(2 * (p - 1) * columns));
+      for (Index j = 0; j < columns; ++j)
+        for (Index k = 1; k < p; ++k) append(twiddles, unit_root(j * k, length));
+      for (Index k = 0; k < p; ++k) append(roots, unit_root(k, p));
+    }
+    static void append(std::vector<T>& table, const UnitRoot& root) {
+      table.push_back(static_cast<T>(root.cosine));
+      table.push_back(static_cast<T>(root.sine));
+    }
+    Index radix;
+    Index columns;
+    std::vector<T> twiddles;  // (columns, radix - 1, 2): exp(2 pi i j k / length), k >= 1
+    std::vector<T> roots;     // (radix, 2): exp(2 pi i k / radix)
+  };
+
+  struct Complex {
+    P re, im;
+    friend Complex operator+(const Complex& a, const Complex& b) {
+      return {a.re + b.re, a.im + b.im};
+    }
+    friend Complex operator-(const Complex& a, const Complex& b) {
+      return {a.re - b.re, a.im - b.im};
+    }
+  };
+  static Complex take(const T* from) { return {load<T>(from), load<T>(from + W)}; }
+  static void put(T* to, const Complex& z) {
+    store<T>(to, z.re);
+    store<T>(to + W, z.im);
+  }
+  /// z times the root w, conjugated in the forward direction.
+  template <bool forwards>
+  static Complex turn(const Complex& z, const T* w) {
+    const P c(w[0]), s(forwards ? -w[1] : w[1]);
+    return {z.re * c - z.im * s, z.re * s + z.im * c};
+  }
+
+  std::vector<T> make_scratch() const {
+    return std::vector<T>(static_cast<std::size_t>(2 * W * (largest_ + 1)));
+  }
+
+  /// Forward: a pass, then each of its blocks by itself.
+  void descend(T* x, std::size_t depth, T* scratch) const {
+    if (depth == passes_.size()) return;
+    const Pass& pass = passes_[depth];
+    run<true>(pass, x, scratch);
+    if (pass.columns > 1)
+      for (Index k = 0; k < pass.radix; ++k)
+        descend(x + k * pass.columns * 2 * W, depth + 1, scratch);
+  }
+
+  /// Inverse: the same steps backwards.
+  void ascend(T* x, std::size_t depth, T* scratch) const {
+    if (depth == passes_.size()) return;
+    const Pass& pass = passes_[depth];
+    if (pass.columns > 1)
+      for (Index k = 0; k < pass.radix; ++k)
+        ascend(x + k * pass.columns * 2 * W, depth + 1, scratch);
+    run<false>(pass, x, scratch);
+  }
+
+  /// The butterflies of all columns of a block.
+  template <bool forwards>
+  static void run(const Pass& pass, T* x, T* scratch) {
+    const Index step = pass.columns * 2 * W;  // from one point of a column to the next
+    for (Index j = 0; j < pass.columns; ++j) {
+      const T* const w = pass.twiddles.data() + 2 * j * (pass.radix - 1);
+      for (Index lane = 0; lane < W; lane += lanes<T>) {
+        T* const column = x + j * 2 * W + lane;
+        if (pass.radix == 2)
+          two<forwards>(column, step, w);
+        else if (pass.radix == 4)
+          four<forwards>(column, step, w);
+        else
+          odd<forwards>(pass, column, step, w, scratch);
+      }
+    }
+  }
+
+  template <bool forwards>
+  static void two(T* x, Index step, const T* w) {
+    Complex a = take(x), b = take(x + step);
+    if (!forwards) b = turn<false>(b, w);
+    put(x, a + b);
+    b = a - b;
+    put(x + step, forwards ? turn<true>(b, w) : b);
+  }
+
+  template <bool forwards>
+  static void four(T* x, Index step, const T* w) {
+    Complex a = take(x), b = take(x + step), c = take(x + 2 * step), d = take(x + 3 * step);
+    if (!forwards) {
+      b = turn<false>(b, w);
+      c = turn<false>(c, w + 2);
+      d = turn<false>(d, w + 4);
+    }
+    const Complex even = a + c, odd = a - c, sum = b + d, gap = b - d;
+    put(x, even + sum);
+    // i times the gap, or -i times in the forward direction
+    const Complex turned =
+        forwards ? Complex{gap.im, P(T{0}) - gap.re} : Complex{P(T{0}) - gap.im, gap.re};
+    b = odd + turned;
+    c = even - sum;
+    d = odd - turned;
+    put(x + step, forwards ? turn<true>(b, w) : b);
+    put(x + 2 * step, forwards ? turn<true>(c, w + 2) : c);
+    put(x + 3 * step, forwards ? turn<true>(d, w + 4) : d);
+  }
+
+  /// x_a and x_(p-a) meet the same cosine and opposite sines, so they are added and subtracted
+  /// first: outputs k and p - k are then the sum and difference of two real combinations.
+  template <bool forwards>
+  static void odd(const Pass& pass, T* x, Index step, const T* w, T* scratch) {
+    constexpr Index V = lanes<T>;
+    const Index p = pass.radix, half = (p - 1) / 2;
+    const Complex first = take(x);
+    Complex total = first;
+    for (Index a = 1; a <= half; ++a) {
+      Complex low = take(x + a * step), high = take(x + (p - a) * step);
+      if (!forwards) {
+        low = turn<false>(low, w + 2 * (a - 1));
+        high = turn<false>(high, w + 2 * (p - a - 1));
+      }
+      const Complex sum = low + high, gap = low - high;
+      total = total + sum;
+      T* const pair = scratch + (a - 1) * 4 * V;
+      store<T>(pair, sum.re);
+      store<T>(pair + V, sum.im);
+      store<T>(pair + 2 * V, gap.re);
+      store<T>(pair + 3 * V, gap.im);
+    }
+    put(x, total);
+    for (Index k = 1; k <= half; ++k) {
+      Complex even = first, uneven{P(T{0}), P(T{0})};
+      Index turned = 0;  // a k mod p
+      const T* pair = scratch;
+      for (Index a = 1; a <= half; ++a, pair += 4 * V) {
+        turned += k;
+        turned -= turned >= p ? p : 0;
+        const P c(pass.roots[static_cast<std::size_t>(2 * turned)]);
+        const P s(pass.roots[static_cast<std::size_t>(2 * turned + 1)]);
+        even.re = even.re + c * load<T>(pair);
+        even.im = even.im + c * load<T>(pair + V);
+        uneven.re = uneven.re + s * load<T>(pair + 2 * V);
+        uneven.im = uneven.im + s * load<T>(pair + 3 * V);
+      }
+      // times i, or -i in the forward direction
+      const Complex turned_gap = forwards ? Complex{uneven.im, P(T{0}) - uneven.re}
+                                          : Complex{P(T{0}) - uneven.im, uneven.re};
+      const Complex low = even + turned_gap, high = even - turned_gap;
+      put(x + k * step, forwards ? turn<true>(low, w + 2 * (k - 1)) : low);
+      put(x + (p - k) * step, forwards ? turn<true>(high, w + 2 * (p - k - 1)) : high);
+    }
+  }
+
+  Index n_;
+  Index largest_ = 2;
+  std::vector<Pass> passes_;
+};
+
+}  // namespace splitvit::kernel
