@@ -31,17 +31,17 @@ TEMPLATE_TEST_CASE("tile: any rows, columns and depth, with every start", "[kern
         std::vector<double> biases;
         for (Index i = 0; i < rows; ++i)
           for (const T v : bias) biases.push_back(static_cast<double>(v));
-        const auto run = [&](const T* start, Index start_stride) {
-          detail::multiply_short_tile<tile_rows<T>>(rows, K, TileRows<T>{from.data, from.stride, 1},
-                                                    b.numbers.data(), c.numbers.data(), c.stride,
-                                                    cols, start, start_stride);
+        const auto run = [&](const T* start, bool add) {
+          detail::multiply_rows<tile_rows<T>>(
+              rows, K, TileRows<T>{from.data, from.stride, 1}, b.numbers.data(),
+              TileResult<T>{c.numbers.data(), c.stride, cols, start, add});
         };
         INFO("K " << K << ", rows " << rows << ", cols " << cols);
-        run(c.numbers.data(), c.stride);  // added to c
+        run(nullptr, true);
         CHECK(test::apart(c.packed(), test::plain_product<T>(from, used, before)) <= tolerance);
-        run(bias.data(), 0);
+        run(bias.data(), false);
         CHECK(test::apart(c.packed(), test::plain_product<T>(from, used, biases)) <= tolerance);
-        run(nullptr, 0);
+        run(nullptr, false);
         CHECK(test::apart(c.packed(), test::plain_product<T>(from, used)) <= tolerance);
         CHECK(c.gaps_untouched());
       }
@@ -55,11 +55,11 @@ TEMPLATE_TEST_CASE("tile: a row's bits do not depend on the rows beside it", "[k
   const Grid<T> a{R, K, 0, rng};
   const Grid<T> b{K, W, 0, rng};
   std::vector<T> whole(at(R * W)), one(at(W));
-  multiply_tile<R>(K, TileRows<T>{a.numbers.data(), K, 1}, b.numbers.data(), whole.data(), W, W,
-                   static_cast<const T*>(nullptr), 0);
+  multiply_tile<R>(K, TileRows<T>{a.numbers.data(), K, 1}, b.numbers.data(),
+                   TileResult<T>{whole.data(), W, W, nullptr, false});
   for (Index i = 0; i < R; ++i) {
-    multiply_tile<1>(K, TileRows<T>{a.numbers.data() + i * K, K, 1}, b.numbers.data(), one.data(),
-                     W, W, static_cast<const T*>(nullptr), 0);
+    multiply_tile<1>(K, TileRows<T>{a.numbers.data() + i * K, K, 1}, b.numbers.data(),
+                     TileResult<T>{one.data(), W, W, nullptr, false});
     CHECK(test::equal_bits(one, {whole.begin() + i * W, whole.begin() + (i + 1) * W}));
   }
 }

@@ -26,8 +26,18 @@ namespace detail {
 template <class T>
 inline constexpr bool has_tiles = !std::is_arithmetic_v<Pack<T>>;
 
-/// So many rows of B are worked on at a time: a panel of them fits the first cache.
-inline constexpr Index depth_block = 256;
+/// Products are worked on in blocks of B: so many rows that a tile's rows of A stay in the first
+/// cache, and so many numbers that the block stays in the second one.
+inline constexpr Index depth_block = 384;
+inline constexpr Index block_bytes = 448 << 10;
+/// Rows of B that multiply_long packs at a time.
+inline constexpr Index long_block = 256;
+
+/// Panels of B in a block of `depth` rows.
+template <class T>
+constexpr Index panels_in_block(Index depth) {
+  return std::max<Index>(1, block_bytes / (depth * tile_cols<T> * static_cast<Index>(sizeof(T))));
+}
 
 template <class T>
 auto as_eigen(const T* data, Index rows, Index cols, Index row_step, Index col_step) {
@@ -97,13 +107,36 @@ class Packed {
   Scratch<T> memory_;
 };
 
+/// What multiply() does with a finished block of C: nothing.
+struct NoFinish {
+  void operator()(Index, Index, Index, Index) const {}
+};
+
+namespace detail {
+
+/// The rows of a (depth, up to R) beside each other, R numbers each; what lies behind the last
+/// column is filled with anything.
+template <Index R, class T>
+void pack_tile(const Matrix<const T>& a, T* to) {
+  constexpr Index packs = (R + lanes<T> - 1) / lanes<T>;
+  // Each row is written as whole packs; the next row writes over what is too much.
+  const bool whole = a.cols == R && a.stride >= packs * lanes<T>;
+  const Index rows = whole ? std::max<Index>(0, a.rows - 2) : 0;  // reads stay inside the matrix
+  for (Index i = 0; i < rows; ++i, to += R)
+    for (Index p = 0; p < packs; ++p) store<T>(to + p * lanes<T>, load<T>(a.row(i) + p * lanes<T>));
+  for (Index i = rows; i < a.rows; ++i, to += R) std::copy_n(a.row(i), a.cols, to);
+}
+
+}  // namespace detail
+
 /// C (M, N) = A (M, K) B (K, N) + bias, or added to C. On one thread.
 ///
-/// bias (N) or null, only with Into::replace. A is read where it lies: a transposed A whose
-/// rows are far apart is faster through multiply_long.
-template <class T>
+/// bias (N) or null, only with Into::replace. `finish(row, rows, column, columns)` is called
+/// once for each block of C as soon as it is complete, while it is in the nearest cache. A is
+/// read where it lies: a transposed A whose rows are far apart is faster through multiply_long.
+template <class T, class Finish = NoFinish>
 void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into into = Into::replace,
-              const T* bias = nullptr) {
+              const T* bias = nullptr, const Finish& finish = {}) {
   const Index K = b.rows();
   if constexpr (!detail::has_tiles<T>) {
     using Plain = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -116,20 +149,26 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
     if (bias != nullptr)
       for (Index i = 0; i < c.rows; ++i) std::copy_n(bias, c.cols, c.row(i));
     result.noalias() += product;
+    finish(0, c.rows, 0, c.cols);
   } else {
     constexpr Index R = tile_rows<T>;
     for (Index k = 0; k == 0 || k < K; k += detail::depth_block) {
       const Index depth = std::min(detail::depth_block, K - k);
-      const bool goes_on = into == Into::add || k > 0;
-      for (Index p = 0; p < b.panels(); ++p) {
-        const Index column = p * tile_cols<T>;
-        const Index cols = std::min(tile_cols<T>, c.cols - column);
+      const bool add = into == Into::add || k > 0;
+      const Index group = detail::panels_in_block<T>(std::max<Index>(1, depth));
+      for (Index first = 0; first < b.panels(); first += group) {
+        const Index last = std::min(first + group, b.panels());
         for (Index i = 0; i < c.rows; i += R) {
-          T* to = c.row(i) + column;
-          const T* start = goes_on ? to : bias == nullptr ? nullptr : bias + column;
-          detail::multiply_short_tile<R>(
-              std::min(R, c.rows - i), depth, TileRows<T>{a.at(i, k), a.row_step, a.col_step},
-              b.panel(p, k), to, c.stride, cols, start, goes_on ? c.stride : 0);
+          const Index rows = std::min(R, c.rows - i);
+          for (Index p = first; p < last; ++p) {
+            const Index column = p * tile_cols<T>;
+            const Index cols = std::min(tile_cols<T>, c.cols - column);
+            detail::multiply_rows<R, T>(
+                rows, depth, TileRows<T>{a.at(i, k), a.row_step, a.col_step}, b.panel(p, k),
+                TileResult<T>{c.row(i) + column, c.stride, cols,
+                              bias == nullptr ? nullptr : bias + column, add});
+            if (k + depth >= K) finish(i, rows, column, cols);
+          }
         }
       }
     }
@@ -154,25 +193,27 @@ void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Mat
   } else {
     constexpr Index R = tile_rows<T>;
     const Index tiles = (a.cols + R - 1) / R;
-    T* packed = scratch.a.room(tiles * R * detail::depth_block);
-    for (Index k = 0; k == 0 || k < a.rows; k += detail::depth_block) {
-      const Index depth = std::min(detail::depth_block, a.rows - k);
+    // One pack more: a row of the last tile is written as whole packs.
+    T* packed = scratch.a.room(tiles * R * detail::long_block + tile_cols<T>);
+    for (Index k = 0; k == 0 || k < a.rows; k += detail::long_block) {
+      const Index depth = std::min(detail::long_block, a.rows - k);
       scratch.b.pack(b.slice(k, k + depth));
-      for (Index t = 0; t < tiles; ++t) {  // rows of the tile beside each other
-        const Index count = std::min(R, a.cols - t * R);
-        T* to = packed + t * R * depth;
-        for (Index i = 0; i < depth; ++i, to += R) std::copy_n(a.row(k + i) + t * R, count, to);
-      }
-      const bool goes_on = into == Into::add || k > 0;
-      for (Index p = 0; p < scratch.b.panels(); ++p) {
-        const Index column = p * tile_cols<T>;
-        const Index cols = std::min(tile_cols<T>, c.cols - column);
+      for (Index t = 0; t < tiles; ++t)
+        detail::pack_tile<R>(a.slice(k, k + depth).columns(t * R, std::min(a.cols, t * R + R)),
+                             packed + t * R * depth);
+      const bool add = into == Into::add || k > 0;
+      const Index group = detail::panels_in_block<T>(std::max<Index>(1, depth));
+      for (Index first = 0; first < scratch.b.panels(); first += group) {
+        const Index last = std::min(first + group, scratch.b.panels());
         for (Index t = 0; t < tiles; ++t) {
-          T* to = c.row(t * R) + column;
-          detail::multiply_short_tile<R>(std::min(R, c.rows - t * R), depth,
-                                         TileRows<T>{packed + t * R * depth, 1, R},
-                                         scratch.b.panel(p, 0), to, c.stride, cols,
-                                         goes_on ? to : nullptr, goes_on ? c.stride : 0);
+          for (Index p = first; p < last; ++p) {
+            const Index column = p * tile_cols<T>;
+            detail::multiply_rows<R, T>(
+                std::min(R, c.rows - t * R), depth, TileRows<T>{packed + t * R * depth, 1, R},
+                scratch.b.panel(p, 0),
+                TileResult<T>{c.row(t * R) + column, c.stride,
+                              std::min(tile_cols<T>, c.cols - column), nullptr, add});
+          }
         }
       }
     }

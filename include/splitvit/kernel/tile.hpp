@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>  // min
+#include <array>      // array
+#include <cstddef>    // size_t
+#include <utility>    // index_sequence
+
 #include <splitvit/core/shape.hpp>   // Index
 #include <splitvit/kernel/simd.hpp>  // Pack
 
@@ -23,63 +28,117 @@ struct TileRows {
   Index col_step;
 };
 
-/// c (Rows, cols) = start + A (Rows, K) B (K, tile_cols), where b holds K rows of tile_cols
-/// numbers each. `start` is null for zero, else (Rows, cols) numbers at start_stride; rows of
-/// equal numbers (a bias) have stride 0. c and start may be the same.
+/// Where a tile puts its result: C = bias + A B, or C += A B.
+template <class T>
+struct TileResult {
+  T* c;
+  Index stride;
+  Index cols;     ///< 1..tile_cols
+  const T* bias;  ///< cols numbers, or null for zeros; with add unused
+  bool add;
+};
+
+namespace detail {
+
+/// The sums of a tile. Every access names its place at compile time, or compilers keep the
+/// sums in memory instead of registers.
+template <Index Rows, class T, class = std::make_index_sequence<static_cast<std::size_t>(Rows)>>
+struct TileSums;
+
+template <Index Rows, class T, std::size_t... I>
+struct TileSums<Rows, T, std::index_sequence<I...>> {
+  static constexpr Index L = lanes<T>;
+  std::array<Pack<T>, sizeof...(I)> left, right;
+
+  void begin(const TileResult<T>& to) {
+    Pack<T> first(T{}), second(T{});
+    if (to.add) {  // C is read when all is summed: until then it can travel
+      (prefetch(row(to.c, to.stride, I)), ...);
+      (prefetch(row(to.c, to.stride, I) + L), ...);
+    } else if (to.bias != nullptr && to.cols == 2 * L) {
+      first = load<T>(to.bias);
+      second = load<T>(to.bias + L);
+    } else if (to.bias != nullptr) {
+      first = load_part<T>(to.bias, std::min(L, to.cols), T{});
+      second = load_part<T>(to.bias + L, to.cols - L, T{});
+    }
+    ((left[I] = first, right[I] = second), ...);
+  }
+
+  /// Adds column k of A times row k of B, for all k < K. Three rows of A share a pointer: there
+  /// are not registers enough for one each.
+  void accumulate(Index K, const TileRows<T>& rows, const T* b) {
+    // Copies that nothing else can see: compilers keep these in registers.
+    auto sum0 = left, sum1 = right;
+    const Index step = rows.row_step, next = rows.col_step;
+    std::array<const T*, (sizeof...(I) + 2) / 3> a{};
+    ((a[I / 3] = rows.a + static_cast<Index>(I / 3 * 3) * step), ...);
+    for (Index k = 0; k < K; ++k) {
+      const Pack<T> b0 = load<T>(b);
+      const Pack<T> b1 = load<T>(b + L);
+      const auto add_row = [&](std::size_t i, const Pack<T>& factor) {
+        sum0[i] = multiply_add(factor, b0, sum0[i]);
+        sum1[i] = multiply_add(factor, b1, sum1[i]);
+      };
+      (add_row(I, Pack<T>(a[I / 3][static_cast<Index>(I % 3) * step])), ...);
+      ((I % 3 == 0 ? a[I / 3] += next : nullptr), ...);
+      b += 2 * L;
+    }
+    left = sum0;
+    right = sum1;
+  }
+
+  void finish(const TileResult<T>& to) const {
+    if (to.cols == 2 * L) {
+      (put(row(to.c, to.stride, I), left[I], to.add), ...);
+      (put(row(to.c, to.stride, I) + L, right[I], to.add), ...);
+    } else {
+      (put_part(row(to.c, to.stride, I), left[I], std::min(L, to.cols), to.add), ...);
+      (put_part(row(to.c, to.stride, I) + L, right[I], to.cols - L, to.add), ...);
+    }
+  }
+
+ private:
+  template <class U>
+  static U* row(U* first, Index stride, std::size_t i) {
+    return first + static_cast<Index>(i) * stride;
+  }
+  static void put(T* to, const Pack<T>& sum, bool add) {
+    store<T>(to, add ? load<T>(to) + sum : sum);
+  }
+  static void put_part(T* to, const Pack<T>& sum, Index count, bool add) {
+    if (count <= 0) return;
+    store_part<T>(to, add ? load_part<T>(to, count, T{}) + sum : sum, count);
+  }
+};
+
+}  // namespace detail
+
+/// C (Rows, cols) = bias + A (Rows, K) B (K, tile_cols), or C += A B, where b holds K rows of
+/// tile_cols numbers each.
 template <Index Rows, class T>
-void multiply_tile(Index K, const TileRows<T>& rows, const T* b, T* c, Index stride, Index cols,
-                   const T* start, Index start_stride) {
-  constexpr Index L = lanes<T>;
-  Pack<T> sum[Rows][2];
-  const bool whole = cols == 2 * L;
-  const Index second = cols > L ? cols - L : 0;
-  const Index first = cols > L ? L : cols;
-  for (Index i = 0; i < Rows; ++i) {
-    const T* from = start + i * start_stride;
-    if (start == nullptr) {
-      sum[i][0] = sum[i][1] = Pack<T>(T{});
-    } else if (whole) {
-      sum[i][0] = load<T>(from);
-      sum[i][1] = load<T>(from + L);
-    } else {
-      sum[i][0] = load_part<T>(from, first, T{});
-      sum[i][1] = load_part<T>(from + first, second, T{});
-    }
-  }
-  const T* a = rows.a;
-  for (Index k = 0; k < K; ++k) {
-    const Pack<T> b0 = load<T>(b);
-    const Pack<T> b1 = load<T>(b + L);
-    for (Index i = 0; i < Rows; ++i) {
-      const Pack<T> factor(a[i * rows.row_step]);
-      sum[i][0] = multiply_add(factor, b0, sum[i][0]);
-      sum[i][1] = multiply_add(factor, b1, sum[i][1]);
-    }
-    a += rows.col_step;
-    b += 2 * L;
-  }
-  for (Index i = 0; i < Rows; ++i) {
-    T* to = c + i * stride;
-    if (whole) {
-      store<T>(to, sum[i][0]);
-      store<T>(to + L, sum[i][1]);
-    } else {
-      store_part<T>(to, sum[i][0], first);
-      store_part<T>(to + first, sum[i][1], second);
-    }
-  }
+void multiply_tile(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
+  detail::TileSums<Rows, T> sums;
+  sums.begin(to);
+  sums.accumulate(K, rows, b);
+  sums.finish(to);
 }
 
 namespace detail {
 
-/// The same for a number of rows that is known only at run time, 1..Rows.
+/// The height of the tiles that fill what tiles of `rows` rows leave.
+constexpr Index lower_tile(Index rows) { return rows > 8 ? 8 : rows > 4 ? 4 : 1; }
+
+/// The same for any number of rows, in tiles: the tallest first.
 template <Index Rows, class T>
-void multiply_short_tile(Index count, Index K, const TileRows<T>& rows, const T* b, T* c,
-                         Index stride, Index cols, const T* start, Index start_stride) {
-  if (count == Rows)
-    multiply_tile<Rows>(K, rows, b, c, stride, cols, start, start_stride);
-  else if constexpr (Rows > 1)
-    multiply_short_tile<Rows - 1>(count, K, rows, b, c, stride, cols, start, start_stride);
+void multiply_rows(Index rows, Index K, TileRows<T> a, const T* b, TileResult<T> to) {
+  for (; rows >= Rows; rows -= Rows) {
+    multiply_tile<Rows>(K, a, b, to);
+    a.a += Rows * a.row_step;
+    to.c += Rows * to.stride;
+  }
+  if constexpr (Rows > 1)
+    if (rows > 0) multiply_rows<lower_tile(Rows)>(rows, K, a, b, to);
 }
 
 }  // namespace detail
