@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // clamp, copy_n, max, min, rotate
+#include <array>      // array
+#include <cmath>      // abs, sqrt
+#include <concepts>   // floating_point, same_as
+#include <cstddef>    // size_t
+#include <cstdint>    // uint32_t, uint64_t
+#include <limits>     // numeric_limits
+#include <memory>     // make_shared, shared_ptr
+#include <string>     // string, to_string
+#include <vector>     // vector
+
+#include <splitvit/core/error.hpp>     // ShapeError
+#include <splitvit/core/parallel.hpp>  // parallel_for
+#include <splitvit/core/random.hpp>    // Rng
+#include <splitvit/kernel/fft.hpp>     // Fft, fft_lanes
+#include <splitvit/tensor/tensor.hpp>  // Tensor, TensorView
+
+// The keys of C3-SL: with them several samples are added up in one vector and taken apart
+// again. Letters: B samples, n values a sample, R samples in a group, G = ceil(B / R) groups.
+
+namespace splitvit::codec {
+
+/// R keys of n values and unit length, which seed and n determine; the first ones are the same
+/// for every R.
+///
+/// Each value is the sum of twelve 32-bit draws over 2^32, minus 6: nearly normal, and made
+/// of operations that every machine rounds alike.
+///
+/// Shapes  -> (R, n), R and n at least 1.
+inline Tensor<double> draw_c3_keys(Index R, Index n, std::uint64_t seed) {
+  constexpr std::uint64_t purpose = 0x63336b6579;  // "c3key"
+  constexpr std::uint64_t blocks = 6;              // of two draws, for each value
+  Tensor<double> keys = Tensor<double>::uninitialised({R, n});
+  for (Index r = 0; r < R; ++r) {
+    double* const key = keys.data() + r * n;
+    const Rng draws =
+        Rng{.seed = seed}.at(purpose, static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(r));
+    parallel_for(n, 1024, [&](Index begin, Index end) {
+      Rng rng = draws;
+      rng.position = static_cast<std::uint64_t>(begin) * blocks;
+      for (Index i = begin; i < end; ++i) {
+        std::uint64_t sum = 0;
+        for (std::uint64_t block = 0; block < blocks; ++block) {
+          const std::uint64_t bits = rng.bits();
+          sum += (bits & 0xFFFFFFFFu) + (bits >> 32);
+        }
+        key[i] = static_cast<double>(sum) * 0x1p-32 - 6.0;
+      }
+    });
+    double square = 0;
+    for (Index i = 0; i < n; ++i) square += key[i] * key[i];
+    // Twelve draws of exactly one half each time are possible, if hardly.
+    const double length = square > 0 ? std::sqrt(square) : 1.0;
+    for (Index i = 0; i < n; ++i) key[i] /= length;
+  }
+  return keys;
+}
+
+/// Keys, ready for use. Never changed by it, so copies and threads may share them.
+///
+///   superpose  V_g[t]  = sum over r, m of z_(gR+r)[m] key_r[(t - m) mod n]
+///   separate   z'_gR+r[t] = sum over m of V_g[m] key_r[(m - t) mod n]
+///
+/// Both are linear, and each is the adjoint of the other. A short last group uses the first
+/// keys. Results beyond the largest number become it.
+///
+/// Source  arXiv:2207.12397, encoding and decoding; authors' code: WesleyHsieh0806/C3-SL.
+template <std::floating_point T>
+class C3Keys {
+ public:
+  /// Shapes  keys (R, n), R and n at least 1. `unitary`: each key is replaced by the one whose
+  ///         spectrum has the same phases and magnitude 1 (phase 0 where the spectrum is 0).
+  /// Errors  ShapeError.
+  explicit C3Keys(TensorView<const double> keys, bool unitary = false)
+      : plan_{size_of(keys.shape())}, R_{keys.dim(0)} {
+    constexpr Index L = kernel::fft_lanes<double>;
+    const Index n = plan_.size();
+    const kernel::Fft<double> plan{n};  // the same positions as plan_'s
+    spectra_ = Tensor<T>::uninitialised({n, R_, 2});
+    parallel_for((R_ + L - 1) / L, 1, [&](Index batch, Index) {
+      const Index first = batch * L, count = std::min(L, R_ - first);
+      Tensor<double> work{{n, 2, L}};
+      for (Index lane = 0; lane < count; ++lane)
+        for (Index t = 0; t < n; ++t) work[2 * t * L + lane] = keys[(first + lane) * n + t];
+      plan.forward(work.data());
+      for (Index f = 0; f < n; ++f)
+        for (Index lane = 0; lane < count; ++lane) {
+          double re = work[2 * f * L + lane], im = work[(2 * f + 1) * L + lane];
+          if (unitary) {
+            const double size = std::sqrt(re * re + im * im);
+            re = size > 0 ? re / size : 1.0;
+            im = size > 0 ? im / size : 0.0;
+          }
+          T* const to = spectra_.data() + 2 * (f * R_ + first + lane);
+          to[0] = static_cast<T>(re / static_cast<double>(n));  // what the inverse leaves to do
+          to[1] = static_cast<T>(im / static_cast<double>(n));
+        }
+    });
+  }
+
+  Index ratio() const { return R_; }
+  Index size() const { return plan_.size(); }
+
+  /// Shapes  z (B, n) -> (G, n). Errors  ShapeError.
+  Tensor<T> superpose(TensorView<const T> z) const {
+    require(z.shape(), "superpose");
+    const Index n = size(), B = z.dim(0);
+    const Groups groups{B, R_};
+    Tensor<T> out = Tensor<T>::uninitialised({groups.count, n});
+    const T unit = unit_of(z);
+
+    Tensor<T> terms = Tensor<T>::uninitialised({groups.term_batches(), n, 2, W});
+    parallel_for(groups.term_batches(), 1, [&](Index batch, Index) {
+      T* const work = terms.data() + batch * n * 2 * W;
+      gather(z.data(), work, T{1} / unit,
+             [&](Index lane) { return groups.samples(batch * W + lane); });
+      plan_.forward(work);
+    });
+
+    Tensor<T> sums = Tensor<T>::uninitialised({groups.sum_batches(), n, 2, W});
+    parallel_for(n, 256, [&](Index begin, Index end) {
+      for (Index f = begin; f < end; ++f) add_up(groups, f, terms, sums);
+    });
+    parallel_for(groups.sum_batches(), 1, [&](Index batch, Index) {
+      T* const work = sums.data() + batch * n * 2 * W;
+      plan_.inverse(work);
+      scatter(work, out.data(), unit, [&](Index lane) { return groups.sums(batch * W + lane); });
+    });
+    return out;
+  }
+
+  /// Shapes  V (G, n) -> (samples, n), G = ceil(samples / R). Errors  ShapeError.
+  Tensor<T> separate(TensorView<const T> V, Index samples) const {
+    require(V.shape(), "separate");
+    const Index n = size();
+    const Groups groups{samples, R_};
+    if (samples < 0 || V.dim(0) != groups.count)
+      throw ShapeError("C3Keys: separate: " + V.shape().text() + " for " + std::to_string(samples) +
+                       " samples, wanted " + std::to_string(groups.count) + " rows");
+    Tensor<T> out = Tensor<T>::uninitialised({samples, n});
+    const T unit = unit_of(V);
+
+    Tensor<T> sums = Tensor<T>::uninitialised({groups.sum_batches(), n, 2, W});
+    parallel_for(groups.sum_batches(), 1, [&](Index batch, Index) {
+      T* const work = sums.data() + batch * n * 2 * W;
+      gather(V.data(), work, T{1} / unit,
+             [&](Index lane) { return groups.sums(batch * W + lane); });
+      plan_.forward(work);
+    });
+    parallel_for(groups.term_batches(), 1, [&](Index batch, Index) {
+      Tensor<T> work = Tensor<T>::uninitialised({n, 2, W});
+      unbind(groups, batch, sums, work.data());
+      plan_.inverse(work.data());
+      scatter(work.data(), out.data(), unit,
+              [&](Index lane) { return groups.samples(batch * W + lane); });
+    });
+    return out;
+  }
+
+ private:
+  static constexpr Index W = kernel::fft_lanes<T>;
+
+  /// The rows that become the real and the imaginary part of a lane; -1 for none.
+  struct Rows {
+    Index re = -1;
+    Index im = -1;
+  };
+
+  /// Which row goes where. Keys are real, so a lane carries two groups, one as real and one as
+  /// imaginary part: pair p is groups 2p and 2p + 1. Term r * pairs + p is their samples r.
+  struct Groups {
+    Groups(Index samples, Index size)
+        : B{samples},
+          ratio{size},
+          used{std::min(size, samples)},
+          count{(samples + size - 1) / size},
+          pairs{(count + 1) / 2} {}
+
+    Index term_batches() const { return (used * pairs + W - 1) / W; }
+    Index sum_batches() const { return (pairs + W - 1) / W; }
+    Rows samples(Index term) const {
+      const Index r = term / pairs, first = 2 * (term % pairs) * ratio + r;
+      if (r >= used) return {};
+      return {first < B ? first : -1, first + ratio < B ? first + ratio : -1};
+    }
+    Rows sums(Index pair) const {
+      return {2 * pair < count ? 2 * pair : -1, 2 * pair + 1 < count ? 2 * pair + 1 : -1};
+    }
+
+    Index B, ratio;
+    Index used;  // keys: no more than there are samples
+    Index count, pairs;
+  };
+
+  static Index size_of(const Shape& shape) {
+    if (shape.rank() != 2 || shape.elements() == 0)
+      throw ShapeError("C3Keys: keys " + shape.text() + ", wanted (R, n), both at least 1");
+    return shape[1];
+  }
+  void require(const Shape& shape, const char* what) const {
+    if (shape.rank() != 2 || shape[1] != size())
+      throw ShapeError("C3Keys: " + std::string{what} + ": " + shape.text() + ", wanted rows of " +
+                       std::to_string(size()));
+  }
+
+  /// A power of two to divide by so that no sum overflows: 1 for all but absurdly large numbers.
+  static T unit_of(TensorView<const T> x) {
+    T largest = 0;
+    for (const T value : x.span()) largest = std::max(largest, std::abs(value));
+    return largest > T{0x1p64} ? std::numeric_limits<T>::max() * T{0x1p-64} : T{1};
+  }
+
+  static constexpr Index block = 64;  // points at a time: they stay in the nearest cache
+
+  /// Rows of n numbers, times `factor`, into the lanes that rows_of(lane) names.
+  template <class RowsOf>
+  void gather(const T* rows, T* work, T factor, const RowsOf& rows_of) const {
+    const Index n = size();
+    for (Index begin = 0; begin < n; begin += block) {
+      const Index end = std::min(n, begin + block);
+      for (Index lane = 0; lane < W; ++lane) {
+        const Rows own = rows_of(lane);
+        for (const auto& [row, part] : {Part{own.re, 0}, Part{own.im, W}}) {
+          T* const to = work + part + lane;
+          const T* const from = rows + row * n;
+          for (Index t = begin; t < end; ++t) to[2 * t * W] = row < 0 ? T{0} : from[t] * factor;
+        }
+      }
+    }
+  }
+
+  /// The way back: lanes times `factor`, no larger than the largest number, into rows.
+  template <class RowsOf>
+  void scatter(const T* work, T* rows, T factor, const RowsOf& rows_of) const {
+    constexpr T limit = std::numeric_limits<T>::max();
+    const Index n = size();
+    for (Index begin = 0; begin < n; begin += block) {
+      const Index end = std::min(n, begin + block);
+      for (Index lane = 0; lane < W; ++lane) {
+        const Rows own = rows_of(lane);
+        for (const auto& [row, part] : {Part{own.re, 0}, Part{own.im, W}}) {
+          if (row < 0) continue;
+          const T* const from = work + part + lane;
+          T* const to = rows + row * n;
+          for (Index t = begin; t < end; ++t)
+            to[t] = std::clamp(from[2 * t * W] * factor, -limit, limit);
+        }
+      }
+    }
+  }
+  struct Part {
+    Index row, offset;
+  };
+
+  /// Where a lane's number for frequency f lies; the imaginary part W behind it.
+  Index place(Index lane, Index f) const { return (lane / W * size() + f) * 2 * W + lane % W; }
+
+  /// The spectra of the sums at frequency f: each term times its key.
+  void add_up(const Groups& groups, Index f, const Tensor<T>& terms, Tensor<T>& sums) const {
+    for (Index batch = 0; batch < groups.sum_batches(); ++batch) {
+      std::array<T, 2 * static_cast<std::size_t>(W)> sum{};
+      const Index first = batch * W, count = std::min(W, groups.pairs - first);
+      for (Index r = 0; r < groups.used; ++r) {
+        const T* const key = spectra_.data() + 2 * (f * R_ + r);
+        for (Index lane = 0; lane < count; ++lane) {
+          const T* const z = terms.data() + place(r * groups.pairs + first + lane, f);
+          sum[static_cast<std::size_t>(lane)] += z[0] * key[0] - z[W] * key[1];
+          sum[static_cast<std::size_t>(lane + W)] += z[0] * key[1] + z[W] * key[0];
+        }
+      }
+      std::ranges::copy(sum, sums.data() + place(first, f));
+    }
+  }
+
+  /// The spectra of a batch of terms: their sum times the conjugate of their key.
+  void unbind(const Groups& groups, Index batch, const Tensor<T>& sums, T* work) const {
+    std::array<Index, static_cast<std::size_t>(W)> r, from;
+    for (Index lane = 0; lane < W; ++lane) {
+      const Index term =
+          std::min(batch * W + lane, groups.used * groups.pairs - 1);  // the rest: not used
+      r[static_cast<std::size_t>(lane)] = term / groups.pairs;
+      from[static_cast<std::size_t>(lane)] = place(term % groups.pairs, 0);
+    }
+    for (Index f = 0; f < size(); ++f, work += 2 * W)
+      for (Index lane = 0; lane < W; ++lane) {
+        const T* const key = spectra_.data() + 2 * (f * R_ + r[static_cast<std::size_t>(lane)]);
+        const T* const V = sums.data() + from[static_cast<std::size_t>(lane)] + f * 2 * W;
+        work[lane] = V[0] * key[0] + V[W] * key[1];
+        work[lane + W] = V[W] * key[0] - V[0] * key[1];
+      }
+  }
+
+  kernel::Fft<T> plan_;
+  Index R_;
+  Tensor<T> spectra_;  // (n, R, 2), over n, at the positions of plan_
+};
+
+/// The keys that were used last, so that they are drawn once a run. Copies share them.
+class C3KeyCache {
+ public:
+  /// Keys for n values from `seed`, drawn if they are not there.
+  template <std::floating_point T>
+  const C3Keys<T>& get(Index ratio, Index n, std::uint64_t seed, bool unitary) {
+    auto& kept = [this]() -> auto& {
+      if constexpr (std::same_as<T, float>)
+        return floats_;
+      else
+        return doubles_;
+    }
+    ();
+    const Recipe wanted{ratio, n, seed, unitary};
+    const auto found = std::ranges::find(kept, wanted, &Entry<T>::recipe);
+    if (found != kept.end()) {
+      std::rotate(kept.begin(), found, found + 1);
+    } else {
+      const Tensor<double> drawn = draw_c3_keys(ratio, n, seed);
+      if (kept.size() == most) kept.pop_back();
+      kept.insert(kept.begin(), {wanted, std::make_shared<const C3Keys<T>>(drawn.view(), unitary)});
+    }
+    return *kept.front().keys;
+  }
+
+ private:
+  static constexpr std::size_t most = 4;  // different n in a run: a few, whatever a peer sends
+
+  struct Recipe {
+    Index ratio, n;
+    std::uint64_t seed;
+    bool unitary;
+    friend bool operator==(const Recipe&, const Recipe&) = default;
+  };
+  template <class T>
+  struct Entry {
+    Recipe recipe;
+    std::shared_ptr<const C3Keys<T>> keys;
+  };
+  std::vector<Entry<float>> floats_;  // the last one used first
+  std::vector<Entry<double>> doubles_;
+};
+
+}  // namespace splitvit::codec
