@@ -11,7 +11,7 @@
 #include <limits>       // numeric_limits
 #include <span>         // span
 #include <string>       // string
-#include <type_traits>  // conditional_t, integral_constant
+#include <type_traits>  // conditional_t, false_type, true_type
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>   // WireError
@@ -99,7 +99,7 @@ template <bool wide, std::floating_point T>
 T place_in(const Range<T>& range, T value, T top) {
   const T v = flush_tiny(value);
   const T place = wide ? (v * T{0.5} - range.low * T{0.5}) / (range.scale * T{0.5})
-                       : (v - range.low) / range.scale;
+                       : flush_tiny<T>(v - range.low) / range.scale;
   const T at_least = place > T{0} ? place : T{0};
   return at_least < top ? at_least : top;
 }
@@ -120,38 +120,65 @@ T value_of(const Range<T>& range, std::uint16_t code) {
   return value < most ? value : most;
 }
 
-/// The range of a group of at least one finite value for codes of 1..16 bits. Scale is 0 if all
-/// are equal, or too close to be divided.
+/// The least and the greatest of some numbers.
 template <std::floating_point T>
-Range<T> find_range(Strided<const T> values, int bits) {
+struct Extremes {
+  T low;
+  T high;
+};
+
+/// Those of both.
+template <std::floating_point T>
+Extremes<T> joined(const Extremes<T>& a, const Extremes<T>& b) {
+  return {b.low < a.low ? b.low : a.low, b.high > a.high ? b.high : a.high};
+}
+
+/// Those of at least one finite value.
+template <std::floating_point T>
+Extremes<T> find_extremes(Strided<const T> values) {
   constexpr Index lanes = 16;  // so that comparisons do not wait for each other
   std::array<T, lanes> low, high;
   with_stride(values, [&](const auto& at) {
     low.fill(flush_tiny(at(0)));
     high = low;
-    const auto look_at = [&](Index i, std::size_t lane) {
+    const auto look_at = [&](Index i, Index lane) {
       const T v = flush_tiny(at(i));
-      low[lane] = v < low[lane] ? v : low[lane];
-      high[lane] = v > high[lane] ? v : high[lane];
+      T& least = low[static_cast<std::size_t>(lane)];
+      T& most = high[static_cast<std::size_t>(lane)];
+      least = v < least ? v : least;
+      most = v > most ? v : most;
     };
     const Index rest = values.count % lanes, whole = values.count - rest;
     for (Index i = 0; i < whole; i += lanes)
-      for (Index lane = 0; lane < lanes; ++lane) look_at(i + lane, static_cast<std::size_t>(lane));
-    for (Index lane = 0; lane < rest; ++lane) look_at(whole + lane, static_cast<std::size_t>(lane));
+      for (Index lane = 0; lane < lanes; ++lane) look_at(i + lane, lane);
+    for (Index lane = 0; lane < rest; ++lane) look_at(whole + lane, lane);
   });
-  for (std::size_t lane = 1; lane < lanes; ++lane) {
-    low[0] = low[lane] < low[0] ? low[lane] : low[0];
-    high[0] = high[lane] > high[0] ? high[lane] : high[0];
-  }
+  Extremes<T> all{low[0], high[0]};
+  for (std::size_t lane = 1; lane < lanes; ++lane)
+    all = joined(all, Extremes<T>{low[lane], high[lane]});
+  return all;
+}
 
+/// The range between two numbers for codes of 1..16 bits. Scale is 0 if they are equal, or too
+/// close to be divided.
+template <std::floating_point T>
+Range<T> range_between(const Extremes<T>& ends, int bits) {
   constexpr T most = std::numeric_limits<T>::max();
-  const T top = top_code<T>(bits), span = high[0] - low[0];
-  if (span <= most) return {low[0], flush_tiny<T>(span / top)};
+  const T top = top_code<T>(bits), span = ends.high - ends.low;
+  // With a scale this small, differences would be too small for full precision.
+  constexpr T least = std::numeric_limits<T>::min() * T{4};
+  if (span <= most) return {ends.low, span / top >= least ? span / top : T{0}};
   // The span overflows: its half does not. With one bit neither does half the scale, but the
   // scale itself: the largest one, around the middle, is never farther off than half of it.
-  const T half = high[0] * T{0.5} - low[0] * T{0.5};
-  if (bits > 1) return {low[0], half / top * T{2}};
-  return {(high[0] * T{0.5} + low[0] * T{0.5}) - most * T{0.5}, most};
+  const T half = ends.high * T{0.5} - ends.low * T{0.5};
+  if (bits > 1) return {ends.low, half / top * T{2}};
+  return {(ends.high * T{0.5} + ends.low * T{0.5}) - most * T{0.5}, most};
+}
+
+/// The range of a group of at least one finite value.
+template <std::floating_point T>
+Range<T> find_range(Strided<const T> values, int bits) {
+  return range_between(find_extremes(values), bits);
 }
 
 /// The codes of a group whose scale is not 0, to the nearest value.
@@ -167,23 +194,34 @@ void quantise(Strided<const T> values, const Range<T>& range, int bits, std::uin
   is_wide(range, top) ? run(std::true_type{}) : run(std::false_type{});
 }
 
-/// The same with stochastic rounding, floor(place + u): right on average. Value i is rounded by
-/// the draw of `draws` at i * stride after its position, so that draws can follow the order of
-/// the whole tensor; the caller moves on its generator.
+/// floor(place + u) for a draw u in [0, 1): right on average.
+template <std::floating_point T>
+std::uint16_t rounded_by(double u, T place) {
+  const T whole = std::floor(place);
+  // u >= 1 - fraction, so that no sum is rounded up to a whole number
+  const bool up = u >= 1.0 - static_cast<double>(place - whole);
+  return static_cast<std::uint16_t>(static_cast<int>(whole) + (up ? 1 : 0));
+}
+
+/// The draw that `draws` would make after `count` others.
+inline double draw_after(Rng draws, Index count) {
+  draws.position += static_cast<std::uint64_t>(count);
+  return draws.uniform();
+}
+
+/// The same with stochastic rounding. Value i is rounded by the draw of `draws` at i * stride
+/// after its position, so that draws can follow the order of the whole tensor; the caller moves
+/// on its generator.
 template <std::floating_point T>
 void quantise_stochastically(Strided<const T> values, const Range<T>& range, int bits,
                              const Rng& draws, std::uint16_t* codes) {
   const T top = top_code<T>(bits);
   const bool wide = is_wide(range, top);
   for (Index i = 0; i < values.count; ++i) {
-    const T value = values.first[i * values.stride];
+    const Index at = i * values.stride;
+    const T value = values.first[at];
     const T place = wide ? place_in<true>(range, value, top) : place_in<false>(range, value, top);
-    const T whole = std::floor(place);
-    Rng draw = draws;
-    draw.position += static_cast<std::uint64_t>(i * values.stride);
-    // u >= 1 - fraction, so that no sum is rounded up to a whole number
-    const bool up = draw.uniform() >= 1.0 - static_cast<double>(place - whole);
-    codes[i] = static_cast<std::uint16_t>(static_cast<int>(whole) + (up ? 1 : 0));
+    codes[i] = rounded_by(draw_after(draws, at), place);
   }
 }
 
