@@ -26,4 +26,12 @@ TEST_CASE("require_fraction: names the operation and what came", "[compress]") {
   CHECK_THROWS_WITH(require_fraction("f", 1.5), ContainsSubstring("f: keep is 1.5"));
 }
 
+TEST_CASE("require_at_least: names the operation, the option and what came", "[compress]") {
+  CHECK_NOTHROW(require_at_least("f", "rounds", 1, 1));
+  CHECK_NOTHROW(require_at_least("f", "tolerance", 0.0, 0));
+  CHECK_THROWS_AS(require_at_least("f", "tolerance", std::nan(""), 0), std::invalid_argument);
+  CHECK_THROWS_WITH(require_at_least("f", "rounds", Index{-2}, 1),
+                    ContainsSubstring("f: rounds is -2, wanted at least 1"));
+}
+
 }  // namespace splitvit::compress

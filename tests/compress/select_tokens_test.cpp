@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
-#include <numeric>
-#include <set>
 #include <vector>
 
 #include <splitvit/autograd/backward.hpp>
-#include <splitvit/autograd/gradcheck.hpp>
-#include <splitvit/autograd/ops/arithmetic.hpp>
-#include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/compress/select_tokens.hpp>
 
 #include "support/catch.hpp"
@@ -21,24 +13,6 @@ namespace {
 
 using test::random_batch;
 using test::same_bits;
-
-std::vector<Index> as_vector(const Tensor<Index>& index) {
-  return {index.span().begin(), index.span().end()};
-}
-
-/// The plain version of best_tokens: looks for the best one again and again.
-template <class T>
-std::set<Index> plain_best(const Tensor<T>& scores, Index b, Index P) {
-  const Index N = scores.dim(1);
-  std::set<Index> taken{0};
-  while (static_cast<Index>(taken.size()) < P) {
-    Index best = -1;
-    for (Index j = 1; j < N; ++j)
-      if (!taken.contains(j) && (best < 0 || scores[b * N + j] > scores[b * N + best])) best = j;
-    taken.insert(best);
-  }
-  return taken;
-}
 
 }  // namespace
 
@@ -62,27 +36,6 @@ TEST_CASE("SelectTokens: keeps CLS and the largest, in order", "[compress]") {
   CHECK(std::vector(dx.begin(), dx.end()) == std::vector<float>{1, 0, 2, 3, 4, 5, 6, 0});
 }
 
-TEST_CASE("best_tokens: agrees with the plain version, ties included", "[compress]") {
-  Rng rng{.seed = 3};
-  for (int run = 0; run < 200; ++run) {
-    const Index B = 1 + rng.below(4), N = 1 + rng.below(20), P = 1 + rng.below(N);
-    Tensor<double> scores{{B, N}};
-    for (double& score : scores.span())
-      score = static_cast<double>(rng.below(5)) - 2.0;  // many ties
-    const auto best = best_tokens(scores, P);
-    for (Index b = 0; b < B; ++b) {
-      const auto wanted = plain_best(scores, b, P);
-      REQUIRE(std::vector(wanted.begin(), wanted.end()) ==
-              std::vector(best.data() + b * P, best.data() + (b + 1) * P));
-    }
-  }
-}
-
-TEST_CASE("best_tokens: minus zero ties with zero", "[compress]") {
-  const Tensor<float> scores{{1, 4}, std::vector<float>{0.0f, -0.0f, 0.0f, 0.0f}};
-  CHECK(as_vector(best_tokens(scores, 2)) == std::vector<Index>{0, 1});
-}
-
 TEST_CASE("SelectTokens: how many remain", "[compress]") {
   Rng rng{.seed = 5};
   const auto remaining = [&](Index N, double keep) {
@@ -96,116 +49,50 @@ TEST_CASE("SelectTokens: how many remain", "[compress]") {
   CHECK(remaining(1, 0.5) == 1);
 }
 
-TEST_CASE("SelectTokens: keep everything is the identity", "[compress]") {
-  Rng rng{.seed = 6};
-  const auto batch = random_batch<double>({}, rng);
-  const auto out = SelectTokens{.keep = 1.0}(batch, rng);
-  CHECK(same_bits(out, batch));
-  CHECK(out.tokens.node() == batch.tokens.node());
-}
-
-TEST_CASE("SelectTokens: draws nothing, and leaves its input alone", "[compress]") {
+TEST_CASE("SelectTokens: another score takes the place of attention in the ranking only",
+          "[compress]") {
   Rng rng{.seed = 7};
-  const auto batch = random_batch<float>({}, rng);
-  const auto copy = batch.tokens.value();
-  const Rng before = rng;
-  const auto out = SelectTokens{.keep = 0.3}(batch, rng);
-  CHECK(rng.position == before.position);
-  CHECK(same_bits(batch.tokens.value(), copy));
-  CHECK(out.token_count() == 5);
+  const auto batch = random_batch<float>({.samples = 3, .tokens = 9}, rng);
+  for (const TokenScore score : {TokenScore::norm, TokenScore::farthest, TokenScore::random}) {
+    Rng first = rng, second = rng;
+    const auto out = SelectTokens{.keep = 0.5, .score = score}(batch, first);
+    CHECK(same_bits(out, gather_tokens(batch, choose_tokens(batch, score, 4, second))));
+    CHECK(first.position == second.position);
+  }
 }
 
-TEST_CASE("SelectTokens: gradient agrees with finite differences", "[compress]") {
+TEST_CASE("SelectTokens: the rest token takes the place of the weakest one", "[compress]") {
   Rng rng{.seed = 8};
-  const auto batch = random_batch<double>({.samples = 3, .tokens = 6, .width = 2}, rng);
-  const auto through = [&](const Variable<double>& x) {
-    // square() so that the incoming gradient is not constant
-    const CutBatch<double> moved{x, batch.cls_attention, batch.targets};
-    return sum(square(SelectTokens{.keep = 0.5}(moved, rng).tokens));
-  };
-  CHECK(gradcheck(through, batch.tokens.value(), {.step = 1e-5, .tolerance = 1e-7}));
+  const auto batch = random_batch<double>({.samples = 2, .tokens = 6, .width = 3}, rng);
+  const auto with = SelectTokens{.keep = 0.5, .rest = RestToken::mean}(batch, rng);
+  const auto without = SelectTokens{.keep = 0.5}(batch, rng);
+  CHECK(with.token_count() == without.token_count());  // the same bytes
+  const auto fewer = best_tokens(batch.cls_attention, 2);
+  CHECK(same_bits(with, gather_with_rest(batch, fewer, RestToken::mean)));
+  // One token: there is no place for it.
+  CHECK(same_bits(SelectTokens{.keep = 0.2, .rest = RestToken::mean}(batch, rng),
+                  SelectTokens{.keep = 0.2}(batch, rng)));
 }
 
-TEMPLATE_TEST_CASE("SelectTokens: any finite batch", "[compress]", float, double) {
-  using T = TestType;
+TEST_CASE("SelectTokens: of two tokens one is CLS and one the mean of all patches", "[compress]") {
   Rng rng{.seed = 9};
-  for (int run = 0; run < 200; ++run) {
-    const Index B = 1 + rng.below(6), N = 1 + rng.below(20), D = rng.below(5);
-    auto batch = random_batch<T>({.samples = B, .tokens = N, .width = D}, rng);
-    if (rng.below(3) == 0) batch.cls_attention = Tensor<T>::full({B, N}, T{});
-    if (rng.below(3) == 0)
-      for (T& v : batch.cls_attention.span())
-        v = std::numeric_limits<T>::max() * static_cast<T>(rng.uniform(-1.0, 1.0));
-    const auto out = SelectTokens{.keep = rng.uniform(0.01, 1.0)}(batch, rng);
-    REQUIRE(out.samples() == B);
-    REQUIRE(out.token_count() <= N);
-    REQUIRE(out.width() == D);
-    REQUIRE(out.cls_attention.shape() == Shape{B, out.token_count()});
-    REQUIRE(same_bits(out.targets, batch.targets));
-    for (Index b = 0; b < B; ++b)  // CLS is still first
-      for (Index d = 0; d < D; ++d)
-        REQUIRE(out.tokens.value()[b * out.token_count() * D + d] ==
-                batch.tokens.value()[b * N * D + d]);
-  }
+  const auto batch = random_batch<double>({.samples = 3, .tokens = 7, .width = 2}, rng);
+  const auto out = SelectTokens{.keep = 0.3, .rest = RestToken::mean}(batch, rng);
+  REQUIRE(out.token_count() == 2);
+  for (Index b = 0; b < 3; ++b)
+    for (Index d = 0; d < 2; ++d) {
+      const double* const x = batch.tokens.value().data() + b * 14 + d;
+      CHECK(out.tokens.value()[b * 4 + d] == x[0]);
+      const double mean = (x[2] + x[4] + x[6] + x[8] + x[10] + x[12]) / 6.0;
+      CHECK(out.tokens.value()[b * 4 + 2 + d] == Approx(mean).epsilon(1e-14));
+    }
 }
 
-TEST_CASE("SelectTokens: the same bits for any number of threads", "[compress]") {
-  Rng rng{.seed = 10};
-  const auto batch = random_batch<float>({.samples = 40, .tokens = 33, .width = 50}, rng);
-  const auto gradient = test::random_normal<float>({40, 16, 50}, rng);
-  const auto run = [&](int threads) {
-    return with_threads(threads, [&] {
-      CutBatch<float> fresh = batch;
-      fresh.tokens = Variable<float>::parameter(batch.tokens.value());
-      const auto out = SelectTokens{}(fresh, rng);
-      backward(out.tokens, gradient);
-      return std::pair{out, fresh.tokens.gradient()};
-    });
-  };
-  const auto once = run(1);
-  for (const int threads : {2, 3, 8}) {
-    const auto again = run(threads);
-    CHECK(same_bits(again.first, once.first));
-    CHECK(same_bits(again.second, once.second));
-  }
-}
-
-TEST_CASE("gather_tokens: any order, one choice for all or one for each", "[compress]") {
-  Rng rng{.seed = 11};
-  const auto batch = random_batch<float>({.samples = 3, .tokens = 5, .width = 2}, rng);
-  const std::vector<Index> same{0, 4, 2};
-  const Tensor<Index> each{{3, 3}, std::vector<Index>{0, 4, 2, 0, 4, 2, 0, 4, 2}};
-  CHECK(same_bits(gather_tokens(batch, same), gather_tokens(batch, each)));
-  CHECK(gather_tokens(batch, same).cls_attention[1] == batch.cls_attention[4]);
-}
-
-TEST_CASE("SelectTokens: misuse", "[compress]") {
-  Rng rng{.seed = 12};
-  const auto batch = random_batch<float>({.samples = 2, .tokens = 5}, rng);
-  CHECK_THROWS_AS(SelectTokens{.keep = 0.0}(batch, rng), std::invalid_argument);
-  CHECK_THROWS_AS(SelectTokens{.keep = 1.01}(batch, rng), std::invalid_argument);
-  CHECK_THROWS_AS(SelectTokens{.keep = std::nan("")}(batch, rng), std::invalid_argument);
-  auto bad = batch;
-  bad.cls_attention[9] = std::numeric_limits<float>::infinity();
-  CHECK_THROWS_AS(SelectTokens{}(bad, rng), std::invalid_argument);
-  bad.cls_attention = Tensor<float>{{2, 4}};
-  CHECK_THROWS_AS(SelectTokens{}(bad, rng), ShapeError);
-
-  const auto gather = [&](const Shape& shape, const std::vector<Index>& index) {
-    return gather_tokens(batch, Tensor<Index>{shape, index});
-  };
-  CHECK_THROWS_AS(gather({1, 2}, {0, 1}), ShapeError);
-  CHECK_THROWS_AS(gather({2, 0}, {}), ShapeError);
-  CHECK_THROWS_AS(gather({2, 6}, std::vector<Index>(12)), ShapeError);
-  CHECK_THROWS_AS(gather({2, 2}, {0, 1, 0, 5}), std::invalid_argument);
-  CHECK_THROWS_AS(gather({2, 2}, {0, 1, 0, -1}), std::invalid_argument);
-  CHECK_THROWS_WITH(gather({2, 2}, {0, 1, 1, 0}), ContainsSubstring("CLS"));
-  CHECK_THROWS_WITH(gather({2, 3}, {0, 1, 2, 0, 3, 3}), ContainsSubstring("comes twice"));
-  CHECK_THROWS_AS(gather_tokens(batch, std::vector<Index>{}), ShapeError);
-  CHECK_THROWS_AS(best_tokens(batch.cls_attention, 0), ShapeError);
-  CHECK_THROWS_AS(best_tokens(batch.cls_attention, 6), ShapeError);
-  const auto nan = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_AS(best_tokens(Tensor<float>::full({2, 5}, nan), 3), std::invalid_argument);
+TEST_CASE("SelectTokens: description holds every option", "[compress]") {
+  CHECK(SelectTokens{.keep = 0.25}.description() ==
+        "select_tokens keep=0.25 score=attention rest=none");
+  CHECK(SelectTokens{.score = TokenScore::farthest, .rest = RestToken::mean}.description() ==
+        "select_tokens keep=0.5 score=farthest rest=mean");
 }
 
 }  // namespace splitvit::compress

@@ -81,7 +81,7 @@ TEST_CASE("then: gradient agrees with finite differences", "[compress]") {
 
 TEST_CASE("then: description names both", "[compress]") {
   CHECK((Identity{} | SelectTokens{.keep = 0.25}).description() ==
-        "identity | select_tokens keep=0.25");
+        "identity | select_tokens keep=0.25 score=attention rest=none");
   CHECK((Plain{} | Identity{}).description() == "custom | identity");
 }
 

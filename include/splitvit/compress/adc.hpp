@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>      // array
 #include <cmath>      // pow, sqrt
 #include <cstdint>    // uint8_t
 #include <stdexcept>  // invalid_argument
 
+#include <splitvit/compress/detail/text.hpp>    // Named
 #include <splitvit/compress/kept_count.hpp>     // require_fraction
 #include <splitvit/compress/merge_samples.hpp>  // MergeSamples
 #include <splitvit/compress/select_tokens.hpp>  // SelectTokens
@@ -30,6 +32,14 @@ enum class Split : std::uint8_t {
   final_release,  ///< samples ratio^(1/2), tokens ratio^(1/4): the authors' final code, which
                   ///< sends ratio^(3/4) and not what was asked for
 };
+
+namespace detail {
+
+inline constexpr std::array<Named<Split>, 3> split_names{{{"sqrt_sqrt", Split::sqrt_sqrt},
+                                                          {"fifth", Split::fifth},
+                                                          {"final_release", Split::final_release}}};
+
+}  // namespace detail
 
 /// The two fractions that a ratio stands for.
 ///

@@ -10,8 +10,9 @@
 // CompressionStage: what a type must offer to make smaller what crosses the cut.
 //
 // A stage is a small struct of your own: no base class, no registration, no macro. Stages are
-// joined with `first | second` (then.hpp). Two functions do the work of most of them, gradient
-// included: gather_tokens (select_tokens.hpp) and merge_clusters (merge_samples.hpp).
+// joined with `first | second` (then.hpp). Functions do the work of most of them, gradient
+// included: gather_tokens (gather_tokens.hpp), gather_samples (drop_samples.hpp), merge_clusters
+// (merge_samples.hpp) and merge_token_groups (merge_tokens.hpp).
 //
 //   /// Keeps every k-th token. The smallest stage that is still useful.
 //   struct EveryKth {

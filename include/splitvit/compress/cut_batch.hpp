@@ -2,6 +2,8 @@
 #pragma once
 
 #include <concepts>  // floating_point
+#include <string>    // string, to_string
+#include <vector>    // vector
 
 #include <splitvit/autograd/variable.hpp>  // Variable
 #include <splitvit/tensor/tensor.hpp>      // Tensor
@@ -12,16 +14,20 @@ namespace splitvit::compress {
 
 /// A batch at the cut between client and server.
 ///
-/// Shapes  tokens (B, N, D), token 0 is CLS; cls_attention (B, N); targets (B, C).
+/// Shapes  tokens (B, N, D), token 0 is CLS; cls_attention (B, N); targets (B, C);
+///         sizes (B) or empty.
 /// Units   cls_attention: how the CLS token of the last client block looks at each token,
 ///         softmax probabilities averaged over heads; no gradient flows through it.
 ///         targets: class probabilities, each row sums to 1.
+///         sizes: how many samples a row stands for, and counts for in the loss; empty where
+///         all rows count alike.
 /// Grad    tokens only.
 template <std::floating_point T>
 struct CutBatch {
   Variable<T> tokens;
   Tensor<T> cls_attention;
   Tensor<T> targets;
+  std::vector<Index> sizes = {};
 
   Index samples() const { return tokens.dim(0); }
   Index token_count() const { return tokens.dim(1); }
@@ -29,8 +35,8 @@ struct CutBatch {
   Index classes() const { return targets.dim(1); }
 };
 
-/// Errors  ShapeError unless the three tensors describe the same batch, with at least one
-///         sample and one token.
+/// Errors  ShapeError unless all parts describe the same batch, with at least one sample and
+///         one token.
 template <std::floating_point T>
 void require_consistent(const char* operation, const CutBatch<T>& batch) {
   const Shape& x = batch.tokens.shape();
@@ -42,6 +48,9 @@ void require_consistent(const char* operation, const CutBatch<T>& batch) {
     throw ShapeError(std::string(operation) + ": tokens " + x.text() + ", cls_attention " +
                      a.text() + ", targets " + t.text() +
                      ": wanted (B, N, D), (B, N) and (B, C) with the same B and N");
+  if (!batch.sizes.empty() && static_cast<Index>(batch.sizes.size()) != batch.samples())
+    throw ShapeError(std::string(operation) + ": " + std::to_string(batch.sizes.size()) +
+                     " sizes for " + std::to_string(batch.samples()) + " samples");
 }
 
 }  // namespace splitvit::compress

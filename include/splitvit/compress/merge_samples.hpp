@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>  // max_element
+#include <array>      // array
 #include <concepts>   // floating_point
+#include <cstdint>    // uint8_t
 #include <numeric>    // iota
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
@@ -14,7 +16,7 @@
 #include <splitvit/compress/cut_batch.hpp>        // CutBatch
 #include <splitvit/compress/detail/clusters.hpp>  // join_small_clusters, number_by_first_row
 #include <splitvit/compress/detail/groups.hpp>    // groups_of, mean_rows, spread_rows
-#include <splitvit/compress/detail/text.hpp>      // exact_text
+#include <splitvit/compress/detail/text.hpp>      // exact_text, name_of
 #include <splitvit/compress/kept_count.hpp>       // kept_count, require_fraction
 #include <splitvit/compress/kmeans.hpp>           // kmeans
 #include <splitvit/tensor/reduce.hpp>             // all_finite
@@ -29,6 +31,12 @@
 // (merge_clusters), and on the way back every member gets its share of the gradient.
 
 namespace splitvit::compress {
+
+/// What decides which samples are merged.
+enum class Grouping : std::uint8_t {
+  attention,  ///< k-means on the rows of cls_attention
+  random,     ///< chance: clusters of the very same sizes with drawn members. A control
+};
 
 /// Averages samples whose CLS token attends alike (ADC, first stage).
 ///
@@ -60,7 +68,11 @@ struct MergeSamples {
   /// Entry 0, how CLS looks at itself, is often so large that it decides alone. false: compare
   /// entries 1..N-1 only, divided by their sum.
   bool with_cls_entry = true;
-  Index min_cluster_size = 1;  ///< no merged sample is the mean of fewer than this
+  Index min_cluster_size = 1;               ///< no merged sample is the mean of fewer than this
+  Grouping grouping = Grouping::attention;  ///< or random: does it matter who is merged?
+  /// Notes in the batch's `sizes` how many samples each row stands for, so that the loss can
+  /// count it so often. false: every row counts once, as in the paper.
+  bool weight_by_size = false;
 
   template <std::floating_point T>
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
@@ -83,7 +95,7 @@ struct MergeSamples {
 /// rounding at the end; a cluster of one is copied.
 ///
 /// Shapes  ids (B); tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N),
-///         targets (B, C) -> (K, C), K = clusters.
+///         targets (B, C) -> (K, C), K = clusters. `sizes`, if there are any, are added up.
 /// Grad    tokens only, 1/m to each of the m members.
 /// Errors  ShapeError if there is not one id for each sample; std::invalid_argument if an id
 ///         is outside 0..K-1 or a cluster has no member.
@@ -95,6 +107,11 @@ CutBatch<T> merge_clusters(const CutBatch<T>& batch, std::span<const Index> ids,
                      std::to_string(batch.samples()) + " samples");
   detail::Groups groups = detail::groups_of(ids, clusters);
   CutBatch<T> merged;
+  if (!batch.sizes.empty()) {
+    merged.sizes.resize(static_cast<std::size_t>(clusters));
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      merged.sizes[static_cast<std::size_t>(ids[i])] += batch.sizes[i];
+  }
   merged.cls_attention = detail::mean_rows(batch.cls_attention, groups);
   merged.targets = detail::mean_rows(batch.targets, groups);
   const Variable<T>& x = batch.tokens;
@@ -113,6 +130,7 @@ CutBatch<T> MergeSamples::operator()(CutBatch<T> batch, Rng& rng) const {
   const std::vector<Index> ids = clusters_of(batch.cls_attention, rng);
   const Index K = 1 + *std::ranges::max_element(ids);
   if (K == batch.samples()) return batch;  // every sample is alone
+  if (weight_by_size && batch.sizes.empty()) batch.sizes.assign(ids.size(), 1);
   return merge_clusters(batch, std::span{ids}, K);
 }
 
@@ -142,34 +160,43 @@ std::vector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, Rng
   };
   std::vector<Index> ids =
       with_cls_entry ? group(cls_attention) : group(detail::without_cls_entry(cls_attention));
+  if (grouping == Grouping::random) rng.shuffle(std::span{ids});
   detail::number_by_first_row(ids);
   return ids;
 }
 
 inline void MergeSamples::require_options() const {
-  const auto at_least = [](const char* option, auto value, int least) {
-    if (!(value >= static_cast<decltype(value)>(least)))  // refuses NaN, too
-      throw std::invalid_argument(std::string("MergeSamples: ") + option + " is " +
-                                  std::to_string(value) + ", wanted at least " +
-                                  std::to_string(least));
-  };
-  require_fraction("MergeSamples", keep);
-  at_least("min_clusters", min_clusters, 1);
-  at_least("max_iterations", max_iterations, 1);
-  at_least("tolerance", tolerance, 0);
-  at_least("min_cluster_size", min_cluster_size, 1);
+  constexpr const char* stage = "MergeSamples";
+  require_fraction(stage, keep);
+  require_at_least(stage, "min_clusters", min_clusters, 1);
+  require_at_least(stage, "max_iterations", max_iterations, 1);
+  require_at_least(stage, "tolerance", tolerance, 0);
+  require_at_least(stage, "min_cluster_size", min_cluster_size, 1);
 }
+
+namespace detail {
+
+inline constexpr std::array<Named<KMeansStart>, 2> start_names{
+    {{"random", KMeansStart::random}, {"plus_plus", KMeansStart::plus_plus}}};
+inline constexpr std::array<Named<KMeansStop>, 2> stop_names{
+    {{"shift", KMeansStop::shift}, {"fixpoint", KMeansStop::fixpoint}}};
+inline constexpr std::array<Named<Grouping>, 2> grouping_names{
+    {{"attention", Grouping::attention}, {"random", Grouping::random}}};
+
+}  // namespace detail
 
 inline std::string MergeSamples::description() const {
   using detail::exact_text;
-  std::string text = "merge_samples keep=" + exact_text(keep);
-  text += " min_clusters=" + exact_text(min_clusters);
-  text += " max_iterations=" + exact_text(max_iterations);
-  text += " tolerance=" + exact_text(tolerance);
-  text += start == KMeansStart::random ? " start=random" : " start=plus_plus";
-  text += stop == KMeansStop::shift ? " stop=shift" : " stop=fixpoint";
-  text += with_cls_entry ? " with_cls_entry=yes" : " with_cls_entry=no";
-  return text + " min_cluster_size=" + exact_text(min_cluster_size);
+  using detail::name_of;
+  using detail::yes_or_no;
+  return "merge_samples keep=" + exact_text(keep) + " min_clusters=" + exact_text(min_clusters) +
+         " max_iterations=" + exact_text(max_iterations) + " tolerance=" + exact_text(tolerance) +
+         " start=" + name_of(detail::start_names, start) +
+         " stop=" + name_of(detail::stop_names, stop) +
+         " with_cls_entry=" + name_of(yes_or_no, with_cls_entry) +
+         " min_cluster_size=" + exact_text(min_cluster_size) +
+         " grouping=" + name_of(detail::grouping_names, grouping) +
+         " weight_by_size=" + name_of(yes_or_no, weight_by_size);
 }
 
 }  // namespace splitvit::compress

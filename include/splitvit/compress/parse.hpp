@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <charconv>      // from_chars
-#include <concepts>      // floating_point
-#include <optional>      // optional
-#include <stdexcept>     // invalid_argument
-#include <string>        // string
-#include <string_view>   // string_view
-#include <system_error>  // errc
-#include <utility>       // move
+#include <concepts>     // floating_point
+#include <stdexcept>    // invalid_argument
+#include <string>       // string
+#include <string_view>  // string_view
+#include <utility>      // move
 
-#include <splitvit/compress/adc.hpp>            // adc
-#include <splitvit/compress/dynamic_stage.hpp>  // DynamicStage
-#include <splitvit/compress/identity.hpp>       // Identity
-#include <splitvit/compress/merge_samples.hpp>  // MergeSamples
-#include <splitvit/compress/select_tokens.hpp>  // SelectTokens
-#include <splitvit/compress/then.hpp>           // then
+#include <splitvit/compress/adc.hpp>                // adc, keep_fractions
+#include <splitvit/compress/detail/stage_text.hpp>  // StageText
+#include <splitvit/compress/drop_samples.hpp>       // DropSamples
+#include <splitvit/compress/dynamic_stage.hpp>      // DynamicStage
+#include <splitvit/compress/identity.hpp>           // Identity
+#include <splitvit/compress/merge_samples.hpp>      // MergeSamples
+#include <splitvit/compress/merge_tokens.hpp>       // MergeTokens
+#include <splitvit/compress/select_tokens.hpp>      // SelectTokens
+#include <splitvit/compress/then.hpp>               // then
 
 // parse_stage: a stage from a text, as people write it on a command line.
 
@@ -23,36 +23,73 @@ namespace splitvit::compress {
 
 namespace detail {
 
+inline constexpr std::string_view possible_stages =
+    "none, adc:XI, merge:R, drop:R, select:R, merge-tokens:R with numbers in (0, 1], options "
+    "behind them as in select:0.3:score=norm, and several with commas between: "
+    "merge:0.3,select:0.3";
+
+inline void read_options(StageText& text, MergeSamples& stage) {
+  text.option("min_clusters", stage.min_clusters, 1);
+  text.option("max_iterations", stage.max_iterations, 1);
+  text.option("tolerance", stage.tolerance, 0);
+  text.option("start", stage.start, start_names);
+  text.option("stop", stage.stop, stop_names);
+  text.option("with_cls_entry", stage.with_cls_entry);
+  text.option("min_cluster_size", stage.min_cluster_size, 1);
+  text.option("grouping", stage.grouping, grouping_names);
+}
+inline void read_options(StageText& text, DropSamples& stage) {
+  text.option("min_samples", stage.min_samples, 1);
+}
+inline void read_options(StageText& text, SelectTokens& stage) {
+  text.option("score", stage.score, score_names);
+  text.option("rest", stage.rest, rest_names);
+}
+inline void read_options(StageText&, MergeTokens&) {}
+inline void read_options(StageText& text, Then<MergeSamples, SelectTokens>& stage) {
+  read_options(text, stage.first);
+  read_options(text, stage.second);
+}
+
 /// One stage of the text, such as "merge:0.3".
 template <std::floating_point T>
-DynamicStage<T> parse_single_stage(std::string_view text) {
-  const auto fail = [text](const std::string& why) {
-    throw std::invalid_argument("parse_stage: '" + std::string{text} + "' " + why +
-                                "; possible are none, adc:XI, merge:R, select:R, merge:R,select:R "
-                                "with numbers in (0, 1]");
+DynamicStage<T> parse_single_stage(std::string_view written) {
+  StageText text{written, possible_stages};
+  const auto with_options = [&](auto stage) -> DynamicStage<T> {
+    read_options(text, stage);
+    text.finish();
+    return stage;
   };
-  const std::size_t colon = text.find(':');
-  const std::string_view name = text.substr(0, colon);
+  const std::string_view name = text.name();
   if (name == "none") {
-    if (colon != std::string_view::npos) fail("takes no number");
+    text.finish();
     return Identity{};
   }
-  if (name != "adc" && name != "merge" && name != "select") fail("is no method");
-  if (colon == std::string_view::npos) fail("needs a number");
-  const std::string_view digits = text.substr(colon + 1);
-  double keep = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), keep);
-  if (error != std::errc{} || end != digits.data() + digits.size()) fail("has no number after ':'");
-  if (!(keep > 0 && keep <= 1)) fail("has a number outside (0, 1]");
-  if (name == "adc") return adc(keep);
-  if (name == "merge") return MergeSamples{.keep = keep};
-  return SelectTokens{.keep = keep};
+  if (name == "merge") return with_options(MergeSamples{.keep = text.ratio()});
+  if (name == "drop") return with_options(DropSamples{.keep = text.ratio()});
+  if (name == "select") return with_options(SelectTokens{.keep = text.ratio()});
+  if (name == "merge-tokens") return with_options(MergeTokens{.keep = text.ratio()});
+  if (name != "adc") text.fail_as_a_whole("is no method");
+  const double ratio = text.ratio();
+  Split split = Split::sqrt_sqrt;
+  text.option("split", split, split_names);
+  return with_options(adc(ratio, split));
 }
 
 }  // namespace detail
 
-/// `none`, `adc:XI`, `merge:R`, `select:R`, or several with commas between, applied from left
-/// to right: `merge:0.3,select:0.3`.
+/// A stage, or several with commas between, applied from left to right:
+///
+///   none                  sends everything
+///   adc:XI                both stages of ADC, with one overall ratio. split=sqrt_sqrt|fifth|
+///                         final_release, and the options of merge and select
+///   merge:R               MergeSamples, which keeps the fraction R. Options as its members
+///   drop:R                DropSamples. min_samples=
+///   select:R              SelectTokens. score=, rest=
+///   merge-tokens:R        MergeTokens
+///
+/// Options follow the number, each after a colon: `select:0.3:score=norm:rest=mean`. They are
+/// called as in the stage's description().
 ///
 /// Errors  std::invalid_argument naming the part that is wrong and what is possible.
 template <std::floating_point T>

@@ -48,6 +48,7 @@ struct Points {
 /// all but absurdly large numbers.
 template <std::floating_point T>
 double unit_of(const Tensor<T>& rows) {
+  if constexpr (std::numeric_limits<T>::max_exponent <= 400) return 1.0;
   double largest = 0.0;
   for (const T value : rows.span())
     largest = std::max(largest, std::abs(static_cast<double>(value)));
@@ -56,12 +57,17 @@ double unit_of(const Tensor<T>& rows) {
 
 /// The rows of x (m, d), divided by `unit`.
 template <std::floating_point T>
-Points points_of(const Tensor<T>& x, double unit) {
-  Points out{x.dim(0), x.dim(1)};
-  for (Index i = 0; i < out.count; ++i)
-    for (Index j = 0; j < out.width; ++j)
-      out.row(i)[at(j)] = static_cast<double>(x[i * out.width + j]) / unit;
+Points points_of(const T* x, Index m, Index d, double unit) {
+  Points out{m, d};
+  for (Index i = 0; i < m; ++i) {
+    double* const row = out.row(i).data();
+    for (Index j = 0; j < d; ++j) row[j] = static_cast<double>(x[i * d + j]) / unit;
+  }
   return out;
+}
+template <std::floating_point T>
+Points points_of(const Tensor<T>& x, double unit) {
+  return points_of(x.data(), x.dim(0), x.dim(1), unit);
 }
 
 inline double total(const std::array<double, at(lanes)>& s) {

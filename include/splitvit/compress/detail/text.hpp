@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <charconv>  // to_chars
-#include <string>    // string
+#include <array>        // array
+#include <charconv>     // to_chars
+#include <cstddef>      // size_t
+#include <stdexcept>    // invalid_argument
+#include <string>       // string
+#include <string_view>  // string_view
 
-// Numbers for descriptions: equal numbers, and only those, give equal texts.
+// Numbers and names for descriptions: equal values, and only those, give equal texts.
 
 namespace splitvit::compress::detail {
 
@@ -14,5 +18,22 @@ std::string exact_text(Number value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
+
+/// One value of an enumeration, and what people call it.
+template <class Value>
+struct Named {
+  std::string_view name;
+  Value value;
+};
+
+/// Errors  std::invalid_argument for a value that has no name.
+template <class Value, std::size_t n>
+std::string name_of(const std::array<Named<Value>, n>& names, Value value) {
+  for (const Named<Value>& named : names)
+    if (named.value == value) return std::string{named.name};
+  throw std::invalid_argument("name_of: this value of the enumeration has no name");
+}
+
+inline constexpr std::array<Named<bool>, 2> yes_or_no{{{"yes", true}, {"no", false}}};
 
 }  // namespace splitvit::compress::detail
