@@ -29,6 +29,11 @@
 
 namespace splitvit::codec::detail {
 
+/// With a smaller scale, differences would be too small for full precision, and so would the
+/// lower half of a scale in double.
+template <std::floating_point T>
+inline constexpr T least_scale = std::numeric_limits<T>::min() * T{sizeof(T) == 4 ? 0x1p2 : 0x1p54};
+
 /// What codes of a group mean. Scale 0: the group has no codes, every value is `low`.
 template <std::floating_point T>
 struct Range {
@@ -165,9 +170,7 @@ template <std::floating_point T>
 Range<T> range_between(const Extremes<T>& ends, int bits) {
   constexpr T most = std::numeric_limits<T>::max();
   const T top = top_code<T>(bits), span = ends.high - ends.low;
-  // With a scale this small, differences would be too small for full precision.
-  constexpr T least = std::numeric_limits<T>::min() * T{4};
-  if (span <= most) return {ends.low, span / top >= least ? span / top : T{0}};
+  if (span <= most) return {ends.low, span / top >= least_scale<T> ? span / top : T{0}};
   // The span overflows: its half does not. With one bit neither does half the scale, but the
   // scale itself: the largest one, around the middle, is never farther off than half of it.
   const T half = ends.high * T{0.5} - ends.low * T{0.5};
