@@ -15,13 +15,10 @@
 #include <string>
 #include <vector>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 #include <splitvit/autograd/backward.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/core/parallel.hpp>
+#include <splitvit/core/workspace.hpp>
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/optim/optimizer.hpp>
@@ -69,6 +66,7 @@ struct Case {
   }
 
   void step() {
+    const Workspace::Use use{workspace};
     const Variable<float> loss =
         cross_entropy((*model)(Variable<float>{images}), std::span<const Index>{labels});
     backward(loss);
@@ -77,6 +75,7 @@ struct Case {
   }
 
   bool trained = false;
+  Workspace workspace{};
   std::optional<nn::Vit<float>> model{};
   std::optional<optim::Optimizer<optim::Adam, float>> optimizer{};
   Tensor<float> images{};
@@ -92,10 +91,6 @@ void print_median(const char* name, std::vector<double> values, const char* unit
 }  // namespace
 
 int main(int argc, char** argv) {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);  // large tensors are reused, not returned page by page
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-#endif
   const std::string which = argc > 1 ? argv[1] : "both";
   const int rounds = argc > 2 ? std::max(1, std::atoi(argv[2])) : 5;
   const int threads = argc > 3 ? std::max(1, std::atoi(argv[3])) : available_threads();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <splitvit/autograd/backward.hpp>
+#include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/autograd/ops/softmax.hpp>
 #include <splitvit/nn/block.hpp>
@@ -232,7 +233,7 @@ void check(Case<T>& c) {
 }
 
 template <class T>
-void check_file(const std::string& name) {
+void check_ops_file(const std::string& name) {
   const golden::File file{name};
   int checked = 0;
   for (const std::string& which : file.cases()) {
@@ -251,13 +252,13 @@ TEST_CASE("golden: operations in double", "[golden][ops]") {
   const auto names = golden::files("ops");
   REQUIRE(std::ranges::count(names, "ops_f64") == 1);
   for (const std::string& name : names)
-    if (!name.ends_with("_f32")) check_file<double>(name);
+    if (!name.ends_with("_f32")) check_ops_file<double>(name);
 }
 
 TEST_CASE("golden: operations in float", "[golden][ops]") {
   const auto names = golden::files("ops");
   REQUIRE(std::ranges::count(names, "ops_f32") == 1);
-  for (const std::string& name : names) check_file<float>(name);
+  for (const std::string& name : names) check_ops_file<float>(name);
 }
 
 }  // namespace splitvit

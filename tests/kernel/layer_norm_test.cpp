@@ -37,10 +37,10 @@ struct Case {
         db(at(D), T{2}) {}
 
   void run() {
-    layer_norm_forward(x.data(), w.data(), b.data(), T(1e-6), y.data(), mean.data(), scale.data(),
-                       M, D);
-    layer_norm_backward(x.data(), w.data(), mean.data(), scale.data(), dy.data(), dx.data(),
-                        dw.data(), db.data(), M, D);
+    layer_norm_forward<T>(x.data(), {w.data(), b.data(), T(1e-6)}, {mean.data(), scale.data()},
+                          y.data(), M, D);
+    layer_norm_backward<T>(x.data(), w.data(), {mean.data(), scale.data()}, dy.data(), dx.data(),
+                           dw.data(), db.data(), M, D);
   }
 
   /// y, dx, dw and db by plain loops in double.

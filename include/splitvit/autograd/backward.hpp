@@ -3,13 +3,14 @@
 
 #include <concepts>       // floating_point
 #include <cstddef>        // size_t
+#include <functional>     // hash, equal_to
 #include <memory>         // shared_ptr
 #include <stdexcept>      // invalid_argument
 #include <unordered_set>  // unordered_set: asked, never walked through
 #include <utility>        // move
-#include <vector>         // vector
 
 #include <splitvit/autograd/variable.hpp>  // Variable
+#include <splitvit/core/workspace.hpp>     // Recycled, RecycledVector
 
 // backward(): carries a gradient from a result to everything it was computed from.
 
@@ -32,13 +33,14 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
         "backward: the result does not depend on anything that needs a gradient");
 
   // Inputs before users. An explicit stack: a graph may be deeper than the call stack.
-  std::vector<std::shared_ptr<Node>> order;
-  std::unordered_set<const Node*> seen{result.node().get()};
+  RecycledVector<std::shared_ptr<Node>> order;
+  std::unordered_set<const Node*, std::hash<const Node*>, std::equal_to<>, Recycled<const Node*>>
+      seen{result.node().get()};
   struct Visit {
     std::shared_ptr<Node> node;
     std::size_t next_input;
   };
-  std::vector<Visit> stack{{result.node(), 0}};
+  RecycledVector<Visit> stack{{result.node(), 0}};
   while (!stack.empty()) {
     Visit& top = stack.back();
     if (top.next_input == top.node->inputs.size()) {

@@ -3,12 +3,12 @@
 
 #include <concepts>          // floating_point, invocable
 #include <initializer_list>  // initializer_list
-#include <memory>            // shared_ptr, make_shared
+#include <memory>            // shared_ptr, allocate_shared
 #include <optional>          // optional
 #include <string>            // string
 #include <utility>           // move
-#include <vector>            // vector
 
+#include <splitvit/core/workspace.hpp>      // Recycled
 #include <splitvit/tensor/elementwise.hpp>  // add_to
 #include <splitvit/tensor/tensor.hpp>       // Tensor
 
@@ -35,7 +35,7 @@ struct Node {
 
   Tensor<T> value;
   Tensor<T> gradient;  // shape (0) until the first share arrives
-  std::vector<std::shared_ptr<Node>> inputs;
+  RecycledVector<std::shared_ptr<Node>> inputs;
   bool needs_gradient = false;
   bool used_up = false;  // its operation has been released
 };
@@ -43,7 +43,7 @@ struct Node {
 /// Lets go of nodes and of all that they alone keep alive, one by one: a deep graph whose
 /// destructors called each other would overflow the call stack.
 template <std::floating_point T>
-void let_go(std::vector<std::shared_ptr<Node<T>>> nodes) {
+void let_go(RecycledVector<std::shared_ptr<Node<T>>> nodes) {
   while (!nodes.empty()) {
     const std::shared_ptr<Node<T>> node = std::move(nodes.back());
     nodes.pop_back();
@@ -81,7 +81,9 @@ class Variable {
   /// No value yet.
   Variable() = default;
   /// A constant: data, which no gradient reaches.
-  explicit Variable(Tensor<T> value) : node_{std::make_shared<detail::Node<T>>(std::move(value))} {}
+  explicit Variable(Tensor<T> value)
+      : node_{
+            std::allocate_shared<detail::Node<T>>(Recycled<detail::Node<T>>{}, std::move(value))} {}
   /// A leaf that collects a gradient: a weight.
   static Variable parameter(Tensor<T> value) {
     Variable leaf{std::move(value)};
@@ -148,8 +150,8 @@ requires std::invocable < Backward&, const Tensor<T>
   bool needed = false;
   for (const Variable<T>& input : inputs) needed = needed || input.needs_gradient();
   if (!needed) return Variable<T>{std::move(value)};
-  auto node =
-      std::make_shared<detail::RecordedNode<T, Backward>>(std::move(value), std::move(backward));
+  using Node = detail::RecordedNode<T, Backward>;
+  auto node = std::allocate_shared<Node>(Recycled<Node>{}, std::move(value), std::move(backward));
   node->needs_gradient = true;
   for (const Variable<T>& input : inputs)
     if (input.needs_gradient()) node->inputs.push_back(input.node());

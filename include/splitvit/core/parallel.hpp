@@ -10,7 +10,8 @@
 #include <immintrin.h>  // _mm_getcsr, _mm_setcsr
 #endif
 
-#include <splitvit/core/shape.hpp>  // Index
+#include <splitvit/core/shape.hpp>      // Index
+#include <splitvit/core/workspace.hpp>  // PoolScope, RecycledVector
 
 #ifndef SPLITVIT_USE_TBB
 #define SPLITVIT_USE_TBB 0
@@ -96,15 +97,17 @@ decltype(auto) with_threads(int threads, Work&& work) {
 }
 
 /// Calls `body(begin, end)` for consecutive pieces of [0, n), each `grain` long (the last one
-/// may be shorter), on several threads. Pieces depend on n and grain only.
+/// may be shorter), on several threads. Pieces depend on n and grain only. Bodies take memory
+/// from the workspace that the caller uses.
 ///
 /// Errors  What a body throws is thrown here; pieces not yet started may be left out.
 template <class Body>
 void parallel_for(Index n, Index grain, const Body& body) {
   if (n <= 0) return;
   const Index pieces = (n + grain - 1) / grain;
-  const auto run = [&](Index piece) {
+  const auto run = [&, pool = detail::current_pool()](Index piece) {
     const FlushDenormals flush;
+    const detail::PoolScope memory{pool};
     body(piece * grain, std::min(n, (piece + 1) * grain));
   };
   if (pieces == 1 || available_threads() == 1) {
@@ -150,7 +153,7 @@ void parallel_for(Index n, Index grain, const Body& body) {
 template <class T, class Partial, class Combine>
 T parallel_reduce(Index n, Index grain, T zero, const Partial& partial, const Combine& combine) {
   if (n <= 0) return zero;
-  std::vector<T> parts(static_cast<std::size_t>((n + grain - 1) / grain), zero);
+  RecycledVector<T> parts(static_cast<std::size_t>((n + grain - 1) / grain), zero);
   parallel_for(n, grain, [&](Index begin, Index end) {
     parts[static_cast<std::size_t>(begin / grain)] = partial(begin, end);
   });

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>   // sqrt
-#include <vector>  // vector
+#include <algorithm>  // fill, fill_n, max, min
+#include <cmath>      // sqrt, log
+#include <limits>     // numeric_limits
 
-#include <splitvit/core/parallel.hpp>   // parallel_for
-#include <splitvit/kernel/gemm.hpp>     // multiply, Packed
-#include <splitvit/kernel/simd.hpp>     // transform
-#include <splitvit/kernel/softmax.hpp>  // softmax_row
+#include <splitvit/core/parallel.hpp>       // parallel_for
+#include <splitvit/kernel/exponential.hpp>  // exp_of_nonpositive
+#include <splitvit/kernel/gemm.hpp>         // multiply, multiply_long, Packed
+#include <splitvit/kernel/matrix.hpp>       // Matrix, Scratch
+#include <splitvit/kernel/simd.hpp>         // transform, accumulate, largest
 
 // Self-attention of B samples with N tokens in H heads of d = D / H numbers.
 //
 // Queries, keys and values come as one matrix of B N rows and 3 D columns: all queries, all
-// keys, all values, each head by head. The N x N probabilities of a head live only while it is
-// worked on; the way back computes them again from each row's log-sum-exp.
+// keys, all values, each head by head. The probabilities of a head exist only for some queries
+// at a time; the way back computes them again from each row's log-sum-exp.
 
 namespace splitvit::kernel {
 
@@ -27,14 +29,14 @@ namespace detail {
 
 /// Queries (0), keys (1) or values (2) of one head of one sample.
 template <class T>
-Matrix<T> head_of(T* qkv, const AttentionSizes& s, Index which, Index b, Index h) {
-  return {qkv + b * s.N * 3 * s.D + which * s.D + h * s.head_width(), s.N, s.head_width(), 3 * s.D};
+Matrix<T> head_of(T* qkv, const AttentionSizes& s, Index which, Index h) {
+  return {qkv + which * s.D + h * s.head_width(), s.N, s.head_width(), 3 * s.D};
 }
 
-/// One head's columns of a (B N, D) matrix.
+/// One head's columns of an (N, D) matrix.
 template <class T>
-Matrix<T> columns_of(T* x, const AttentionSizes& s, Index b, Index h) {
-  return {x + b * s.N * s.D + h * s.head_width(), s.N, s.head_width(), s.D};
+Matrix<T> columns_of(T* x, const AttentionSizes& s, Index h) {
+  return {x + h * s.head_width(), s.N, s.head_width(), s.D};
 }
 
 /// The factor that scores are multiplied by.
@@ -43,93 +45,164 @@ T score_scale(const AttentionSizes& s) {
   return T{1} / std::sqrt(static_cast<T>(s.head_width()));
 }
 
-}  // namespace detail
-
-/// y (B N, D) = softmax(q k^T / sqrt d) v, head by head.
-///
-/// log_sums (B, H, N) gets log(sum exp(scores)) of each row. cls_attention (B, N), unless
-/// null, gets row 0 of the probabilities, averaged over heads.
-template <class T>
-void attention_forward(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s) {
-  using P = Pack<T>;
-  const T factor = detail::score_scale<T>(s);
-  parallel_for(s.B, 1, [&](Index b, Index) {
-    std::vector<T> scratch(static_cast<std::size_t>(s.N * s.N));
-    const Matrix<T> scores{scratch.data(), s.N, s.N, s.N};
-    Packed<T> packed;
-    T* cls = cls_attention == nullptr ? nullptr : cls_attention + b * s.N;
-    if (cls != nullptr) std::fill_n(cls, s.N, T{});
-    for (Index h = 0; h < s.H; ++h) {
-      packed.pack(transposed(detail::head_of(qkv, s, 1, b, h)));
-      multiply<T>(detail::head_of(qkv, s, 0, b, h), packed, scores);
-      T* log_sum = log_sums + (b * s.H + h) * s.N;
-      for (Index i = 0; i < s.N; ++i) {
-        T* row = scores.row(i);
-        transform<T>(
-            s.N, row, [factor](const auto& v) { return v * P(factor); }, row);
-        log_sum[i] = softmax_row(row, row, s.N);
-      }
-      if (cls != nullptr)
-        transform<T>(
-            s.N, cls,
-            [share = T{1} / static_cast<T>(s.H)](const auto& sum, const auto& p) {
-              return sum + p * P(share);
-            },
-            cls, scores.row(0));
-      packed.pack(detail::head_of(qkv, s, 2, b, h));
-      multiply<T>(scores, packed, detail::columns_of(y, s, b, h));
-    }
-  });
+/// So many queries at a time: strips of equal height of at most 96 rows.
+inline Index queries_a_strip(Index N) {
+  const Index strips = std::max<Index>(1, (N + 95) / 96);
+  return (N + strips - 1) / strips;
 }
 
-/// dqkv (B N, 3 D) from dy (B N, D), given what the way forward read and wrote.
+/// Columns of a strip, so that every tile of it is whole; those past N are computed, not used.
 template <class T>
-void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T* dqkv,
-                        const AttentionSizes& s) {
+Index strip_cols(Index N) {
+  return (N + tile_cols<T> - 1) / tile_cols<T> * tile_cols<T>;
+}
+
+/// So many columns of a strip are worked on: N, up to the end of a pack.
+template <class T>
+Index pack_cols(Index N) {
+  return (N + lanes<T> - 1) / lanes<T> * lanes<T>;
+}
+
+/// A strip for `rows` queries in somebody's memory.
+template <class T>
+Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
+  const Index cols = strip_cols<T>(s.N);
+  return {memory, rows, has_tiles<T> ? cols : s.N, cols};
+}
+
+}  // namespace detail
+
+/// y (N, D) = softmax(q k^T / sqrt d) v of one sample, head by head, on one thread.
+///
+/// log_sums (H, N) gets log(sum exp(scores)) of each row. cls_attention (N), unless null, gets
+/// row 0 of the probabilities, averaged over heads.
+template <class T>
+void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s) {
   using P = Pack<T>;
   const T factor = detail::score_scale<T>(s);
-  parallel_for(s.B, 1, [&](Index b, Index) {
-    std::vector<T> scratch(static_cast<std::size_t>(2 * s.N * s.N));
-    const Matrix<T> p{scratch.data(), s.N, s.N, s.N};
-    const Matrix<T> ds{scratch.data() + s.N * s.N, s.N, s.N, s.N};
-    Packed<T> packed;
-    LongScratch<T> long_scratch;
-    for (Index h = 0; h < s.H; ++h) {
-      const auto q = detail::head_of(qkv, s, 0, b, h);
-      const auto k = detail::head_of(qkv, s, 1, b, h);
-      const auto v = detail::head_of(qkv, s, 2, b, h);
-      const auto head_y = detail::columns_of(y, s, b, h);
-      const auto head_dy = detail::columns_of(dy, s, b, h);
+  const Index height = detail::queries_a_strip(s.N);
+  const Index cols = detail::pack_cols<T>(s.N);
+  Scratch<T> memory(height * detail::strip_cols<T>(s.N) + height);
+  Packed<T> keys, values;
+  if (cls_attention != nullptr) std::fill_n(cls_attention, s.N, T{});
+  for (Index h = 0; h < s.H; ++h) {
+    keys.pack(transposed(detail::head_of(qkv, s, 1, h)));
+    values.pack(detail::head_of(qkv, s, 2, h));
+    for (Index first = 0; first < s.N; first += height) {
+      const Index last = std::min(first + height, s.N);
+      const Matrix<T> scores = detail::strip_of(memory.data(), s, last - first);
+      T* inverse = memory.data() + height * detail::strip_cols<T>(s.N);  // 1 / sum of each row
+      multiply<T>(detail::head_of(qkv, s, 0, h).slice(first, last), keys, scores);
+      for (Index i = 0; i < scores.rows; ++i) {
+        T* row = scores.row(i);
+        std::fill(row + s.N, row + cols, std::numeric_limits<T>::lowest());
+        const T most = largest(row, cols) * factor;
+        Pack<T> sums(T{});
+        transform<T>(
+            cols, row,
+            [&](const auto& score) {
+              const P e = exp_of_nonpositive<T>(multiply_add(score, P(factor), P(-most)));
+              sums = sums + e;
+              return e;
+            },
+            row);
+        const T sum = sum_lanes<T>(sums);
+        inverse[i] = T{1} / sum;
+        log_sums[h * s.N + first + i] = most + std::log(sum);
+      }
+      if (cls_attention != nullptr && first == 0)
+        transform<T>(
+            s.N, cls_attention,
+            [share = inverse[0] / static_cast<T>(s.H)](const auto& sum, const auto& p) {
+              return multiply_add(p, P(share), sum);
+            },
+            cls_attention, scores.row(0));
+      const Matrix<T> out = detail::columns_of(y, s, h).slice(first, last);
+      multiply<T>(Matrix<const T>{scores.data, scores.rows, s.N, scores.stride}, values, out,
+                  Into::replace, nullptr, [&](Index row, Index rows, Index column, Index width) {
+                    for (Index i = row; i < row + rows; ++i)
+                      transform<T>(
+                          width, out.row(i) + column,
+                          [share = inverse[i]](const auto& v) { return v * P(share); },
+                          out.row(i) + column);
+                  });
+    }
+  }
+}
 
-      packed.pack(transposed(k));
-      multiply<T>(q, packed, p);
-      packed.pack(transposed(v));
-      multiply<T>(head_dy, packed, ds);  // dp = dy v^T, so far
-      const T* log_sum = log_sums + (b * s.H + h) * s.N;
-      for (Index i = 0; i < s.N; ++i) {
+/// dqkv (N, 3 D) from dy (N, D) of one sample, given what attend() read and wrote; on one thread.
+template <class T>
+void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T* dqkv,
+                     const AttentionSizes& s) {
+  using P = Pack<T>;
+  const T factor = detail::score_scale<T>(s);
+  const Index height = detail::queries_a_strip(s.N);
+  const Index strip = height * detail::strip_cols<T>(s.N);
+  const Index cols = detail::pack_cols<T>(s.N);
+  Scratch<T> memory(2 * strip);
+  Packed<T> keys_across, values_across, keys;
+  LongScratch<T> long_scratch;
+  for (Index h = 0; h < s.H; ++h) {
+    const auto k = detail::head_of(qkv, s, 1, h);
+    keys_across.pack(transposed(k));
+    values_across.pack(transposed(detail::head_of(qkv, s, 2, h)));
+    keys.pack(k);
+    for (Index first = 0; first < s.N; first += height) {
+      const Index last = std::min(first + height, s.N);
+      const auto q = detail::head_of(qkv, s, 0, h).slice(first, last);
+      const auto head_y = detail::columns_of(y, s, h).slice(first, last);
+      const auto head_dy = detail::columns_of(dy, s, h).slice(first, last);
+      const Matrix<T> p = detail::strip_of(memory.data(), s, last - first);
+      const Matrix<T> ds = detail::strip_of(memory.data() + strip, s, last - first);
+      multiply<T>(q, keys_across, p);
+      multiply<T>(head_dy, values_across, ds);  // dp = dy v^T, so far
+      for (Index i = 0; i < p.rows; ++i) {
         // forward: p = softmax(factor q k^T), so ds = factor p (dp - <dp, p>), and
         // <dp, p> = <dy, y> since y = p v.
         const T dot = accumulate<T>(
             s.head_width(), [](const auto& g, const auto& out) { return g * out; }, head_dy.row(i),
             head_y.row(i));
         transform<T>(
-            s.N, p.row(i),
-            [factor, l = log_sum[i]](const auto& score) { return exp(score * P(factor) - P(l)); },
+            cols, p.row(i),
+            [factor, l = log_sums[h * s.N + first + i]](const auto& score) {
+              return exp_of_nonpositive<T>(multiply_add(score, P(factor), P(-l)));
+            },
             p.row(i));
         transform<T>(
-            s.N, ds.row(i),
+            cols, ds.row(i),
             [factor, dot](const auto& dp, const auto& prob) {
               return P(factor) * prob * (dp - P(dot));
             },
             ds.row(i), p.row(i));
       }
-      packed.pack(k);
-      multiply<T>(ds, packed, detail::head_of(dqkv, s, 0, b, h));  // dq = ds k
-      multiply_long<T>(ds, q, detail::head_of(dqkv, s, 1, b, h), Into::replace,
-                       long_scratch);  // dk = ds^T q
-      multiply_long<T>(p, head_dy, detail::head_of(dqkv, s, 2, b, h), Into::replace,
+      const Matrix<const T> probabilities{p.data, p.rows, s.N, p.stride};
+      const Matrix<const T> slopes{ds.data, ds.rows, s.N, ds.stride};
+      const Into into = first == 0 ? Into::replace : Into::add;
+      multiply<T>(slopes, keys, detail::head_of(dqkv, s, 0, h).slice(first, last));     // dq = ds k
+      multiply_long<T>(slopes, q, detail::head_of(dqkv, s, 1, h), into, long_scratch);  // ds^T q
+      multiply_long<T>(probabilities, head_dy, detail::head_of(dqkv, s, 2, h), into,
                        long_scratch);  // dv = p^T dy
     }
+  }
+}
+
+/// attend() for every sample, on several threads: y (B N, D) from qkv (B N, 3 D), with log_sums
+/// (B, H, N) and cls_attention (B, N) or null.
+template <class T>
+void attention_forward(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s) {
+  parallel_for(s.B, 1, [&](Index b, Index) {
+    attend(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
+           cls_attention == nullptr ? nullptr : cls_attention + b * s.N, s);
+  });
+}
+
+/// attend_backward() for every sample, on several threads.
+template <class T>
+void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T* dqkv,
+                        const AttentionSizes& s) {
+  parallel_for(s.B, 1, [&](Index b, Index) {
+    attend_backward(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
+                    dy + b * s.N * s.D, dqkv + b * s.N * 3 * s.D, s);
   });
 }
 

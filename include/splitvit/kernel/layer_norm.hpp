@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>   // sqrt
-#include <vector>  // vector
+#include <cmath>  // sqrt
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/kernel/linear.hpp>  // add_pairwise
+#include <splitvit/kernel/matrix.hpp>  // Scratch
 #include <splitvit/kernel/simd.hpp>    // transform, accumulate
 
 // Layer normalisation of M rows of D numbers: y = (x - mean) / sqrt(variance + eps) w + b,
@@ -15,77 +15,129 @@ namespace splitvit::kernel {
 
 inline constexpr Index layer_norm_rows = 64;  // a piece of work; depends on nothing
 
-/// Also stores each row's mean and 1 / sqrt(variance + eps), which the way back needs.
+/// The learnt scale w and shift b (D), and the small number under the root.
 template <class T>
-void layer_norm_forward(const T* x, const T* w, const T* b, T eps, T* y, T* mean, T* scale, Index M,
-                        Index D) {
-  parallel_for(M, layer_norm_rows, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      const T* row = x + i * D;
-      using P = Pack<T>;
-      const T centre = accumulate<T>(
-                           D, [](const auto& v) { return v; }, row) /
-                       static_cast<T>(D);
-      // Two passes over a row in L1: the textbook E[x^2] - E[x]^2 loses all digits for rows
-      // that are large and almost constant.
-      T* out = y + i * D;
+struct NormWeights {
+  const T* w;
+  const T* b;
+  T eps;
+};
+
+/// What the way back needs to know of each row: its mean and 1 / sqrt(variance + eps).
+template <class T>
+struct NormKept {
+  T* mean;
+  T* scale;
+
+  NormKept from(Index row) const { return {mean + row, scale + row}; }
+};
+
+/// y = norm(x), on one thread. Writes kept.
+template <class T>
+void normalise_rows(const T* x, const NormWeights<T>& weights, const NormKept<T>& kept, T* y,
+                    Index M, Index D) {
+  using P = Pack<T>;
+  for (Index i = 0; i < M; ++i, x += D, y += D) {
+    const T centre = accumulate<T>(
+                         D, [](const auto& v) { return v; }, x) /
+                     static_cast<T>(D);
+    // A pass of its own over a row in L1: the textbook E[x^2] - E[x]^2 loses all digits for
+    // rows that are large and almost constant.
+    transform<T>(
+        D, y, [centre](const auto& v) { return v - P(centre); }, x);
+    const T square = accumulate<T>(
+        D, [](const auto& v) { return v * v; }, y);
+    const T inverse = T{1} / std::sqrt(square / static_cast<T>(D) + weights.eps);
+    transform<T>(
+        D, y,
+        [inverse](const auto& v, const auto& w, const auto& b) {
+          return multiply_add(v * P(inverse), w, b);
+        },
+        y, weights.w, weights.b);
+    kept.mean[i] = centre;
+    kept.scale[i] = inverse;
+  }
+}
+
+/// y = norm(x) once more, on one thread: the same bits, from what was kept.
+template <class T>
+void normalise_rows_again(const T* x, const NormWeights<T>& weights, const NormKept<T>& kept, T* y,
+                          Index M, Index D) {
+  using P = Pack<T>;
+  for (Index i = 0; i < M; ++i, x += D, y += D)
+    transform<T>(
+        D, y,
+        [centre = kept.mean[i], inverse = kept.scale[i]](const auto& v, const auto& w,
+                                                         const auto& b) {
+          return multiply_add((v - P(centre)) * P(inverse), w, b);
+        },
+        x, weights.w, weights.b);
+}
+
+/// With n = (x - mean) scale and g = dy w:  dx = past + scale (g - mean(g) - n mean(g n)), on one
+/// thread; past (M, D) is the gradient that went around the norm, or null. Adds to dw the sums
+/// of dy n and to db the sums of dy. dx may be dy or past.
+template <class T>
+void norm_rows_backward(const T* x, const T* w, const NormKept<T>& kept, const T* dy, const T* past,
+                        T* dx, T* dw, T* db, Index M, Index D) {
+  using P = Pack<T>;
+  Scratch<T> memory(D);
+  T* n = memory.data();
+  for (Index i = 0; i < M; ++i, x += D, dy += D, dx += D) {
+    const T centre = kept.mean[i];
+    const T inverse = kept.scale[i];
+    transform<T>(
+        D, n, [=](const auto& v) { return (v - P(centre)) * P(inverse); }, x);
+    transform<T>(
+        D, dw,
+        [](const auto& sum, const auto& g, const auto& v) { return multiply_add(g, v, sum); }, dw,
+        dy, n);
+    detail::add_numbers(db, dy, D);
+    const T mean_g = accumulate<T>(
+                         D, [](const auto& g, const auto& v) { return g * v; }, dy, w) /
+                     static_cast<T>(D);
+    const T mean_gn =
+        accumulate<T>(
+            D, [](const auto& g, const auto& v, const auto& u) { return g * v * u; }, dy, w, n) /
+        static_cast<T>(D);
+    const auto slope = [=](const auto& g, const auto& v, const auto& u) {
+      return P(inverse) * (g * v - P(mean_g) - u * P(mean_gn));
+    };
+    if (past == nullptr) {
+      transform<T>(D, dx, slope, dy, w, n);
+    } else {
       transform<T>(
-          D, out, [centre](const auto& v) { return v - P(centre); }, row);
-      const T square = accumulate<T>(
-          D, [](const auto& v) { return v * v; }, out);
-      const T inverse = T{1} / std::sqrt(square / static_cast<T>(D) + eps);
-      transform<T>(
-          D, out,
-          [inverse](const auto& v, const auto& weight, const auto& bias) {
-            return v * P(inverse) * weight + bias;
+          D, dx,
+          [&](const auto& around, const auto& g, const auto& v, const auto& u) {
+            return around + slope(g, v, u);
           },
-          out, w, b);
-      mean[i] = centre;
-      scale[i] = inverse;
+          past, dy, w, n);
+      past += D;
     }
+  }
+}
+
+/// normalise_rows on several threads.
+template <class T>
+void layer_norm_forward(const T* x, const NormWeights<T>& weights, const NormKept<T>& kept, T* y,
+                        Index M, Index D) {
+  parallel_for(M, layer_norm_rows, [&](Index begin, Index end) {
+    normalise_rows(x + begin * D, weights, kept.from(begin), y + begin * D, end - begin, D);
   });
 }
 
-/// With n = (x - mean) scale and g = dy w:  dx = scale (g - mean(g) - n mean(g n)).
-/// Adds to dw the sums of dy n and to db the sums of dy.
+/// norm_rows_backward on several threads, nothing going around the norm.
 template <class T>
-void layer_norm_backward(const T* x, const T* w, const T* mean, const T* scale, const T* dy, T* dx,
-                         T* dw, T* db, Index M, Index D) {
+void layer_norm_backward(const T* x, const T* w, const NormKept<T>& kept, const T* dy, T* dx, T* dw,
+                         T* db, Index M, Index D) {
   const Index parts = (M + layer_norm_rows - 1) / layer_norm_rows;
-  std::vector<T> sums(static_cast<std::size_t>(parts * 2 * D), T{});
-  parallel_for(M, layer_norm_rows, [&](Index begin, Index end) {
-    T* weight_sum = sums.data() + begin / layer_norm_rows * 2 * D;
-    T* bias_sum = weight_sum + D;
-    std::vector<T> normal(static_cast<std::size_t>(D));
-    T* n = normal.data();
-    using P = Pack<T>;
-    for (Index i = begin; i < end; ++i) {
-      const T* gradient = dy + i * D;
-      const T centre = mean[i];
-      const T inverse = scale[i];
-      transform<T>(
-          D, n, [=](const auto& v) { return (v - P(centre)) * P(inverse); }, x + i * D);
-      transform<T>(
-          D, weight_sum, [](const auto& s, const auto& g, const auto& v) { return s + g * v; },
-          weight_sum, gradient, n);
-      detail::add_numbers(bias_sum, gradient, D);
-      const T mean_g = accumulate<T>(
-                           D, [](const auto& g, const auto& v) { return g * v; }, gradient, w) /
-                       static_cast<T>(D);
-      const T mean_gn =
-          accumulate<T>(
-              D, [](const auto& g, const auto& v, const auto& u) { return g * v * u; }, gradient, w,
-              n) /
-          static_cast<T>(D);
-      transform<T>(
-          D, dx + i * D,
-          [=](const auto& g, const auto& v, const auto& u) {
-            return P(inverse) * (g * v - P(mean_g) - u * P(mean_gn));
-          },
-          gradient, w, n);
-    }
-  });
   if (parts == 0) return;
+  RecycledVector<T> sums(static_cast<std::size_t>(parts * 2 * D), T{});
+  parallel_for(M, layer_norm_rows, [&](Index begin, Index end) {
+    T* sum = sums.data() + begin / layer_norm_rows * 2 * D;
+    norm_rows_backward<T>(x + begin * D, w, kept.from(begin), dy + begin * D, nullptr,
+                          dx + begin * D, sum, sum + D, end - begin, D);
+  });
   detail::add_pairwise(sums.data(), parts, 2 * D);
   detail::add_numbers(dw, sums.data(), D);
   detail::add_numbers(db, sums.data() + D, D);

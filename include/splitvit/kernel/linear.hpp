@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>  // min
-#include <vector>     // vector
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/kernel/gemm.hpp>    // multiply, Packed
@@ -41,7 +40,7 @@ void add_column_sums(const Matrix<const T>& x, T* out) {
   constexpr Index rows_a_part = 256;
   const Index parts = (x.rows + rows_a_part - 1) / rows_a_part;
   if (parts == 0) return;
-  std::vector<T> sums(static_cast<std::size_t>(parts * x.cols), T{});
+  RecycledVector<T> sums(static_cast<std::size_t>(parts * x.cols), T{});
   parallel_for(x.rows, rows_a_part, [&](Index begin, Index end) {
     T* sum = sums.data() + begin / rows_a_part * x.cols;
     for (Index i = begin; i < end; ++i) detail::add_numbers(sum, x.row(i), x.cols);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>  // size_t
-#include <memory>   // unique_ptr
-#include <new>      // align_val_t
+#include <cstddef>      // size_t
+#include <memory>       // unique_ptr
+#include <type_traits>  // remove_const_t
 
-#include <splitvit/core/shape.hpp>  // Index
+#include <splitvit/core/shape.hpp>      // Index
+#include <splitvit/core/workspace.hpp>  // allocate, Deallocate
 
 // What kernels work on: matrices in somebody's memory, and scratch memory of their own.
 
@@ -54,25 +55,25 @@ Factor<std::remove_const_t<T>> transposed(const Matrix<T>& m) {
   return {m.data, m.cols, m.rows, 1, m.stride};
 }
 
-/// Aligned memory that grows when asked and is never filled with zeros.
+/// Aligned memory that grows when asked and is never filled with zeros; from the workspace in use.
 template <class T>
 class Scratch {
  public:
+  Scratch() = default;
+  explicit Scratch(Index count) { room(count); }
+
   T* room(Index count) {
     if (count > size_) {
-      data_.reset(static_cast<T*>(
-          ::operator new (static_cast<std::size_t>(count) * sizeof(T), std::align_val_t{64})));
+      data_.reset();
+      data_.reset(static_cast<T*>(allocate(static_cast<std::size_t>(count) * sizeof(T))));
       size_ = count;
     }
     return data_.get();
   }
-  const T* data() const { return data_.get(); }
+  T* data() const { return data_.get(); }
 
  private:
-  struct Free {
-    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
-  };
-  std::unique_ptr<T, Free> data_;
+  std::unique_ptr<T, Deallocate> data_;
   Index size_ = 0;
 };
 

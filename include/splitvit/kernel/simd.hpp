@@ -129,6 +129,17 @@ P multiply_add(const P& a, const P& b, const P& c) {
 }
 
 template <class P>
+P absolute(const P& x) {
+  return detail::math::abs(x);
+}
+
+/// |x| with the sign of `sign`, for x >= 0.
+template <class P>
+P with_sign_of(const P& sign, const P& x) {
+  return detail::math::copysign(x, sign);
+}
+
+template <class P>
 P larger(const P& a, const P& b) {
   return detail::math::max(a, b);
 }

@@ -126,8 +126,9 @@ void multiply_tile(Index K, const TileRows<T>& rows, const T* b, const TileResul
 
 namespace detail {
 
-/// The height of the tiles that fill what tiles of `rows` rows leave.
-constexpr Index lower_tile(Index rows) { return rows > 8 ? 8 : rows > 4 ? 4 : 1; }
+/// The height of the tiles that fill what tiles of `rows` rows leave. A ViT has a square number
+/// of tokens and one: 65, 197 and 257 are multiples of 12, and 5.
+constexpr Index lower_tile(Index rows) { return rows > 8 ? 8 : rows > 5 ? 5 : rows > 3 ? 3 : 1; }
 
 /// The same for any number of rows, in tiles: the tallest first.
 template <Index Rows, class T>

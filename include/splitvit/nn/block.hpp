@@ -3,16 +3,16 @@
 
 #include <concepts>  // floating_point
 
-#include <splitvit/autograd/ops/arithmetic.hpp>  // add
-#include <splitvit/nn/attention.hpp>             // Attention
-#include <splitvit/nn/layer_norm.hpp>            // LayerNorm
-#include <splitvit/nn/mlp.hpp>                   // Mlp
+#include <splitvit/autograd/ops/block.hpp>  // transformer_block
+#include <splitvit/nn/attention.hpp>        // Attention
+#include <splitvit/nn/layer_norm.hpp>       // LayerNorm
+#include <splitvit/nn/mlp.hpp>              // Mlp
 
 // Block: one pre-norm transformer block, as timm's.
 
 namespace splitvit::nn {
 
-/// x + attention(norm1 x), then x + mlp(norm2 x).
+/// x + attention(norm1 x), then x + mlp(norm2 x); computed as one operation.
 ///
 /// Shapes  x (B, N, width) -> y (B, N, width), cls_attention (B, N) where asked for.
 template <std::floating_point T>
@@ -26,10 +26,10 @@ struct Block {
       : norm1{width}, attn{width, heads}, norm2{width}, mlp{width, hidden} {}
 
   Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip) const {
-    Attended<T> attended = attn(norm1(x), cls_row);
-    const Variable<T> middle = add(x, attended.y);
-    attended.y = add(middle, mlp(norm2(middle)));
-    return attended;
+    const BlockVariables<T> parameters{
+        norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
+        norm2.weight, norm2.bias, mlp.fc1.weight,  mlp.fc1.bias,  mlp.fc2.weight,   mlp.fc2.bias};
+    return transformer_block(x, parameters, attn.heads, norm1.eps, cls_row);
   }
 
   void each_parameter(auto&& see) const {

@@ -5,13 +5,13 @@
 #include <concepts>     // floating_point
 #include <cstddef>      // size_t
 #include <memory>       // unique_ptr
-#include <new>          // align_val_t
 #include <span>         // span
 #include <string>       // string
 #include <type_traits>  // is_arithmetic_v, remove_const_t
 #include <utility>      // exchange, move
 
-#include <splitvit/core/shape.hpp>  // Index, Shape
+#include <splitvit/core/shape.hpp>      // Index, Shape
+#include <splitvit/core/workspace.hpp>  // allocate, Deallocate
 
 // Tensor owns numbers, TensorView borrows them. Both are dense and row-major, with a shape
 // that is known at run time.
@@ -55,7 +55,8 @@ class TensorView {
   Shape shape_{0};
 };
 
-/// Owns numbers. A value: copying copies the numbers. Storage is aligned to 64 bytes.
+/// Owns numbers. A value: copying copies the numbers. Storage is aligned to 64 bytes and comes
+/// from the workspace in use, if one is (core/workspace.hpp).
 template <class T>
 class Tensor {
   static_assert(std::is_arithmetic_v<T>);
@@ -115,13 +116,8 @@ class Tensor {
 
  private:
   struct Uninitialised {};
-  struct Free {
-    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
-  };
-
   Tensor(const Shape& shape, Uninitialised)
-      : data_{static_cast<T*>(::operator new (
-            static_cast<std::size_t>(shape.elements()) * sizeof(T), std::align_val_t{64}))},
+      : data_{static_cast<T*>(allocate(static_cast<std::size_t>(shape.elements()) * sizeof(T)))},
         shape_{shape} {}
 
   void require_same_size(const Shape& shape) const {
@@ -130,7 +126,7 @@ class Tensor {
                        " elements, " + shape.text() + " has " + std::to_string(shape.elements()));
   }
 
-  std::unique_ptr<T, Free> data_;
+  std::unique_ptr<T, Deallocate> data_;
   Shape shape_{0};
 };
 

@@ -28,17 +28,17 @@ Variable<T> layer_norm(const Variable<T>& x, const Variable<T>& weight, const Va
   Tensor<T> y = Tensor<T>::uninitialised(x.shape());
   Tensor<T> mean = Tensor<T>::uninitialised(Shape{M});
   Tensor<T> scale = Tensor<T>::uninitialised(Shape{M});
-  kernel::layer_norm_forward(x.value().data(), weight.value().data(), bias.value().data(), eps,
-                             y.data(), mean.data(), scale.data(), M, D);
+  kernel::layer_norm_forward<T>(x.value().data(), {weight.value().data(), bias.value().data(), eps},
+                                {mean.data(), scale.data()}, y.data(), M, D);
   return record(std::move(y), {x, weight, bias},
                 [x, weight, bias, M, D, mean = std::move(mean), scale = std::move(scale)](
-                    const Tensor<T>&, const Tensor<T>& dy) {
+                    const Tensor<T>&, const Tensor<T>& dy) mutable {
                   Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
                   Tensor<T> dw{weight.shape()};
                   Tensor<T> db{bias.shape()};
-                  kernel::layer_norm_backward(x.value().data(), weight.value().data(), mean.data(),
-                                              scale.data(), dy.data(), dx.data(), dw.data(),
-                                              db.data(), M, D);
+                  kernel::layer_norm_backward<T>(x.value().data(), weight.value().data(),
+                                                 {mean.data(), scale.data()}, dy.data(), dx.data(),
+                                                 dw.data(), db.data(), M, D);
                   x.add_gradient(std::move(dx));
                   weight.add_gradient(std::move(dw));
                   bias.add_gradient(std::move(db));

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>     // array
+#include <concepts>  // floating_point
+#include <cstddef>   // size_t
+
+#include <splitvit/autograd/ops/attention.hpp>  // Attended, ClsRow
+#include <splitvit/autograd/variable.hpp>       // Variable, record
+#include <splitvit/kernel/block.hpp>            // block_forward, block_backward
+
+// transformer_block: a whole pre-norm block as one operation, which is faster than its parts.
+
+namespace splitvit {
+
+/// The parameters of a block, in the order of kernel::BlockPart: weight and bias of norm1, qkv,
+/// proj, norm2, fc1, fc2.
+template <std::floating_point T>
+using BlockVariables = std::array<Variable<T>, kernel::block_parts>;
+
+namespace detail {
+
+template <class T>
+kernel::BlockPointers<const T> values_of(const BlockVariables<T>& parameters) {
+  kernel::BlockPointers<const T> pointers;
+  for (std::size_t i = 0; i < pointers.size(); ++i) pointers[i] = parameters[i].value().data();
+  return pointers;
+}
+
+/// Errors  ShapeError unless all shapes are those of a block of `heads` heads.
+template <class T>
+kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariables<T>& parameters,
+                                        Index heads) {
+  const Shape& shape = x.shape();
+  const Shape& fc1 = parameters[kernel::fc1_weight].shape();
+  if (shape.rank() != 3 || shape[2] < 1 || heads < 1 || shape[2] % heads != 0 || fc1.rank() != 2)
+    throw ShapeError("transformer_block: x " + shape.text() + " in " + std::to_string(heads) +
+                     " heads, fc1 " + fc1.text() +
+                     ": wanted (B, N, D) with D a multiple of the heads, and (hidden, D)");
+  const Index D = shape[2], hidden = fc1[0];
+  const std::array<Shape, kernel::block_parts> wanted{
+      Shape{D}, Shape{D}, Shape{3 * D, D},  Shape{3 * D},  Shape{D, D},      Shape{D},
+      Shape{D}, Shape{D}, Shape{hidden, D}, Shape{hidden}, Shape{D, hidden}, Shape{D}};
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    if (parameters[i].shape() != wanted[i])
+      throw ShapeError("transformer_block: parameter " + std::to_string(i) + " of 12 is " +
+                       parameters[i].shape().text() + ", wanted " + wanted[i].text() + " for x " +
+                       shape.text());
+  return {.B = shape[0], .N = shape[1], .D = D, .H = heads, .hidden = hidden};
+}
+
+}  // namespace detail
+
+/// middle = x + proj(attention(qkv(norm1 x))), then middle + fc2(gelu(fc1(norm2 middle))): what
+/// layer_norm, linear, attention, gelu and add compute one after the other.
+///
+/// Shapes  x (B, N, D) -> y (B, N, D), cls_attention (B, N) where asked for.
+/// Units   cls_attention: probabilities of token 0, mean over heads, each row sums to 1; it
+///         carries no gradient.
+/// Grad    x and all parameters.
+/// Errors  ShapeError.
+template <std::floating_point T>
+Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& parameters,
+                              Index heads, T eps, ClsRow cls_row = ClsRow::skip) {
+  const kernel::BlockSizes s = detail::require_block_shapes(x, parameters, heads);
+  const auto& p = parameters;
+  bool learns = false;
+  for (const Variable<T>& parameter : p) learns = learns || parameter.needs_gradient();
+  const bool keeps = learns || x.needs_gradient();
+
+  Tensor<T> y = Tensor<T>::uninitialised(x.shape());
+  Tensor<T> cls;
+  if (cls_row == ClsRow::keep) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
+  Tensor<T> memory;
+  if (keeps) memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s)});
+  const kernel::BlockKept<T> kept{memory.data(), s.B, s};
+  kernel::block_forward<T>(x.value().data(), detail::values_of(p), eps, y.data(),
+                           cls_row == ClsRow::keep ? cls.data() : nullptr, keeps ? &kept : nullptr,
+                           s);
+
+  Variable<T> recorded = record(
+      std::move(y), {x, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11]},
+      [x, parameters, s, eps, learns, memory = std::move(memory)](const Tensor<T>&,
+                                                                  const Tensor<T>& dy) mutable {
+        Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
+        std::array<Tensor<T>, kernel::block_parts> gradients;
+        kernel::BlockPointers<T> pointers;
+        for (std::size_t i = 0; learns && i < gradients.size(); ++i) {
+          gradients[i] = Tensor<T>::uninitialised(parameters[i].shape());
+          pointers[i] = gradients[i].data();
+        }
+        kernel::block_backward<T>(
+            x.value().data(), dy.data(), kernel::BlockKept<T>{memory.data(), s.B, s},
+            detail::values_of(parameters), eps, dx.data(), learns ? &pointers : nullptr, s);
+        x.add_gradient(std::move(dx));
+        for (std::size_t i = 0; learns && i < gradients.size(); ++i)
+          parameters[i].add_gradient(std::move(gradients[i]));
+      });
+  return {std::move(recorded), std::move(cls)};
+}
+
+}  // namespace splitvit

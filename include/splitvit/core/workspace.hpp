@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>        // array
+#include <atomic>       // atomic
+#include <bit>          // bit_width
+#include <cstddef>      // size_t
+#include <limits>       // numeric_limits
+#include <mutex>        // mutex, lock_guard
+#include <new>          // align_val_t, bad_array_new_length
+#include <type_traits>  // true_type
+#include <utility>      // exchange
+#include <vector>       // vector
+
+// Workspace: memory that one training step gives back and the next one takes, so that after the
+// first steps the heap is left alone: no search for blocks, no fresh pages to be zeroed.
+
+namespace splitvit {
+
+namespace detail {
+
+class Pool;
+
+/// Lies before every block of memory that allocate() hands out.
+struct alignas(64) BlockHeader {
+  Pool* pool;         ///< where it goes when it is given back; null: to the heap
+  BlockHeader* next;  ///< in a pool's list
+  std::size_t size_class;
+};
+
+/// Sizes are rounded up to 4, 5, 6 or 7 times a power of two: at most a quarter is wasted.
+inline std::size_t size_class_of(std::size_t bytes) {
+  constexpr std::size_t smallest = 256;
+  if (bytes <= smallest) return 0;
+  const auto shift = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 3;
+  return 4 * (shift - 5) + ((bytes - 1) >> shift) - 7;
+}
+inline std::size_t bytes_of_class(std::size_t size_class) {
+  if (size_class == 0) return 256;
+  const std::size_t step = size_class + 3;
+  return (step % 4 + 5) << (step / 4 + 5);
+}
+
+inline BlockHeader* heap_block(std::size_t bytes) {
+  return static_cast<BlockHeader*>(
+      ::operator new (sizeof(BlockHeader) + bytes, std::align_val_t{alignof(BlockHeader)}));
+}
+inline void free_block(BlockHeader* block) {
+  ::operator delete (block, std::align_val_t{alignof(BlockHeader)});
+}
+
+/// Lists of blocks that nobody uses, by size. Lives until its workspace and all its blocks are
+/// gone; any thread may take and give.
+class Pool {
+ public:
+  Pool() = default;
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  BlockHeader* take(std::size_t bytes) {
+    const std::size_t size_class = size_class_of(bytes);
+    BlockHeader* block = nullptr;
+    {
+      const std::lock_guard lock{guard_};
+      if (size_class >= lists_.size()) throw std::bad_array_new_length{};
+      if (lists_[size_class] != nullptr)
+        block = std::exchange(lists_[size_class], lists_[size_class]->next);
+    }
+    if (block == nullptr) {
+      block = heap_block(bytes_of_class(size_class));
+      held_ += bytes_of_class(size_class);
+    }
+    ++users_;
+    *block = {.pool = this, .next = nullptr, .size_class = size_class};
+    return block;
+  }
+
+  void give(BlockHeader* block) {
+    {
+      const std::lock_guard lock{guard_};
+      if (!closed_) {
+        BlockHeader*& list = lists_[block->size_class];
+        block->next = list;
+        list = std::exchange(block, nullptr);
+      }
+    }
+    if (block != nullptr) free_block(block);
+    leave();
+  }
+
+  /// The workspace goes; what is in use frees itself later.
+  void close() {
+    {
+      const std::lock_guard lock{guard_};
+      closed_ = true;
+      for (BlockHeader*& list : lists_)
+        while (list != nullptr) free_block(std::exchange(list, list->next));
+    }
+    leave();
+  }
+
+  std::size_t held() const { return held_; }
+
+ private:
+  ~Pool() = default;
+  void leave() {
+    if (--users_ == 0) delete this;
+  }
+
+  std::mutex guard_;
+  std::array<BlockHeader*, 4 * 40> lists_{};  // blocks of up to 2^47 bytes
+  bool closed_ = false;
+  std::atomic<std::size_t> users_{1};  // the workspace, and every block in use
+  std::atomic<std::size_t> held_{0};
+};
+
+/// Where this thread's allocate() looks first; null: nowhere.
+inline Pool*& current_pool() {
+  thread_local Pool* pool = nullptr;
+  return pool;
+}
+
+/// Lets this thread allocate from a pool while it lives.
+class PoolScope {
+ public:
+  explicit PoolScope(Pool* pool) : before_{std::exchange(current_pool(), pool)} {}
+  ~PoolScope() { current_pool() = before_; }
+  PoolScope(const PoolScope&) = delete;
+  PoolScope& operator=(const PoolScope&) = delete;
+
+ private:
+  Pool* before_;
+};
+
+}  // namespace detail
+
+/// Memory for training steps, owned by whoever takes the steps.
+///
+///   Workspace workspace;
+///   for (...) {
+///     const Workspace::Use use{workspace};
+///     ...  // a step: tensors, graphs and the scratch memory of kernels come from it
+///   }
+///
+/// Tensors may outlive it. What has been used once stays with it until it goes: as much as the
+/// greediest step needed.
+class Workspace {
+ public:
+  /// While it lives, memory that this thread asks for, or that parallel loops started by it ask
+  /// for, comes from the workspace.
+  class Use {
+   public:
+    explicit Use(const Workspace& workspace) : scope_{workspace.pool_} {}
+
+   private:
+    detail::PoolScope scope_;
+  };
+
+  Workspace() = default;
+  Workspace(Workspace&& other) : Workspace{} { std::swap(pool_, other.pool_); }
+  Workspace& operator=(Workspace&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    return *this;
+  }
+  ~Workspace() { pool_->close(); }
+
+  /// Bytes taken from the heap so far.
+  std::size_t held() const { return pool_->held(); }
+
+ private:
+  detail::Pool* pool_ = new detail::Pool;
+};
+
+/// Uninitialised memory, aligned to 64 bytes, from the workspace in use or from the heap.
+/// To be given back with deallocate(), by any thread.
+inline void* allocate(std::size_t bytes) {
+  detail::Pool* const pool = detail::current_pool();
+  detail::BlockHeader* block = nullptr;
+  if (pool != nullptr) {
+    block = pool->take(bytes);
+  } else {
+    if (bytes > std::numeric_limits<std::size_t>::max() / 2) throw std::bad_array_new_length{};
+    block = detail::heap_block(bytes);
+    *block = {.pool = nullptr, .next = nullptr, .size_class = 0};
+  }
+  return block + 1;
+}
+
+inline void deallocate(void* memory) {
+  if (memory == nullptr) return;
+  detail::BlockHeader* const block = static_cast<detail::BlockHeader*>(memory) - 1;
+  if (block->pool != nullptr)
+    block->pool->give(block);
+  else
+    detail::free_block(block);
+}
+
+/// For unique_ptr to memory from allocate().
+struct Deallocate {
+  void operator()(void* memory) const { deallocate(memory); }
+};
+
+/// An allocator for standard containers, over allocate().
+template <class T>
+struct Recycled {
+  using value_type = T;
+  using is_always_equal = std::true_type;
+
+  Recycled() = default;
+  template <class U>
+  Recycled(const Recycled<U>&) {}
+
+  T* allocate(std::size_t count) {
+    if (count > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T))
+      throw std::bad_array_new_length{};
+    return static_cast<T*>(splitvit::allocate(count * sizeof(T)));
+  }
+  void deallocate(T* memory, std::size_t) { splitvit::deallocate(memory); }
+  bool operator==(const Recycled&) const { return true; }
+};
+
+template <class T>
+using RecycledVector = std::vector<T, Recycled<T>>;
+
+}  // namespace splitvit

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // min, max, fill_n
+#include <array>      // array
+#include <optional>   // optional
+
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/kernel/attention.hpp>   // attend, attend_backward
+#include <splitvit/kernel/gelu.hpp>        // gelu_values, gelu_values_and_gradient
+#include <splitvit/kernel/gemm.hpp>        // multiply, multiply_long, Packed
+#include <splitvit/kernel/layer_norm.hpp>  // normalise_rows, norm_rows_backward
+#include <splitvit/kernel/linear.hpp>      // add_numbers
+#include <splitvit/kernel/matrix.hpp>      // Matrix, Scratch
+
+// A pre-norm transformer block as one operation:
+//
+//   middle = x + proj(attention(qkv(norm1 x)))     y = middle + fc2(gelu(fc1(norm2 middle)))
+//
+// A thread takes a few samples through the whole block while they are in its cache. What the
+// way back needs is stored; norms, GELU and probabilities are cheaper to compute again.
+
+namespace splitvit::kernel {
+
+/// The parameters of a block, or their gradients, in the order of timm's names.
+enum BlockPart : std::size_t {
+  norm1_weight,
+  norm1_bias,
+  qkv_weight,
+  qkv_bias,
+  proj_weight,
+  proj_bias,
+  norm2_weight,
+  norm2_bias,
+  fc1_weight,
+  fc1_bias,
+  fc2_weight,
+  fc2_bias
+};
+inline constexpr std::size_t block_parts = 12;
+
+template <class T>
+using BlockPointers = std::array<T*, block_parts>;
+
+struct BlockSizes {
+  Index B;       ///< samples
+  Index N;       ///< tokens
+  Index D;       ///< width
+  Index H;       ///< heads
+  Index hidden;  ///< width of the MLP
+
+  AttentionSizes attention() const { return {B, N, D, H}; }
+
+  /// How many numbers each part has.
+  std::array<Index, block_parts> part_sizes() const {
+    return {D, D, 3 * D * D, 3 * D, D * D, D, D, D, hidden * D, hidden, hidden * D, D};
+  }
+  Index parameters() const {
+    Index sum = 0;
+    for (const Index size : part_sizes()) sum += size;
+    return sum;
+  }
+
+  /// Samples that a thread takes at a time: some 256 rows, and enough pieces for several threads.
+  Index samples_a_piece() const {
+    return std::max<Index>(1, std::min(256 / std::max<Index>(1, N), (B + 7) / 8));
+  }
+  Index pieces() const { return (B + samples_a_piece() - 1) / samples_a_piece(); }
+
+  /// Gradients of parameters are summed in so many places, each by one thread after the other's
+  /// order, then pairwise: a number that depends on sizes alone, or bits would depend on threads.
+  Index slots() const {
+    constexpr Index numbers = Index{16} << 20 >> 2;  // in 16 MiB of floats
+    return std::min(pieces(), std::clamp<Index>(numbers / parameters(), 4, 8));
+  }
+};
+
+/// What the way forward stores, for each sample in turn.
+template <class T>
+struct BlockKept {
+  T* qkv;        ///< (N, 3 D)
+  T* log_sums;   ///< (H, N)
+  T* attended;   ///< (N, D)
+  T* middle;     ///< (N, D)
+  T* before;     ///< (N, hidden): what GELU is given
+  T* norm_rows;  ///< (4, N): mean and scale of both norms
+
+  /// Lays the parts for `samples` samples out in one piece of memory.
+  BlockKept(T* memory, Index samples, const BlockSizes& s) {
+    const Index rows = samples * s.N;
+    qkv = memory;
+    attended = qkv + rows * 3 * s.D;
+    middle = attended + rows * s.D;
+    before = middle + rows * s.D;
+    log_sums = before + rows * s.hidden;
+    norm_rows = log_sums + rows * s.H;
+  }
+  static Index numbers(Index samples, const BlockSizes& s) {
+    return samples * s.N * (5 * s.D + s.hidden + s.H + 4);
+  }
+
+  /// The part that begins with a sample.
+  BlockKept from(Index sample, const BlockSizes& s) const {
+    const Index rows = sample * s.N;
+    BlockKept part = *this;
+    part.qkv += rows * 3 * s.D;
+    part.log_sums += rows * s.H;
+    part.attended += rows * s.D;
+    part.middle += rows * s.D;
+    part.before += rows * s.hidden;
+    part.norm_rows += rows * 4;
+    return part;
+  }
+  NormKept<T> norm1(Index rows) const { return {norm_rows, norm_rows + rows}; }
+  NormKept<T> norm2(Index rows) const { return {norm_rows + 2 * rows, norm_rows + 3 * rows}; }
+};
+
+namespace detail {
+
+/// Rows beside each other without gaps.
+template <class T>
+Matrix<T> dense(T* data, Index rows, Index cols) {
+  return {data, rows, cols, cols};
+}
+
+/// A `finish` for multiply(): adds `around` to the result.
+template <class T>
+auto adding(const T* around, const Matrix<T>& c) {
+  return [around, c](Index row, Index rows, Index column, Index cols) {
+    for (Index i = row; i < row + rows; ++i)
+      add_numbers(c.row(i) + column, around + i * c.cols + column, cols);
+  };
+}
+
+/// The weights of a block as multiply() wants them. For y = x w^T the transposes are packed,
+/// for dx = dy w the weights themselves.
+template <class T>
+struct PackedBlock {
+  Packed<T> qkv, proj, fc1, fc2;
+
+  enum class Way { forward, backward };
+
+  PackedBlock(const BlockPointers<const T>& p, const BlockSizes& s, Way way) {
+    const auto pack = [way](Packed<T>& to, const T* w, Index out, Index in) {
+      const Matrix<const T> weight = dense(w, out, in);
+      to.pack_in_parallel(way == Way::forward ? transposed(weight) : Factor<T>{weight});
+    };
+    pack(qkv, p[qkv_weight], 3 * s.D, s.D);
+    pack(proj, p[proj_weight], s.D, s.D);
+    pack(fc1, p[fc1_weight], s.hidden, s.D);
+    pack(fc2, p[fc2_weight], s.D, s.hidden);
+  }
+};
+
+/// The way forward of `samples` samples, on one thread.
+template <class T>
+void block_forward_piece(const T* x, T* y, T* cls_attention, const BlockKept<T>& kept,
+                         Index samples, const BlockPointers<const T>& p, const PackedBlock<T>& w,
+                         T eps, const BlockSizes& s) {
+  const Index rows = samples * s.N;
+  Scratch<T> memory(rows * (s.D + s.hidden));
+  const auto normal = dense(memory.data(), rows, s.D);
+  const auto active = dense(memory.data() + rows * s.D, rows, s.hidden);
+
+  normalise_rows(x, {p[norm1_weight], p[norm1_bias], eps}, kept.norm1(rows), normal.data, rows,
+                 s.D);
+  multiply<T>(normal, w.qkv, dense(kept.qkv, rows, 3 * s.D), Into::replace, p[qkv_bias]);
+  for (Index b = 0; b < samples; ++b)
+    attend<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
+              kept.log_sums + b * s.N * s.H,
+              cls_attention == nullptr ? nullptr : cls_attention + b * s.N, s.attention());
+  const auto middle = dense(kept.middle, rows, s.D);
+  multiply<T>(dense(kept.attended, rows, s.D), w.proj, middle, Into::replace, p[proj_bias],
+              adding(x, middle));
+
+  normalise_rows<T>(middle.data, {p[norm2_weight], p[norm2_bias], eps}, kept.norm2(rows),
+                    normal.data, rows, s.D);
+  const auto before = dense(kept.before, rows, s.hidden);
+  multiply<T>(normal, w.fc1, before, Into::replace, p[fc1_bias],
+              [&](Index row, Index count, Index column, Index cols) {
+                for (Index i = row; i < row + count; ++i)
+                  gelu_values(before.row(i) + column, active.row(i) + column, cols);
+              });
+  const auto out = dense(y, rows, s.D);
+  multiply<T>(active, w.fc2, out, Into::replace, p[fc2_bias], adding<T>(middle.data, out));
+}
+
+/// dw (out, in) (+)= dy^T x and db (out) += the sums of dy's columns.
+template <class T>
+void weight_gradient(const Matrix<const T>& dy, const Matrix<T>& x, T* dw, T* db, Into into,
+                     LongScratch<T>& scratch) {
+  multiply_long<T>(dy, x, dense(dw, dy.cols, x.cols), into, scratch);
+  for (Index i = 0; i < dy.rows; ++i) add_numbers(db, dy.row(i), dy.cols);
+}
+
+/// The way back of `samples` samples, on one thread. Gradients of parameters are added to
+/// `gradient`, or begun with Into::replace; null: they are not wanted.
+template <class T>
+void block_backward_piece(const T* x, const T* dy, T* dx, const BlockKept<T>& kept, Index samples,
+                          const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
+                          const BlockSizes& s, const BlockPointers<T>* gradient, Into into) {
+  const Index rows = samples * s.N;
+  Scratch<T> memory(rows * (2 * s.hidden + 6 * s.D) + 2 * s.D);
+  const auto active = dense(memory.data(), rows, s.hidden);
+  const auto d_before = dense(active.row(rows), rows, s.hidden);
+  const auto normal = dense(d_before.row(rows), rows, s.D);
+  const auto d_normal = dense(normal.row(rows), rows, s.D);
+  const auto d_middle = dense(d_normal.row(rows), rows, s.D);
+  const auto d_qkv = dense(d_middle.row(rows), rows, 3 * s.D);
+  T* unwanted = d_qkv.row(rows);  // where sums go that nobody asked for
+  std::fill_n(unwanted, 2 * s.D, T{});
+  LongScratch<T> scratch;
+  const auto part = [&](BlockPart which, Index offset) {
+    return gradient == nullptr ? unwanted + offset : (*gradient)[which];
+  };
+  const Matrix<const T> d_out = dense(dy, rows, s.D);
+
+  // y = middle + fc2(gelu(before)), before = fc1(norm2 middle)
+  const auto before = dense(kept.before, rows, s.hidden);
+  multiply<T>(d_out, w.fc2, d_before, Into::replace, nullptr,
+              [&](Index row, Index count, Index column, Index cols) {
+                for (Index i = row; i < row + count; ++i)
+                  gelu_values_and_gradient<T>(before.row(i) + column, d_before.row(i) + column,
+                                              active.row(i) + column, d_before.row(i) + column,
+                                              cols);
+              });
+  const NormWeights<T> weights2{p[norm2_weight], p[norm2_bias], eps};
+  if (gradient != nullptr) {
+    normalise_rows_again(kept.middle, weights2, kept.norm2(rows), normal.data, rows, s.D);
+    weight_gradient<T>(d_out, active, (*gradient)[fc2_weight], (*gradient)[fc2_bias], into,
+                       scratch);
+    weight_gradient<T>(d_before, normal, (*gradient)[fc1_weight], (*gradient)[fc1_bias], into,
+                       scratch);
+  }
+  multiply<T>(d_before, w.fc1, d_normal);
+  norm_rows_backward(kept.middle, weights2.w, kept.norm2(rows), d_normal.data, dy, d_middle.data,
+                     part(norm2_weight, 0), part(norm2_bias, s.D), rows, s.D);
+
+  // middle = x + proj(attended), attended = attention(qkv(norm1 x))
+  const auto d_attended = d_normal;  // done with
+  multiply<T>(d_middle, w.proj, d_attended);
+  for (Index b = 0; b < samples; ++b)
+    attend_backward<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
+                       kept.log_sums + b * s.N * s.H, d_attended.row(b * s.N), d_qkv.row(b * s.N),
+                       s.attention());
+  const NormWeights<T> weights1{p[norm1_weight], p[norm1_bias], eps};
+  if (gradient != nullptr) {
+    weight_gradient<T>(d_middle, dense(kept.attended, rows, s.D), (*gradient)[proj_weight],
+                       (*gradient)[proj_bias], into, scratch);
+    normalise_rows_again(x, weights1, kept.norm1(rows), normal.data, rows, s.D);
+    weight_gradient<T>(d_qkv, normal, (*gradient)[qkv_weight], (*gradient)[qkv_bias], into,
+                       scratch);
+  }
+  multiply<T>(d_qkv, w.qkv, d_normal);
+  norm_rows_backward<T>(x, weights1.w, kept.norm1(rows), d_normal.data, d_middle.data, dx,
+                        part(norm1_weight, 0), part(norm1_bias, s.D), rows, s.D);
+}
+
+/// The parts of a block's gradient in one piece of memory.
+template <class T>
+BlockPointers<T> parts_in(T* memory, const BlockSizes& s) {
+  BlockPointers<T> parts;
+  for (std::size_t i = 0; i < block_parts; ++i) {
+    parts[i] = memory;
+    memory += s.part_sizes()[i];
+  }
+  return parts;
+}
+
+}  // namespace detail
+
+/// y (B N, D) from x (B N, D). cls_attention (B, N), unless null, gets how CLS looks at each
+/// token: row 0 of the attention, averaged over heads. kept is for the whole batch; null: nothing
+/// is stored, and there is no way back.
+template <class T>
+void block_forward(const T* x, const BlockPointers<const T>& parameters, T eps, T* y,
+                   T* cls_attention, const BlockKept<T>* kept, const BlockSizes& s) {
+  using Packs = detail::PackedBlock<T>;
+  const Packs weights{parameters, s, Packs::Way::forward};
+  const Index piece = s.samples_a_piece();
+  parallel_for(s.B, piece, [&](Index begin, Index end) {
+    Scratch<T> passing;
+    const BlockKept<T> stored =
+        kept != nullptr
+            ? kept->from(begin, s)
+            : BlockKept<T>{passing.room(BlockKept<T>::numbers(end - begin, s)), end - begin, s};
+    detail::block_forward_piece(x + begin * s.N * s.D, y + begin * s.N * s.D,
+                                cls_attention == nullptr ? nullptr : cls_attention + begin * s.N,
+                                stored, end - begin, parameters, weights, eps, s);
+  });
+}
+
+/// dx (B N, D) from dy (B N, D), given what block_forward read and stored. `gradient` gets the
+/// gradients of all parameters; null: they are not wanted.
+template <class T>
+void block_backward(const T* x, const T* dy, const BlockKept<T>& kept,
+                    const BlockPointers<const T>& parameters, T eps, T* dx,
+                    const BlockPointers<T>* gradient, const BlockSizes& s) {
+  using Packs = detail::PackedBlock<T>;
+  const Packs weights{parameters, s, Packs::Way::backward};
+  const Index piece = s.samples_a_piece(), pieces = s.pieces(), slots = s.slots();
+  const Index numbers = s.parameters();
+  Scratch<T> memory;
+  if (gradient != nullptr) memory.room(slots * numbers);
+  parallel_for(slots, 1, [&](Index slot, Index) {
+    std::optional<BlockPointers<T>> sums;
+    if (gradient != nullptr) {
+      sums = detail::parts_in(memory.data() + slot * numbers, s);
+      for (const BlockPart vector : {norm1_weight, norm1_bias, qkv_bias, proj_bias, norm2_weight,
+                                     norm2_bias, fc1_bias, fc2_bias})
+        std::fill_n((*sums)[vector], s.part_sizes()[vector], T{});
+    }
+    const Index first = slot * pieces / slots, last = (slot + 1) * pieces / slots;
+    for (Index i = first; i < last; ++i) {
+      const Index begin = i * piece, end = std::min(begin + piece, s.B);
+      detail::block_backward_piece(x + begin * s.N * s.D, dy + begin * s.N * s.D,
+                                   dx + begin * s.N * s.D, kept.from(begin, s), end - begin,
+                                   parameters, weights, eps, s, sums ? &*sums : nullptr,
+                                   i == first ? Into::replace : Into::add);
+    }
+  });
+  if (gradient == nullptr) return;
+  for (std::size_t i = 0; i < block_parts; ++i) {
+    const T* from = detail::parts_in(memory.data(), s)[i];
+    T* to = (*gradient)[i];
+    parallel_for(s.part_sizes()[i], Index{1} << 14, [&](Index begin, Index end) {
+      std::copy_n(from + begin, end - begin, to + begin);
+      for (Index slot = 1; slot < slots; ++slot)
+        detail::add_numbers(to + begin, from + slot * numbers + begin, end - begin);
+    });
+  }
+}
+
+}  // namespace splitvit::kernel
