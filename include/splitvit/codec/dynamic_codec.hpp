@@ -51,28 +51,31 @@ class DynamicCodec {
   }
   ~DynamicCodec() = default;
 
+  // Like other codecs these are templates, so that both encode(x) and encode<T>(x) compile.
+  template <std::same_as<T> = T>
   DynamicReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
     return codec_->encode(x, out, rng);
   }
 
-  template <std::same_as<T> Element>
+  template <std::same_as<T>>
   Decoded<T, DynamicReceipt> decode(std::span<const std::byte> in, const Shape& shape) {
     return codec_->decode(in, shape);
   }
 
+  template <std::same_as<T> = T>
   void encode_gradient(TensorView<const T> gradient, const DynamicReceipt& receipt,
                        std::vector<std::byte>& out, Rng& rng) {
     codec_->encode_gradient(gradient, receipt, out, rng);
   }
 
-  template <std::same_as<T> Element>
+  template <std::same_as<T>>
   Tensor<T> decode_gradient(std::span<const std::byte> in, const DynamicReceipt& receipt,
                             const Shape& shape) {
     return codec_->decode_gradient(in, receipt, shape);
   }
 
   /// See is_straight_through.
-  template <std::same_as<T> Element>
+  template <std::same_as<T>>
   bool straight_through() const {
     return codec_->straight_through();
   }
@@ -139,10 +142,13 @@ class DynamicCodec {
     /// Calls body(receipt as the codec left it). A codec that needs none gets an empty one.
     template <class Receipt, class Body>
     auto with_receipt(const DynamicReceipt& receipt, const Body& body) const {
-      if (const Receipt* const held = std::any_cast<Receipt>(&receipt.held)) return body(*held);
-      if constexpr (StraightThrough<Code, T>)
-        if (straight_through()) return body(Receipt{});
-      throw std::invalid_argument("DynamicCodec: no receipt of '" + description() + "'");
+      if constexpr (std::same_as<Receipt, DynamicReceipt>) {
+        return body(receipt);
+      } else {
+        if (const Receipt* const held = std::any_cast<Receipt>(&receipt.held)) return body(*held);
+        if constexpr (StraightThrough<Code, T>) return body(Receipt{});
+        throw std::invalid_argument("DynamicCodec: no receipt of '" + description() + "'");
+      }
     }
 
     Code codec;

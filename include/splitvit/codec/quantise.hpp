@@ -113,7 +113,7 @@ struct Quantise {
     const detail::RangeGroups groups{x.shape(), per};
     const auto ranges = groups.find(x, b);
     ByteWriter writer{out};
-    for (const auto& range_of_group : ranges) detail::put_range(writer, range_of_group);
+    for (const auto& of_group : ranges) detail::put_range(writer, of_group);
     const Rng* const draws = rounding == Rounding::stochastic ? &rng : nullptr;
     detail::BitWriter packed{out};
     packed.put_all<std::uint16_t>(groups.quantise(x, ranges, b, draws).span(), b);
@@ -125,27 +125,25 @@ struct Quantise {
   Tensor<T> read(std::span<const std::byte> in, const Shape& shape, int b, RangePer per) const {
     require_bits(b);
     ByteReader reader{in, "Quantise"};
-    auto out = Tensor<T>{};
-    if (shape.elements() > 0) {
-      const detail::RangeGroups groups{shape, per};
-      // Divided, not multiplied: a hostile shape must not overflow.
-      if (static_cast<std::size_t>(groups.count()) > in.size() / (2 * sizeof(T)))
-        throw WireError(Reason::truncated, "Quantise: " + std::to_string(in.size()) +
-                                               " bytes for the ranges of a tensor " + shape.text());
-      std::vector<detail::Range<T>> ranges(static_cast<std::size_t>(groups.count()));
-      for (auto& range_of_group : ranges) range_of_group = detail::get_range<T>(reader, "Quantise");
-      detail::BitReader packed{reader, "Quantise"};
-      const Index codes = groups.codes(ranges);
-      packed.require(codes, b);
-      auto came = Tensor<std::uint16_t>::uninitialised({codes});
-      packed.get_all(came.span(), b);
-      packed.finish();
-      out = groups.dequantise(came, ranges, b);
-    } else {
-      out = Tensor<T>{shape};
+    if (shape.elements() == 0) {
+      reader.expect_end();
+      return Tensor<T>{shape};
     }
+    const detail::RangeGroups groups{shape, per};
+    // Divided, not multiplied: a hostile shape must not overflow.
+    if (static_cast<std::size_t>(groups.count()) > in.size() / (2 * sizeof(T)))
+      throw WireError(Reason::truncated, "Quantise: " + std::to_string(in.size()) +
+                                             " bytes for the ranges of a tensor " + shape.text());
+    std::vector<detail::Range<T>> ranges(static_cast<std::size_t>(groups.count()));
+    for (auto& of_group : ranges) of_group = detail::get_range<T>(reader, "Quantise");
+    detail::BitReader packed{reader, "Quantise"};
+    const Index codes = groups.codes(ranges);
+    packed.require(codes, b);
+    auto came = Tensor<std::uint16_t>::uninitialised({codes});
+    packed.get_all(came.span(), b);
+    packed.finish();
     reader.expect_end();
-    return out;
+    return groups.dequantise(came, ranges, b);
   }
 };
 

@@ -79,7 +79,7 @@ struct TokenScaled {
   }
 
   /// What it does, on one line.
-  std::string description() const { return "token_scaled(" + describe(inner) + ")"; }
+  std::string description() const { return "token_scaled inner=(" + describe(inner) + ")"; }
 
  private:
   static Index grain(Index width) { return std::max<Index>(1, (Index{1} << 14) / width); }

@@ -54,7 +54,7 @@ struct TwoWay {
 
   /// What it does, on one line.
   std::string description() const {
-    return "two_way(" + describe(up) + ") / (" + describe(down) + ")";
+    return "two_way up=(" + describe(up) + ") down=(" + describe(down) + ")";
   }
 };
 

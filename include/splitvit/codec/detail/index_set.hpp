@@ -5,6 +5,7 @@
 #include <cstddef>    // byte, size_t
 #include <cstdint>    // uint8_t, uint32_t, uint64_t
 #include <limits>     // numeric_limits
+#include <numeric>    // iota
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
@@ -56,18 +57,40 @@ inline std::pair<int, std::uint64_t> best_rice(std::span<const std::uint32_t> in
   return {best, bits(best)};
 }
 
+/// Sets of a size that the four forms can hold.
+inline bool are_index_sets(Index sets, Index count, Index n) {
+  return sets >= 0 && count >= 1 && count <= n &&
+         n <= Index{std::numeric_limits<std::uint32_t>::max()} &&
+         (sets == 0 || n <= std::numeric_limits<Index>::max() / sets);
+}
+
+inline void put_bitmaps(std::span<const std::uint32_t> indices, Index count, Index n,
+                        std::vector<std::byte>& out) {
+  const std::size_t begin = out.size(), each = static_cast<std::size_t>(count);
+  out.resize(begin + packed_bytes(static_cast<Index>(indices.size()) / count * n, 1));
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const std::size_t bit = i / each * static_cast<std::size_t>(n) + indices[i];
+    out[begin + bit / 8] |= std::byte{1} << (bit % 8);
+  }
+}
+
+inline void put_gaps(std::span<const std::uint32_t> indices, Index count, int r, BitWriter& bits) {
+  for_each_gap(indices, count, [&](std::uint32_t gap) {
+    bits.put_unary(gap >> r);
+    bits.put(gap & ((1u << r) - 1u), r);
+  });
+}
+
 /// Appends sets of `count` indices each, one after the other, each strictly ascending and
 /// below n, in the smallest form (the first one of several).
 ///
 /// Errors  std::invalid_argument unless 1 <= count <= n < 2^32 and there are whole sets.
 inline void put_index_sets(std::span<const std::uint32_t> indices, Index count, Index n,
                            std::vector<std::byte>& out) {
-  if (count < 1 || count > n || n > Index{std::numeric_limits<std::uint32_t>::max()} ||
-      static_cast<Index>(indices.size()) % count != 0)
-    throw std::invalid_argument("index sets: " + std::to_string(indices.size()) +
-                                " indices for sets of " + std::to_string(count) + " of " +
-                                std::to_string(n) + " positions");
   const auto total = static_cast<Index>(indices.size());
+  if (count < 1 || total % count != 0 || !are_index_sets(total / count, count, n))
+    throw std::invalid_argument("index sets: " + std::to_string(total) + " indices for sets of " +
+                                std::to_string(count) + " of " + std::to_string(n) + " positions");
   ByteWriter writer{out};
   const auto begin = [&](IndexMode mode) { writer.put(static_cast<std::uint8_t>(mode)); };
   if (count == n) return begin(IndexMode::all);
@@ -76,33 +99,86 @@ inline void put_index_sets(std::span<const std::uint32_t> indices, Index count, 
   const std::size_t bitmap = packed_bytes(total / count * n, 1);
   const std::size_t plain = 4 + packed_bytes(total, bits_for(n));
   const std::size_t rice = 5 + static_cast<std::size_t>((rice_bits + 7) / 8);
-  BitWriter bits{out};
   if (bitmap <= plain && bitmap <= rice) {
     begin(IndexMode::bitmap);
-    const std::size_t map = out.size();
-    out.resize(map + bitmap);
-    for (std::size_t i = 0; i < indices.size(); ++i) {
-      const std::size_t bit =
-          i / static_cast<std::size_t>(count) * static_cast<std::size_t>(n) + indices[i];
-      out[map + bit / 8] |= std::byte{1} << (bit % 8);
-    }
-  } else if (plain <= rice) {
-    begin(IndexMode::plain);
-    writer.put(static_cast<std::uint32_t>(count));
-    bits.put_all(indices, bits_for(n));
-    bits.finish();
-  } else {
-    begin(IndexMode::rice);
-    writer.put(static_cast<std::uint32_t>(count));
-    writer.put(static_cast<std::uint8_t>(r));
-    const std::uint32_t low_bits = (1u << r) - 1u;
-    for_each_gap(indices, count, [&, shift = r](std::uint32_t gap) {
-      bits.put_unary(gap >> shift);
-      bits.put(gap & low_bits, shift);
-    });
-    bits.finish();
+    return put_bitmaps(indices, count, n, out);
   }
+  begin(plain <= rice ? IndexMode::plain : IndexMode::rice);
+  writer.put(static_cast<std::uint32_t>(count));
+  if (plain > rice) writer.put(static_cast<std::uint8_t>(r));
+  BitWriter bits{out};
+  if (plain <= rice)
+    bits.put_all(indices, bits_for(n));
+  else
+    put_gaps(indices, count, r, bits);
+  bits.finish();
 }
+
+/// Reads sets of one form after its head.
+class IndexSetReader {
+ public:
+  IndexSetReader(ByteReader& from, Index count, Index n, const std::string& codec)
+      : bits_{from, codec}, count_{count}, n_{n}, codec_{codec} {}
+
+  std::vector<std::uint32_t> read(IndexMode mode, int r, Index sets) {
+    // Before memory is taken: are there as many bits as are needed at least?
+    if (mode == IndexMode::bitmap) bits_.require(sets * n_, 1);
+    if (mode == IndexMode::plain) bits_.require(sets * count_, bits_for(n_));
+    if (mode == IndexMode::rice) bits_.require(sets * count_, r + 1);
+    std::vector<std::uint32_t> indices(static_cast<std::size_t>(sets * count_));
+    for (Index set = 0; set < sets; ++set) {
+      const std::span own{indices.data() + set * count_, static_cast<std::size_t>(count_)};
+      if (mode == IndexMode::all) std::iota(own.begin(), own.end(), 0u);
+      if (mode == IndexMode::bitmap) read_bitmap(own);
+      if (mode == IndexMode::plain) read_plain(own);
+      if (mode == IndexMode::rice) read_gaps(own, r);
+    }
+    bits_.finish();
+    return indices;
+  }
+
+ private:
+  void read_bitmap(std::span<std::uint32_t> own) {
+    std::size_t found = 0;
+    for (Index i = 0; i < n_; ++i) {
+      if (bits_.get(1) == 0) continue;
+      if (found == own.size()) refuse("too many bits in a bitmap");
+      own[found++] = static_cast<std::uint32_t>(i);
+    }
+    if (found != own.size()) refuse("too few bits in a bitmap");
+  }
+
+  void read_plain(std::span<std::uint32_t> own) {
+    bits_.get_all(own, bits_for(n_));
+    Index last = -1;
+    for (const std::uint32_t index : own) {
+      if (Index{index} <= last || Index{index} >= n_) refuse("an index out of order or too large");
+      last = index;
+    }
+  }
+
+  void read_gaps(std::span<std::uint32_t> own, int r) {
+    Index next = 0;  // the lowest index that is possible
+    for (std::uint32_t& index : own) {
+      const Index largest_gap = n_ - 1 - next;
+      if (largest_gap < 0) refuse("more indices than are possible");
+      const Index quotient = bits_.get_unary(largest_gap >> r);
+      const Index gap = (quotient << r) + bits_.get(r);
+      if (gap > largest_gap) refuse("an index that is too large");
+      index = static_cast<std::uint32_t>(next + gap);
+      next += gap + 1;
+    }
+  }
+
+  [[noreturn]] void refuse(const std::string& text) const {
+    throw WireError(Reason::malformed, codec_ + ": index sets with " + text);
+  }
+
+  BitReader bits_;
+  Index count_;
+  Index n_;
+  const std::string& codec_;
+};
 
 /// What put_index_sets wrote: `sets` sets of `count` indices of n positions, one after the
 /// other. The reader then stands behind them.
@@ -115,8 +191,7 @@ inline std::vector<std::uint32_t> get_index_sets(ByteReader& reader, Index sets,
   const auto refuse = [&](const std::string& text, Reason reason = Reason::malformed) {
     throw WireError(reason, codec + ": index sets with " + text);
   };
-  if (sets < 0 || count < 1 || count > n || n > Index{std::numeric_limits<std::uint32_t>::max()} ||
-      (sets > 0 && n > std::numeric_limits<Index>::max() / sets))
+  if (!are_index_sets(sets, count, n))
     refuse(std::to_string(sets) + " times " + std::to_string(count) + " of " + std::to_string(n) +
                " positions",
            Reason::wrong_shape);
@@ -128,42 +203,7 @@ inline std::vector<std::uint32_t> get_index_sets(ByteReader& reader, Index sets,
       refuse(std::to_string(came) + " indices a set, wanted " + std::to_string(count));
   const int r = mode == IndexMode::rice ? reader.get<std::uint8_t>() : 0;
   if (r > 15) refuse("Rice parameter " + std::to_string(r));
-
-  BitReader bits{reader, codec};
-  if (mode == IndexMode::bitmap) bits.require(sets * n, 1);
-  if (mode == IndexMode::plain) bits.require(sets * count, bits_for(n));
-  if (mode == IndexMode::rice) bits.require(sets * count, r + 1);
-  std::vector<std::uint32_t> indices(static_cast<std::size_t>(sets * count));
-  if (mode == IndexMode::plain) bits.get_all(std::span{indices}, bits_for(n));
-  for (Index set = 0; set < sets; ++set) {
-    const std::span<std::uint32_t> own{indices.data() + set * count,
-                                       static_cast<std::size_t>(count)};
-    std::size_t found = 0;
-    if (mode == IndexMode::bitmap) {
-      for (Index i = 0; i < n; ++i) {
-        if (bits.get(1) == 0) continue;
-        if (found == own.size()) refuse("too many bits in a bitmap");
-        own[found++] = static_cast<std::uint32_t>(i);
-      }
-      if (found != own.size()) refuse("too few bits in a bitmap");
-      continue;
-    }
-    Index last = -1;
-    for (std::uint32_t& index : own) {
-      if (mode == IndexMode::all) index = static_cast<std::uint32_t>(last + 1);
-      if (mode == IndexMode::rice) {
-        const Index left = n - 2 - last;  // the largest gap that is possible
-        const Index quotient = left < 0 ? 0 : bits.get_unary(left >> r);
-        const Index gap = (quotient << r) + bits.get(r);
-        if (gap > left) refuse("an index that is too large");
-        index = static_cast<std::uint32_t>(last + 1 + gap);
-      }
-      if (Index{index} <= last || Index{index} >= n) refuse("an index out of order or too large");
-      last = index;
-    }
-  }
-  bits.finish();
-  return indices;
+  return IndexSetReader{reader, count, n, codec}.read(mode, r, sets);
 }
 
 }  // namespace splitvit::codec::detail

@@ -80,6 +80,7 @@ class RangeGroups {
     auto codes_of_x = Tensor<std::uint16_t>::uninitialised({codes(ranges)});
     const auto places = places_with_codes(ranges, bits);
     for_each_row(ranges, places, [&](Index row, const Range<T>* shared, Index begin) {
+      if (shared != nullptr && shared->scale == T{0}) return;
       const T* const from = x.data() + row * width_;
       std::uint16_t* const to = codes_of_x.data() + begin;
       Rng own = draws != nullptr ? *draws : Rng{};
