@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>  // string
+#include <vector>  // vector
+
+#include <splitvit/codec/parse.hpp>  // codec_entries
+
+// codec_texts: a text for every codec that parse_codec knows.
+
+namespace splitvit::test {
+
+/// Some compositions, then each codec with its defaults: new ones come last. All take tensors
+/// (B, N, D) of any small size.
+inline std::vector<std::string> codec_texts() {
+  std::vector<std::string> texts{"q:3,range=tensor,gradient_range=sample",
+                                 "q:16,range=channel,gradient_range=channel",
+                                 "topk:0.4,values=(q:4,rounding=stochastic)",
+                                 "cls-exact(q:2),cls=float16",
+                                 "scaled(topk:0.5)",
+                                 "float16,scaled=no/bfloat16"};
+  for (const auto& entry : codec::detail::codec_entries<float>) {
+    std::string text{entry.name};
+    if (entry.usage.find("(CODEC)") != std::string_view::npos) text += "(q:5)";
+    if (entry.name == "fedlite") text += ":1";  // pieces must divide any sample
+    texts.push_back(text);
+  }
+  return texts;
+}
+
+}  // namespace splitvit::test
