@@ -52,6 +52,17 @@ TEST_CASE("parse_codec: texts and the codecs that they name", "[codec]") {
   CHECK(parsed("fedlite:4,groups=2,words=16,iterations=3,correction=0.001") ==
         FedLite<>{.pieces = 4, .groups = 2, .words = 16, .iterations = 3, .correction = 0.001}
             .description());
+  CHECK(parsed("slacc:3,min_bits=3,max_bits=6,blend=0.25,direction=-1,range=channel") ==
+        SlAcc{.groups = 3,
+              .min_bits = 3,
+              .max_bits = 6,
+              .blend = 0.25,
+              .direction = -1,
+              .range = SlAccRange::channel}
+            .description());
+  CHECK(parsed("slfac:0.8,mid_bits=5,min_bits=1,max_bits=7,grid=14x7") ==
+        SlFac{.theta = 0.8, .mid_bits = 5, .min_bits = 1, .max_bits = 7, .grid = TokenGrid{14, 7}}
+            .description());
 }
 
 TEST_CASE("parse_codec: what is left out has the default of the type", "[codec]") {
@@ -59,6 +70,9 @@ TEST_CASE("parse_codec: what is left out has the default of the type", "[codec]"
   CHECK(parsed("random_topk") == RandomTopK<>{}.description());
   CHECK(parsed("c3") == C3{}.description());
   CHECK(parsed("fedlite") == FedLite<>{}.description());
+  CHECK(parsed("slacc") == SlAcc{}.description());
+  CHECK(parsed("slacc,max_bits=1") == SlAcc{.min_bits = 1, .max_bits = 1}.description());
+  CHECK(parsed("slfac") == SlFac{}.description());
 }
 
 TEST_CASE("parse_codec: every codec of the table works for both types", "[codec]") {
@@ -98,6 +112,10 @@ TEST_CASE("parse_codec: what names nothing is refused, with what is wrong", "[co
   CHECK_THAT(complaint("float16,scaled=maybe"), ContainsSubstring("possible are yes, no"));
   CHECK_THAT(complaint("c3:0"), ContainsSubstring("from 1 to"));
   CHECK_THAT(complaint("fedlite:4,groups=5"), ContainsSubstring("from 1 to 4"));
+  CHECK_THAT(complaint("slacc,min_bits=9"), ContainsSubstring("from 1 to 8"));
+  CHECK_THAT(complaint("slacc,direction=0"), ContainsSubstring("possible are 1, -1"));
+  for (const char* text : {"slfac,grid=14", "slfac,grid=x14", "slfac,grid=14x", "slfac,grid=0x9"})
+    CHECK_THAT(complaint(text), ContainsSubstring("as in 14x14"));
   // Wrappers and parentheses.
   CHECK_THAT(complaint("scaled"), ContainsSubstring("needs a codec in parentheses"));
   CHECK_THAT(complaint("scaled()"), ContainsSubstring("has no value"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>    // min
 #include <array>        // array
 #include <concepts>     // floating_point
 #include <cstddef>      // size_t
@@ -20,6 +21,8 @@
 #include <splitvit/codec/quantise.hpp>           // Quantise
 #include <splitvit/codec/random_top_k.hpp>       // RandomTopK
 #include <splitvit/codec/receipts.hpp>           // is_straight_through
+#include <splitvit/codec/sl_acc.hpp>             // SlAcc, SlAccRange
+#include <splitvit/codec/sl_fac.hpp>             // SlFac, TokenGrid
 #include <splitvit/codec/token_scaled.hpp>       // TokenScaled
 #include <splitvit/codec/top_k.hpp>              // TopK
 #include <splitvit/codec/two_way.hpp>            // TwoWay
@@ -93,6 +96,38 @@ DynamicCodec<T> make_fedlite(CodecText& text) {
   return made;
 }
 
+/// Sets the least and the most bits that a codec may choose.
+template <class Made>
+void set_bit_limits(CodecText& text, Made& made) {
+  made.max_bits = static_cast<int>(text.whole("max_bits", made.max_bits, 1, 16));
+  made.min_bits = static_cast<int>(
+      text.whole("min_bits", std::min(made.min_bits, made.max_bits), 1, made.max_bits));
+}
+
+template <class T>
+DynamicCodec<T> make_sl_acc(CodecText& text) {
+  static constexpr std::array<Named<int>, 2> directions{{{"1", 1}, {"-1", -1}}};
+  static constexpr std::array<Named<SlAccRange>, 2> ranges{
+      {{"group", SlAccRange::group}, {"channel", SlAccRange::channel}}};
+  SlAcc made;
+  made.groups = static_cast<int>(text.whole("", made.groups, 1, 16));
+  set_bit_limits(text, made);
+  made.blend = text.real("blend", made.blend, {0, 1, false, true});
+  made.direction = text.choice("direction", made.direction, directions);
+  made.range = text.choice("range", made.range, ranges);
+  return made;
+}
+
+template <class T>
+DynamicCodec<T> make_sl_fac(CodecText& text) {
+  SlFac made;
+  made.theta = text.real("", made.theta, above_0_to_1);
+  made.mid_bits = static_cast<int>(text.whole("mid_bits", made.mid_bits, 1, 16));
+  set_bit_limits(text, made);
+  if (const auto grid = text.extents("grid")) made.grid = TokenGrid{grid->first, grid->second};
+  return made;
+}
+
 /// All codecs that parse_codec knows. A new one is added here.
 template <class T>
 inline constexpr std::array codec_entries{
@@ -138,6 +173,14 @@ inline constexpr std::array codec_entries{
                   "fedlite[:PIECES][,groups=GROUPS][,words=WORDS][,iterations=ROUNDS]"
                   "[,correction=LAMBDA]",
                   make_fedlite<T>},
+    CodecEntry<T>{"slacc",
+                  "slacc[:GROUPS][,min_bits=BITS][,max_bits=BITS][,blend=SHARE]"
+                  "[,direction=1|-1][,range=group|channel]",
+                  make_sl_acc<T>},
+    CodecEntry<T>{"slfac",
+                  "slfac[:THETA][,mid_bits=BITS][,min_bits=BITS][,max_bits=BITS]"
+                  "[,grid=ROWSxCOLUMNS]",
+                  make_sl_fac<T>},
 };
 
 /// One codec, without a slash.

@@ -9,6 +9,7 @@
 #include <string>        // string, to_string
 #include <string_view>   // string_view
 #include <system_error>  // errc
+#include <utility>       // pair
 #include <vector>        // vector
 
 #include <splitvit/codec/detail/text.hpp>  // exact_text, Named
@@ -102,6 +103,19 @@ class CodecText {
       fail("has " + shown(option) + "'" + std::string{*given} + "', wanted a number in " +
            possible.text());
     return *number;
+  }
+
+  /// Two whole numbers as in "14x14"; nothing if the option is not there.
+  std::optional<std::pair<Index, Index>> extents(std::string_view option) {
+    const auto given = value(option);
+    if (!given) return {};
+    const std::size_t mark = given->find('x');
+    const auto first = number_from<Index>(given->substr(0, mark));
+    const auto second = number_from<Index>(mark == given->npos ? "" : given->substr(mark + 1));
+    if (!first || !second || *first < 1 || *second < 1 || *first > 65536 || *second > 65536)
+      fail("has " + shown(option) + "'" + std::string{*given} +
+           "', wanted two whole numbers from 1 to 65536, as in 14x14");
+    return std::pair{*first, *second};
   }
 
   template <class Value, std::size_t n>
