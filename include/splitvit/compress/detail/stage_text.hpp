@@ -103,7 +103,7 @@ class StageText {
   std::optional<std::string_view> find(std::string_view name) {
     known_.emplace_back(name);
     for (Part& part : parts_) {
-      if (part.used || part.text.substr(0, part.text.find('=')) != name) continue;
+      if (part.text.substr(0, part.text.find('=')) != name) continue;
       if (part.text.size() == name.size()) continue;  // no '='
       part.used = true;
       return part.text.substr(name.size() + 1);
