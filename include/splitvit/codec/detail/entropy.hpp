@@ -3,36 +3,15 @@
 
 #include <algorithm>  // max, min
 #include <array>      // array
-#include <bit>        // bit_cast
-#include <cmath>      // log
 #include <cstddef>    // size_t
-#include <cstdint>    // uint64_t
-#include <numbers>    // ln2, log2e
+#include <numbers>    // log2e
 #include <span>       // span
+
+#include <splitvit/codec/detail/portable_math.hpp>  // exp_of_negative, log2_of
 
 // How evenly a softmax spreads over values.
 
 namespace splitvit::codec::detail {
-
-/// e^x for x <= 0, to 1e-11 of it, in operations that every machine rounds alike and a loop over
-/// which can be vectorised; 0 below e^-700.
-inline double exp_of_negative(double x) {
-  constexpr double whole = 0x1.8p52;  // numbers near it are spaced by 1
-  const double at_least = x > -700.0 ? x : -700.0;
-  const double shifted = at_least * std::numbers::log2e + whole;
-  const double y = (at_least * std::numbers::log2e - (shifted - whole)) * std::numbers::ln2;
-  double series = 1 + y * (1.0 / 9);
-  series = 1 + y * (1.0 / 8) * series;
-  series = 1 + y * (1.0 / 7) * series;
-  series = 1 + y * (1.0 / 6) * series;
-  series = 1 + y * (1.0 / 5) * series;
-  series = 1 + y * (1.0 / 4) * series;
-  series = 1 + y * (1.0 / 3) * series;
-  series = 1 + y * (1.0 / 2) * series;
-  series = 1 + y * series;
-  const std::uint64_t exponent = std::bit_cast<std::uint64_t>(shifted) + 1023;
-  return x > -700.0 ? series * std::bit_cast<double>(exponent << 52) : 0.0;
-}
 
 /// -sum p ln p / ln n for p = softmax(values / unit) over n values; 0 for n = 1. With
 /// e_i = exp(z_i - max z), S their sum and M the sum of e_i (z_i - max z) that is
@@ -65,7 +44,8 @@ double softmax_entropy(std::span<const T> values, double unit) {
     sum += sums[lane];
     moment += moments[lane];
   }
-  return (std::log(sum) - moment / sum) / std::log(static_cast<double>(values.size()));
+  return (log2_of(sum) - moment / sum * std::numbers::log2e) /
+         log2_of(static_cast<double>(values.size()));
 }
 
 }  // namespace splitvit::codec::detail
