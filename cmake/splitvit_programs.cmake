@@ -50,8 +50,8 @@ function(splitvit_add_program name)
   target_link_libraries(${name} PRIVATE splitvit_programs)
 endfunction()
 
-# splitvit_add_test(name label command...): one ctest test.
-function(splitvit_add_test name label)
+# splitvit_add_test(name labels command...): one ctest test.
+function(splitvit_add_test name labels)
   add_test(NAME ${name} COMMAND ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 900)
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 900)
 endfunction()

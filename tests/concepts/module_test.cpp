@@ -8,7 +8,7 @@
 #include "support/catch.hpp"
 
 // Modules as a stranger writes them: in another namespace, with nothing but the headers.
-namespace stranger {
+namespace stranger::modules {
 namespace {
 
 using splitvit::Variable;
@@ -43,7 +43,7 @@ struct Hidden {
 };
 
 }  // namespace
-}  // namespace stranger
+}  // namespace stranger::modules
 
 namespace splitvit::nn {
 
@@ -54,15 +54,16 @@ static_assert(Module<PatchEmbed<float>, float> && Module<Stem<float>, float>);
 static_assert(Module<Blocks<float>, float> && Module<Classifier<float>, float>);
 static_assert(Module<Vit<float>, float> && Module<Head<float>, float> &&
               Module<Tail<double>, double>);
-static_assert(Module<stranger::Scaled<float>, float> && Module<stranger::Scaled<double>, double>);
-static_assert(Module<stranger::WithoutParameters, float>);
-static_assert(Module<stranger::FloatOnly, float>);
+static_assert(Module<stranger::modules::Scaled<float>, float> &&
+              Module<stranger::modules::Scaled<double>, double>);
+static_assert(Module<stranger::modules::WithoutParameters, float>);
+static_assert(Module<stranger::modules::FloatOnly, float>);
 
-static_assert(!Module<stranger::FloatOnly, double>);
-static_assert(!Module<stranger::Nothing, float>);
-static_assert(!Module<stranger::ChangesItself, float>);
-static_assert(!Module<stranger::TakesNoVisitor, float>);
-static_assert(!Module<stranger::Hidden, float>);
+static_assert(!Module<stranger::modules::FloatOnly, double>);
+static_assert(!Module<stranger::modules::Nothing, float>);
+static_assert(!Module<stranger::modules::ChangesItself, float>);
+static_assert(!Module<stranger::modules::TakesNoVisitor, float>);
+static_assert(!Module<stranger::modules::Hidden, float>);
 static_assert(!Module<int, float>);
 
 }  // namespace splitvit::nn
@@ -71,7 +72,8 @@ namespace elsewhere {
 
 TEST_CASE("Module: a stranger's module works with our functions", "[concepts]") {
   using splitvit::Tensor;
-  const stranger::Scaled<float> module{splitvit::Variable<float>::parameter(Tensor<float>{{2, 3}})};
+  const stranger::modules::Scaled<float> module{
+      splitvit::Variable<float>::parameter(Tensor<float>{{2, 3}})};
   CHECK(splitvit::nn::parameter_count<float>(module) == 6);
   CHECK(splitvit::nn::parameters<float>(module)[0].first == "factor");
   {
@@ -79,7 +81,7 @@ TEST_CASE("Module: a stranger's module works with our functions", "[concepts]") 
     CHECK(!module.factor.needs_gradient());
   }
   CHECK(module.factor.needs_gradient());
-  CHECK(splitvit::nn::parameters<float>(stranger::WithoutParameters{}).empty());
+  CHECK(splitvit::nn::parameters<float>(stranger::modules::WithoutParameters{}).empty());
 }
 
 }  // namespace elsewhere

@@ -11,7 +11,7 @@
 #include "support/catch.hpp"
 
 // Stages as a stranger writes them: in another namespace, with nothing but the headers.
-namespace stranger {
+namespace stranger::stages {
 
 using splitvit::Index;
 using splitvit::Rng;
@@ -52,7 +52,7 @@ struct MoveOnly : FloatOnly {
   MoveOnly(MoveOnly&&) = default;
 };
 
-}  // namespace stranger
+}  // namespace stranger::stages
 
 namespace splitvit::compress {
 
@@ -61,29 +61,30 @@ static_assert(CompressionStage<MergeSamples, float> && CompressionStage<MergeSam
 static_assert(CompressionStage<SelectTokens, float> && CompressionStage<SelectTokens, double>);
 static_assert(CompressionStage<Then<MergeSamples, SelectTokens>, float>);
 static_assert(CompressionStage<Then<Then<Identity, MergeSamples>, SelectTokens>, double>);
-static_assert(CompressionStage<stranger::EveryKth, float>);
-static_assert(CompressionStage<stranger::EveryKth, double>);
-static_assert(CompressionStage<stranger::FloatOnly, float>);
+static_assert(CompressionStage<stranger::stages::EveryKth, float>);
+static_assert(CompressionStage<stranger::stages::EveryKth, double>);
+static_assert(CompressionStage<stranger::stages::FloatOnly, float>);
 
-static_assert(!CompressionStage<stranger::FloatOnly, double>);
-static_assert(!CompressionStage<stranger::ReturnsNothing, float>);
-static_assert(!CompressionStage<stranger::ChangesItself, float>);
-static_assert(!CompressionStage<stranger::WithoutRng, float>);
-static_assert(!CompressionStage<stranger::MoveOnly, float>);
+static_assert(!CompressionStage<stranger::stages::FloatOnly, double>);
+static_assert(!CompressionStage<stranger::stages::ReturnsNothing, float>);
+static_assert(!CompressionStage<stranger::stages::ChangesItself, float>);
+static_assert(!CompressionStage<stranger::stages::WithoutRng, float>);
+static_assert(!CompressionStage<stranger::stages::MoveOnly, float>);
 static_assert(!CompressionStage<int, float>);
 
 // A composition is a stage for the element types that both parts are stages for.
-static_assert(CompressionStage<Then<stranger::FloatOnly, Identity>, float>);
-static_assert(!CompressionStage<Then<stranger::FloatOnly, Identity>, double>);
+static_assert(CompressionStage<Then<stranger::stages::FloatOnly, Identity>, float>);
+static_assert(!CompressionStage<Then<stranger::stages::FloatOnly, Identity>, double>);
 
 template <class A, class B>
 concept Joins = requires(A a, B b) {
   a | b;
 };
-static_assert(Joins<stranger::EveryKth, SelectTokens> && Joins<SelectTokens, stranger::EveryKth>);
-static_assert(Joins<stranger::FloatOnly, Identity>);
+static_assert(Joins<stranger::stages::EveryKth, SelectTokens> &&
+              Joins<SelectTokens, stranger::stages::EveryKth>);
+static_assert(Joins<stranger::stages::FloatOnly, Identity>);
 static_assert(!Joins<SelectTokens, int> && !Joins<int, SelectTokens>);
-static_assert(!Joins<stranger::ReturnsNothing, SelectTokens>);
+static_assert(!Joins<stranger::stages::ReturnsNothing, SelectTokens>);
 
 }  // namespace splitvit::compress
 
@@ -91,14 +92,15 @@ namespace elsewhere {
 
 TEST_CASE("stages: a stranger's stage joins ours without a using", "[concepts]") {
   using splitvit::compress::SelectTokens;
-  const auto joined = stranger::EveryKth{.k = 3} | SelectTokens{.keep = 0.5};
-  const auto reversed = SelectTokens{.keep = 0.5} | stranger::EveryKth{.k = 3};
+  const auto joined = stranger::stages::EveryKth{.k = 3} | SelectTokens{.keep = 0.5};
+  const auto reversed = SelectTokens{.keep = 0.5} | stranger::stages::EveryKth{.k = 3};
   CHECK(joined.first.k == 3);
   CHECK(reversed.second.k == 3);
 }
 
 TEST_CASE("stages: then() joins two of a stranger's stages", "[concepts]") {
-  const auto joined = splitvit::compress::then(stranger::EveryKth{2}, stranger::EveryKth{3});
+  const auto joined =
+      splitvit::compress::then(stranger::stages::EveryKth{2}, stranger::stages::EveryKth{3});
   splitvit::compress::CutBatch<double> batch{
       splitvit::Variable<double>{splitvit::Tensor<double>{{2, 13, 3}}},
       splitvit::Tensor<double>{{2, 13}}, splitvit::Tensor<double>{{2, 4}}};
@@ -111,7 +113,8 @@ TEST_CASE("stages: then() joins two of a stranger's stages", "[concepts]") {
 }
 
 TEST_CASE("stages: Then takes its types from its values", "[concepts]") {
-  const splitvit::compress::Then joined{stranger::EveryKth{2}, splitvit::compress::Identity{}};
+  const splitvit::compress::Then joined{stranger::stages::EveryKth{2},
+                                        splitvit::compress::Identity{}};
   CHECK(joined.first.k == 2);
 }
 

@@ -15,7 +15,7 @@
 #include "support/catch.hpp"
 
 // Rules as a stranger writes them: in another namespace, with nothing but the headers.
-namespace stranger {
+namespace stranger::rules {
 
 /// Steps of lr in the direction of the sign.
 struct SignDescent {
@@ -52,20 +52,20 @@ struct FloatOnly : SignDescent {
               std::span<const std::span<float>>) const {}
 };
 
-}  // namespace stranger
+}  // namespace stranger::rules
 
 namespace splitvit::optim {
 
 static_assert(UpdateRule<Adam, float> && UpdateRule<Adam, double>);
 static_assert(UpdateRule<AdamW, float> && UpdateRule<AdamW, double>);
 static_assert(UpdateRule<Sgd, float> && UpdateRule<Sgd, double>);
-static_assert(UpdateRule<stranger::SignDescent, float>);
-static_assert(UpdateRule<stranger::FloatOnly, float>);
+static_assert(UpdateRule<stranger::rules::SignDescent, float>);
+static_assert(UpdateRule<stranger::rules::FloatOnly, float>);
 
-static_assert(!UpdateRule<stranger::FloatOnly, double>);
-static_assert(!UpdateRule<stranger::WithoutRate, float>);
-static_assert(!UpdateRule<stranger::WithoutNames, float>);
-static_assert(!UpdateRule<stranger::ChangesItself, float>);
+static_assert(!UpdateRule<stranger::rules::FloatOnly, double>);
+static_assert(!UpdateRule<stranger::rules::WithoutRate, float>);
+static_assert(!UpdateRule<stranger::rules::WithoutNames, float>);
+static_assert(!UpdateRule<stranger::rules::ChangesItself, float>);
 static_assert(!UpdateRule<int, float>);
 
 static_assert(Schedule<Constant> && Schedule<Cosine> && Schedule<WarmUp<Cosine>>);
@@ -74,7 +74,7 @@ static_assert(!Schedule<double>);
 
 TEST_CASE("update rules: a stranger's rule in our Optimizer", "[concepts]") {
   const auto p = Variable<float>::parameter(Tensor<float>{{2}, std::vector<float>{1, 2}});
-  Optimizer optimizer{stranger::SignDescent{}, NamedParameters<float>{{"p", p}}};
+  Optimizer optimizer{stranger::rules::SignDescent{}, NamedParameters<float>{{"p", p}}};
   p.add_gradient(Tensor<float>{{2}, std::vector<float>{3, -4}});
   optimizer.step();
   CHECK(p.value()[0] == 0.75f);

@@ -19,7 +19,7 @@ namespace splitvit {
 namespace {
 
 template <class T>
-void check_file(const std::string& name) {
+void check_deit_tiny_file(const std::string& name) {
   const golden::File file{name};
   INFO(name);
   const nn::VitConfig config = golden::config_of(file);
@@ -63,10 +63,10 @@ void check_file(const std::string& name) {
 }
 
 template <class T>
-void check_files() {
+void check_deit_tiny_files() {
   const auto names = golden::files("deit_tiny");
   REQUIRE(std::ranges::count(names, "deit_tiny") == 1);
-  for (const std::string& name : names) check_file<T>(name);
+  for (const std::string& name : names) check_deit_tiny_file<T>(name);
 }
 
 }  // namespace
@@ -86,12 +86,14 @@ TEST_CASE("golden: the filler gives the README's numbers", "[golden][deit_tiny]"
 
 TEST_CASE("golden: DeiT-Tiny's size in double", "[golden][deit_tiny]") {
 #ifdef NDEBUG
-  check_files<double>();
+  check_deit_tiny_files<double>();
 #else
   std::printf("skipped: DeiT-Tiny in double takes minutes in a Debug build\n");
 #endif
 }
 
-TEST_CASE("golden: DeiT-Tiny's size in float", "[golden][deit_tiny]") { check_files<float>(); }
+TEST_CASE("golden: DeiT-Tiny's size in float", "[golden][deit_tiny]") {
+  check_deit_tiny_files<float>();
+}
 
 }  // namespace splitvit

@@ -24,7 +24,7 @@ golden::Tolerance centroid_tolerance() {
 }
 
 template <class T>
-void check_case(const golden::File& file, const std::string& name) {
+void check_kmeans_case(const golden::File& file, const std::string& name) {
   const auto at = [&](const char* tensor) { return name + "/" + tensor; };
   const auto x = file.get<T>(at("x"));
   const auto init = file.get<T>(at("init"));
@@ -62,7 +62,7 @@ bool is_kmeans_case(const golden::File& file, const std::string& name) {
 }
 
 template <class T>
-void check_files() {
+void check_kmeans_files() {
   const auto names = golden::files("kmeans");
   REQUIRE(std::ranges::count(names, "kmeans") == 1);
   for (const std::string& name : names) {
@@ -75,15 +75,15 @@ void check_files() {
         FAIL_CHECK("a case without the tensors of a k-means case");
         continue;
       }
-      check_case<T>(file, which);
+      check_kmeans_case<T>(file, which);
     }
   }
 }
 
 }  // namespace
 
-TEST_CASE("golden: k-means in double", "[golden][kmeans]") { check_files<double>(); }
+TEST_CASE("golden: k-means in double", "[golden][kmeans]") { check_kmeans_files<double>(); }
 
-TEST_CASE("golden: k-means in float", "[golden][kmeans]") { check_files<float>(); }
+TEST_CASE("golden: k-means in float", "[golden][kmeans]") { check_kmeans_files<float>(); }
 
 }  // namespace splitvit

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <splitvit/autograd/backward.hpp>
+#include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/compress/merge_samples.hpp>
 #include <splitvit/compress/select_tokens.hpp>
 
@@ -15,15 +16,6 @@
 
 namespace splitvit {
 namespace {
-
-/// One row a sample, all zeros but a one at its class.
-template <class T>
-Tensor<T> one_hot(const std::vector<Index>& labels, Index classes) {
-  Tensor<T> out{{static_cast<Index>(labels.size()), classes}};
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    out[static_cast<Index>(i) * classes + labels[i]] = T{1};
-  return out;
-}
 
 /// y (K, P, D) with each sample's tokens in ascending order of index (K, P).
 template <class T>
@@ -41,7 +33,7 @@ Tensor<T> in_ascending_order(const Tensor<T>& y, const Tensor<Index>& index) {
 }
 
 template <class T>
-void check_case(const golden::File& file, const std::string& name) {
+void check_merge_case(const golden::File& file, const std::string& name) {
   const auto at = [&](const char* tensor) { return name + "/" + tensor; };
   const golden::Tolerance close = golden::tolerance<T>();
   const auto agrees = [&](const char* tensor, const Tensor<T>& ours, const Tensor<double>& theirs) {
@@ -89,7 +81,7 @@ bool is_merge_case(const golden::File& file, const std::string& name) {
 }
 
 template <class T>
-void check_file(const std::string& name) {
+void check_merge_file(const std::string& name) {
   const golden::File file{name};
   const std::vector<std::string> cases = file.cases();
   if (cases.empty()) FAIL(name << ": no case");
@@ -99,7 +91,7 @@ void check_file(const std::string& name) {
       FAIL_CHECK("a case without the tensors of a merge case");
       continue;
     }
-    check_case<T>(file, which);
+    check_merge_case<T>(file, which);
   }
 }
 
@@ -109,13 +101,13 @@ TEST_CASE("golden: merging and token selection in double", "[golden][merge]") {
   const auto names = golden::files("adc_merge");
   REQUIRE(std::ranges::count(names, "adc_merge_f64") == 1);
   for (const std::string& name : names)
-    if (!name.ends_with("_f32")) check_file<double>(name);
+    if (!name.ends_with("_f32")) check_merge_file<double>(name);
 }
 
 TEST_CASE("golden: merging and token selection in float", "[golden][merge]") {
   const auto names = golden::files("adc_merge");
   REQUIRE(std::ranges::count(names, "adc_merge_f32") == 1);
-  for (const std::string& name : names) check_file<float>(name);
+  for (const std::string& name : names) check_merge_file<float>(name);
 }
 
 }  // namespace splitvit

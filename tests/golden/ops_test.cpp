@@ -23,9 +23,9 @@ namespace {
 
 /// One case of a file. It remembers what a test has looked at, so that nothing is overlooked.
 template <class T>
-class Case {
+class OpsCase {
  public:
-  Case(const golden::File& file, std::string name)
+  OpsCase(const golden::File& file, std::string name)
       : tolerance{golden::tolerance<T>()}, file_{&file}, name_{std::move(name)} {}
 
   golden::Tolerance tolerance;
@@ -71,7 +71,7 @@ double largest(const Tensor<T>& x) {
 }
 
 template <class T>
-void check_linear(Case<T>& c) {
+void check_linear(OpsCase<T>& c) {
   const auto x = c.leaf("x"), weight = c.leaf("weight");
   const auto bias = c.has("bias") ? c.leaf("bias") : Variable<T>{};
   c.check_and_pull(linear(x, weight, bias));
@@ -93,7 +93,7 @@ bool has_even_rows(const Tensor<T>& x) {
 }
 
 template <class T>
-void check_layer_norm(Case<T>& c) {
+void check_layer_norm(OpsCase<T>& c) {
   const auto x = c.leaf("x"), weight = c.leaf("weight"), bias = c.leaf("bias");
   if (has_even_rows(x.value()))
     c.tolerance = {.rtol = std::same_as<T, double> ? 1e-9 : 1e-3, .per_row = true};
@@ -104,14 +104,14 @@ void check_layer_norm(Case<T>& c) {
 }
 
 template <class T>
-void check_gelu(Case<T>& c) {
+void check_gelu(OpsCase<T>& c) {
   const auto x = c.leaf("x");
   c.check_and_pull(gelu(x));
   c.agrees("gx", x.gradient());
 }
 
 template <class T>
-void check_softmax(Case<T>& c) {
+void check_softmax(OpsCase<T>& c) {
   const auto x = c.leaf("x");
   // exp multiplies the rounding of a number by the number itself
   if (std::same_as<T, float> && largest(x.value()) > 30) c.tolerance.rtol = 2e-5;
@@ -144,7 +144,7 @@ Tensor<T> probabilities(const Tensor<T>& qkv, Index H) {
 }
 
 template <class T>
-void check_attention(Case<T>& c) {
+void check_attention(OpsCase<T>& c) {
   const auto x = c.leaf("x");
   nn::Attention<T> attn{x.dim(2), c.integer("heads")};
   attn.qkv.weight = c.leaf("qkv_weight");
@@ -163,7 +163,7 @@ void check_attention(Case<T>& c) {
 }
 
 template <class T>
-void check_patch_embed(Case<T>& c) {
+void check_patch_embed(OpsCase<T>& c) {
   const auto x = c.leaf("x"), weight = c.leaf("weight"), bias = c.leaf("bias");
   c.check_and_pull(patch_embed(x, weight, bias));
   c.agrees("gx", x.gradient());
@@ -172,7 +172,7 @@ void check_patch_embed(Case<T>& c) {
 }
 
 template <class T>
-void check_tokens(Case<T>& c) {
+void check_tokens(OpsCase<T>& c) {
   const auto x = c.leaf("x"), cls = c.leaf("cls_token"), positions = c.leaf("pos_embed");
   c.check_and_pull(with_cls_token(x, cls, positions));
   c.agrees("gx", x.gradient());
@@ -181,7 +181,7 @@ void check_tokens(Case<T>& c) {
 }
 
 template <class T>
-void check_block(Case<T>& c) {
+void check_block(OpsCase<T>& c) {
   const auto x = c.leaf("x");
   const nn::Block<T> block{x.dim(2), c.integer("heads"), c.shape("mlp.fc1.weight")[0]};
   for (const auto& [name, parameter] : nn::parameters<T>(block))
@@ -193,7 +193,7 @@ void check_block(Case<T>& c) {
 }
 
 template <class T>
-void check_cross_entropy(Case<T>& c) {
+void check_cross_entropy(OpsCase<T>& c) {
   const auto logits = c.leaf("logits");
   const bool soft = c.shape("target").rank() == 2;
   const std::vector<Index> ids = soft ? std::vector<Index>{} : c.indices("target");
@@ -205,7 +205,7 @@ void check_cross_entropy(Case<T>& c) {
 }
 
 template <class T>
-void check(Case<T>& c) {
+void check(OpsCase<T>& c) {
   const std::string kind = golden::kind_of(c.name(), {"gelu", "softmax"});
   if (c.has("qkv_weight")) {
     check_attention(c);
@@ -237,7 +237,7 @@ void check_ops_file(const std::string& name) {
   const golden::File file{name};
   int checked = 0;
   for (const std::string& which : file.cases()) {
-    Case<T> c{file, which};
+    OpsCase<T> c{file, which};
     if (c.has("p0.init")) continue;  // an optimiser: optim_test.cpp
     INFO(name << ": " << which);
     check(c);

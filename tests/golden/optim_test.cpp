@@ -46,7 +46,7 @@ void with_rule(const golden::File& file, const std::string& name, const std::str
 std::string their_name(const std::string& state) { return state == "momentum" ? "buf" : state; }
 
 template <class T>
-void check_case(const golden::File& file, const std::string& name, const std::string& kind) {
+void check_optim_case(const golden::File& file, const std::string& name, const std::string& kind) {
   optim::NamedParameters<T> parameters;
   for (const std::string& tensor : file.names())
     if (tensor.starts_with(name + "/") && tensor.ends_with(".init")) {
@@ -85,14 +85,14 @@ void check_case(const golden::File& file, const std::string& name, const std::st
 }
 
 template <class T>
-void check_file(const std::string& name) {
+void check_optim_file(const std::string& name) {
   const golden::File file{name};
   int checked = 0;
   for (const std::string& which : file.cases()) {
     INFO(name << ": " << which);
     const std::string kind = golden::kind_of(which, optimisers);
     if (!kind.empty()) {
-      check_case<T>(file, which, kind);
+      check_optim_case<T>(file, which, kind);
       ++checked;
     } else if (golden::kind_of(which, operators).empty()) {
       FAIL_CHECK("a case of unknown kind");
@@ -107,13 +107,13 @@ TEST_CASE("golden: optimisers in double", "[golden][optim]") {
   const auto names = golden::files("ops");
   REQUIRE(std::ranges::count(names, "ops_f64") == 1);
   for (const std::string& name : names)
-    if (!name.ends_with("_f32")) check_file<double>(name);
+    if (!name.ends_with("_f32")) check_optim_file<double>(name);
 }
 
 TEST_CASE("golden: optimisers in float", "[golden][optim]") {
   const auto names = golden::files("ops");
   REQUIRE(std::ranges::count(names, "ops_f32") == 1);
-  for (const std::string& name : names) check_file<float>(name);
+  for (const std::string& name : names) check_optim_file<float>(name);
 }
 
 }  // namespace splitvit

@@ -267,7 +267,8 @@ TEMPLATE_TEST_CASE("golden: training steps through the cut", "[golden][split]", 
   for (const std::string& name : names) check_steps<TestType>(name);
 }
 
-TEMPLATE_TEST_CASE("golden: a split step at DeiT-Tiny's size", "[golden][split]", double, float) {
+TEMPLATE_TEST_CASE("golden: a split step at DeiT-Tiny's size", "[golden][split][deit_tiny]", double,
+                   float) {
   const auto names = golden::files("split_deit_tiny");
   REQUIRE(!names.empty());
   for (const std::string& name : names) check_large_step<TestType>(name);

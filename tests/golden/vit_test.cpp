@@ -16,7 +16,7 @@ namespace splitvit {
 namespace {
 
 template <class T>
-void check_file(const std::string& name) {
+void check_vit_file(const std::string& name) {
   const golden::File file{name};
   INFO(name);
   const auto images = file.get<T>("input");
@@ -68,16 +68,16 @@ void check_file(const std::string& name) {
 }
 
 template <class T>
-void check_files() {
+void check_vit_files() {
   const auto names = golden::files("tiny_vit");
   REQUIRE(std::ranges::count(names, "tiny_vit") == 1);
-  for (const std::string& name : names) check_file<T>(name);
+  for (const std::string& name : names) check_vit_file<T>(name);
 }
 
 }  // namespace
 
-TEST_CASE("golden: a small ViT in double", "[golden][vit]") { check_files<double>(); }
+TEST_CASE("golden: a small ViT in double", "[golden][vit]") { check_vit_files<double>(); }
 
-TEST_CASE("golden: a small ViT in float", "[golden][vit]") { check_files<float>(); }
+TEST_CASE("golden: a small ViT in float", "[golden][vit]") { check_vit_files<float>(); }
 
 }  // namespace splitvit

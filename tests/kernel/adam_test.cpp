@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include <splitvit/core/random.hpp>
 #include <splitvit/kernel/adam.hpp>
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 namespace splitvit::kernel {
 namespace {
@@ -36,12 +36,6 @@ struct State {
   void update() { adam_update<T>(p, g, m, v, options); }
 };
 
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("adam: equals the plain version", "[kernel]", float, double) {
@@ -67,7 +61,7 @@ TEMPLATE_TEST_CASE("adam: equals the plain version", "[kernel]", float, double) 
         worst = std::max(worst, std::abs(off));
     }
     CHECK(worst < (sizeof(T) == 4 ? 1e-5 : 1e-13));
-    CHECK(same_bits(fast.g, plain.g));
+    CHECK(test::equal_bits(fast.g, plain.g));
   }
 }
 
@@ -82,9 +76,9 @@ TEST_CASE("adam: the same bits for any number of threads", "[kernel]") {
   const auto once = run(1);
   for (const int threads : {2, 3, 8}) {
     const auto again = run(threads);
-    CHECK(same_bits(again.p, once.p));
-    CHECK(same_bits(again.m, once.m));
-    CHECK(same_bits(again.v, once.v));
+    CHECK(test::equal_bits(again.p, once.p));
+    CHECK(test::equal_bits(again.m, once.m));
+    CHECK(test::equal_bits(again.v, once.v));
   }
 }
 

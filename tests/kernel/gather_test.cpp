@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -8,17 +7,13 @@
 #include <splitvit/kernel/gather.hpp>
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 namespace splitvit::kernel {
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
+using test::at;
+using test::equal_bits;
 
 /// P different tokens of 0..N-1 for each of B samples.
 std::vector<Index> drawn_index(Index B, Index N, Index P, Rng& rng) {
@@ -54,8 +49,8 @@ TEMPLATE_TEST_CASE("gather: equals the plain version bit for bit", "[kernel]", f
         }
     gather_tokens<T>(x, y, N, P, W, index);
     scatter_tokens<T>(dy, dx, N, P, W, index);
-    CHECK(same_bits(y, plain_y));
-    CHECK(same_bits(dx, plain_dx));
+    CHECK(equal_bits(y, plain_y));
+    CHECK(equal_bits(dx, plain_dx));
   }
 }
 
@@ -90,7 +85,7 @@ TEST_CASE("gather: the same bits for any number of threads", "[kernel]") {
     return y;
   };
   const auto once = run(1);
-  for (const int threads : {2, 3, 8}) CHECK(same_bits(run(threads), once));
+  for (const int threads : {2, 3, 8}) CHECK(equal_bits(run(threads), once));
 }
 
 }  // namespace splitvit::kernel

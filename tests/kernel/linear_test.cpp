@@ -14,12 +14,12 @@ using test::Grid;
 using test::plain_product;
 using test::product_tolerance;
 
-struct Sizes {
+struct LayerSizes {
   Index M, K, N;
 };
 
 template <class T>
-void check(const Sizes& s, Rng& rng) {
+void check(const LayerSizes& s, Rng& rng) {
   INFO("M " << s.M << ", K " << s.K << ", N " << s.N);
   const Grid<T> x{s.M, s.K, 3, rng}, w{s.N, s.K, 1, rng}, dy{s.M, s.N, 2, rng};
   const std::vector<T> bias = test::drawn_vector<T>(s.N, rng);
@@ -79,7 +79,7 @@ TEMPLATE_TEST_CASE("linear: the same bits for any number of threads", "[kernel][
                    double) {
   using T = TestType;
   Rng rng{.seed = 11};
-  for (const Sizes& s : {Sizes{300, 31, 101}, Sizes{2100, 5, 33}}) {
+  for (const LayerSizes& s : {LayerSizes{300, 31, 101}, LayerSizes{2100, 5, 33}}) {
     const Grid<T> x{s.M, s.K, 0, rng}, w{s.N, s.K, 0, rng}, dy{s.M, s.N, 0, rng};
     const auto run = [&](int threads) {
       std::vector<T> y(test::at(s.M * s.N)), dx(test::at(s.M * s.K)), dw(test::at(s.N * s.K)),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -8,9 +7,14 @@
 #include <splitvit/kernel/merge.hpp>
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 namespace splitvit::kernel {
 namespace {
+
+using test::at;
+using test::drawn_vector;
+using test::equal_bits;
 
 /// Groups as the kernels take them, from a group number for each row.
 struct Layout {
@@ -25,21 +29,6 @@ struct Layout {
   }
 };
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
-template <class T>
-std::vector<T> drawn(Index n, Rng& rng) {
-  std::vector<T> out(at(n));
-  for (T& value : out) value = static_cast<T>(rng.normal());
-  return out;
-}
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("merge: equals the plain version bit for bit", "[kernel]", float, double) {
@@ -49,7 +38,7 @@ TEMPLATE_TEST_CASE("merge: equals the plain version bit for bit", "[kernel]", fl
     const std::vector<Index> ids{1, 0, 1, 2, 1, 0, 3, 1};
     const Index rows = 8, G = 4;
     const Layout layout{ids};
-    const auto x = drawn<T>(rows * W, rng);
+    const auto x = drawn_vector<T>(rows * W, rng);
     std::vector<T> plain(at(G * W)), fast(at(G * W), T{7});
     for (Index g = 0; g < G; ++g)
       for (Index j = 0; j < W; ++j) {
@@ -62,9 +51,9 @@ TEMPLATE_TEST_CASE("merge: equals the plain version bit for bit", "[kernel]", fl
         plain[at(g * W + j)] = static_cast<T>(sum / m);
       }
     mean_of_groups<T>(x, fast, W, layout.starts, layout.members);
-    CHECK(same_bits(fast, plain));
+    CHECK(equal_bits(fast, plain));
 
-    const auto dy = drawn<T>(G * W, rng);
+    const auto dy = drawn_vector<T>(G * W, rng);
     std::vector<T> plain_dx(at(rows * W)), dx(at(rows * W), T{7});
     for (Index i = 0; i < rows; ++i) {
       const Index g = ids[at(i)];
@@ -72,7 +61,7 @@ TEMPLATE_TEST_CASE("merge: equals the plain version bit for bit", "[kernel]", fl
       for (Index j = 0; j < W; ++j) plain_dx[at(i * W + j)] = dy[at(g * W + j)] / m;
     }
     spread_to_groups<T>(dy, dx, W, layout.starts, layout.members);
-    CHECK(same_bits(dx, plain_dx));
+    CHECK(equal_bits(dx, plain_dx));
   }
 }
 
@@ -84,9 +73,9 @@ TEMPLATE_TEST_CASE("merge: a group of one is copied, whatever it holds", "[kerne
   const Layout layout{{0}};
   std::vector<T> y(4), dx(4);
   mean_of_groups<T>(x, y, 4, layout.starts, layout.members);
-  CHECK(same_bits(y, x));
+  CHECK(equal_bits(y, x));
   spread_to_groups<T>(x, dx, 4, layout.starts, layout.members);
-  CHECK(same_bits(dx, x));
+  CHECK(equal_bits(dx, x));
 }
 
 TEMPLATE_TEST_CASE("merge: the mean of huge numbers lies between them", "[kernel]", float, double) {
@@ -106,12 +95,12 @@ TEMPLATE_TEST_CASE("merge: the mean of huge numbers lies between them", "[kernel
 TEST_CASE("merge: equal rows are their own mean", "[kernel]") {
   Rng rng{.seed = 2};
   for (const Index m : {2, 3, 7, 100}) {
-    const auto row = drawn<float>(33, rng);
+    const auto row = drawn_vector<float>(33, rng);
     std::vector<float> x, y(33);
     for (Index i = 0; i < m; ++i) x.insert(x.end(), row.begin(), row.end());
     const Layout layout{std::vector<Index>(at(m), 0)};
     mean_of_groups<float>(x, y, 33, layout.starts, layout.members);
-    CHECK(same_bits(y, row));
+    CHECK(equal_bits(y, row));
   }
 }
 
@@ -120,7 +109,7 @@ TEST_CASE("merge: the same bits for any number of threads", "[kernel]") {
   std::vector<Index> ids;
   for (Index i = 0; i < 40; ++i) ids.push_back(i < 9 ? i : rng.below(9));
   const Layout layout{ids};
-  const auto x = drawn<float>(40 * 4100, rng);
+  const auto x = drawn_vector<float>(40 * 4100, rng);
   const auto run = [&](int threads) {
     std::vector<float> y(9 * 4100), dx(x.size());
     with_threads(threads, [&] {
@@ -131,7 +120,7 @@ TEST_CASE("merge: the same bits for any number of threads", "[kernel]") {
     return y;
   };
   const auto once = run(1);
-  for (const int threads : {2, 3, 8}) CHECK(same_bits(run(threads), once));
+  for (const int threads : {2, 3, 8}) CHECK(equal_bits(run(threads), once));
 }
 
 }  // namespace splitvit::kernel

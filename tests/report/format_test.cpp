@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <cstdlib>
-#include <limits>
 #include <string>
 
 #include <splitvit/report/format.hpp>
@@ -9,11 +8,6 @@
 #include "support/catch.hpp"
 
 namespace report = splitvit::report;
-
-namespace {
-constexpr double infinite = std::numeric_limits<double>::infinity();
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-}  // namespace
 
 TEST_CASE("human_bytes: three digits and a binary unit", "[report]") {
   CHECK(report::human_bytes(0) == "0 B");
@@ -59,7 +53,7 @@ TEST_CASE("shortest: reads back as the same number", "[report]") {
 }
 
 TEST_CASE("format: what is not finite has a dash, or nothing for programs", "[report]") {
-  for (const double odd : {infinite, -infinite, not_a_number}) {
+  for (const double odd : {samples::infinite, -samples::infinite, samples::not_a_number}) {
     CHECK(report::shortest(odd).empty());
     CHECK(report::fixed(odd, 2) == report::no_number);
     CHECK(report::human_bytes(odd) == report::no_number);

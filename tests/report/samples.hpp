@@ -3,6 +3,7 @@
 
 #include <clocale>  // setlocale
 #include <cstdint>  // uint64_t
+#include <limits>   // numeric_limits
 #include <locale>   // locale, numpunct
 #include <string>   // string
 #include <vector>   // vector
@@ -12,6 +13,9 @@
 // Invented runs, and a locale in which numbers look different.
 
 namespace samples {
+
+inline constexpr double infinite = std::numeric_limits<double>::infinity();
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 /// A run of `epochs` epochs of 10 steps; each step sends `bytes` up and half of that down.
 inline splitvit::report::Run run(const std::string& method, std::uint64_t seed, std::uint64_t bytes,

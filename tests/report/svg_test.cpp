@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -16,9 +15,6 @@ using report::Unit;
 using well_formed::count;
 
 namespace {
-
-constexpr double infinite = std::numeric_limits<double>::infinity();
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 Chart two_lines() {
   return {.title = "accuracy",
@@ -145,13 +141,13 @@ TEST_CASE("render_svg: points that cannot be drawn are left out", "[report]") {
                     .log_x = true,
                     .series = {{"a",
                                 {{1, 1},
-                                 {2, not_a_number},
-                                 {infinite, 3},
+                                 {2, samples::not_a_number},
+                                 {samples::infinite, 3},
                                  {0, 4},
                                  {-1, 4},
                                  {3, 1e308},
-                                 {4, 2, -infinite, not_a_number}}},
-                               {"all bad", {{not_a_number, not_a_number}}}}};
+                                 {4, 2, -samples::infinite, samples::not_a_number}}},
+                               {"all bad", {{samples::not_a_number, samples::not_a_number}}}}};
   const std::string svg = report::render_svg(chart);
   CHECK(well_formed::fault(svg) == "");
   CHECK(well_formed::all_finite(svg));

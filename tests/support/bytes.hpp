@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>      // byte, size_t
-#include <functional>   // function
-#include <optional>     // nullopt, optional
-#include <string>       // string
-#include <string_view>  // string_view
-#include <vector>       // vector
+#include <cstddef>           // byte, size_t
+#include <functional>        // function
+#include <initializer_list>  // initializer_list
+#include <optional>          // nullopt, optional
+#include <string>            // string
+#include <string_view>       // string_view
+#include <vector>            // vector
 
 #include <splitvit/core/error.hpp>   // Reason, ReasonedError
 #include <splitvit/core/random.hpp>  // Rng
@@ -18,6 +19,12 @@ namespace splitvit::test {
 inline std::vector<std::byte> bytes_of(std::string_view text) {
   std::vector<std::byte> bytes;
   for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
+  return bytes;
+}
+
+inline std::vector<std::byte> bytes_of(std::initializer_list<int> values) {
+  std::vector<std::byte> bytes;
+  for (const int value : values) bytes.push_back(static_cast<std::byte>(value));
   return bytes;
 }
 

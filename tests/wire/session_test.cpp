@@ -23,7 +23,7 @@ using transport::memory_pair;
 
 namespace {
 
-const Settings settings{{"model", "vit"}, {"cut", "2"}, {"seed", "42"}};
+const Settings agreed{{"model", "vit"}, {"cut", "2"}, {"seed", "42"}};
 const SessionOptions options{.timeout = 10s, .id = {5, 6}};
 
 // The smallest training there is: forward and backward messages hold a step and two numbers.
@@ -48,7 +48,7 @@ std::uint64_t read_step(Bytes payload, std::span<float> numbers) {
 /// Serves until bye. `sum` is the state: what all steps so far have added.
 template <class Link>
 void serve(Channel<Link>& channel, float& sum) {
-  accept_session(channel, settings, options);
+  accept_session(channel, agreed, options);
   StepGate gate;
   std::vector<std::byte> payload;
   float numbers[2];
@@ -70,7 +70,7 @@ void serve(Channel<Link>& channel, float& sum) {
 /// Trains three steps. `sum` is what the server's replies said last.
 template <class Link>
 void train(Channel<Link>& channel, float& sum) {
-  connect_session(channel, settings, options);
+  connect_session(channel, agreed, options);
   std::vector<std::byte> payload;
   for (std::uint64_t step = 1; step <= 3; ++step) {
     float numbers[] = {static_cast<float>(step), 0.5f};
@@ -147,8 +147,8 @@ TEST_CASE("session: the smaller limit of both holds for both", "[wire]") {
   Channel server{std::move(ends.second)};
   Session accepted;
   const std::jthread serving{
-      [&] { accepted = accept_session(server, settings, {.largest_message = 5000}); }};
-  const Session session = connect_session(client, settings);
+      [&] { accepted = accept_session(server, agreed, {.largest_message = 5000}); }};
+  const Session session = connect_session(client, agreed);
   CHECK(session.largest_message == 5000);
   CHECK(session.id != SessionId{});
   CHECK(client.sent().limit() == 5000);
@@ -163,11 +163,11 @@ TEST_CASE("session: a refusal reaches both sides with the same words", "[wire]")
   std::optional<Reason> reason;
   {
     const std::jthread serving{[&] {
-      Settings other = settings;
+      Settings other = agreed;
       other[1].value = "3";
       reason = reason_of<WireError>([&] { accept_session(server, other); }, &at_server);
     }};
-    CHECK(reason_of<WireError>([&] { connect_session(client, settings); }, &at_client) ==
+    CHECK(reason_of<WireError>([&] { connect_session(client, agreed); }, &at_client) ==
           Reason::refused);
   }
   CHECK(reason == Reason::refused);
@@ -178,9 +178,9 @@ TEST_CASE("session: a refusal reaches both sides with the same words", "[wire]")
 TEST_CASE("session: silence ends at the deadline, on both sides", "[wire]") {
   auto ends = memory_pair();
   Channel here{std::move(ends.first)};
-  CHECK(reason_of<TransportError>([&] { connect_session(here, settings, {.timeout = 10ms}); }) ==
+  CHECK(reason_of<TransportError>([&] { connect_session(here, agreed, {.timeout = 10ms}); }) ==
         Reason::timed_out);
-  CHECK(reason_of<TransportError>([&] { accept_session(here, settings, {.timeout = 10ms}); }) ==
+  CHECK(reason_of<TransportError>([&] { accept_session(here, agreed, {.timeout = 10ms}); }) ==
         Reason::timed_out);
 }
 
@@ -194,7 +194,7 @@ TEST_CASE("session: a peer that dribbles does not get more time", "[wire]") {
       link.write_some(std::span{&b, 1});
     }
   }};
-  CHECK(reason_of<TransportError>([&] { accept_session(server, settings, {.timeout = 30ms}); }) ==
+  CHECK(reason_of<TransportError>([&] { accept_session(server, agreed, {.timeout = 30ms}); }) ==
         Reason::timed_out);
   dribbles.request_stop();
 }
@@ -210,7 +210,7 @@ TEST_CASE("session: a deadline for the handshake, none afterwards, even if it fa
     if (!good) bytes.resize(40);
     Channel channel{KeepsDeadlines{bytes}};
     const auto before = transport::Clock::now();
-    CHECK(reason_of([&] { accept_session(channel, settings, {.timeout = 10s}); }).has_value() ==
+    CHECK(reason_of([&] { accept_session(channel, agreed, {.timeout = 10s}); }).has_value() ==
           !good);
     const auto& deadlines = channel.link().deadlines;
     REQUIRE(deadlines.size() == 2);
@@ -224,8 +224,8 @@ TEST_CASE("session: a peer that closes", "[wire]") {
   auto ends = memory_pair();
   Channel here{std::move(ends.first)};
   { const transport::MemoryLink closing{std::move(ends.second)}; }
-  CHECK(reason_of<TransportError>([&] { connect_session(here, settings); }) == Reason::closed);
-  CHECK(reason_of<TransportError>([&] { accept_session(here, settings); }) == Reason::closed);
+  CHECK(reason_of<TransportError>([&] { connect_session(here, agreed); }) == Reason::closed);
+  CHECK(reason_of<TransportError>([&] { accept_session(here, agreed); }) == Reason::closed);
 }
 
 TEST_CASE("session: anything but hello is refused before admission", "[wire]") {
@@ -233,8 +233,7 @@ TEST_CASE("session: anything but hello is refused before admission", "[wire]") {
     std::deque<std::byte> queue;
     Channel channel{test::TrickleLink{queue}};
     channel.send(kind, bytes_of("x"));
-    CHECK(reason_of<WireError>([&] { accept_session(channel, settings); }) ==
-          Reason::wrong_message);
+    CHECK(reason_of<WireError>([&] { accept_session(channel, agreed); }) == Reason::wrong_message);
   }
 }
 
@@ -294,7 +293,7 @@ TEST_CASE("session: steps out of order are refused, the last one is answered aga
         reason = reason_of([&] { serve(server, sum); });
         const auto closing = std::move(server);
       }};
-      connect_session(client, settings, options);
+      connect_session(client, agreed, options);
       reason_of([&] {
         for (const std::uint64_t step : steps) {
           client.send(MessageKind::forward, step_payload(step, numbers));

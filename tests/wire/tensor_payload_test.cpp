@@ -62,7 +62,7 @@ std::vector<std::byte> claim(unsigned dtype, unsigned rank, std::span<const std:
   return payload;
 }
 
-std::optional<Reason> refusal(std::span<const std::byte> payload) {
+std::optional<Reason> payload_refusal(std::span<const std::byte> payload) {
   return reason_of<WireError>([&] { PayloadReader{payload}.get_tensor<float>(); });
 }
 
@@ -131,19 +131,21 @@ TEST_CASE("tensors: NaN and infinity are neither sent nor taken", "[wire]") {
 TEST_CASE("PayloadReader: hostile shapes are refused before anything is allocated", "[wire]") {
   using E = std::vector<std::uint32_t>;
   constexpr std::uint32_t most = 1u << 24, huge = 0xFFFFFFFFu;
-  CHECK(refusal(claim(1, 2, E{2, 3}, 24)) == std::nullopt);
-  CHECK(refusal(claim(2, 2, E{2, 3}, 48)) == Reason::wrong_shape);  // doubles
-  CHECK(refusal(claim(0, 2, E{2, 3}, 24)) == Reason::wrong_shape);
-  CHECK(refusal(claim(1, 5, E{1, 1, 1, 1, 1}, 4)) == Reason::wrong_shape);
-  CHECK(refusal(claim(1, 255, E{}, 4)) == Reason::wrong_shape);
-  CHECK(refusal(claim(1, 2, E{0, 3}, 24)) == Reason::wrong_shape);
-  CHECK(refusal(claim(1, 1, E{most + 1}, 24)) == Reason::wrong_shape);
-  CHECK(refusal(claim(1, 1, E{huge}, 24)) == Reason::wrong_shape);
-  CHECK(refusal(claim(1, 1, E{most}, 24)) == Reason::truncated);
-  CHECK(refusal(claim(1, 4, E{most, most, most, most}, 24)) == Reason::truncated);  // 2^98 bytes
-  CHECK(refusal(claim(1, 4, E{1u << 16, 1u << 16, 1u << 16, 1u << 16}, 0)) == Reason::truncated);
-  CHECK(refusal(claim(1, 2, E{2, 3}, 23)) == Reason::truncated);
-  CHECK(refusal({}) == Reason::truncated);
+  CHECK(payload_refusal(claim(1, 2, E{2, 3}, 24)) == std::nullopt);
+  CHECK(payload_refusal(claim(2, 2, E{2, 3}, 48)) == Reason::wrong_shape);  // doubles
+  CHECK(payload_refusal(claim(0, 2, E{2, 3}, 24)) == Reason::wrong_shape);
+  CHECK(payload_refusal(claim(1, 5, E{1, 1, 1, 1, 1}, 4)) == Reason::wrong_shape);
+  CHECK(payload_refusal(claim(1, 255, E{}, 4)) == Reason::wrong_shape);
+  CHECK(payload_refusal(claim(1, 2, E{0, 3}, 24)) == Reason::wrong_shape);
+  CHECK(payload_refusal(claim(1, 1, E{most + 1}, 24)) == Reason::wrong_shape);
+  CHECK(payload_refusal(claim(1, 1, E{huge}, 24)) == Reason::wrong_shape);
+  CHECK(payload_refusal(claim(1, 1, E{most}, 24)) == Reason::truncated);
+  CHECK(payload_refusal(claim(1, 4, E{most, most, most, most}, 24)) ==
+        Reason::truncated);  // 2^98 bytes
+  CHECK(payload_refusal(claim(1, 4, E{1u << 16, 1u << 16, 1u << 16, 1u << 16}, 0)) ==
+        Reason::truncated);
+  CHECK(payload_refusal(claim(1, 2, E{2, 3}, 23)) == Reason::truncated);
+  CHECK(payload_refusal({}) == Reason::truncated);
 }
 
 TEST_CASE("PayloadReader: every truncation is noticed", "[wire]") {
@@ -152,14 +154,14 @@ TEST_CASE("PayloadReader: every truncation is noticed", "[wire]") {
   out.put_tensor<float>({2, 3}, values);
   const auto payload = out.gather();
   for (std::size_t size = 0; size < payload.size(); ++size)
-    CHECK(refusal(std::span{payload}.first(size)) == Reason::truncated);
-  CHECK(refusal(payload) == std::nullopt);
+    CHECK(payload_refusal(std::span{payload}.first(size)) == Reason::truncated);
+  CHECK(payload_refusal(payload) == std::nullopt);
 }
 
 TEST_CASE("PayloadReader: padding must be zero", "[wire]") {
   auto payload = claim(1, 1, std::vector<std::uint32_t>{2}, 8);
   payload[40] = std::byte{1};
-  CHECK(refusal(payload) == Reason::malformed);
+  CHECK(payload_refusal(payload) == Reason::malformed);
 }
 
 TEST_CASE("TensorPayload: another shape than agreed", "[wire]") {

@@ -13,15 +13,10 @@
 namespace splitvit::codec::detail {
 namespace {
 
+using test::bytes_of;
 using test::reason_of;
 using Bytes = std::vector<std::byte>;
 using Indices = std::vector<std::uint32_t>;
-
-Bytes bytes_of(std::initializer_list<int> values) {
-  Bytes out;
-  for (const int value : values) out.push_back(static_cast<std::byte>(value));
-  return out;
-}
 
 Bytes written(const Indices& indices, Index count, Index n) {
   Bytes out;

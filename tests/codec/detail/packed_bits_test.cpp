@@ -12,14 +12,9 @@
 namespace splitvit::codec::detail {
 namespace {
 
+using test::bytes_of;
 using test::reason_of;
 using Bytes = std::vector<std::byte>;
-
-Bytes bytes_of(std::initializer_list<int> values) {
-  Bytes out;
-  for (const int value : values) out.push_back(static_cast<std::byte>(value));
-  return out;
-}
 
 Bytes packed(const std::vector<std::uint16_t>& values, int bits) {
   Bytes out;
