@@ -63,6 +63,16 @@ TEST_CASE("parse_codec: texts and the codecs that they name", "[codec]") {
   CHECK(parsed("slfac:0.8,mid_bits=5,min_bits=1,max_bits=7,grid=14x7") ==
         SlFac{.theta = 0.8, .mid_bits = 5, .min_bits = 1, .max_bits = 7, .grid = TokenGrid{14, 7}}
             .description());
+  CHECK(
+      parsed("splitfc:0.25,up_bits=2.5,down_bits=6,end_bits=7,mean_bits=9,fill=mean,keep_cls=no") ==
+      SplitFc{.keep = 0.25,
+              .up_bits = 2.5,
+              .down_bits = 6,
+              .end_bits = 7,
+              .mean_bits = 9,
+              .fill = SplitFcFill::mean,
+              .keep_cls = false}
+          .description());
 }
 
 TEST_CASE("parse_codec: what is left out has the default of the type", "[codec]") {
@@ -73,6 +83,7 @@ TEST_CASE("parse_codec: what is left out has the default of the type", "[codec]"
   CHECK(parsed("slacc") == SlAcc{}.description());
   CHECK(parsed("slacc,max_bits=1") == SlAcc{.min_bits = 1, .max_bits = 1}.description());
   CHECK(parsed("slfac") == SlFac{}.description());
+  CHECK(parsed("splitfc") == SplitFc{}.description());
 }
 
 TEST_CASE("parse_codec: every codec of the table works for both types", "[codec]") {

@@ -23,6 +23,7 @@
 #include <splitvit/codec/receipts.hpp>           // is_straight_through
 #include <splitvit/codec/sl_acc.hpp>             // SlAcc, SlAccRange
 #include <splitvit/codec/sl_fac.hpp>             // SlFac, TokenGrid
+#include <splitvit/codec/split_fc.hpp>           // SplitFc, SplitFcFill
 #include <splitvit/codec/token_scaled.hpp>       // TokenScaled
 #include <splitvit/codec/top_k.hpp>              // TopK
 #include <splitvit/codec/two_way.hpp>            // TwoWay
@@ -128,6 +129,21 @@ DynamicCodec<T> make_sl_fac(CodecText& text) {
   return made;
 }
 
+template <class T>
+DynamicCodec<T> make_split_fc(CodecText& text) {
+  static constexpr std::array<Named<SplitFcFill>, 2> fills{
+      {{"zero", SplitFcFill::zero}, {"mean", SplitFcFill::mean}}};
+  SplitFc made;
+  made.keep = text.real("", made.keep, above_0_to_1);
+  made.up_bits = text.real("up_bits", made.up_bits, {0, 8});
+  made.down_bits = text.real("down_bits", made.down_bits, {0, 8});
+  made.end_bits = static_cast<int>(text.whole("end_bits", made.end_bits, 1, 16));
+  made.mean_bits = static_cast<int>(text.whole("mean_bits", made.mean_bits, 1, 16));
+  made.fill = text.choice("fill", made.fill, fills);
+  made.keep_cls = text.choice("keep_cls", made.keep_cls);
+  return made;
+}
+
 /// All codecs that parse_codec knows. A new one is added here.
 template <class T>
 inline constexpr std::array codec_entries{
@@ -181,6 +197,10 @@ inline constexpr std::array codec_entries{
                   "slfac[:THETA][,mid_bits=BITS][,min_bits=BITS][,max_bits=BITS]"
                   "[,grid=ROWSxCOLUMNS]",
                   make_sl_fac<T>},
+    CodecEntry<T>{"splitfc",
+                  "splitfc[:KEEP][,up_bits=BITS][,down_bits=BITS][,end_bits=BITS]"
+                  "[,mean_bits=BITS][,fill=zero|mean][,keep_cls=yes|no]",
+                  make_split_fc<T>},
 };
 
 /// One codec, without a slash.

@@ -76,8 +76,12 @@ inline void put_bitmaps(std::span<const std::uint32_t> indices, Index count, Ind
 
 inline void put_gaps(std::span<const std::uint32_t> indices, Index count, int r, BitWriter& bits) {
   for_each_gap(indices, count, [&](std::uint32_t gap) {
-    bits.put_unary(gap >> r);
-    bits.put(gap & ((1u << r) - 1u), r);
+    const std::uint32_t quotient = gap >> r, low = gap & ((1u << r) - 1u);
+    if (quotient < 16)  // all at once
+      return bits.put(((1u << quotient) - 1u) | low << (quotient + 1),
+                      static_cast<int>(quotient) + 1 + r);
+    bits.put_unary(quotient);
+    bits.put(low, r);
   });
 }
 

@@ -37,11 +37,11 @@ class BitWriter {
   void put(std::uint32_t value, int bits) {
     waiting_ |= std::uint64_t{value} << filled_;
     filled_ += bits;
-    while (filled_ >= 8) {
-      out_->push_back(static_cast<std::byte>(waiting_ & 0xFF));
-      waiting_ >>= 8;
-      filled_ -= 8;
-    }
+    if (filled_ < 32) return;
+    out_->resize(out_->size() + 4);
+    store(out_->data() + out_->size() - 4, 4);
+    waiting_ >>= 32;
+    filled_ -= 32;
   }
 
   /// `count` ones and a zero.
@@ -74,7 +74,9 @@ class BitWriter {
 
   /// Fills the last byte with zeros. The writer can then begin another section.
   void finish() {
-    if (filled_ > 0) put(0, 8 - filled_);
+    for (; filled_ > 0; filled_ -= 8, waiting_ >>= 8)
+      out_->push_back(static_cast<std::byte>(waiting_ & 0xFF));
+    filled_ = 0;
   }
 
  private:
@@ -88,8 +90,8 @@ class BitWriter {
   }
 
   std::vector<std::byte>* out_;
-  std::uint64_t waiting_ = 0;  // bits that make no whole byte yet, lowest first
-  int filled_ = 0;             // how many they are
+  std::uint64_t waiting_ = 0;  // bits that were not appended yet, lowest first
+  int filled_ = 0;             // how many they are, below 32 between calls
 };
 
 /// Takes one section from the bytes that are left of a message; `finish` ends it.
