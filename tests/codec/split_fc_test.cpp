@@ -143,7 +143,8 @@ TEST_CASE("SplitFc: right on average over many draws", "[codec]") {
     Tensor<double> mean{x.shape()}, back{x.shape()};
     constexpr int rounds = 4000;
     for (int i = 0; i < rounds; ++i) {
-      const auto trip = test::make_trip<double>(codec, x, g, Rng{.seed = 1000u + i});
+      const auto trip =
+          test::make_trip<double>(codec, x, g, Rng{.seed = 1000u + static_cast<std::uint64_t>(i)});
       for (Index j = 0; j < x.size(); ++j) {
         mean[j] += trip.came.values[j] / rounds;
         back[j] += trip.gradient[j] / rounds;
