@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include <splitvit/autograd/backward.hpp>
@@ -20,7 +21,7 @@ using test::random_batch;
 using test::same_bits;
 
 /// How many samples each cluster has, given numbers in the order of first members.
-std::vector<Index> sizes_of(const std::vector<Index>& ids) {
+std::vector<Index> sizes_of(std::span<const Index> ids) {
   std::vector<Index> sizes;
   for (const Index id : ids) {
     REQUIRE(id <= static_cast<Index>(sizes.size()));

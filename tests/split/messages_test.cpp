@@ -11,7 +11,8 @@ TEST_CASE("messages: activations come back as they were sent", "[split]") {
   const std::vector<std::byte> targets(3, std::byte{9}), encoded(70, std::byte{7});
   const split::Activations sent{
       .step = 12, .samples = 4, .tokens = 5, .targets = targets, .encoded = encoded};
-  std::vector<std::byte> payload = sent.head();
+  std::vector<std::byte> payload;
+  sent.put_head(payload);
   payload.insert(payload.end(), encoded.begin(), encoded.end());
   const auto came = split::Activations::read(payload, small_vit, 4, 1 << 20);
   CHECK(came.step == 12);
@@ -26,12 +27,10 @@ TEST_CASE("messages: activations come back as they were sent", "[split]") {
 
 TEST_CASE("messages: a shape is refused before memory is taken for it", "[split]") {
   const auto read = [](Index samples, Index tokens, std::uint64_t most) {
-    const auto payload = split::Activations{
-        .step = 1,
-        .samples = samples,
-        .tokens = tokens,
-        .targets = {},
-        .encoded = {}}.head();
+    std::vector<std::byte> payload;
+    split::Activations{
+        .step = 1, .samples = samples, .tokens = tokens, .targets = {}, .encoded = {}}
+        .put_head(payload);
     return split::Activations::read(payload, small_vit, 4, most);
   };
   CHECK_NOTHROW(read(4, 5, 4 * 5 * 16 * 4));

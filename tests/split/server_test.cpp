@@ -66,12 +66,10 @@ std::vector<std::byte> forward_payload(std::uint64_t step, Index samples, Index 
   for (Index i = 0; i < targets.dim(0); ++i) targets[5 * i] = 1;
   std::vector<std::byte> target_bytes;
   codec::encode_targets<float>(targets.view(), target_bytes);
-  auto payload = split::Activations{
-      .step = step,
-      .samples = samples,
-      .tokens = tokens,
-      .targets = target_bytes,
-      .encoded = {}}.head();
+  std::vector<std::byte> payload;
+  split::Activations{
+      .step = step, .samples = samples, .tokens = tokens, .targets = target_bytes, .encoded = {}}
+      .put_head(payload);
   payload.resize(payload.size() + bytes);
   return payload;
 }

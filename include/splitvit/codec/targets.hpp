@@ -16,6 +16,7 @@
 #include <splitvit/core/bytes.hpp>                // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>                // ShapeError, WireError
 #include <splitvit/core/shape.hpp>                // Index
+#include <splitvit/core/workspace.hpp>            // RecycledVector
 #include <splitvit/tensor/tensor.hpp>             // Tensor, TensorView
 
 // Targets as bytes: what each row of a batch should be classified as, in the smallest of four
@@ -65,7 +66,7 @@ void encode_targets(TensorView<const T> targets, std::vector<std::byte>& out) {
   // 1. What each form would take. Class ids are the smallest wherever they are possible.
   bool ids = true, sparse = true;
   Index sparse_bytes = 1;
-  std::vector<std::vector<detail::Entry<T>>> rows;
+  RecycledVector<RecycledVector<detail::Entry<T>>> rows;
   for (Index k = 0; k < K; ++k) {
     const auto row =
         targets.span().subspan(static_cast<std::size_t>(k * C), static_cast<std::size_t>(C));

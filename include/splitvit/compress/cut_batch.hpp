@@ -3,9 +3,9 @@
 
 #include <concepts>  // floating_point
 #include <string>    // string, to_string
-#include <vector>    // vector
 
 #include <splitvit/autograd/variable.hpp>  // Variable
+#include <splitvit/core/workspace.hpp>     // RecycledVector
 #include <splitvit/tensor/tensor.hpp>      // Tensor
 
 // CutBatch: all that a compression stage sees, and all that it hands on.
@@ -27,7 +27,7 @@ struct CutBatch {
   Variable<T> tokens;
   Tensor<T> cls_attention;
   Tensor<T> targets;
-  std::vector<Index> sizes = {};
+  RecycledVector<Index> sizes = {};
 
   Index samples() const { return tokens.dim(0); }
   Index token_count() const { return tokens.dim(1); }

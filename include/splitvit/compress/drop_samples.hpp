@@ -8,7 +8,6 @@
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
 #include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/autograd/variable.hpp>       // record
 #include <splitvit/compress/cut_batch.hpp>      // CutBatch
@@ -16,6 +15,7 @@
 #include <splitvit/compress/detail/text.hpp>    // exact_text
 #include <splitvit/compress/kept_count.hpp>     // kept_count, require_fraction
 #include <splitvit/core/random.hpp>             // Rng
+#include <splitvit/core/workspace.hpp>          // RecycledVector
 #include <splitvit/kernel/gather.hpp>           // gather_tokens, scatter_tokens
 
 // DropSamples: sends some samples of a batch, chosen by chance, and forgets the others. A
@@ -54,7 +54,7 @@ inline void require_sample_index(std::span<const Index> index, Index B) {
     throw std::invalid_argument("gather_samples: " + text);
   };
   if (index.empty()) refuse("no sample is kept");
-  std::vector<char> seen(static_cast<std::size_t>(B), 0);
+  RecycledVector<char> seen(static_cast<std::size_t>(B), 0);
   for (const Index sample : index) {
     if (sample < 0 || sample >= B)
       refuse("sample " + std::to_string(sample) + " of " + std::to_string(B));
@@ -91,12 +91,12 @@ CutBatch<T> gather_samples(CutBatch<T> batch, std::span<const Index> index) {
   batch.cls_attention = detail::gather_rows(batch.cls_attention, index);
   batch.targets = detail::gather_rows(batch.targets, index);
   if (!batch.sizes.empty()) {
-    std::vector<Index> sizes;
+    RecycledVector<Index> sizes;
     for (const Index sample : index) sizes.push_back(batch.sizes[static_cast<std::size_t>(sample)]);
     batch.sizes = std::move(sizes);
   }
   const Variable<T> x = batch.tokens;
-  auto scatter = [x, kept = std::vector<Index>(index.begin(), index.end()), K](
+  auto scatter = [x, kept = RecycledVector<Index>(index.begin(), index.end()), K](
                      const Tensor<T>&, const Tensor<T>& dy) {
     // forward: y[k] = x[index[k]], so dx[index[k]] = dy[k], and zero elsewhere
     Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
@@ -115,7 +115,7 @@ CutBatch<T> DropSamples::operator()(CutBatch<T> batch, Rng& rng) const {
   require_at_least("DropSamples", "min_samples", min_samples, 1);
   const Index B = batch.samples(), K = kept_count(keep, B, min_samples);
   if (K == B) return batch;
-  std::vector<Index> all(static_cast<std::size_t>(B));
+  RecycledVector<Index> all(static_cast<std::size_t>(B));
   std::iota(all.begin(), all.end(), Index{0});
   detail::choose(all, K, rng);
   all.resize(static_cast<std::size_t>(K));

@@ -7,10 +7,10 @@
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
 #include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/autograd/variable.hpp>   // record
 #include <splitvit/compress/cut_batch.hpp>  // CutBatch
+#include <splitvit/core/workspace.hpp>      // RecycledVector
 #include <splitvit/kernel/gather.hpp>       // gather_tokens, scatter_tokens
 #include <splitvit/tensor/tensor.hpp>       // Tensor
 
@@ -52,7 +52,7 @@ inline void require_token_index(const Tensor<Index>& index, Index B, Index N) {
     throw std::invalid_argument("gather_tokens: sample " + std::to_string(b) + ": " + text);
   };
   const Index P = shape[1];
-  std::vector<Index> last_seen_in(static_cast<std::size_t>(N), -1);
+  RecycledVector<Index> last_seen_in(static_cast<std::size_t>(N), -1);
   for (Index b = 0; b < B; ++b) {
     if (index[b * P] != 0) refuse(b, "the first token must be CLS, number 0");
     for (Index p = 0; p < P; ++p) {

@@ -10,10 +10,10 @@
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
 #include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/compress/detail/lloyd.hpp>  // assign, fill_empty_clusters, means
 #include <splitvit/core/random.hpp>            // Rng
+#include <splitvit/core/workspace.hpp>         // RecycledVector
 #include <splitvit/tensor/tensor.hpp>          // Tensor
 
 // k-means alone, on plain tensors: groups rows that are close to each other. It never leaves a
@@ -43,11 +43,11 @@ struct KMeansOptions {
 
 /// What k-means found. `centroids` are the means of the rows that `assignment` gives them.
 struct Clustering {
-  std::vector<Index> assignment;  ///< (m): the cluster of each row, 0..K-1
-  Tensor<double> centroids;       ///< (K, d)
-  std::vector<Index> sizes;       ///< (K): rows in each cluster, at least 1
-  int rounds = 0;                 ///< the last one included
-  double inertia = 0.0;           ///< sum of squared distances of the rows to their centroids
+  RecycledVector<Index> assignment;  ///< (m): the cluster of each row, 0..K-1
+  Tensor<double> centroids;          ///< (K, d)
+  RecycledVector<Index> sizes;       ///< (K): rows in each cluster, at least 1
+  int rounds = 0;                    ///< the last one included
+  double inertia = 0.0;              ///< sum of squared distances of the rows to their centroids
 };
 
 /// Groups rows into at most `clusters` clusters, fewer if fewer rows are distinct.
@@ -93,12 +93,13 @@ void require_clusterable(const Tensor<T>& rows, Index clusters, const KMeansOpti
 }
 
 /// K distinct rows in random order; `first_equal` as first_equal_rows returns it.
-inline std::vector<Index> start_random(const std::vector<Index>& first_equal, Index K, Rng& rng) {
-  std::vector<Index> order(first_equal.size());
+inline RecycledVector<Index> start_random(const RecycledVector<Index>& first_equal, Index K,
+                                          Rng& rng) {
+  RecycledVector<Index> order(first_equal.size());
   std::iota(order.begin(), order.end(), Index{0});
   rng.shuffle(std::span{order});
-  std::vector<char> used(first_equal.size(), 0);
-  std::vector<Index> taken;
+  RecycledVector<char> used(first_equal.size(), 0);
+  RecycledVector<Index> taken;
   for (const Index i : order) {
     if (static_cast<Index>(taken.size()) == K) break;
     char& seen = used[at(first_equal[at(i)])];
@@ -109,11 +110,12 @@ inline std::vector<Index> start_random(const std::vector<Index>& first_equal, In
 }
 
 /// K distinct rows, far apart rather than close together.
-inline std::vector<Index> start_plus_plus(const Points& x, const std::vector<Index>& first_equal,
-                                          Index K, Rng& rng) {
-  std::vector<Index> taken{rng.below(x.count)};
-  std::vector<double> nearest(at(x.count), std::numeric_limits<double>::infinity());
-  std::vector<char> used(at(x.count), 0);
+inline RecycledVector<Index> start_plus_plus(const Points& x,
+                                             const RecycledVector<Index>& first_equal, Index K,
+                                             Rng& rng) {
+  RecycledVector<Index> taken{rng.below(x.count)};
+  RecycledVector<double> nearest(at(x.count), std::numeric_limits<double>::infinity());
+  RecycledVector<char> used(at(x.count), 0);
   for (;;) {
     const Index last = taken.back();
     used[at(first_equal[at(last)])] = 1;
@@ -144,7 +146,7 @@ inline Clustering lloyd(const Points& x, Points centroids, const KMeansOptions& 
   Clustering out;
   Assignment now;
   for (bool done = false; !done;) {
-    std::vector<Index> before = std::move(now.cluster);
+    RecycledVector<Index> before = std::move(now.cluster);
     now = assign(x, centroids);
     fill_empty_clusters(now);
     Points moved = means(x, now);
@@ -179,11 +181,11 @@ Clustering kmeans(const Tensor<T>& rows, Index clusters, const KMeansOptions& op
   detail::require_clusterable(rows, clusters, options);
   const double unit = detail::unit_of(rows);
   const detail::Points x = detail::points_of(rows, unit);
-  const std::vector<Index> first_equal = detail::first_equal_rows(x);
+  const RecycledVector<Index> first_equal = detail::first_equal_rows(x);
   const Index K = std::min(clusters, detail::count_distinct(first_equal));
-  const std::vector<Index> taken = options.start == KMeansStart::random
-                                       ? detail::start_random(first_equal, K, rng)
-                                       : detail::start_plus_plus(x, first_equal, K, rng);
+  const RecycledVector<Index> taken = options.start == KMeansStart::random
+                                          ? detail::start_random(first_equal, K, rng)
+                                          : detail::start_plus_plus(x, first_equal, K, rng);
   detail::Points centroids{K, x.width};
   for (Index k = 0; k < K; ++k)
     std::ranges::copy(x.row(taken[detail::at(k)]), centroids.row(k).begin());

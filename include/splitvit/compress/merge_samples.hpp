@@ -10,7 +10,6 @@
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
 #include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/autograd/variable.hpp>         // record
 #include <splitvit/compress/cut_batch.hpp>        // CutBatch
@@ -19,6 +18,7 @@
 #include <splitvit/compress/detail/text.hpp>      // exact_text, name_of
 #include <splitvit/compress/kept_count.hpp>       // kept_count, require_fraction
 #include <splitvit/compress/kmeans.hpp>           // kmeans
+#include <splitvit/core/workspace.hpp>            // RecycledVector
 #include <splitvit/tensor/reduce.hpp>             // all_finite
 
 // MergeSamples: sends one mean instead of several samples whose CLS token attends alike.
@@ -79,7 +79,7 @@ struct MergeSamples {
 
   /// Which cluster each sample would go to, numbered by the first member: 0, ..., K-1.
   template <std::floating_point T>
-  std::vector<Index> clusters_of(const Tensor<T>& cls_attention, Rng& rng) const;
+  RecycledVector<Index> clusters_of(const Tensor<T>& cls_attention, Rng& rng) const;
 
   /// What it does and with which options, on one line.
   std::string description() const;
@@ -127,7 +127,7 @@ CutBatch<T> merge_clusters(const CutBatch<T>& batch, std::span<const Index> ids,
 template <std::floating_point T>
 CutBatch<T> MergeSamples::operator()(CutBatch<T> batch, Rng& rng) const {
   require_consistent("MergeSamples", batch);
-  const std::vector<Index> ids = clusters_of(batch.cls_attention, rng);
+  const RecycledVector<Index> ids = clusters_of(batch.cls_attention, rng);
   const Index K = 1 + *std::ranges::max_element(ids);
   if (K == batch.samples()) return batch;  // every sample is alone
   if (weight_by_size && batch.sizes.empty()) batch.sizes.assign(ids.size(), 1);
@@ -135,7 +135,7 @@ CutBatch<T> MergeSamples::operator()(CutBatch<T> batch, Rng& rng) const {
 }
 
 template <std::floating_point T>
-std::vector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, Rng& rng) const {
+RecycledVector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, Rng& rng) const {
   require_options();
   if (cls_attention.shape().rank() != 2 || cls_attention.empty())
     throw ShapeError("MergeSamples: cls_attention " + cls_attention.shape().text() +
@@ -149,7 +149,7 @@ std::vector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, Rng
                                 std::to_string(min_cluster_size));
   const Index K = kept_count(keep, B, min_clusters);
   if (K == B && min_cluster_size == 1) {
-    std::vector<Index> alone(static_cast<std::size_t>(B));
+    RecycledVector<Index> alone(static_cast<std::size_t>(B));
     std::iota(alone.begin(), alone.end(), Index{0});
     return alone;
   }
@@ -158,7 +158,7 @@ std::vector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, Rng
     if (min_cluster_size > 1) return detail::join_small_clusters(rows, found, min_cluster_size);
     return std::move(found.assignment);
   };
-  std::vector<Index> ids =
+  RecycledVector<Index> ids =
       with_cls_entry ? group(cls_attention) : group(detail::without_cls_entry(cls_attention));
   if (grouping == Grouping::random) rng.shuffle(std::span{ids});
   detail::number_by_first_row(ids);

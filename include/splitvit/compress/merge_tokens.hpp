@@ -5,7 +5,6 @@
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
 #include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/autograd/variable.hpp>            // record
 #include <splitvit/compress/cut_batch.hpp>           // CutBatch
@@ -17,6 +16,7 @@
 #include <splitvit/compress/kept_count.hpp>          // kept_count, require_fraction
 #include <splitvit/core/parallel.hpp>                // parallel_for
 #include <splitvit/core/random.hpp>                  // Rng
+#include <splitvit/core/workspace.hpp>               // RecycledVector
 #include <splitvit/kernel/merge.hpp>                 // mean_of_groups, spread_to_groups
 #include <splitvit/tensor/reduce.hpp>                // all_finite
 
@@ -100,7 +100,7 @@ inline void require_token_groups(const Tensor<Index>& ids, Index B, Index N, Ind
   };
   if (P < 1 || P > N) refuse(0, std::to_string(P) + " groups of " + std::to_string(N) + " tokens");
   for (Index b = 0; b < B; ++b) {
-    std::vector<Index> members(static_cast<std::size_t>(P));
+    RecycledVector<Index> members(static_cast<std::size_t>(P));
     for (Index j = 0; j < N; ++j) {
       const Index id = ids[b * N + j];
       if (id < 0 || id >= P)
@@ -118,7 +118,7 @@ inline void require_token_groups(const Tensor<Index>& ids, Index B, Index N, Ind
 /// The groups of all samples together: member b N + j is token j of sample b.
 inline Groups groups_of_tokens(const Tensor<Index>& ids, Index P) {
   const Index B = ids.dim(0), N = ids.dim(1);
-  std::vector<Index> of_all(static_cast<std::size_t>(B * N));
+  RecycledVector<Index> of_all(static_cast<std::size_t>(B * N));
   for (Index i = 0; i < B * N; ++i) of_all[static_cast<std::size_t>(i)] = i / N * P + ids[i];
   return groups_of(of_all, B * P);
 }
@@ -156,7 +156,7 @@ CutBatch<T> MergeTokens::operator()(CutBatch<T> batch, Rng&) const {
   const Index N = batch.token_count();
   const Index P = kept_count(keep, N, 1);
   if (P == N) return batch;
-  if (P == 1) return gather_tokens(std::move(batch), std::vector<Index>{0});
+  if (P == 1) return gather_tokens(std::move(batch), RecycledVector<Index>{0});
   const Tensor<Index> ids = like_tokens(batch.tokens.value(), P);
   return merge_token_groups(std::move(batch), ids, P);
 }

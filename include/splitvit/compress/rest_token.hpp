@@ -9,7 +9,6 @@
 #include <cstdint>    // uint8_t
 #include <string>     // to_string
 #include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/autograd/variable.hpp>       // record
 #include <splitvit/compress/cut_batch.hpp>      // CutBatch
@@ -17,6 +16,7 @@
 #include <splitvit/compress/detail/text.hpp>    // Named
 #include <splitvit/compress/gather_tokens.hpp>  // gather_tokens
 #include <splitvit/core/parallel.hpp>           // parallel_for
+#include <splitvit/core/workspace.hpp>          // RecycledVector
 #include <splitvit/tensor/tensor.hpp>           // Tensor
 
 // The rest token: one mean of all tokens that are not kept, so that they are not lost.
@@ -61,7 +61,7 @@ template <std::floating_point T>
 RestWeights rest_weights(const Tensor<T>& attention, const Tensor<Index>& index, RestToken rest) {
   const Index B = index.dim(0), P = index.dim(1), N = attention.dim(1);
   RestWeights out{Tensor<double>{{B, N}}, Tensor<double>{{B}}};
-  std::vector<char> kept(static_cast<std::size_t>(N));
+  RecycledVector<char> kept(static_cast<std::size_t>(N));
   for (Index b = 0; b < B; ++b) {
     const T* const a = attention.data() + b * N;
     double* const w = out.of_token.data() + b * N;
@@ -94,7 +94,7 @@ Tensor<T> with_weighted_sum(const Tensor<T>& x, const Tensor<Index>& index,
     const T* const in = x.data() + b * N * D;
     T* const out = y.data() + b * (P + 1) * D;
     for (Index p = 0; p < P; ++p) std::copy_n(in + index[b * P + p] * D, D, out + p * D);
-    std::vector<double> sum(static_cast<std::size_t>(D));
+    RecycledVector<double> sum(static_cast<std::size_t>(D));
     for (Index j = 0; j < N; ++j) {
       const double w = weights[b * N + j];
       if (w == 0.0) continue;

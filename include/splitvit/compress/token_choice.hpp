@@ -9,7 +9,6 @@
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
-#include <vector>     // vector
 
 #include <splitvit/compress/cut_batch.hpp>            // CutBatch
 #include <splitvit/compress/detail/choose.hpp>        // choose
@@ -17,6 +16,7 @@
 #include <splitvit/compress/detail/token_scores.hpp>  // token_distances, farthest_tokens
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/workspace.hpp>                // RecycledVector
 #include <splitvit/tensor/reduce.hpp>                 // all_finite
 
 // choose_tokens: which tokens of each sample are worth sending. Letter: P tokens that are
@@ -60,7 +60,7 @@ Tensor<Index> best_tokens(const Tensor<T>& scores, Index P) {
   const Index B = scores.dim(0), N = scores.dim(1);
   Tensor<Index> best = Tensor<Index>::uninitialised({B, P});
   parallel_for(B, 8, [&](Index begin, Index end) {
-    std::vector<Index> order(static_cast<std::size_t>(N));
+    RecycledVector<Index> order(static_cast<std::size_t>(N));
     for (Index b = begin; b < end; ++b) {
       const T* const score = scores.data() + b * N;
       std::iota(order.begin(), order.end(), Index{0});
@@ -95,7 +95,7 @@ inline Tensor<Index> even_tokens(Index B, Index N, Index P) {
 /// Token 0 and P - 1 drawn ones, for each of B samples in turn: (B, P).
 inline Tensor<Index> random_tokens(Index B, Index N, Index P, Rng& rng) {
   Tensor<Index> out{{B, P}};
-  std::vector<Index> patches(static_cast<std::size_t>(N - 1));
+  RecycledVector<Index> patches(static_cast<std::size_t>(N - 1));
   for (Index b = 0; b < B; ++b) {
     std::iota(patches.begin(), patches.end(), Index{1});
     choose(patches, P - 1, rng);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>    // equal
 #include <array>        // array
 #include <atomic>       // atomic
 #include <bit>          // bit_width
@@ -221,5 +222,11 @@ struct Recycled {
 
 template <class T>
 using RecycledVector = std::vector<T, Recycled<T>>;
+
+/// Element for element.
+template <class T>
+bool operator==(const RecycledVector<T>& a, const std::vector<T>& b) {
+  return std::ranges::equal(a, b);
+}
 
 }  // namespace splitvit

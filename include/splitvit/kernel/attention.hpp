@@ -63,6 +63,14 @@ Index pack_cols(Index N) {
   return (N + lanes<T> - 1) / lanes<T> * lanes<T>;
 }
 
+/// exp(score factor - most), where most is not less than any score factor but for rounding. Two
+/// roundings on purpose, so that the largest score gives one: with a single one the difference
+/// of huge numbers could be anything.
+template <class T, class P>
+P exp_of_score(const P& score, const P& factor, const P& most) {
+  return exp_of_nonpositive<T>(smaller(P(T{}), score * factor - most));
+}
+
 /// A strip for `rows` queries in somebody's memory.
 template <class T>
 Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
@@ -101,7 +109,7 @@ void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSi
         transform<T>(
             cols, row,
             [&](const auto& score) {
-              const P e = exp_of_nonpositive<T>(multiply_add(score, P(factor), P(-most)));
+              const P e = detail::exp_of_score<T>(score, P(factor), P(most));
               sums = sums + e;
               return e;
             },
@@ -165,7 +173,7 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
         transform<T>(
             cols, p.row(i),
             [factor, l = log_sums[h * s.N + first + i]](const auto& score) {
-              return exp_of_nonpositive<T>(multiply_add(score, P(factor), P(-l)));
+              return detail::exp_of_score<T>(score, P(factor), P(l));
             },
             p.row(i));
         transform<T>(

@@ -8,7 +8,7 @@
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/attention.hpp>   // attend, attend_backward
 #include <splitvit/kernel/gelu.hpp>        // gelu_values, gelu_values_and_gradient
-#include <splitvit/kernel/gemm.hpp>        // multiply, multiply_long, Packed
+#include <splitvit/kernel/gemm.hpp>        // multiply, multiply_transposed, Packed
 #include <splitvit/kernel/layer_norm.hpp>  // normalise_rows, norm_rows_backward
 #include <splitvit/kernel/linear.hpp>      // add_numbers
 #include <splitvit/kernel/matrix.hpp>      // Matrix, Scratch
@@ -187,9 +187,9 @@ void block_forward_piece(const T* x, T* y, T* cls_attention, const BlockKept<T>&
 
 /// dw (out, in) (+)= dy^T x and db (out) += the sums of dy's columns.
 template <class T>
-void weight_gradient(const Matrix<const T>& dy, const Matrix<T>& x, T* dw, T* db, Into into,
-                     LongScratch<T>& scratch) {
-  multiply_long<T>(dy, x, dense(dw, dy.cols, x.cols), into, scratch);
+void weight_gradient(const Matrix<const T>& dy, const Packed<T>& x, T* dw, T* db, Into into,
+                     Scratch<T>& scratch) {
+  multiply_transposed<T>(dy, x, dense(dw, dy.cols, x.cols()), into, scratch);
   for (Index i = 0; i < dy.rows; ++i) add_numbers(db, dy.row(i), dy.cols);
 }
 
@@ -200,16 +200,15 @@ void block_backward_piece(const T* x, const T* dy, T* dx, const BlockKept<T>& ke
                           const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
                           const BlockSizes& s, const BlockPointers<T>* gradient, Into into) {
   const Index rows = samples * s.N;
-  Scratch<T> memory(rows * (2 * s.hidden + 6 * s.D) + 2 * s.D);
-  const auto active = dense(memory.data(), rows, s.hidden);
-  const auto d_before = dense(active.row(rows), rows, s.hidden);
-  const auto normal = dense(d_before.row(rows), rows, s.D);
-  const auto d_normal = dense(normal.row(rows), rows, s.D);
+  Scratch<T> memory(rows * (s.hidden + 5 * s.D) + 2 * s.D);
+  const auto d_before = dense(memory.data(), rows, s.hidden);
+  const auto d_normal = dense(d_before.row(rows), rows, s.D);
   const auto d_middle = dense(d_normal.row(rows), rows, s.D);
   const auto d_qkv = dense(d_middle.row(rows), rows, 3 * s.D);
   T* unwanted = d_qkv.row(rows);  // where sums go that nobody asked for
   std::fill_n(unwanted, 2 * s.D, T{});
-  LongScratch<T> scratch;
+  Packed<T> active, normal;  // right-hand factors of the gradients of weights
+  Scratch<T> scratch;
   const auto part = [&](BlockPart which, Index offset) {
     return gradient == nullptr ? unwanted + offset : (*gradient)[which];
   };
@@ -217,16 +216,16 @@ void block_backward_piece(const T* x, const T* dy, T* dx, const BlockKept<T>& ke
 
   // y = middle + fc2(gelu(before)), before = fc1(norm2 middle)
   const auto before = dense(kept.before, rows, s.hidden);
+  active.begin(rows, s.hidden);
   multiply<T>(d_out, w.fc2, d_before, Into::replace, nullptr,
               [&](Index row, Index count, Index column, Index cols) {
                 for (Index i = row; i < row + count; ++i)
                   gelu_values_and_gradient<T>(before.row(i) + column, d_before.row(i) + column,
-                                              active.row(i) + column, d_before.row(i) + column,
-                                              cols);
+                                              active.at(i, column), d_before.row(i) + column, cols);
               });
   const NormWeights<T> weights2{p[norm2_weight], p[norm2_bias], eps};
   if (gradient != nullptr) {
-    normalise_rows_again(kept.middle, weights2, kept.norm2(rows), normal.data, rows, s.D);
+    normalise_rows_again(kept.middle, weights2, kept.norm2(rows), normal, rows, s.D);
     weight_gradient<T>(d_out, active, (*gradient)[fc2_weight], (*gradient)[fc2_bias], into,
                        scratch);
     weight_gradient<T>(d_before, normal, (*gradient)[fc1_weight], (*gradient)[fc1_bias], into,
@@ -245,9 +244,10 @@ void block_backward_piece(const T* x, const T* dy, T* dx, const BlockKept<T>& ke
                        s.attention());
   const NormWeights<T> weights1{p[norm1_weight], p[norm1_bias], eps};
   if (gradient != nullptr) {
-    weight_gradient<T>(d_middle, dense(kept.attended, rows, s.D), (*gradient)[proj_weight],
-                       (*gradient)[proj_bias], into, scratch);
-    normalise_rows_again(x, weights1, kept.norm1(rows), normal.data, rows, s.D);
+    normal.pack(dense(kept.attended, rows, s.D));
+    weight_gradient<T>(d_middle, normal, (*gradient)[proj_weight], (*gradient)[proj_bias], into,
+                       scratch);
+    normalise_rows_again(x, weights1, kept.norm1(rows), normal, rows, s.D);
     weight_gradient<T>(d_qkv, normal, (*gradient)[qkv_weight], (*gradient)[qkv_bias], into,
                        scratch);
   }

@@ -38,7 +38,7 @@ GeluParts<P> gelu_parts(const P& x) {
     // z = |x| / sqrt 2 and erf z = 1 - (polynomial in t) exp(-z^2), halved.
     const P size = absolute(x);
     const P t =
-        number(1.0) / multiply_add(number(0.3275911 / std::numbers::sqrt2), size, number(1.0));
+        inverse_of(multiply_add(number(0.3275911 / std::numbers::sqrt2), size, number(1.0)));
     P tail = number(0.5 * 1.061405429);
     tail = multiply_add(tail, t, number(0.5 * -1.453152027));
     tail = multiply_add(tail, t, number(0.5 * 1.421413741));

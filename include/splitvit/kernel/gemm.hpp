@@ -72,6 +72,26 @@ class Packed {
       parallel_for(panels(), 1, [this](Index p, Index) { fill_panel(p); });
   }
 
+  /// Room for a factor that the caller writes itself, through at() or set_row().
+  void begin(Index rows, Index cols) {
+    if constexpr (detail::has_tiles<T>) {
+      prepare({nullptr, rows, cols, cols, 1});
+    } else {
+      b_ = {memory_.room(rows * cols), rows, cols, cols, 1};
+    }
+  }
+  /// Where a row's numbers from `column`, the first one of a panel, lie up to the panel's end.
+  T* at(Index row, Index column) {
+    if constexpr (detail::has_tiles<T>)
+      return memory_.data() + (column * b_.rows + row * tile_cols<T>);
+    else
+      return memory_.data() + row * b_.cols + column;
+  }
+  void set_row(Index row, const T* numbers) {
+    for (Index column = 0; column < b_.cols; column += tile_cols<T>)
+      std::copy_n(numbers + column, std::min(tile_cols<T>, b_.cols - column), at(row, column));
+  }
+
   Index rows() const { return b_.rows; }
   Index cols() const { return b_.cols; }
   const Factor<T>& factor() const { return b_; }
@@ -175,6 +195,37 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
   }
 }
 
+/// C (M, N) (+)= A^T B for A (K, M) and a prepared B (K, N), as in the gradient of a weight. On
+/// one thread. `packed` is memory to be used again.
+template <class T>
+void multiply_transposed(const Matrix<const T>& a, const Packed<T>& b, const Matrix<T>& c,
+                         Into into, Scratch<T>& packed) {
+  if constexpr (!detail::has_tiles<T>) {
+    multiply<T>(transposed(a), b, c, into);
+  } else {
+    constexpr Index R = tile_rows<T>;
+    const Index depth = a.rows, tiles = (a.cols + R - 1) / R;
+    // Some room more: a row of the last tile is written as whole packs.
+    T* const rows = packed.room(tiles * R * depth + tile_cols<T>);
+    for (Index t = 0; t < tiles; ++t)
+      detail::pack_tile<R>(a.columns(t * R, std::min(a.cols, t * R + R)), rows + t * R * depth);
+    const Index group = detail::panels_in_block<T>(std::max<Index>(1, depth));
+    for (Index first = 0; first < b.panels(); first += group) {
+      const Index last = std::min(first + group, b.panels());
+      for (Index t = 0; t < tiles; ++t) {
+        for (Index p = first; p < last; ++p) {
+          const Index column = p * tile_cols<T>;
+          detail::multiply_rows<R, T>(
+              std::min(R, c.rows - t * R), depth, TileRows<T>{rows + t * R * depth, 1, R},
+              b.panel(p, 0),
+              TileResult<T>{c.row(t * R) + column, c.stride,
+                            std::min(tile_cols<T>, c.cols - column), nullptr, into == Into::add});
+        }
+      }
+    }
+  }
+}
+
 /// Memory for multiply_long, to be used again.
 template <class T>
 struct LongScratch {
@@ -187,36 +238,10 @@ struct LongScratch {
 template <class T>
 void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c,
                    Into into, LongScratch<T>& scratch) {
-  if constexpr (!detail::has_tiles<T>) {
-    scratch.b.pack(b);
-    multiply<T>(transposed(a), scratch.b, c, into);
-  } else {
-    constexpr Index R = tile_rows<T>;
-    const Index tiles = (a.cols + R - 1) / R;
-    // One pack more: a row of the last tile is written as whole packs.
-    T* packed = scratch.a.room(tiles * R * detail::long_block + tile_cols<T>);
-    for (Index k = 0; k == 0 || k < a.rows; k += detail::long_block) {
-      const Index depth = std::min(detail::long_block, a.rows - k);
-      scratch.b.pack(b.slice(k, k + depth));
-      for (Index t = 0; t < tiles; ++t)
-        detail::pack_tile<R>(a.slice(k, k + depth).columns(t * R, std::min(a.cols, t * R + R)),
-                             packed + t * R * depth);
-      const bool add = into == Into::add || k > 0;
-      const Index group = detail::panels_in_block<T>(std::max<Index>(1, depth));
-      for (Index first = 0; first < scratch.b.panels(); first += group) {
-        const Index last = std::min(first + group, scratch.b.panels());
-        for (Index t = 0; t < tiles; ++t) {
-          for (Index p = first; p < last; ++p) {
-            const Index column = p * tile_cols<T>;
-            detail::multiply_rows<R, T>(
-                std::min(R, c.rows - t * R), depth, TileRows<T>{packed + t * R * depth, 1, R},
-                scratch.b.panel(p, 0),
-                TileResult<T>{c.row(t * R) + column, c.stride,
-                              std::min(tile_cols<T>, c.cols - column), nullptr, add});
-          }
-        }
-      }
-    }
+  for (Index k = 0; k == 0 || k < a.rows; k += detail::long_block) {
+    const Index end = std::min(k + detail::long_block, a.rows);
+    scratch.b.pack(b.slice(k, end));
+    multiply_transposed<T>(a.slice(k, end), scratch.b, c, k == 0 ? into : Into::add, scratch.a);
   }
 }
 

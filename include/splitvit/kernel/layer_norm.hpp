@@ -4,6 +4,7 @@
 #include <cmath>  // sqrt
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
+#include <splitvit/kernel/gemm.hpp>    // Packed
 #include <splitvit/kernel/linear.hpp>  // add_pairwise
 #include <splitvit/kernel/matrix.hpp>  // Scratch
 #include <splitvit/kernel/simd.hpp>    // transform, accumulate
@@ -59,19 +60,24 @@ void normalise_rows(const T* x, const NormWeights<T>& weights, const NormKept<T>
   }
 }
 
-/// y = norm(x) once more, on one thread: the same bits, from what was kept.
+/// y = norm(x) once more, as the right-hand factor of a product, on one thread: the same bits,
+/// from what was kept.
 template <class T>
-void normalise_rows_again(const T* x, const NormWeights<T>& weights, const NormKept<T>& kept, T* y,
-                          Index M, Index D) {
+void normalise_rows_again(const T* x, const NormWeights<T>& weights, const NormKept<T>& kept,
+                          Packed<T>& y, Index M, Index D) {
   using P = Pack<T>;
-  for (Index i = 0; i < M; ++i, x += D, y += D)
+  const Scratch<T> row(D);
+  y.begin(M, D);
+  for (Index i = 0; i < M; ++i, x += D) {
     transform<T>(
-        D, y,
+        D, row.data(),
         [centre = kept.mean[i], inverse = kept.scale[i]](const auto& v, const auto& w,
                                                          const auto& b) {
           return multiply_add((v - P(centre)) * P(inverse), w, b);
         },
         x, weights.w, weights.b);
+    y.set_row(i, row.data());
+  }
 }
 
 /// With n = (x - mean) scale and g = dy w:  dx = past + scale (g - mean(g) - n mean(g n)), on one

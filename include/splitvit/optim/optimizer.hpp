@@ -12,6 +12,7 @@
 #include <vector>     // vector
 
 #include <splitvit/autograd/variable.hpp>  // Variable
+#include <splitvit/core/workspace.hpp>     // RecycledVector
 #include <splitvit/optim/concepts.hpp>     // UpdateRule
 #include <splitvit/tensor/tensor.hpp>      // Tensor
 
@@ -59,7 +60,7 @@ class Optimizer {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const Variable<T>& parameter = parameters_[i].second;
       if (!parameter.has_gradient()) continue;
-      std::vector<std::span<T>> state;
+      RecycledVector<std::span<T>> state;
       for (Tensor<T>& kept : state_[i]) state.push_back(kept.span());
       rule_.update(++updates_[i], lr_, parameter.mutable_value().span(),
                    parameter.gradient().span(), std::span<const std::span<T>>{state});

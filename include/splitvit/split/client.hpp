@@ -18,6 +18,7 @@
 #include <splitvit/compress/concepts.hpp>           // CompressionStage
 #include <splitvit/core/describe.hpp>               // describe
 #include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/core/workspace.hpp>              // Workspace
 #include <splitvit/nn/cut.hpp>                      // Head, Tail
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
 #include <splitvit/split/concepts.hpp>              // BatchSource
@@ -84,6 +85,7 @@ class Client {
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model,
   ///         before anything is sent.
   StepReport train_step(const Tensor<T>& images, std::span<const Index> labels) {
+    const Workspace::Use use{workspace_};
     StepReport report;
     report.step = step_ + 1;
     report.samples = static_cast<Index>(labels.size());
@@ -148,6 +150,7 @@ class Client {
     Evaluation result;
     double loss_sum = 0;
     while (auto batch = source.next()) {
+      const Workspace::Use use{workspace_};
       const std::span<const Index> labels{batch->labels};
       const Tensor<T> targets = targets_of("evaluate", batch->images, labels);
       const Variable<T> tokens = head_(Variable<T>{batch->images}, ClsRow::skip).y;
@@ -223,15 +226,16 @@ class Client {
 
   void send_activations(wire::MessageKind kind, std::uint64_t step, const Shape& shape,
                         const Tensor<T>& targets) {
-    std::vector<std::byte> target_bytes;
-    codec::encode_targets(targets.view(), target_bytes);
+    targets_.clear();
+    codec::encode_targets(targets.view(), targets_);
     const Activations message{.step = step,
                               .samples = shape[0],
                               .tokens = shape[1],
-                              .targets = target_bytes,
+                              .targets = targets_,
                               .encoded = encoded_};
-    const std::vector<std::byte> head = message.head();
-    const std::array<wire::Bytes, 2> parts{wire::Bytes{head}, message.encoded};
+    head_bytes_.clear();
+    message.put_head(head_bytes_);
+    const std::array<wire::Bytes, 2> parts{wire::Bytes{head_bytes_}, message.encoded};
     channel_.send(kind, parts);
   }
 
@@ -248,8 +252,9 @@ class Client {
   ClientOptions options_;
   wire::Channel<transport::Metered<Link>> channel_;
   std::uint64_t step_ = 0;
-  std::vector<std::byte> encoded_;   // of the message being sent
-  std::vector<std::byte> received_;  // the last message
+  Workspace workspace_;
+  std::vector<std::byte> targets_, head_bytes_, encoded_;  // of the message being sent
+  std::vector<std::byte> received_;                        // the last message
 };
 
 template <class T, class Rule, class Stage, class Code, class Link>

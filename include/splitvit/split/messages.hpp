@@ -37,15 +37,14 @@ struct Activations {
 
   Shape shape(const nn::VitConfig& config) const { return {samples, tokens, config.dim}; }
 
-  std::vector<std::byte> head() const {
-    std::vector<std::byte> out;
+  /// Appends all but the activations.
+  void put_head(std::vector<std::byte>& out) const {
     ByteWriter writer{out};
     writer.put(step);
     writer.put(static_cast<std::uint32_t>(samples));
     writer.put(static_cast<std::uint32_t>(tokens));
     writer.put(static_cast<std::uint32_t>(targets.size()));
     writer.put_bytes(targets);
-    return out;
   }
 
   /// Errors  WireError: truncated; wrong_shape for no samples or tokens, more tokens than

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <cstddef>   // byte
-#include <cstdint>   // uint64_t
-#include <cstring>   // memcpy
-#include <span>      // span
-#include <string>    // string
-#include <utility>   // move
-#include <vector>    // vector
+#include <algorithm>  // copy
+#include <concepts>   // floating_point
+#include <cstddef>    // byte
+#include <cstdint>    // uint64_t
+#include <span>       // span
+#include <string>     // string
+#include <utility>    // move
+#include <vector>     // vector
 
 #include <splitvit/autograd/backward.hpp>           // backward
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
@@ -16,6 +16,7 @@
 #include <splitvit/codec/float32.hpp>               // Float32
 #include <splitvit/core/describe.hpp>               // describe
 #include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/core/workspace.hpp>              // Workspace
 #include <splitvit/nn/cut.hpp>                      // Tail
 #include <splitvit/nn/loss.hpp>                     // count_correct, likeliest
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
@@ -116,6 +117,7 @@ class Server {
 
   template <class Channel>
   void train(Channel& channel, wire::StepGate& gate) {
+    const Workspace::Use use{workspace_};
     Timer timer;
     const Activations came = read_activations();
     if (gate.arrive(came.step) == wire::StepGate::Verdict::compute) {
@@ -127,24 +129,25 @@ class Server {
       backward(loss);
 
       // The reply is complete before a weight changes: a step that fails is not applied.
-      std::vector<std::byte> reply(Gradient::head_bytes);
+      reply_.assign(Gradient::head_bytes, std::byte{});
       Rng rng = Rng{.seed = options_.seed}.at(for_codec, came.step);
-      code_.encode_gradient(leaf.gradient().view(), decoded.receipt, reply, rng);
+      code_.encode_gradient(leaf.gradient().view(), decoded.receipt, reply_, rng);
       detail::apply(optimizer_, options_.training, ++steps_);
-      std::vector<std::byte> head;
+      head_.clear();
       Gradient{.step = came.step,
                .loss = static_cast<double>(loss.value()[0]),
                .seconds = timer.lap(),
                .encoded = {}}
-          .put_head(head);
-      std::memcpy(reply.data(), head.data(), head.size());
-      gate.commit(came.step, std::move(reply));
+          .put_head(head_);
+      std::ranges::copy(head_, reply_.begin());
+      reply_ = gate.commit(came.step, std::move(reply_));
     }
     channel.send(wire::MessageKind::backward, gate.reply());
   }
 
   template <class Channel>
   void evaluate(Channel& channel) {
+    const Workspace::Use use{workspace_};
     const nn::Frozen<T> frozen{tail_};
     const Activations came = read_activations();
     auto decoded = codec::Float32{}.template decode<T>(came.encoded, came.shape(tail_.config));
@@ -176,7 +179,9 @@ class Server {
   Code code_;
   ServerOptions options_;
   std::uint64_t steps_ = 0;
-  std::vector<std::byte> received_;  // the last message
+  Workspace workspace_;
+  std::vector<std::byte> received_;      // the last message
+  std::vector<std::byte> head_, reply_;  // of the answer to a step
 };
 
 template <class T, class Rule>

@@ -4,7 +4,7 @@
 #include <cstddef>  // byte
 #include <cstdint>  // uint64_t
 #include <string>   // to_string
-#include <utility>  // move
+#include <utility>  // exchange, move
 #include <vector>   // vector
 
 #include <splitvit/core/error.hpp>  // WireError
@@ -35,15 +35,16 @@ class StepGate {
                                             std::to_string(last_ + 1) + " was expected");
   }
 
-  /// Step s is applied and this is the payload of its reply.
+  /// Step s is applied and this is the payload of its reply. Returns the reply before it, whose
+  /// memory may be used again.
   ///
   /// Errors  WireError (wrong_step) unless s is the step after the last.
-  void commit(std::uint64_t step, std::vector<std::byte> reply) {
+  std::vector<std::byte> commit(std::uint64_t step, std::vector<std::byte> reply) {
     if (step != last_ + 1)
       throw WireError(Reason::wrong_step, "commit: step " + std::to_string(step) + " after step " +
                                               std::to_string(last_));
     last_ = step;
-    reply_ = std::move(reply);
+    return std::exchange(reply_, std::move(reply));
   }
 
   std::uint64_t last() const { return last_; }

@@ -8,11 +8,11 @@
 #include <optional>   // nullopt, optional
 #include <span>       // span
 #include <string>     // string, to_string
-#include <vector>     // vector
 
-#include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>  // WireError
-#include <splitvit/core/shape.hpp>  // Index
+#include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
+#include <splitvit/core/error.hpp>      // WireError
+#include <splitvit/core/shape.hpp>      // Index
+#include <splitvit/core/workspace.hpp>  // RecycledVector
 
 // What targets.hpp needs to know about a single row of targets. Letter: C classes.
 
@@ -67,8 +67,8 @@ struct Entry {
 };
 
 template <class T>
-std::vector<Entry<T>> entries_of(std::span<const T> row) {
-  std::vector<Entry<T>> entries;
+RecycledVector<Entry<T>> entries_of(std::span<const T> row) {
+  RecycledVector<Entry<T>> entries;
   for (std::size_t c = 0; c < row.size(); ++c)
     if (row[c] != T{0} || std::signbit(row[c])) entries.push_back({static_cast<Index>(c), row[c]});
   return entries;
@@ -86,7 +86,7 @@ Index count_of(T value, Index m) {
 /// The length of the shortest class list that rebuilds a row in every bit, if one of at most
 /// `longest` ids does.
 template <class T>
-std::optional<Index> list_length(const std::vector<Entry<T>>& entries, Index longest) {
+std::optional<Index> list_length(const RecycledVector<Entry<T>>& entries, Index longest) {
   for (auto m = static_cast<Index>(entries.size()); m <= std::min(longest, most_per_row); ++m) {
     Index sum = 0;
     for (const Entry<T>& entry : entries) {
@@ -104,9 +104,9 @@ std::optional<Index> list_length(const std::vector<Entry<T>>& entries, Index lon
 
 /// The lengths of all rows' lists, if the whole form takes at most `budget` bytes.
 template <class T>
-std::optional<std::vector<Index>> list_lengths(const std::vector<std::vector<Entry<T>>>& rows,
-                                               Index C, Index budget) {
-  std::vector<Index> lengths;
+std::optional<RecycledVector<Index>> list_lengths(
+    const RecycledVector<RecycledVector<Entry<T>>>& rows, Index C, Index budget) {
+  RecycledVector<Index> lengths;
   Index left = budget - 1 - 2 * static_cast<Index>(rows.size());
   for (const auto& entries : rows) {
     const auto length = list_length(entries, left / id_bytes(C));

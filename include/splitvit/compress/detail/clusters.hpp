@@ -4,10 +4,10 @@
 #include <algorithm>  // min_element
 #include <cmath>      // isfinite
 #include <concepts>   // floating_point
-#include <vector>     // vector
 
 #include <splitvit/compress/detail/lloyd.hpp>  // Points, squared_distance
 #include <splitvit/compress/kmeans.hpp>        // Clustering
+#include <splitvit/core/workspace.hpp>         // RecycledVector
 #include <splitvit/tensor/tensor.hpp>          // Tensor
 
 // What MergeSamples does to rows before, and to clusters after, k-means.
@@ -40,8 +40,8 @@ Tensor<double> without_cls_entry(const Tensor<T>& attention) {
 /// with the nearest centroid, again and again; the lowest number wins every tie. Returns the
 /// cluster of each row.
 template <std::floating_point T>
-std::vector<Index> join_small_clusters(const Tensor<T>& rows, const Clustering& found,
-                                       Index least) {
+RecycledVector<Index> join_small_clusters(const Tensor<T>& rows, const Clustering& found,
+                                          Index least) {
   const Points x = points_of(rows, unit_of(rows));
   Assignment now{found.assignment, {}, found.sizes};
   while (now.sizes.size() > 1) {
@@ -69,8 +69,8 @@ std::vector<Index> join_small_clusters(const Tensor<T>& rows, const Clustering& 
 }
 
 /// The same clusters, numbered in the order of their first rows.
-inline void number_by_first_row(std::vector<Index>& ids) {
-  std::vector<Index> renamed(ids.size(), -1);
+inline void number_by_first_row(RecycledVector<Index>& ids) {
+  RecycledVector<Index> renamed(ids.size(), -1);
   Index next = 0;
   for (Index& id : ids) {
     Index& name = renamed[at(id)];

@@ -6,11 +6,11 @@
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
 #include <string>     // to_string
-#include <vector>     // vector
 
-#include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/kernel/merge.hpp>   // mean_of_groups, spread_to_groups
-#include <splitvit/tensor/tensor.hpp>  // Tensor
+#include <splitvit/core/shape.hpp>      // Index
+#include <splitvit/core/workspace.hpp>  // RecycledVector
+#include <splitvit/kernel/merge.hpp>    // mean_of_groups, spread_to_groups
+#include <splitvit/tensor/tensor.hpp>   // Tensor
 
 // Which samples belong to which cluster, in the form that the kernels take.
 
@@ -18,8 +18,8 @@ namespace splitvit::compress::detail {
 
 /// Cluster k owns the samples members[starts[k]], ..., members[starts[k + 1] - 1], ascending.
 struct Groups {
-  std::vector<Index> starts;
-  std::vector<Index> members;
+  RecycledVector<Index> starts;
+  RecycledVector<Index> members;
 
   Index count() const { return static_cast<Index>(starts.size()) - 1; }
 };
@@ -30,7 +30,7 @@ inline Groups groups_of(std::span<const Index> ids, Index clusters) {
   if (clusters < 1 || clusters > static_cast<Index>(ids.size()))
     throw std::invalid_argument("merge_clusters: " + std::to_string(clusters) + " clusters for " +
                                 std::to_string(ids.size()) + " samples");
-  Groups out{std::vector<Index>(at(clusters + 1)), std::vector<Index>(ids.size())};
+  Groups out{RecycledVector<Index>(at(clusters + 1)), RecycledVector<Index>(ids.size())};
   for (const Index id : ids) {
     if (id < 0 || id >= clusters)
       throw std::invalid_argument("merge_clusters: cluster " + std::to_string(id) +
@@ -42,7 +42,7 @@ inline Groups groups_of(std::span<const Index> ids, Index clusters) {
       throw std::invalid_argument("merge_clusters: cluster " + std::to_string(k) + " is empty");
     out.starts[k + 1] += out.starts[k];
   }
-  std::vector<Index> next = out.starts;
+  RecycledVector<Index> next = out.starts;
   for (std::size_t i = 0; i < ids.size(); ++i)
     out.members[at(next[at(ids[i])]++)] = static_cast<Index>(i);
   return out;

@@ -9,10 +9,10 @@
 #include <numeric>    // iota
 #include <span>       // span
 #include <utility>    // move
-#include <vector>     // vector, erase_if
 
 #include <splitvit/compress/detail/lloyd.hpp>  // Points, points_of, at, lanes, total
 #include <splitvit/core/shape.hpp>             // Index
+#include <splitvit/core/workspace.hpp>         // RecycledVector
 
 // Which tokens of a sample are alike: the bipartite matching of MergeTokens.
 
@@ -57,7 +57,7 @@ class LikeTokens {
   /// as many as there are.
   void merge_pairs(Index most) {
     for (const Index token : live_) normalise(token);
-    std::vector<Pair> pairs;
+    RecycledVector<Pair> pairs;
     for (Index place = 2; place < count(); place += 2)
       pairs.push_back(most_similar(live_[at(place)]));
     const auto better = [](const Pair& p, const Pair& q) {
@@ -75,7 +75,7 @@ class LikeTokens {
 
   /// The group of each of the N tokens, numbered in the order of their first members.
   void write_groups(Index* ids) const {
-    std::vector<Index> number(owner_.size());
+    RecycledVector<Index> number(owner_.size());
     for (std::size_t place = 0; place < live_.size(); ++place)
       number[at(live_[place])] = static_cast<Index>(place);
     for (std::size_t j = 0; j < owner_.size(); ++j) ids[j] = number[at(owner_[j])];
@@ -117,11 +117,11 @@ class LikeTokens {
     lowest_[at(into)] = std::min(lowest_[at(into)], lowest_[at(from)]);
   }
 
-  Points sums_;                // of the members of each group, in the row of its owner
-  Points units_;               // the same, of length 1
-  std::vector<Index> owner_;   // (N): the token whose group each one is in
-  std::vector<Index> live_;    // those that own a group, by the group's lowest member
-  std::vector<Index> lowest_;  // that member
+  Points sums_;                   // of the members of each group, in the row of its owner
+  Points units_;                  // the same, of length 1
+  RecycledVector<Index> owner_;   // (N): the token whose group each one is in
+  RecycledVector<Index> live_;    // those that own a group, by the group's lowest member
+  RecycledVector<Index> lowest_;  // that member
 };
 
 /// Groups the tokens of one sample x (N, D) into P, 2 <= P <= N; writes the N group numbers.

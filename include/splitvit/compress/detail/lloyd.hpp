@@ -9,11 +9,11 @@
 #include <limits>     // numeric_limits
 #include <numeric>    // iota
 #include <span>       // span
-#include <vector>     // vector
 
-#include <splitvit/core/parallel.hpp>  // parallel_for
-#include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/tensor/tensor.hpp>  // Tensor
+#include <splitvit/core/parallel.hpp>   // parallel_for
+#include <splitvit/core/shape.hpp>      // Index
+#include <splitvit/core/workspace.hpp>  // RecycledVector
+#include <splitvit/tensor/tensor.hpp>   // Tensor
 
 // The steps of a round of k-means, over rows in double precision.
 
@@ -41,7 +41,7 @@ struct Points {
   Index count;
   Index width;
   Index stride;
-  std::vector<double> values;
+  RecycledVector<double> values;
 };
 
 /// A power of two that rows are divided by so that squares and sums cannot overflow: 1 for
@@ -94,8 +94,8 @@ inline double squared_distance(std::span<const double> a, std::span<const double
 }
 
 /// For each row the number of the first row that equals it (-0 equals +0).
-inline std::vector<Index> first_equal_rows(const Points& x) {
-  std::vector<Index> order(at(x.count));
+inline RecycledVector<Index> first_equal_rows(const Points& x) {
+  RecycledVector<Index> order(at(x.count));
   std::iota(order.begin(), order.end(), Index{0});
   const auto compare = [&](Index a, Index b) {  // -1, 0, 1
     const auto u = x.row(a), v = x.row(b);
@@ -107,7 +107,7 @@ inline std::vector<Index> first_equal_rows(const Points& x) {
     const int c = compare(a, b);
     return c != 0 ? c < 0 : a < b;
   });
-  std::vector<Index> first(at(x.count));
+  RecycledVector<Index> first(at(x.count));
   for (std::size_t i = 0; i < order.size(); ++i)
     first[at(order[i])] =
         i > 0 && compare(order[i - 1], order[i]) == 0 ? first[at(order[i - 1])] : order[i];
@@ -115,7 +115,7 @@ inline std::vector<Index> first_equal_rows(const Points& x) {
 }
 
 /// How many rows are distinct.
-inline Index count_distinct(const std::vector<Index>& first_equal) {
+inline Index count_distinct(const RecycledVector<Index>& first_equal) {
   Index count = 0;
   for (std::size_t i = 0; i < first_equal.size(); ++i)
     if (first_equal[i] == static_cast<Index>(i)) ++count;
@@ -125,15 +125,15 @@ inline Index count_distinct(const std::vector<Index>& first_equal) {
 /// Which cluster each row belongs to, how far it is from that centroid (squared), and how many
 /// rows each cluster has.
 struct Assignment {
-  std::vector<Index> cluster;
-  std::vector<double> distance;
-  std::vector<Index> sizes;
+  RecycledVector<Index> cluster;
+  RecycledVector<double> distance;
+  RecycledVector<Index> sizes;
 };
 
 /// Each row to its nearest centroid, the lowest numbered one of several.
 inline Assignment assign(const Points& x, const Points& centroids) {
-  Assignment out{std::vector<Index>(at(x.count)), std::vector<double>(at(x.count)),
-                 std::vector<Index>(at(centroids.count))};
+  Assignment out{RecycledVector<Index>(at(x.count)), RecycledVector<double>(at(x.count)),
+                 RecycledVector<Index>(at(centroids.count))};
   const Index work_per_row = std::max<Index>(1, centroids.count * x.stride);
   parallel_for(x.count, std::max<Index>(1, 131072 / work_per_row), [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {

@@ -5,10 +5,10 @@
 #include <cmath>      // sqrt
 #include <concepts>   // floating_point
 #include <limits>     // numeric_limits
-#include <vector>     // vector
 
 #include <splitvit/compress/detail/lloyd.hpp>  // Points, points_of, squared_distance, unit_of
 #include <splitvit/core/parallel.hpp>          // parallel_for
+#include <splitvit/core/workspace.hpp>         // RecycledVector
 #include <splitvit/tensor/tensor.hpp>          // Tensor
 
 // How much a token stands out, told from the tokens alone. Letter: P tokens that are taken.
@@ -65,7 +65,7 @@ Tensor<Index> farthest_tokens(const Tensor<T>& tokens, Index P) {
   Tensor<Index> out{{tokens.dim(0), P}};
   for_each_sample(tokens, [&](Index b, const Points& x) {
     constexpr double taken = -1.0;
-    std::vector<double> nearest(at(x.count), std::numeric_limits<double>::infinity());
+    RecycledVector<double> nearest(at(x.count), std::numeric_limits<double>::infinity());
     Index* const chosen = out.data() + b * P;
     nearest[0] = taken;
     for (Index p = 1; p < P; ++p) {

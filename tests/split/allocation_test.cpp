@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <thread>
+#include <utility>
+
+#include <splitvit/compress/adc.hpp>
+#include <splitvit/compress/identity.hpp>
+
+#include "split/loopback.hpp"
+#include "support/catch.hpp"
+
+// After the first steps, training asks the heap for nothing. This program's operator new counts
+// while it is told to; sanitizers bring their own, so there is nothing to count under them.
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SPLITVIT_COUNTS_ALLOCATIONS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SPLITVIT_COUNTS_ALLOCATIONS 0
+#endif
+#endif
+#ifndef SPLITVIT_COUNTS_ALLOCATIONS
+#define SPLITVIT_COUNTS_ALLOCATIONS 1
+#endif
+
+#if SPLITVIT_COUNTS_ALLOCATIONS
+
+namespace {
+
+std::atomic<bool> counting{false};
+std::atomic<long> allocations{0};
+
+void* counted(std::size_t bytes, std::size_t alignment) {
+  if (counting) ++allocations;
+  bytes = (bytes + alignment - 1) / alignment * alignment;
+  if (void* const memory = std::aligned_alloc(alignment, bytes == 0 ? alignment : bytes))
+    return memory;
+  throw std::bad_alloc{};
+}
+
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
+  return counted(bytes, alignof(std::max_align_t));
+}
+[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace splitvit {
+
+namespace {
+
+/// Heap allocations of both parties in steps 3 to 6. Each party computes on one thread: with
+/// more, one that first joins in at a later step needs memory of its own then.
+template <class Stage>
+long allocations_of_steps(const Stage& stage) {
+  auto ends = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(test::small_vit, 1, test::start), optim::Adam{}};
+  std::jthread serving{[&] { with_threads(1, [&] { server.serve(std::move(ends.second)); }); }};
+  with_threads(1, [&] {
+    split::Client client{nn::make_head<float>(test::small_vit, 1, test::start), optim::Adam{},
+                         stage, std::move(ends.first)};
+    const auto batch = test::RandomBatches<float>{.samples = 12}.make();
+    for (int step = 1; step <= 6; ++step) {
+      counting = step > 2;
+      client.train_step(batch.images, batch.labels);
+    }
+    counting = false;
+    client.close();
+  });
+  serving.join();
+  return allocations.exchange(0);
+}
+
+}  // namespace
+
+TEST_CASE("allocations: the counter counts", "[split]") {
+  counting = true;
+  ::operator delete(::operator new(1));
+  counting = false;
+  CHECK(allocations.exchange(0) == 1);
+}
+
+TEST_CASE("allocations: none in a training step after the first two", "[split]") {
+  CHECK(allocations_of_steps(compress::Identity{}) == 0);
+  CHECK(allocations_of_steps(compress::adc(0.3)) == 0);
+  CHECK(allocations_of_steps(compress::adc(0.1)) == 0);
+}
+
+}  // namespace splitvit
+
+#endif
