@@ -7,8 +7,8 @@
 //       tests/fuzz/frame.cpp -o frame
 //   ./frame -malloc_limit_mb=4 -max_len=65536 <a new folder> tests/fuzz/corpus/frame
 //
-// The first byte of an input chooses the limit, the size of the pieces, and whether checksums
-// are made right first. corpus/make_corpus.cpp makes the first inputs.
+// An input is a test::Recording; bit 2 of its choice is the limit.
+// corpus/make_corpus.cpp makes the first inputs.
 
 #include <algorithm>
 #include <cstdint>
@@ -20,7 +20,7 @@
 #include <splitvit/wire/message.hpp>
 #include <splitvit/wire/tensor_payload.hpp>
 
-#include "fuzz/repair.hpp"
+#include "fuzz/recording.hpp"
 
 namespace {
 
@@ -55,20 +55,17 @@ void read_payload(std::span<const std::byte> payload) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const unsigned choice = data[0];
-  const auto* const first = reinterpret_cast<const std::byte*>(data) + 1;
-  std::vector<std::byte> bytes(first, first + (size - 1));
-  if ((choice & 1) != 0) test::repair_checksums(bytes);
-  const std::size_t piece = (choice & 2) != 0 ? 1 + choice / 8 : bytes.size() + 1;
+  const test::Recording came{data, size};
+  const std::span bytes{came.bytes};
+  const std::size_t piece = came.piece();
 
   wire::MessageReader reader;
-  reader.begin(0, (choice & 4) != 0 ? wire::message_ceiling : wire::unadmitted_limit);
+  reader.begin(0, (came.choice & 4) != 0 ? wire::message_ceiling : wire::unadmitted_limit);
   std::vector<std::byte> payload;
   try {
     for (std::size_t at = 0; at < bytes.size(); at += piece) {
       const std::size_t n = std::min(piece, bytes.size() - at);
-      reader.feed(std::span{bytes}.subspan(at, n), payload,
-                  [&](wire::MessageKind) { read_payload(payload); });
+      reader.feed(bytes.subspan(at, n), payload, [&](wire::MessageKind) { read_payload(payload); });
       if (payload.capacity() > 2 * (at + n) + 65536) std::abort();
     }
   } catch (const WireError&) {

@@ -7,8 +7,8 @@
 //       tests/fuzz/handshake.cpp -o handshake
 //   ./handshake -malloc_limit_mb=4 -max_len=8192 <a new folder> tests/fuzz/corpus/handshake
 //
-// The first byte of an input chooses the role and what the rest is: frames as they are, frames
-// whose checksums are made right first, or a payload alone.
+// An input is a test::Recording; bit 2 of its choice is the role, and with bit 1 what came is not
+// frames but the payload of one.
 // corpus/make_corpus.cpp makes the first inputs.
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 #include <splitvit/core/error.hpp>
 #include <splitvit/wire/session.hpp>
 
-#include "fuzz/repair.hpp"
+#include "fuzz/recording.hpp"
 #include "support/links.hpp"
 
 namespace {
@@ -50,11 +50,8 @@ void check(const wire::Answer& answer) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const unsigned choice = data[0];
-  const auto* const first = reinterpret_cast<const std::byte*>(data) + 1;
-  std::vector<std::byte> bytes(first, first + (size - 1));
-  if ((choice & 1) != 0) test::repair_checksums(bytes);
-  const std::size_t piece = (choice & 8) != 0 ? 1 + choice / 16 : bytes.size() + 1;
+  const test::Recording came{data, size};
+  const auto& [choice, bytes] = came;
   try {
     if ((choice & 2) != 0) {  // a payload
       if ((choice & 4) != 0)
@@ -63,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check(wire::read_answer(static_cast<wire::MessageKind>(choice / 16 % wire::message_kinds),
                                 bytes));
     } else {  // frames
-      wire::Channel channel{test::ScriptLink{bytes, piece}};
+      wire::Channel channel{test::ScriptLink{bytes, came.piece()}};
       const wire::SessionOptions options{.id = {1, 2}};
       if ((choice & 4) != 0)
         check(wire::accept_session(channel, settings, options));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// Makes the first inputs of the fuzz targets frame and handshake. Run it from the root of the
-// repository after a change of the wire format:
+// Makes the first inputs of the fuzz targets frame, handshake and messages. Run it from the root of
+// the repository after a change of the wire format:
 //
-//   c++ -std=c++20 -Iinclude tests/fuzz/corpus/make_corpus.cpp -o make_corpus
+//   c++ -std=c++20 -Iinclude -Itests -isystem /usr/include/eigen3
+//       tests/fuzz/corpus/make_corpus.cpp -o make_corpus
 //   ./make_corpus tests/fuzz/corpus
 //
 // Inputs that a fuzzer found later lie beside them and are kept.
@@ -16,10 +17,14 @@
 #include <string>
 #include <vector>
 
+#include <splitvit/nn/cut.hpp>
+#include <splitvit/split/messages.hpp>
 #include <splitvit/wire/error_message.hpp>
 #include <splitvit/wire/handshake.hpp>
 #include <splitvit/wire/message.hpp>
 #include <splitvit/wire/tensor_payload.hpp>
+
+#include "fuzz/small_vit.hpp"
 
 namespace {
 
@@ -73,6 +78,34 @@ Buffer continued() {
   return stream;
 }
 
+/// Activations of two samples with three tokens of four numbers, and their classes.
+Buffer activations() {
+  Tensor<float> targets{{2, 3}};
+  targets[1] = targets[3] = 1.0f;
+  Buffer target_bytes, out;
+  codec::encode_targets<float>(targets.view(), target_bytes);
+  ByteWriter writer{out};
+  writer.put(std::uint64_t{7});
+  for (const std::size_t size : {std::size_t{2}, std::size_t{3}, target_bytes.size()})
+    writer.put(static_cast<std::uint32_t>(size));
+  writer.put_bytes(target_bytes);
+  for (int i = 0; i < 2 * 3 * 4; ++i) writer.put(0.5f);
+  return out;
+}
+
+Buffer gradient() {
+  Buffer out;
+  split::Gradient{.step = 7, .loss = 0.5, .seconds = 0.25, .encoded = {}}.put_head(out);
+  return out;
+}
+
+template <class T>
+Buffer tail_weights() {
+  wire::PayloadWriter out;
+  split::put_weights<T>(out, nn::make_tail<T>(test::fuzzed_vit, 1, Rng{.seed = 1}));
+  return out.gather();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -83,12 +116,14 @@ int main(int argc, char** argv) {
   const std::filesystem::path frame = std::filesystem::path{argv[1]} / "frame";
   const std::filesystem::path handshake = std::filesystem::path{argv[1]} / "handshake";
   std::filesystem::create_directories(frame);
+  const std::filesystem::path messages = std::filesystem::path{argv[1]} / "messages";
   std::filesystem::create_directories(handshake);
+  std::filesystem::create_directories(messages);
   using enum wire::MessageKind;
 
   save(frame / "float32", 5, frames(forward, tensors<float>()));
   save(frame / "float64", 5, frames(backward, tensors<double>()));
-  save(frame / "uint8_in_pieces", 7 + 8 * 4, frames(evaluate, tensors<std::uint8_t>()));
+  save(frame / "uint8_in_pieces", 5 + 8 + 16 * 4, frames(evaluate, tensors<std::uint8_t>()));
   save(frame / "error", 1, frames(error, wire::error_payload(Reason::not_finite, "NaN")));
   save(frame / "empty", 0, frames(bye, {}));
   save(frame / "continued", 5, continued());
@@ -108,5 +143,11 @@ int main(int argc, char** argv) {
   save(handshake / "refuse_frame", 1, frames(refuse, refusal.payload));
   save(handshake / "refuse_payload", 2 + 16 * 3, refusal.payload);
   save(handshake / "error_frame", 1, frames(error, wire::error_payload(Reason::malformed, "no")));
+
+  save(messages / "activations", 0, activations());
+  save(messages / "gradient", 1, gradient());
+  save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = 3}.payload());
+  save(messages / "weights", 3, tail_weights<float>());
+  save(messages / "weights_double", 3 + 4, tail_weights<double>());
   return 0;
 }

@@ -3,7 +3,7 @@
 
 #include <algorithm>  // copy, min
 #include <cstddef>    // byte, size_t
-#include <cstdint>    // uint32_t
+#include <cstdint>    // uint8_t, uint32_t
 #include <span>       // span
 #include <vector>     // vector
 
@@ -11,7 +11,7 @@
 #include <splitvit/core/crc32c.hpp>  // crc32c
 #include <splitvit/wire/frame.hpp>   // frame_header_bytes
 
-// repair_checksums: lets a fuzzer see what lies behind the checksums.
+// What a fuzzer makes up about a peer that sends frames.
 
 namespace splitvit::test {
 
@@ -32,5 +32,22 @@ inline void repair_checksums(std::span<std::byte> bytes) {
     bytes = rest.subspan(payload.size());
   }
 }
+
+/// A byte that chooses, then what the peer sent. Of the choice bit 0 asks for right checksums,
+/// bit 3 for small pieces, and bits 4 to 7 say how small; each target reads the others in its way.
+struct Recording {
+  unsigned choice = 0;
+  std::vector<std::byte> bytes;
+
+  /// From an input of at least one byte.
+  Recording(const std::uint8_t* data, std::size_t size) : choice{data[0]} {
+    const auto sent = std::as_bytes(std::span{data, size}).subspan(1);
+    bytes.assign(sent.begin(), sent.end());
+    if ((choice & 1) != 0) repair_checksums(bytes);
+  }
+
+  /// How many bytes come at a time.
+  std::size_t piece() const { return (choice & 8) != 0 ? 1 + choice / 16 : bytes.size() + 1; }
+};
 
 }  // namespace splitvit::test
