@@ -18,7 +18,8 @@ TEMPLATE_TEST_CASE("TwoWay: up by one codec, down by another", "[codec]", float,
   const auto x = test::drawn<T>({3, 5, 8}, rng), g = test::drawn<T>({3, 5, 8}, rng);
   const TwoWay<Quantise, Float16> codec{.up = {.bits = 3}};
   const auto trip = make_trip<T>(codec, x, g);
-  const auto up = make_trip<T>(codec.up, x, g), down = make_trip<T>(codec.down, x, g);
+  const auto up = make_trip<T>(codec.up, x, g);
+  const auto down = make_trip<T>(codec.down, x, g);
   CHECK(trip.up == up.up);
   CHECK(trip.down == down.down);
   CHECK(test::equal_bits(trip.came.values, up.came.values));

@@ -37,13 +37,16 @@ TEST_CASE("workspace: sizes are rounded up by a quarter at most", "[core][worksp
 TEST_CASE("workspace: what was given back is taken again", "[core][workspace]") {
   const Workspace workspace;
   const Workspace::Use use{workspace};
-  const void* first = take(1000).get();
-  CHECK(take(1001).get() == first);
+  const auto place = [](const Memory& memory) {
+    return reinterpret_cast<std::uintptr_t>(memory.get());
+  };
+  const auto first = place(take(1000));
+  CHECK(place(take(1001)) == first);
   const std::size_t held = workspace.held();
   for (int i = 0; i < 10; ++i) {
     const Memory a = take(1000), b = take(900'000);
-    CHECK(reinterpret_cast<std::uintptr_t>(a.get()) % 64 == 0);
-    CHECK(reinterpret_cast<std::uintptr_t>(b.get()) % 64 == 0);
+    CHECK(place(a) % 64 == 0);
+    CHECK(place(b) % 64 == 0);
     CHECK(a.get() != b.get());
     if (i > 0)
       CHECK(workspace.held() == held + detail::bytes_of_class(detail::size_class_of(900'000)));

@@ -7,6 +7,7 @@
 #include <cstdint>      // int64_t
 #include <cstdlib>      // getenv
 #include <filesystem>   // directory_iterator, path
+#include <span>         // span
 #include <sstream>      // ostringstream
 #include <stdexcept>    // runtime_error
 #include <string>       // string
@@ -167,10 +168,8 @@ class File {
       return difference(what, ours, get<std::int64_t>(tensor), allowed);
   }
   /// The same for counts and positions, which must be equal.
-  std::string compare(const std::string& tensor, const std::vector<Index>& ours) const {
-    return compare(tensor,
-                   Tensor<Index>{{static_cast<Index>(ours.size())}, std::span<const Index>{ours}},
-                   Tolerance{});
+  std::string compare(const std::string& tensor, std::span<const Index> ours) const {
+    return compare(tensor, Tensor<Index>{{static_cast<Index>(ours.size())}, ours}, Tolerance{});
   }
   /// The same for a single number.
   std::string compare(const std::string& tensor, double ours, const Tolerance& allowed) const {
