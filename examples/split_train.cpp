@@ -6,10 +6,6 @@
 #include <string>     // string
 #include <vector>     // vector
 
-#if defined(__GLIBC__)
-#include <malloc.h>  // mallopt
-#endif
-
 #include <splitvit/core/parallel.hpp>  // with_threads
 #include <splitvit/kernel/simd.hpp>    // instruction_set
 #include <splitvit/report/table.hpp>   // render_table, summary_table
@@ -25,28 +21,22 @@ namespace {
 
 using namespace split_train;
 
-/// Large tensors are made and dropped all the time; without this the system would take each
-/// one back and hand it out again page by page.
-void keep_freed_memory() {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-#endif
-}
-
 std::string program_line(const Options& options) {
   return "splitvit " + std::to_string(SPLITVIT_VERSION_MAJOR) + "." +
          std::to_string(SPLITVIT_VERSION_MINOR) + "." + std::to_string(SPLITVIT_VERSION_PATCH) +
          ", " + splitvit::kernel::instruction_set() + ", " + std::to_string(options.threads) +
-         " threads a process, seed " + std::to_string(options.seed);
+         " threads a process";
 }
 
-int train(const Options& options) {
-  const auto data = splitvit::with_threads(options.threads,
-                                           [&] { return load_data(options.data, options.seed); });
-  // After the data, so that a typo there leaves no folder behind.
-  Output output{options.out, options.methods.size() > 1};
-  std::vector<splitvit::report::Run> runs;
+splitvit::data::TrainTest data_of(const Options& options) {
+  return splitvit::with_threads(options.threads,
+                                [&] { return load_data(options.data, options.seed); });
+}
+
+/// Every method with one seed.
+void train_with_seed(const Options& options, Output& output,
+                     std::vector<splitvit::report::Run>& runs) {
+  const auto data = data_of(options);
   for (const std::string& method : options.methods) {
     if (options.role == Role::both) {
       const ServerProcess server{options, method, data.train.classes()};
@@ -54,6 +44,16 @@ int train(const Options& options) {
     } else {
       runs.push_back(run_client(options, method, options.endpoint, data, output));
     }
+  }
+}
+
+int train(Options options) {
+  data_of(options);  // first, so that a typo there leaves no folder behind
+  Output output{options.out, options.methods.size() > 1, options.seeds.size() > 1};
+  std::vector<splitvit::report::Run> runs;
+  for (const std::uint64_t seed : options.seeds) {
+    options.seed = seed;
+    train_with_seed(options, output, runs);
   }
   std::fputs(splitvit::report::render_table(splitvit::report::summary_table(runs)).c_str(), stdout);
   const std::string report = output.save_report(runs, program_line(options));
@@ -64,7 +64,6 @@ int train(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_freed_memory();
   try {
     const auto options = parse_options(argc, argv);
     if (!options) return 0;

@@ -3,7 +3,6 @@
 
 #include <string>  // string, to_string
 
-#include <splitvit/compress/parse.hpp>  // parse_stage
 #include <splitvit/io/safetensors.hpp>  // read_safetensors
 #include <splitvit/nn/weights.hpp>      // load_weights
 #include <splitvit/report/format.hpp>   // shortest
@@ -20,11 +19,6 @@ inline splitvit::wire::Settings agreed_settings(const Options& options) {
   return {{"seed", std::to_string(options.seed)},
           {"lr", splitvit::report::shortest(options.lr)},
           {"start", options.weights.empty() ? "random" : "weights"}};
-}
-
-/// What the two sides call a method.
-inline std::string method_name(const std::string& method) {
-  return splitvit::compress::parse_stage<float>(method).description();
 }
 
 /// Fills a part of a model from --weights, where given.

@@ -11,7 +11,6 @@
 #include <sys/ioctl.h>  // ioctl, TIOCGWINSZ
 #include <unistd.h>     // isatty
 
-#include <splitvit/compress/parse.hpp>   // parse_stage
 #include <splitvit/core/parallel.hpp>    // with_threads
 #include <splitvit/data/loader.hpp>      // Loader
 #include <splitvit/optim/adam.hpp>       // Adam
@@ -21,6 +20,7 @@
 #include <splitvit/transport/tcp.hpp>    // connect_tcp
 
 #include "split_train/agreed.hpp"  // agreed_settings, start_weights
+#include "split_train/method.hpp"  // stage_of, codec_of
 
 namespace split_train {
 
@@ -77,7 +77,8 @@ class Training {
         test_{data.test, loader_options(false)},
         client_{start_head(),
                 sv::optim::Adam{.lr = options.lr},
-                sv::compress::parse_stage<float>(method),
+                stage_of(method),
+                codec_of(method),
                 sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
                 {.seed = options.seed, .link = {.agreed = agreed_settings(options)}}},
         progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {}
@@ -91,7 +92,7 @@ class Training {
     progress_.finish();
     if (!options_.eval_only) {
       const auto tail = client_.fetch_tail();
-      output_.save_model(run_.method, sv::nn::joined_weights<float>(client_.head(), tail));
+      output_.save_model(run_, sv::nn::joined_weights<float>(client_.head(), tail));
     }
     client_.close();
     return std::move(run_);
@@ -177,7 +178,7 @@ class Training {
   }
 
   using Client = sv::split::Client<float, sv::optim::Adam, sv::compress::DynamicStage<float>,
-                                   sv::codec::Float32, sv::transport::TcpLink>;
+                                   sv::codec::DynamicCodec<float>, sv::transport::TcpLink>;
 
   const Options& options_;
   sv::nn::VitConfig vit_;

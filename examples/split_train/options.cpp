@@ -8,9 +8,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include <splitvit/compress/parse.hpp>  // parse_stage
-#include <splitvit/nn/cut.hpp>          // require_cut
-#include <splitvit/report/format.hpp>   // shortest
+#include <splitvit/nn/cut.hpp>         // require_cut
+#include <splitvit/report/format.hpp>  // shortest
+
+#include "split_train/method.hpp"  // stage_of, codec_of, codec_usages
 
 namespace split_train {
 
@@ -43,11 +44,15 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
   need(o.threads >= 0, "--threads must be at least 1");
   need(o.role == Role::both || o.methods.size() == 1,
        "several methods need --role both; give one to each server and client");
+  need(o.role == Role::both || o.seeds.size() == 1,
+       "several seeds need --role both; give one to each server and client");
   try {
     if (!listen.empty() || !connect.empty())
       o.endpoint = sv::transport::parse_endpoint(listen.empty() ? connect : listen);
-    for (const std::string& method : o.methods)
-      if (!(o.role == Role::server && method == "any")) sv::compress::parse_stage<float>(method);
+    for (const std::string& method : o.methods) {
+      if (!(o.role == Role::server && stage_text(method) == "any")) stage_of(method);
+      codec_of(method);
+    }
     const sv::nn::VitConfig config = o.vit(o.classes == 0 ? 2 : o.classes);
     if (o.cut == 0) o.cut = config.depth / 2;
     sv::nn::require_cut(config, o.cut);
@@ -70,7 +75,7 @@ sv::nn::VitConfig Options::vit(Index data_classes) const {
 
 std::optional<Options> parse_options(int argc, char** argv) {
   Options o;
-  std::string listen, connect;
+  std::string listen, connect, codec;
   CLI::App app{
       "Trains a Vision Transformer cut in two: a client has the images and the first "
       "blocks, a server the rest. Counts every byte between them.",
@@ -92,9 +97,13 @@ std::optional<Options> parse_options(int argc, char** argv) {
       ->check(CLI::ExistingFile);
   app.add_option("--cut", o.cut, "blocks that stay with the client");
   app.add_option("--compress", o.methods,
-                 "none | adc:XI | merge:R | select:R | merge:R,select:R; several, with spaces "
-                 "between, run one after the other")
+                 "none | adc:XI | merge:R | select:R | merge:R,select:R | drop:R | merge-tokens:R, "
+                 "with options such as select:0.3:score=norm, and after @ a codec: adc:0.1@q:8; "
+                 "several, with spaces between, run one after the other")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--codec", codec,
+                 "for methods that name none: " + codec_usages() +
+                     "; UP/DOWN for activations and gradients apart");
   app.add_option("--batch", o.batch, "images in a step");
   auto* const epochs = app.add_option("--epochs", o.epochs, "times through the training images");
   auto* const steps = app.add_option("--steps", o.steps, "stop after so many steps");
@@ -106,7 +115,9 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--lr", o.lr, "learning rate of Adam");
   app.add_option("--augment", o.augment, "changes to training images")
       ->check(CLI::IsMember({"none", "flip", "crop", "flip,crop"}));
-  app.add_option("--seed", o.seed, "of everything that is random");
+  app.add_option("--seed", o.seeds,
+                 "of everything that is random; several, with spaces between, are averaged")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--threads", o.threads, "of each process; all cores unless given");
   app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
   app.add_option("--out", o.out, "folder for metrics, model and report");
@@ -120,6 +131,10 @@ std::optional<Options> parse_options(int argc, char** argv) {
     // long as it takes.
     if (steps->count() + budget->count() > 0) o.epochs = Index{1} << 40;
     if (o.role == Role::server && app.count("--compress") == 0) o.methods = {"any"};
+    if (!codec.empty())
+      for (std::string& method : o.methods)
+        if (method.find('@') == std::string::npos) method += "@" + codec;
+    o.seed = o.seeds.front();
   } catch (const CLI::CallForHelp&) {
     std::fputs(app.help().c_str(), stdout);
     return std::nullopt;

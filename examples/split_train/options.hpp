@@ -27,16 +27,17 @@ struct Options {
   Index image = 0;    ///< 0: that of the model
   Index classes = 0;  ///< 0: those of the data
   std::string weights;
-  Index cut = 0;  ///< 0: half the blocks
-  std::vector<std::string> methods{"none"};
+  Index cut = 0;                             ///< 0: half the blocks
+  std::vector<std::string> methods{"none"};  ///< STAGE or STAGE@CODEC; see method.hpp
   Index batch = 64;
   Index epochs = 10;
   std::optional<std::uint64_t> steps;
   std::optional<double> budget_mib;
   double lr = 1e-3;
   std::string augment = "none";
-  std::uint64_t seed = 0;
-  int threads = 0;  ///< 0: all cores
+  std::vector<std::uint64_t> seeds{0};  ///< a run for each
+  std::uint64_t seed = 0;               ///< of the run under way
+  int threads = 0;                      ///< 0: all cores
   bool eval_only = false;
   std::string out;
   std::string progress = "auto";

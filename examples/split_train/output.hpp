@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <filesystem>  // path
-#include <fstream>     // ofstream
-#include <optional>    // optional
-#include <span>        // span
-#include <string>      // string
-#include <vector>      // vector
+#include <filesystem>   // path
+#include <fstream>      // ofstream
+#include <optional>     // optional
+#include <span>         // span
+#include <string>       // string, to_string
+#include <string_view>  // string_view
+#include <vector>       // vector
 
 #include <splitvit/io/file.hpp>         // write_file_atomically
 #include <splitvit/io/safetensors.hpp>  // write_safetensors
@@ -26,7 +27,8 @@ namespace split_train {
 class Output {
  public:
   /// Errors  UsageError if the folder holds results already: nothing is overwritten.
-  Output(const std::string& folder, bool several_methods) : several_{several_methods} {
+  Output(const std::string& folder, bool several_methods, bool several_seeds)
+      : several_methods_{several_methods}, several_seeds_{several_seeds} {
     if (folder.empty()) return;
     folder_ = folder;
     if (std::filesystem::exists(*folder_ / "metrics.csv"))
@@ -49,14 +51,15 @@ class Output {
     if (jsonl_) jsonl_->append_step(run, row);
   }
 
-  /// model.safetensors, or model-METHOD.safetensors where several methods are compared.
-  void save_model(const std::string& method,
+  /// model.safetensors, or model-METHOD-seedSEED.safetensors where there are several of these.
+  void save_model(const splitvit::report::Run& run,
                   const std::vector<splitvit::io::NamedTensor>& weights) {
     if (!folder_) return;
     std::string name = "model";
-    if (several_) name += "-" + method;
+    if (several_methods_) name += "-" + run.method;
+    if (several_seeds_) name += "-seed" + std::to_string(run.seed);
     for (char& c : name)
-      if (c == ':' || c == ',') c = '-';
+      if (std::string_view{":,@=()/"}.find(c) != std::string_view::npos) c = '-';
     splitvit::io::write_safetensors(*folder_ / (name + ".safetensors"), weights,
                                     {{"format", "pt"}});
   }
@@ -73,7 +76,7 @@ class Output {
   }
 
  private:
-  bool several_;
+  bool several_methods_, several_seeds_;
   std::optional<std::filesystem::path> folder_;
   std::optional<splitvit::report::CsvFile> csv_;
   std::optional<splitvit::report::JsonlFile> jsonl_;

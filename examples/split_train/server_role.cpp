@@ -19,6 +19,7 @@
 
 #include "split_train/agreed.hpp"  // agreed_settings, start_weights
 #include "split_train/data.hpp"    // classes_of
+#include "split_train/method.hpp"  // stage_of, codec_of
 
 namespace split_train {
 
@@ -43,8 +44,10 @@ int run_server(const Options& options) {
       sv::split::Server server{
           std::move(tail),
           sv::optim::Adam{.lr = options.lr},
+          codec_of(method),
           {.seed = options.seed,
-           .method = method == "any" ? sv::wire::any_value : method_name(method),
+           .method = stage_text(method) == "any" ? std::string{sv::wire::any_value}
+                                                 : stage_of(method).description(),
            .link = {.agreed = agreed_settings(options)}}};
       sv::with_threads(options.threads, [&] { server.serve(std::move(link)); });
       if (options.progress != "none")
