@@ -4,7 +4,7 @@
 
 option(SPLITVIT_NATIVE "Our own programs: code for this very processor" OFF)
 option(SPLITVIT_WERROR "Our own programs: warnings are errors" OFF)
-option(SPLITVIT_FUZZ "Build the fuzzers (clang only)" OFF)
+option(SPLITVIT_FUZZ "Build the fuzzers (clang only) instead of the programs that replay their inputs" OFF)
 set(SPLITVIT_SANITIZE "" CACHE STRING "Our own programs: sanitizers, such as address,undefined")
 
 get_property(multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
