@@ -2,16 +2,21 @@
 # SPDX-License-Identifier: MIT
 """Is a training step faster than PyTorch's? Runs bench_step and PyTorch alternately.
 
-  compare_pytorch.py BENCH_STEP [cifar|deit_tiny] [--rounds 5] [--threads 2]
+  compare_pytorch.py STEP [cifar|deit_tiny|deit_small] [--rounds 5] [--threads 2] [--compile]
+                     [--json FILE]
 
-The same model, batch, loss and optimiser (Adam), with fused attention and eager execution.
-Needs torch (pip install torch; 2.13.0 was used for the figures in the README). Prints the
-median of the rounds' ratios, with the smallest and the largest.
+STEP is the program of step.cpp. The same model, batch, loss and optimiser (Adam), with fused
+attention; --compile adds torch.compile, and each round's ratio is then to the faster of the two.
+Needs torch (pip install torch==2.13.0, which the figures in the README are from). Prints the
+median of the rounds' ratios, with the smallest and the largest, and both peaks of memory.
 """
 import argparse
-import re
+import json
+import os
+import resource
 import statistics
 import subprocess
+import tempfile
 import time
 
 import torch
@@ -21,6 +26,7 @@ from torch.nn import functional as F
 SIZES = {  # image, patch, dim, heads, depth, classes, batch
     "cifar": (32, 4, 192, 3, 6, 10, 128),
     "deit_tiny": (224, 16, 192, 3, 12, 1000, 32),
+    "deit_small": (224, 16, 384, 6, 12, 1000, 32),
 }
 
 
@@ -60,12 +66,25 @@ class Vit(nn.Module):
         return self.head(self.norm(self.blocks(x)[:, 0]))
 
 
+def run_ours(program, model, threads):
+    """Samples a second and MiB of memory of one timed step."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "rows.json")
+        subprocess.run([program, model, "--rounds", "1", "--threads", str(threads), "--json", path],
+                       stdout=subprocess.DEVNULL, check=True)
+        with open(path) as file:
+            rows = {row["name"]: row["value"] for row in json.load(file)}
+    return rows[model], rows["peak memory of all"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bench_step")
+    parser.add_argument("step")
     parser.add_argument("model", nargs="?", default="cifar", choices=SIZES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--json")
     args = parser.parse_args()
 
     torch.manual_seed(1)
@@ -76,27 +95,39 @@ def main():
     images = torch.randn(batch, 3, size[0], size[0])
     labels = torch.randint(size[-1], (batch,))
 
-    def step():
+    def step(run):
         optimiser.zero_grad()
-        F.cross_entropy(model(images), labels).backward()
+        F.cross_entropy(run(images), labels).backward()
         optimiser.step()
 
-    step()
-    step()
+    ways = {"eager": model}
+    if args.compile:
+        ways["compiled"] = torch.compile(model)
+    for run in ways.values():
+        step(run)
+        step(run)
     print(f"torch {torch.__version__}, {args.threads} threads, {args.model}, batch {batch}")
     ratios = []
     for _ in range(args.rounds):
-        begin = time.perf_counter()
-        step()
-        theirs = batch / (time.perf_counter() - begin)
-        out = subprocess.run([args.bench_step, args.model, "1", str(args.threads)],
-                             capture_output=True, text=True, check=True).stdout
-        ours = float(re.search(r"median ([\d.]+) samples/s", out).group(1))
-        ratios.append(ours / theirs)
-        print(f"PyTorch {theirs:7.1f} samples/s   splitvit {ours:7.1f} samples/s   "
-              f"ratio {ratios[-1]:.2f}", flush=True)
-    print(f"median ratio {statistics.median(ratios):.2f} "
-          f"({min(ratios):.2f} to {max(ratios):.2f})")
+        theirs = {}
+        for name, run in ways.items():
+            begin = time.perf_counter()
+            step(run)
+            theirs[name] = batch / (time.perf_counter() - begin)
+        ours, memory = run_ours(args.step, args.model, args.threads)
+        ratios.append(ours / max(theirs.values()))
+        text = "   ".join(f"{name} {speed:7.1f}" for name, speed in theirs.items())
+        print(f"PyTorch {text}   splitvit {ours:7.1f} samples/s   ratio {ratios[-1]:.2f}",
+              flush=True)
+    median = statistics.median(ratios)
+    theirs_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"median ratio {median:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(f"peak memory: {memory:.0f} MiB, PyTorch's process {theirs_mib:.0f} MiB")
+    if args.json:
+        row = {"name": f"{args.model} against PyTorch", "value": median, "unit": "times as fast",
+               "min": min(ratios), "max": max(ratios), "rounds": args.rounds}
+        with open(args.json, "w") as file:
+            json.dump([row], file, indent=1)
 
 
 main()

@@ -21,8 +21,8 @@
 namespace splitvit::compress {
 namespace {
 
+using test::equal_bits;
 using test::random_batch;
-using test::same_bits;
 
 static_assert(CompressionStage<DropSamples, float> && CompressionStage<DropSamples, double>);
 static_assert(CompressionStage<MergeTokens, float> && CompressionStage<MergeTokens, double>);
@@ -152,8 +152,8 @@ TEMPLATE_TEST_CASE("stages: any finite batch, twice the same", "[compress]", flo
       Rng first = rng, second = rng;
       const auto out = stage(batch, first);
       check_result(batch, out);
-      REQUIRE(same_bits(batch, before));  // what came in is left alone
-      REQUIRE(same_bits(stage(batch, second), out));
+      REQUIRE(equal_bits(batch, before));  // what came in is left alone
+      REQUIRE(equal_bits(stage(batch, second), out));
       REQUIRE(first.position == second.position);
       backward(out.tokens, Tensor<T>::full(out.tokens.shape(), T{1}));
       if (D == 0) continue;
@@ -189,7 +189,7 @@ TEST_CASE("stages: who keeps everything changes and draws nothing", "[compress]"
     if (text.find("min_cluster_size") != std::string::npos) continue;  // that asks for merging
     INFO(text);
     const auto out = stage_named<float>(text, "1")(batch, rng);
-    CHECK(same_bits(out, batch));
+    CHECK(equal_bits(out, batch));
     CHECK(out.tokens.node() == batch.tokens.node());
     CHECK(rng.position == before.position);
   }
@@ -223,7 +223,7 @@ TEST_CASE("stages: the same bits for any number of threads", "[compress]") {
         Rng same = rng;
         const auto in = fresh(batch);
         const auto out = stage(in, same);
-        const auto gradient = test::random_normal<float>(out.tokens.shape(), same);
+        const auto gradient = test::drawn<float>(out.tokens.shape(), same);
         backward(out.tokens, gradient);
         return std::pair{out, in.tokens.gradient()};
       });
@@ -231,8 +231,8 @@ TEST_CASE("stages: the same bits for any number of threads", "[compress]") {
     const auto once = run(1);
     for (const int threads : {2, 3, 8}) {
       const auto again = run(threads);
-      CHECK(same_bits(again.first, once.first));
-      CHECK(same_bits(again.second, once.second));
+      CHECK(equal_bits(again.first, once.first));
+      CHECK(equal_bits(again.second, once.second));
     }
   }
 }

@@ -14,8 +14,8 @@
 
 namespace splitvit::compress {
 
+using test::equal_bits;
 using test::random_batch;
-using test::same_bits;
 using test::tensor;
 
 TEST_CASE("gather_samples: rows and gradients, worked by hand", "[compress]") {
@@ -25,12 +25,12 @@ TEST_CASE("gather_samples: rows and gradients, worked by hand", "[compress]") {
   batch.sizes = {4, 5, 6};
   const std::vector<Index> kept{2, 0};
   const auto out = gather_samples(batch, kept);
-  CHECK(same_bits(out.tokens.value(), tensor<float>({2, 2, 1}, {5, 6, 1, 2})));
-  CHECK(same_bits(out.cls_attention, tensor<float>({2, 2}, {.3f, .7f, .1f, .9f})));
-  CHECK(same_bits(out.targets, tensor<float>({2, 1}, {3, 1})));
+  CHECK(equal_bits(out.tokens.value(), tensor<float>({2, 2, 1}, {5, 6, 1, 2})));
+  CHECK(equal_bits(out.cls_attention, tensor<float>({2, 2}, {.3f, .7f, .1f, .9f})));
+  CHECK(equal_bits(out.targets, tensor<float>({2, 1}, {3, 1})));
   CHECK(out.sizes == std::vector<Index>{6, 4});
   backward(out.tokens, tensor<float>({2, 2, 1}, {10, 20, 30, 40}));
-  CHECK(same_bits(x.gradient(), tensor<float>({3, 2, 1}, {30, 40, 0, 0, 10, 20})));
+  CHECK(equal_bits(x.gradient(), tensor<float>({3, 2, 1}, {30, 40, 0, 0, 10, 20})));
 }
 
 TEST_CASE("DropSamples: sends as many bytes as MergeSamples", "[compress]") {

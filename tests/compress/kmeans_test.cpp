@@ -14,13 +14,13 @@
 namespace splitvit::compress {
 namespace {
 
+using test::drawn;
 using test::random_attention;
-using test::random_normal;
 
 /// Rows (m, d) in which only `distinct` different ones occur.
 template <class T>
 Tensor<T> repeated_rows(Index m, Index d, Index distinct, Rng& rng) {
-  const auto some = random_normal<T>({distinct, d}, rng);
+  const auto some = drawn<T>({distinct, d}, rng);
   Tensor<T> out{{m, d}};
   for (Index i = 0; i < m; ++i) {
     const Index from = i < distinct ? i : rng.below(distinct);
@@ -130,7 +130,7 @@ TEMPLATE_TEST_CASE("kmeans: laws hold for any rows", "[compress]", float, double
     const Index possible = d == 0 ? 1 : distinct;
     REQUIRE(static_cast<Index>(found.sizes.size()) == std::min(K, possible));
 
-    const auto start = random_normal<TestType>({1 + rng.below(m), d}, rng);
+    const auto start = drawn<TestType>({1 + rng.below(m), d}, rng);
     check_laws(rows, start.dim(0), kmeans_from(rows, start, options));
   }
 }
@@ -183,7 +183,7 @@ TEST_CASE("kmeans: equal seeds, and any number of threads, give the same bits", 
       Rng same = rng;
       const auto again = with_threads(threads, [&] { return kmeans(rows, 40, options, same); });
       CHECK(again.assignment == once.assignment);
-      CHECK(test::same_bits(again.centroids, once.centroids));
+      CHECK(test::equal_bits(again.centroids, once.centroids));
       CHECK(again.inertia == once.inertia);
       CHECK(same.position == seeded.position);
     }
@@ -215,7 +215,7 @@ TEST_CASE("kmeans: a random start takes each row equally often", "[compress]") {
 TEST_CASE("kmeans: the fast distance agrees with the plain one", "[compress]") {
   Rng rng{.seed = 31};
   for (const Index d : {1, 7, 8, 9, 31, 32, 33, 64, 197, 300}) {
-    const detail::Points x = detail::points_of(random_normal<double>({2, d}, rng), 1.0);
+    const detail::Points x = detail::points_of(drawn<double>({2, d}, rng), 1.0);
     const double plain = plain_distance(x.row(0).data(), x.row(1).data(), d);
     CHECK(detail::squared_distance(x.row(0), x.row(1)) == Approx(plain).epsilon(1e-14));
     // Whether it may stop early changes no decision.

@@ -17,8 +17,8 @@
 namespace splitvit::compress {
 namespace {
 
+using test::equal_bits;
 using test::random_batch;
-using test::same_bits;
 
 /// How many samples each cluster has, given numbers in the order of first members.
 std::vector<Index> sizes_of(std::span<const Index> ids) {
@@ -187,7 +187,7 @@ TEST_CASE("MergeSamples: equal samples become one of them", "[compress]") {
     std::ranges::copy(batch.cls_attention.span(), many.cls_attention.data() + b * 5);
     std::ranges::copy(batch.targets.span(), many.targets.data() + b * 5);
   }
-  CHECK(same_bits(MergeSamples{}(many, rng), batch));
+  CHECK(equal_bits(MergeSamples{}(many, rng), batch));
 }
 
 TEST_CASE("MergeSamples: without the CLS entry it sees patches only", "[compress]") {

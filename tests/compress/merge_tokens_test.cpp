@@ -18,8 +18,8 @@
 namespace splitvit::compress {
 namespace {
 
+using test::equal_bits;
 using test::random_batch;
-using test::same_bits;
 using test::tensor;
 
 /// A token, or several merged ones, of the plain version.
@@ -132,11 +132,11 @@ TEST_CASE("merge_token_groups: means and sums, worked by hand", "[compress]") {
                               tensor<float>({1, 1}, {1})};
   const Tensor<Index> ids{{1, 5}, std::vector<Index>{0, 1, 2, 1, 1}};
   const auto out = merge_token_groups(batch, ids, 3);
-  CHECK(same_bits(out.tokens.value(), tensor<float>({1, 3, 1}, {9, 11.0f / 3.0f, 2})));
-  CHECK(same_bits(out.cls_attention, tensor<float>({1, 3}, {.5f, .375f, .125f})));
-  CHECK(same_bits(out.targets, batch.targets));
+  CHECK(equal_bits(out.tokens.value(), tensor<float>({1, 3, 1}, {9, 11.0f / 3.0f, 2})));
+  CHECK(equal_bits(out.cls_attention, tensor<float>({1, 3}, {.5f, .375f, .125f})));
+  CHECK(equal_bits(out.targets, batch.targets));
   backward(out.tokens, tensor<float>({1, 3, 1}, {10, 30, 20}));
-  CHECK(same_bits(x.gradient(), tensor<float>({1, 5, 1}, {10, 10, 20, 10, 10})));
+  CHECK(equal_bits(x.gradient(), tensor<float>({1, 5, 1}, {10, 10, 20, 10, 10})));
 }
 
 TEST_CASE("merge_token_groups: size 1 everywhere is the identity", "[compress]") {
@@ -145,10 +145,10 @@ TEST_CASE("merge_token_groups: size 1 everywhere is the identity", "[compress]")
   Tensor<Index> ids{{3, 7}};
   for (Index i = 0; i < 21; ++i) ids[i] = i % 7;
   const auto out = merge_token_groups(batch, ids, 7);
-  CHECK(same_bits(out, batch));
+  CHECK(equal_bits(out, batch));
   const auto gradient = test::drawn<double>({3, 7, 6}, rng);
   backward(out.tokens, gradient);
-  CHECK(same_bits(batch.tokens.gradient(), gradient));
+  CHECK(equal_bits(batch.tokens.gradient(), gradient));
 }
 
 TEST_CASE("MergeTokens: how many remain, and that CLS is one of them", "[compress]") {

@@ -13,7 +13,7 @@
 namespace splitvit::compress {
 namespace {
 
-using test::same_bits;
+using test::equal_bits;
 using test::tensor;
 
 /// One sample of five tokens of width 1.
@@ -29,17 +29,17 @@ const Tensor<Index> cls_and_third{{1, 2}, std::vector<Index>{0, 3}};
 TEST_CASE("gather_with_rest: weights of attention, worked by hand", "[compress]") {
   const auto batch = five_tokens({0.5, 0.125, 0.25, 0.0, 0.125});
   const auto out = gather_with_rest(batch, cls_and_third, RestToken::attention);
-  CHECK(same_bits(out.tokens.value(), tensor<double>({1, 3, 1}, {7, 4, 3.25})));
-  CHECK(same_bits(out.cls_attention, tensor<double>({1, 3}, {0.5, 0.0, 0.5})));
+  CHECK(equal_bits(out.tokens.value(), tensor<double>({1, 3, 1}, {7, 4, 3.25})));
+  CHECK(equal_bits(out.cls_attention, tensor<double>({1, 3}, {0.5, 0.0, 0.5})));
   backward(out.tokens, tensor<double>({1, 3, 1}, {10, 20, 40}));
-  CHECK(same_bits(batch.tokens.gradient(), tensor<double>({1, 5, 1}, {10, 10, 20, 20, 10})));
+  CHECK(equal_bits(batch.tokens.gradient(), tensor<double>({1, 5, 1}, {10, 10, 20, 20, 10})));
 }
 
 TEST_CASE("gather_with_rest: equal weights, worked by hand", "[compress]") {
   const auto batch = five_tokens({0.5, 0.125, 0.25, 0.0, 0.125});
   const auto out = gather_with_rest(batch, cls_and_third, RestToken::mean);
   CHECK(test::apart(out.tokens.value(), tensor<double>({1, 3, 1}, {7, 4, 11.0 / 3})) < 1e-15);
-  CHECK(same_bits(out.cls_attention, tensor<double>({1, 3}, {0.5, 0.0, 0.5})));
+  CHECK(equal_bits(out.cls_attention, tensor<double>({1, 3}, {0.5, 0.0, 0.5})));
   backward(out.tokens, tensor<double>({1, 3, 1}, {10, 20, 30}));
   CHECK(test::apart(batch.tokens.gradient(), tensor<double>({1, 5, 1}, {10, 10, 10, 20, 10})) <
         1e-15);
@@ -50,15 +50,15 @@ TEST_CASE("gather_with_rest: attention that is no weight counts all alike", "[co
   for (const auto& batch : {five_tokens({1, 0, 0, 0, 0}), five_tokens({1, -1, 2, 0, 1}),
                             five_tokens({0, 1.7e308, 1.7e308, 0, 1.7e308})}) {
     const auto out = gather_with_rest(batch, cls_and_third, RestToken::attention);
-    CHECK(same_bits(out.tokens.value(), mean.tokens.value()));
+    CHECK(equal_bits(out.tokens.value(), mean.tokens.value()));
     CHECK(all_finite<double>(out.cls_attention.span()));
   }
 }
 
 TEST_CASE("gather_with_rest: without a rest token it is gather_tokens", "[compress]") {
   const auto batch = five_tokens({0.5, 0.125, 0.25, 0.0, 0.125});
-  CHECK(same_bits(gather_with_rest(batch, cls_and_third, RestToken::none),
-                  gather_tokens(batch, cls_and_third)));
+  CHECK(equal_bits(gather_with_rest(batch, cls_and_third, RestToken::none),
+                   gather_tokens(batch, cls_and_third)));
 }
 
 TEST_CASE("gather_with_rest: misuse", "[compress]") {

@@ -11,8 +11,8 @@
 namespace splitvit::compress {
 namespace {
 
+using test::equal_bits;
 using test::random_batch;
-using test::same_bits;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ TEST_CASE("SelectTokens: keeps CLS and the largest, in order", "[compress]") {
   const auto attention = out.cls_attention.span();  // not rescaled; of equal ones the lower
   CHECK(std::vector(attention.begin(), attention.end()) ==
         std::vector<float>{0, .3f, .2f, .7f, .2f, .1f});
-  CHECK(same_bits(out.targets, batch.targets));
+  CHECK(equal_bits(out.targets, batch.targets));
 
   backward(out.tokens, Tensor<float>{{2, 3, 1}, std::vector<float>{1, 2, 3, 4, 5, 6}});
   const auto dx = x.gradient().span();
@@ -56,7 +56,7 @@ TEST_CASE("SelectTokens: another score takes the place of attention in the ranki
   for (const TokenScore score : {TokenScore::norm, TokenScore::farthest, TokenScore::random}) {
     Rng first = rng, second = rng;
     const auto out = SelectTokens{.keep = 0.5, .score = score}(batch, first);
-    CHECK(same_bits(out, gather_tokens(batch, choose_tokens(batch, score, 4, second))));
+    CHECK(equal_bits(out, gather_tokens(batch, choose_tokens(batch, score, 4, second))));
     CHECK(first.position == second.position);
   }
 }
@@ -68,10 +68,10 @@ TEST_CASE("SelectTokens: the rest token takes the place of the weakest one", "[c
   const auto without = SelectTokens{.keep = 0.5}(batch, rng);
   CHECK(with.token_count() == without.token_count());  // the same bytes
   const auto fewer = best_tokens(batch.cls_attention, 2);
-  CHECK(same_bits(with, gather_with_rest(batch, fewer, RestToken::mean)));
+  CHECK(equal_bits(with, gather_with_rest(batch, fewer, RestToken::mean)));
   // One token: there is no place for it.
-  CHECK(same_bits(SelectTokens{.keep = 0.2, .rest = RestToken::mean}(batch, rng),
-                  SelectTokens{.keep = 0.2}(batch, rng)));
+  CHECK(equal_bits(SelectTokens{.keep = 0.2, .rest = RestToken::mean}(batch, rng),
+                   SelectTokens{.keep = 0.2}(batch, rng)));
 }
 
 TEST_CASE("SelectTokens: of two tokens one is CLS and one the mean of all patches", "[compress]") {

@@ -15,8 +15,8 @@
 namespace splitvit::compress {
 namespace {
 
+using test::equal_bits;
 using test::random_batch;
-using test::same_bits;
 
 /// A stage without a description, for one element type.
 struct Plain {
@@ -34,13 +34,13 @@ TEMPLATE_TEST_CASE("then: the identity changes nothing", "[compress]", float, do
     Rng same = rng;
     return stage(batch, same);
   };
-  CHECK(same_bits(result(Identity{}), batch));
-  CHECK(same_bits(result(Identity{} | merge), result(merge)));
-  CHECK(same_bits(result(merge | Identity{}), result(merge)));
-  CHECK(same_bits(result(Identity{} | select), result(select)));
-  CHECK(same_bits(result(select | Identity{}), result(select)));
-  CHECK(same_bits(result(Identity{} | Identity{}), batch));
-  CHECK(same_bits(result(MergeSamples{.keep = 1.0} | SelectTokens{.keep = 1.0}), batch));
+  CHECK(equal_bits(result(Identity{}), batch));
+  CHECK(equal_bits(result(Identity{} | merge), result(merge)));
+  CHECK(equal_bits(result(merge | Identity{}), result(merge)));
+  CHECK(equal_bits(result(Identity{} | select), result(select)));
+  CHECK(equal_bits(result(select | Identity{}), result(select)));
+  CHECK(equal_bits(result(Identity{} | Identity{}), batch));
+  CHECK(equal_bits(result(MergeSamples{.keep = 1.0} | SelectTokens{.keep = 1.0}), batch));
 }
 
 TEST_CASE("then: grouping plays no role", "[compress]") {
@@ -51,7 +51,7 @@ TEST_CASE("then: grouping plays no role", "[compress]") {
   Rng first = rng, second = rng;
   const auto left = ((merge | merge) | select)(batch, first);
   const auto right = (merge | (merge | select))(batch, second);
-  CHECK(same_bits(left, right));
+  CHECK(equal_bits(left, right));
   CHECK(left.samples() == 4);
   CHECK(left.token_count() == 10);
   CHECK(first.position == second.position);
@@ -63,7 +63,7 @@ TEST_CASE("then: the second stage ranks what the first one returns", "[compress]
   Rng same = rng;
   const auto merged = MergeSamples{}(batch, same);
   const auto selected = SelectTokens{}(merged, same);
-  CHECK(same_bits((MergeSamples{} | SelectTokens{})(batch, rng), selected));
+  CHECK(equal_bits((MergeSamples{} | SelectTokens{})(batch, rng), selected));
 }
 
 TEST_CASE("then: gradient agrees with finite differences", "[compress]") {

@@ -51,7 +51,7 @@ TEST_CASE("Optimizer: parameters without gradient are left alone", "[optim]") {
 
 TEST_CASE("Optimizer: finds a minimum", "[optim]") {
   Rng rng{.seed = 1};
-  const auto target = test::random_normal<float>({20}, rng);
+  const auto target = test::drawn<float>({20}, rng);
   const auto distance_after = [&](auto rule) {
     const auto x = Variable<float>::parameter(Tensor<float>{{20}});
     Optimizer optimizer{rule, NamedParameters<float>{{"x", x}}};
@@ -90,8 +90,8 @@ TEMPLATE_TEST_CASE("Optimizer: stored and restored it goes on bit for bit", "[op
   TestType rule{};
   if constexpr (std::same_as<TestType, Sgd>) rule.momentum = 0.9;
   std::vector<Tensor<float>> gradients;
-  for (int step = 0; step < 6; ++step) gradients.push_back(test::random_normal<float>({33}, rng));
-  const auto start = test::random_normal<float>({33}, rng);
+  for (int step = 0; step < 6; ++step) gradients.push_back(test::drawn<float>({33}, rng));
+  const auto start = test::drawn<float>({33}, rng);
   const auto run = [&](auto& optimizer, const Variable<float>& x, std::size_t from,
                        std::size_t to) {
     for (std::size_t i = from; i < to; ++i) {
@@ -117,7 +117,7 @@ TEMPLATE_TEST_CASE("Optimizer: stored and restored it goes on bit for bit", "[op
   third.each_state([&](const std::string&, Tensor<float>& tensor) { tensor = stored[next++]; });
   std::ranges::copy(second.updates(), third.updates().begin());
   run(third, rest, 3, 6);
-  CHECK(test::same_bits(rest.value(), whole.value()));
+  CHECK(test::equal_bits(rest.value(), whole.value()));
 }
 
 TEST_CASE("Optimizer: the learning rate can be set", "[optim]") {
@@ -134,8 +134,8 @@ TEST_CASE("Optimizer: the learning rate can be set", "[optim]") {
 TEMPLATE_TEST_CASE("Optimizer: the same bits for any number of threads", "[optim]", float, double) {
   using T = TestType;
   Rng rng{.seed = 3};
-  const auto start = test::random_normal<T>({70001}, rng);
-  const auto gradient = test::random_normal<T>({70001}, rng);
+  const auto start = test::drawn<T>({70001}, rng);
+  const auto gradient = test::drawn<T>({70001}, rng);
   const auto run = [&](auto rule, int threads) {
     return with_threads(threads, [&] {
       const auto x = Variable<T>::parameter(start);
@@ -146,9 +146,9 @@ TEMPLATE_TEST_CASE("Optimizer: the same bits for any number of threads", "[optim
     });
   };
   for (const int threads : {2, 3, 8}) {
-    CHECK(test::same_bits(run(Adam{.weight_decay = 0.1}, threads),
-                          run(Adam{.weight_decay = 0.1}, 1)));
-    CHECK(test::same_bits(run(Sgd{.momentum = 0.9}, threads), run(Sgd{.momentum = 0.9}, 1)));
+    CHECK(test::equal_bits(run(Adam{.weight_decay = 0.1}, threads),
+                           run(Adam{.weight_decay = 0.1}, 1)));
+    CHECK(test::equal_bits(run(Sgd{.momentum = 0.9}, threads), run(Sgd{.momentum = 0.9}, 1)));
   }
 }
 

@@ -3,10 +3,11 @@
 
 #include <cmath>     // exp
 #include <concepts>  // floating_point
-#include <cstring>   // memcmp
 
 #include <splitvit/compress/cut_batch.hpp>  // CutBatch
 #include <splitvit/core/random.hpp>         // Rng
+
+#include "support/numbers.hpp"  // drawn, equal_bits
 
 // Batches at the cut with drawn numbers, for tests of stages.
 
@@ -18,13 +19,6 @@ struct BatchSizes {
   Index width = 6;
   Index classes = 5;
 };
-
-template <std::floating_point T>
-Tensor<T> random_normal(const Shape& shape, Rng& rng) {
-  Tensor<T> out{shape};
-  for (T& value : out.span()) value = static_cast<T>(rng.normal());
-  return out;
-}
 
 /// Rows that look like CLS attention: softmax of drawn numbers.
 template <std::floating_point T>
@@ -43,23 +37,16 @@ Tensor<T> random_attention(Index B, Index N, Rng& rng) {
 template <std::floating_point T>
 compress::CutBatch<T> random_batch(const BatchSizes& sizes, Rng& rng) {
   const auto [B, N, D, C] = sizes;
-  compress::CutBatch<T> batch{Variable<T>::parameter(random_normal<T>({B, N, D}, rng)),
+  compress::CutBatch<T> batch{Variable<T>::parameter(drawn<T>({B, N, D}, rng)),
                               random_attention<T>(B, N, rng), Tensor<T>{{B, C}}};
   for (Index b = 0; b < B; ++b) batch.targets[b * C + rng.below(C)] = T{1};
   return batch;
 }
 
-/// Whether two tensors have the same shape and the same bits.
-template <class T>
-bool same_bits(const Tensor<T>& a, const Tensor<T>& b) {
-  return a.shape() == b.shape() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.span().size_bytes()) == 0);
-}
-
 template <std::floating_point T>
-bool same_bits(const compress::CutBatch<T>& a, const compress::CutBatch<T>& b) {
-  return same_bits(a.tokens.value(), b.tokens.value()) &&
-         same_bits(a.cls_attention, b.cls_attention) && same_bits(a.targets, b.targets);
+bool equal_bits(const compress::CutBatch<T>& a, const compress::CutBatch<T>& b) {
+  return equal_bits(a.tokens.value(), b.tokens.value()) &&
+         equal_bits(a.cls_attention, b.cls_attention) && equal_bits(a.targets, b.targets);
 }
 
 }  // namespace splitvit::test

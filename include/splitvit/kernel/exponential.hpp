@@ -25,14 +25,15 @@ P exp_of_nonpositive(const P& x) {
     const P magic(12582912.0f);
     const P n = multiply_add(bounded, P(1.44269504f), magic) - magic;
     const P r = multiply_add(n, P(2.12194440e-4f), multiply_add(n, P(-0.693359375f), bounded));
-    // exp(r) = 1 + r + r^2 q(r), by its series: what is left out is below 2e-7 r^2
-    P q(1.3888889e-3f);
+    // exp(r) = 1 + r + r^2 q(r), by its series: what is left out is below 1e-8
+    P q(1.9841270e-4f);
+    q = multiply_add(q, r, P(1.3888889e-3f));
     q = multiply_add(q, r, P(8.3333333e-3f));
     q = multiply_add(q, r, P(4.1666667e-2f));
     q = multiply_add(q, r, P(1.6666667e-1f));
     q = multiply_add(q, r, P(0.5f));
     const P near_one = multiply_add(q, r * r, r) + P(1.0f);
-    return xsimd::select(x < P(-86.0f), P(0.0f), xsimd::ldexp(near_one, xsimd::to_int(n)));
+    return if_smaller(x, P(-86.0f), P(0.0f), xsimd::ldexp(near_one, xsimd::to_int(n)));
   }
 #endif
   return exp(x);

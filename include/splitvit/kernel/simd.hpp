@@ -159,6 +159,15 @@ P with_sign_of(const P& sign, const P& x) {
   return detail::math::copysign(x, sign);
 }
 
+/// yes where a < b, else no.
+template <class P>
+P if_smaller(const P& a, const P& b, const P& yes, const P& no) {
+  if constexpr (std::is_arithmetic_v<P>)
+    return a < b ? yes : no;
+  else
+    return select(a < b, yes, no);  // of xsimd, found by its arguments
+}
+
 template <class P>
 P smaller(const P& a, const P& b) {
   return detail::math::min(a, b);

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// How fast is each kernel, on one thread? Products as a fraction of the multiply-adds measured
+// beside them, ours and Eigen's; the others in numbers a second.
+//
+// Shapes are those of a piece of a block: some 256 rows (four samples of a CIFAR-sized ViT, one of
+// deit_tiny or deit_small).
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include <splitvit/core/parallel.hpp>
+#include <splitvit/core/random.hpp>
+#include <splitvit/kernel/adam.hpp>
+#include <splitvit/kernel/attention.hpp>
+#include <splitvit/kernel/gelu.hpp>
+#include <splitvit/kernel/gemm.hpp>
+#include <splitvit/kernel/layer_norm.hpp>
+
+#include "peak.hpp"
+#include "rows.hpp"
+
+using namespace splitvit;
+using namespace splitvit::kernel;
+
+namespace {
+
+std::vector<float> drawn(Index count) {
+  Rng rng{.seed = 3};
+  std::vector<float> numbers(static_cast<std::size_t>(count));
+  for (float& v : numbers) v = static_cast<float>(rng.normal());
+  return numbers;
+}
+
+/// Seconds of one call: of as many as take about 30 ms.
+double time_of(const std::function<void()>& work) {
+  work();
+  for (int repeats = 1;; repeats *= 4) {
+    const double begin = bench::seconds();
+    for (int i = 0; i < repeats; ++i) work();
+    const double time = bench::seconds() - begin;
+    if (time > 0.03) return time / repeats;
+  }
+}
+
+void measure_products(bench::Rows& rows, const std::string& name, Index M, Index K, Index N) {
+  using Plain = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  const std::vector<float> x = drawn(M * K), w = drawn(N * K), dy = drawn(M * N);
+  std::vector<float> y(dy.size()), dx(x.size()), dw(w.size());
+  const Matrix<const float> X{x.data(), M, K, K}, W{w.data(), N, K, K}, DY{dy.data(), M, N, N};
+  const Packed<float> forward{transposed(W)}, backward{W};
+  LongScratch<float> scratch;
+  const Eigen::Map<const Plain> ex{x.data(), M, K}, ew{w.data(), N, K}, edy{dy.data(), M, N};
+  Eigen::Map<Plain> ey{y.data(), M, N}, edx{dx.data(), M, K}, edw{dw.data(), N, K};
+
+  const double flop = 2e-9 * static_cast<double>(M * K * N);
+  const auto row = [&](const std::string& what, const std::function<void()>& work) {
+    const double peak = bench::peak_gflops<float>();
+    rows.add(name + " " + what, flop / time_of(work) / peak, "of peak");
+  };
+  row("forward", [&] { multiply<float>(X, forward, {y.data(), M, N, N}); });
+  row("forward, Eigen", [&] { ey.noalias() = ex * ew.transpose(); });
+  row("input gradient", [&] { multiply<float>(DY, backward, {dx.data(), M, K, K}); });
+  row("input gradient, Eigen", [&] { edx.noalias() = edy * ew; });
+  row("weight gradient", [&] {
+    multiply_long<float>(DY, X, {dw.data(), N, K, K}, Into::add, scratch);
+  });
+  row("weight gradient, Eigen", [&] { edw.noalias() += edy.transpose() * ex; });
+}
+
+void measure_rows(bench::Rows& rows) {
+  const Index M = 1024, D = 192, n = M * D;
+  const std::vector<float> x = drawn(n), dy = drawn(n), w = drawn(D);
+  std::vector<float> y(x.size()), dx(x.size()), dw(w.size()), db(w.size());
+  std::vector<float> mean(static_cast<std::size_t>(M)), scale(mean), m(x.size()), v(x.size());
+  const auto row = [&](const std::string& name, const std::function<void()>& work) {
+    rows.add(name, 1e-9 * static_cast<double>(n) / time_of(work), "G numbers/s");
+  };
+  const NormWeights<float> weights{w.data(), w.data(), 1e-6f};
+  const NormKept<float> kept{mean.data(), scale.data()};
+  row("GELU", [&] { gelu_values(x.data(), y.data(), n); });
+  row("GELU and its gradient",
+      [&] { gelu_values_and_gradient(x.data(), dy.data(), y.data(), dx.data(), n); });
+  row("layer norm", [&] { normalise_rows(x.data(), weights, kept, y.data(), M, D); });
+  row("layer norm backward", [&] {
+    norm_rows_backward<float>(x.data(), w.data(), kept, dy.data(), nullptr, dx.data(), dw.data(),
+                              db.data(), M, D);
+  });
+  std::vector<float> p = x;
+  const AdamStep step{.beta1 = 0.9,
+                      .beta2 = 0.999,
+                      .epsilon = 1e-8,
+                      .l2 = 0,
+                      .shrink = 1,
+                      .length = 1e-6,
+                      .root_divisor = 1};
+  row("Adam", [&] { adam_update<float>(p, dy, m, v, step); });
+}
+
+void measure_attention(bench::Rows& rows, Index N, Index D, Index H) {
+  const AttentionSizes s{.B = 1, .N = N, .D = D, .H = H};
+  const std::vector<float> qkv = drawn(N * 3 * D), dy = drawn(N * D);
+  std::vector<float> y(dy.size()), dqkv(qkv.size()), cls(static_cast<std::size_t>(N));
+  std::vector<float> log_sums(static_cast<std::size_t>(N * H));
+  const double flop = 4e-9 * static_cast<double>(N * N * D);
+  const std::string name = "attention, " + std::to_string(N) + " tokens";
+  const auto row = [&](const std::string& what, double work, const std::function<void()>& call) {
+    const double peak = bench::peak_gflops<float>();
+    rows.add(name + what, work / time_of(call) / peak, "of peak");
+  };
+  row(" forward", flop, [&] { attend(qkv.data(), y.data(), log_sums.data(), cls.data(), s); });
+  row(" backward", 2.5 * flop,
+      [&] { attend_backward(qkv.data(), y.data(), log_sums.data(), dy.data(), dqkv.data(), s); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bench::Arguments arguments{argc, argv};
+  arguments.threads = 1;
+  bench::Rows rows;
+  with_threads(1, [&] {
+    for (int round = 0; round < arguments.rounds; ++round) {
+      if (arguments.wants("products")) {
+        measure_products(rows, "qkv 260x192x576", 260, 192, 576);
+        measure_products(rows, "fc1 260x192x768", 260, 192, 768);
+        measure_products(rows, "fc2 260x768x192", 260, 768, 192);
+        measure_products(rows, "fc1 197x384x1536", 197, 384, 1536);
+      }
+      if (arguments.wants("attention")) {
+        measure_attention(rows, 65, 192, 3);
+        measure_attention(rows, 197, 192, 3);
+      }
+      if (arguments.wants("rows")) measure_rows(rows);
+    }
+  });
+  rows.report(arguments);
+}
