@@ -36,7 +36,9 @@ P exp_of_nonpositive(const P& x) {
     return if_smaller(x, P(-86.0f), P(0.0f), xsimd::ldexp(near_one, xsimd::to_int(n)));
   }
 #endif
-  return exp(x);
+  // Bounded, since xsimd makes a whole number of what it is given, however large; zero all the
+  // same.
+  return exp(if_smaller(x, P(T(-1000)), P(T(-1000)), x));
 }
 
 }  // namespace splitvit::kernel
