@@ -4,6 +4,7 @@
 #include <array>     // array
 #include <concepts>  // floating_point
 #include <cstddef>   // size_t
+#include <optional>  // optional
 
 #include <splitvit/autograd/ops/attention.hpp>  // Attended, ClsRow
 #include <splitvit/autograd/variable.hpp>       // Variable, record
@@ -72,10 +73,13 @@ Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& par
   Tensor<T> cls;
   if (cls_row == ClsRow::keep) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
   Tensor<T> memory;
-  if (keeps) memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s)});
-  const kernel::BlockKept<T> kept{memory.data(), s.B, s};
+  std::optional<kernel::BlockKept<T>> kept;
+  if (keeps) {
+    memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s)});
+    kept.emplace(memory.data(), s.B, s);
+  }
   kernel::block_forward<T>(x.value().data(), detail::values_of(p), eps, y.data(),
-                           cls_row == ClsRow::keep ? cls.data() : nullptr, keeps ? &kept : nullptr,
+                           cls_row == ClsRow::keep ? cls.data() : nullptr, kept ? &*kept : nullptr,
                            s);
 
   Variable<T> recorded = record(
