@@ -67,8 +67,9 @@ struct BlockSizes {
   }
   Index pieces() const { return (B + samples_a_piece() - 1) / samples_a_piece(); }
 
-  /// Gradients of parameters are summed in so many places, each by one thread after the other's
-  /// order, then pairwise: a number that depends on sizes alone, or bits would depend on threads.
+  /// Gradients of parameters are summed in so many slots, each over its own samples in their
+  /// order, and the slots then in theirs. The number depends on sizes alone: if it depended on
+  /// threads, bits would.
   Index slots() const {
     constexpr Index numbers = Index{16} << 20 >> 2;  // in 16 MiB of floats
     return std::min(pieces(), std::clamp<Index>(numbers / parameters(), 4, 8));
