@@ -34,9 +34,8 @@ splitvit::data::TrainTest data_of(const Options& options) {
 }
 
 /// Every method with one seed.
-void train_with_seed(const Options& options, Output& output,
+void train_with_seed(const Options& options, const splitvit::data::TrainTest& data, Output& output,
                      std::vector<splitvit::report::Run>& runs) {
-  const auto data = data_of(options);
   for (const std::string& method : options.methods) {
     if (options.role == Role::both) {
       const ServerProcess server{options, method, data.train.classes()};
@@ -48,12 +47,16 @@ void train_with_seed(const Options& options, Output& output,
 }
 
 int train(Options options) {
-  data_of(options);  // first, so that a typo there leaves no folder behind
+  auto data = data_of(options);
+  // After the data, so that a typo there leaves no folder behind.
   Output output{options.out, options.methods.size() > 1, options.seeds.size() > 1};
   std::vector<splitvit::report::Run> runs;
   for (const std::uint64_t seed : options.seeds) {
-    options.seed = seed;
-    train_with_seed(options, output, runs);
+    if (seed != options.seed) {
+      options.seed = seed;
+      data = data_of(options);
+    }
+    train_with_seed(options, data, output, runs);
   }
   std::fputs(splitvit::report::render_table(splitvit::report::summary_table(runs)).c_str(), stdout);
   const std::string report = output.save_report(runs, program_line(options));

@@ -16,7 +16,6 @@
 #include <splitvit/codec/concepts.hpp>              // Decoded, NoReceipt
 #include <splitvit/codec/detail/finite_values.hpp>  // limited, require_finite
 #include <splitvit/codec/detail/packed_bits.hpp>    // BitReader, BitWriter, bits_for
-#include <splitvit/codec/detail/text.hpp>           // exact_text
 #include <splitvit/codec/float32.hpp>               // Float32
 #include <splitvit/codec/receipts.hpp>              // StraightThrough
 #include <splitvit/core/bytes.hpp>                  // ByteReader, ByteWriter
@@ -24,6 +23,7 @@
 #include <splitvit/core/error.hpp>                  // ShapeError, WireError
 #include <splitvit/core/parallel.hpp>               // parallel_for
 #include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/core/text.hpp>                   // exact_text
 #include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
 // FedLite: pieces of a sample as numbers of words in a codebook. Letters: B samples of n values,
@@ -149,8 +149,7 @@ struct FedLite {
   std::string description() const {
     return "fedlite pieces=" + std::to_string(pieces) + " groups=" + std::to_string(groups) +
            " words=" + std::to_string(words) + " iterations=" + std::to_string(iterations) +
-           " correction=" + detail::exact_text(correction) + " gradient=(" + describe(gradient) +
-           ")";
+           " correction=" + exact_text(correction) + " gradient=(" + describe(gradient) + ")";
   }
 
  private:
@@ -208,7 +207,7 @@ struct FedLite {
       refuse(std::to_string(words) + " words, wanted 2 to 65536");
     if (iterations < 1) refuse(std::to_string(iterations) + " iterations, wanted at least 1");
     if (!(correction >= 0 && std::isfinite(correction)))
-      refuse("correction is " + detail::exact_text(correction) + ", wanted at least 0");
+      refuse("correction is " + exact_text(correction) + ", wanted at least 0");
   }
 
   /// words_of(pieces of a group) -> (W, d).

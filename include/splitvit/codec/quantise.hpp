@@ -16,10 +16,10 @@
 #include <splitvit/codec/detail/packed_bits.hpp>      // BitReader, BitWriter
 #include <splitvit/codec/detail/range_groups.hpp>     // RangeGroups
 #include <splitvit/codec/detail/range_quantiser.hpp>  // get_range, put_range
-#include <splitvit/codec/detail/text.hpp>             // name_of, Named
 #include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>                    // WireError
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/text.hpp>                     // name_of, Named
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
 // Quantise: numbers as codes of a few bits, spread evenly over a range.
@@ -93,9 +93,9 @@ struct Quantise {
   std::string description() const {
     return "quantise bits=" + std::to_string(bits) +
            " gradient_bits=" + std::to_string(gradient_bits.value_or(bits)) +
-           " range=" + detail::name_of(detail::range_names, range) +
-           " gradient_range=" + detail::name_of(detail::range_names, gradient_range) +
-           " rounding=" + detail::name_of(detail::rounding_names, rounding);
+           " range=" + name_of(detail::range_names, range) +
+           " gradient_range=" + name_of(detail::range_names, gradient_range) +
+           " rounding=" + name_of(detail::rounding_names, rounding);
   }
 
  private:

@@ -115,8 +115,7 @@ struct RandomTopK {
                                                Rng& rng) {
     detail::require_rate(rate, "RandomTopK");
     if (!(alpha >= 0 && alpha < 1))
-      throw std::invalid_argument("RandomTopK: alpha is " + detail::exact_text(alpha) +
-                                  ", wanted [0, 1)");
+      throw std::invalid_argument("RandomTopK: alpha is " + exact_text(alpha) + ", wanted [0, 1)");
     const Index n = detail::sample_size(x.shape(), "RandomTopK");
     const Index k = detail::kept_entries(rate, n);
     detail::require_finite(x, "RandomTopK");
@@ -157,8 +156,8 @@ struct RandomTopK {
 
   /// What it does and with which options, on one line.
   std::string description() const {
-    return "random_top_k rate=" + detail::exact_text(rate) + " alpha=" + detail::exact_text(alpha) +
-           " values=(" + describe(values) + ")";
+    return "random_top_k rate=" + exact_text(rate) + " alpha=" + exact_text(alpha) + " values=(" +
+           describe(values) + ")";
   }
 };
 

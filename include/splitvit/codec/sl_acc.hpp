@@ -19,12 +19,12 @@
 #include <splitvit/codec/detail/finite_values.hpp>    // require_finite
 #include <splitvit/codec/detail/packed_bits.hpp>      // BitReader, BitWriter, bits_for
 #include <splitvit/codec/detail/range_quantiser.hpp>  // Range, find_extremes, quantise
-#include <splitvit/codec/detail/text.hpp>             // exact_text
 #include <splitvit/codec/detail/transpose.hpp>        // transpose
 #include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>                    // ShapeError, WireError
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/text.hpp>                     // exact_text
 #include <splitvit/tensor/reduce.hpp>                 // sum_of_squares
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
@@ -94,7 +94,7 @@ struct SlAcc {
   /// What it does and with which options, on one line.
   std::string description() const {
     return "sl_acc groups=" + std::to_string(groups) + " min_bits=" + std::to_string(min_bits) +
-           " max_bits=" + std::to_string(max_bits) + " blend=" + detail::exact_text(blend) +
+           " max_bits=" + std::to_string(max_bits) + " blend=" + exact_text(blend) +
            " direction=" + std::to_string(direction) +
            " range=" + (range == SlAccRange::group ? "group" : "channel");
   }
@@ -108,8 +108,7 @@ struct SlAcc {
     if (min_bits < 1 || max_bits > 16 || min_bits > max_bits)
       refuse(std::to_string(min_bits) + " to " + std::to_string(max_bits) +
              " bits, wanted 1 <= min_bits <= max_bits <= 16");
-    if (!(blend >= 0 && blend < 1))
-      refuse("blend is " + detail::exact_text(blend) + ", wanted [0, 1)");
+    if (!(blend >= 0 && blend < 1)) refuse("blend is " + exact_text(blend) + ", wanted [0, 1)");
     if (direction != 1 && direction != -1)
       refuse("direction is " + std::to_string(direction) + ", wanted 1 or -1");
   }

@@ -18,12 +18,12 @@
 #include <splitvit/codec/detail/finite_values.hpp>    // limited, require_finite
 #include <splitvit/codec/detail/packed_bits.hpp>      // BitReader, BitWriter
 #include <splitvit/codec/detail/range_quantiser.hpp>  // Range, find_range, quantise
-#include <splitvit/codec/detail/text.hpp>             // exact_text
 #include <splitvit/codec/detail/token_spectra.hpp>    // TokenSpectra
 #include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>                    // ShapeError, WireError
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/text.hpp>                     // exact_text
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
 // SlFac: tokens as cosine coefficients, the low frequencies with more bits than the high ones.
@@ -90,7 +90,7 @@ struct SlFac {
 
   /// What it does and with which options, on one line.
   std::string description() const {
-    return "sl_fac theta=" + detail::exact_text(theta) + " mid_bits=" + std::to_string(mid_bits) +
+    return "sl_fac theta=" + exact_text(theta) + " mid_bits=" + std::to_string(mid_bits) +
            " min_bits=" + std::to_string(min_bits) + " max_bits=" + std::to_string(max_bits) +
            " grid=" +
            (grid ? std::to_string(grid->rows) + "x" + std::to_string(grid->columns) : "none");
@@ -116,8 +116,7 @@ struct SlFac {
     const auto refuse = [](const std::string& text) {
       throw std::invalid_argument("SlFac: " + text);
     };
-    if (!(theta > 0 && theta <= 1))
-      refuse("theta is " + detail::exact_text(theta) + ", wanted (0, 1]");
+    if (!(theta > 0 && theta <= 1)) refuse("theta is " + exact_text(theta) + ", wanted (0, 1]");
     if (min_bits < 1 || max_bits > 16 || min_bits > max_bits || mid_bits < 1 || mid_bits > 16)
       refuse(std::to_string(min_bits) + " to " + std::to_string(max_bits) + " bits around " +
              std::to_string(mid_bits) + ", wanted 1 <= min_bits <= max_bits <= 16, mid_bits 1..16");

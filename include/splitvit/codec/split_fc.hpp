@@ -20,11 +20,11 @@
 #include <splitvit/codec/detail/index_set.hpp>        // get_index_sets, put_index_sets
 #include <splitvit/codec/detail/largest_entries.hpp>  // kept_entries
 #include <splitvit/codec/detail/small_float.hpp>      // HalfFloat
-#include <splitvit/codec/detail/text.hpp>             // exact_text
 #include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>                    // ShapeError, WireError
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/text.hpp>                     // exact_text
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
 // SplitFc: the columns that vary over the batch, with more bits the wider they are. Letters: B
@@ -177,8 +177,8 @@ struct SplitFc {
 
   /// What it does and with which options, on one line.
   std::string description() const {
-    return "split_fc keep=" + detail::exact_text(keep) + " up_bits=" + detail::exact_text(up_bits) +
-           " down_bits=" + detail::exact_text(down_bits) + " end_bits=" + std::to_string(end_bits) +
+    return "split_fc keep=" + exact_text(keep) + " up_bits=" + exact_text(up_bits) +
+           " down_bits=" + exact_text(down_bits) + " end_bits=" + std::to_string(end_bits) +
            " mean_bits=" + std::to_string(mean_bits) +
            " fill=" + (fill == SplitFcFill::zero ? "zero" : "mean") +
            " keep_cls=" + (keep_cls ? "yes" : "no");
@@ -189,10 +189,9 @@ struct SplitFc {
     const auto refuse = [](const std::string& text) {
       throw std::invalid_argument("SplitFc: " + text);
     };
-    if (!(keep > 0 && keep <= 1)) refuse("keep is " + detail::exact_text(keep) + ", wanted (0, 1]");
+    if (!(keep > 0 && keep <= 1)) refuse("keep is " + exact_text(keep) + ", wanted (0, 1]");
     for (const double mean : {up_bits, down_bits})
-      if (!(mean >= 0 && mean <= 8))
-        refuse(detail::exact_text(mean) + " bits on average, wanted 0 to 8");
+      if (!(mean >= 0 && mean <= 8)) refuse(exact_text(mean) + " bits on average, wanted 0 to 8");
     for (const int bits_of : {end_bits, mean_bits})
       if (bits_of < 1 || bits_of > 16)
         refuse(std::to_string(bits_of) + " bits for ends or means, wanted 1 to 16");

@@ -14,12 +14,12 @@
 #include <splitvit/codec/detail/finite_values.hpp>    // require_finite
 #include <splitvit/codec/detail/kept_values.hpp>      // KeptReceipt, encode_kept, decode_kept
 #include <splitvit/codec/detail/largest_entries.hpp>  // kept_entries, largest_entries
-#include <splitvit/codec/detail/text.hpp>             // exact_text
 #include <splitvit/codec/float32.hpp>                 // Float32
 #include <splitvit/core/describe.hpp>                 // describe
 #include <splitvit/core/error.hpp>                    // ShapeError, WireError
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/text.hpp>                     // exact_text
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
 // TopK: each sample's largest values. Letters: B samples of n values, of which k are sent.
@@ -118,7 +118,7 @@ struct TopK {
 
   /// What it does and with which options, on one line.
   std::string description() const {
-    return "top_k rate=" + detail::exact_text(rate) + " values=(" + describe(values) + ")";
+    return "top_k rate=" + exact_text(rate) + " values=(" + describe(values) + ")";
   }
 };
 

@@ -6,11 +6,11 @@
 #include <cstdint>    // uint8_t
 #include <stdexcept>  // invalid_argument
 
-#include <splitvit/compress/detail/text.hpp>    // Named
 #include <splitvit/compress/kept_count.hpp>     // require_fraction
 #include <splitvit/compress/merge_samples.hpp>  // MergeSamples
 #include <splitvit/compress/select_tokens.hpp>  // SelectTokens
 #include <splitvit/compress/then.hpp>           // Then
+#include <splitvit/core/text.hpp>               // Named
 
 // adc(ratio): Attention-based Double Compression, both stages from one overall ratio.
 //

@@ -12,9 +12,9 @@
 #include <splitvit/autograd/variable.hpp>       // record
 #include <splitvit/compress/cut_batch.hpp>      // CutBatch
 #include <splitvit/compress/detail/choose.hpp>  // choose
-#include <splitvit/compress/detail/text.hpp>    // exact_text
 #include <splitvit/compress/kept_count.hpp>     // kept_count, require_fraction
 #include <splitvit/core/random.hpp>             // Rng
+#include <splitvit/core/text.hpp>               // exact_text
 #include <splitvit/core/workspace.hpp>          // RecycledVector
 #include <splitvit/kernel/gather.hpp>           // gather_tokens, scatter_tokens
 
@@ -41,8 +41,7 @@ struct DropSamples {
 
   /// What it does and with which options, on one line.
   std::string description() const {
-    return "drop_samples keep=" + detail::exact_text(keep) +
-           " min_samples=" + detail::exact_text(min_samples);
+    return "drop_samples keep=" + exact_text(keep) + " min_samples=" + exact_text(min_samples);
   }
 };
 

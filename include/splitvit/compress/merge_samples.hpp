@@ -15,9 +15,9 @@
 #include <splitvit/compress/cut_batch.hpp>        // CutBatch
 #include <splitvit/compress/detail/clusters.hpp>  // join_small_clusters, number_by_first_row
 #include <splitvit/compress/detail/groups.hpp>    // groups_of, mean_rows, spread_rows
-#include <splitvit/compress/detail/text.hpp>      // exact_text, name_of
 #include <splitvit/compress/kept_count.hpp>       // kept_count, require_fraction
 #include <splitvit/compress/kmeans.hpp>           // kmeans
+#include <splitvit/core/text.hpp>                 // exact_text, name_of
 #include <splitvit/core/workspace.hpp>            // RecycledVector
 #include <splitvit/tensor/reduce.hpp>             // all_finite
 
@@ -186,9 +186,6 @@ inline constexpr std::array<Named<Grouping>, 2> grouping_names{
 }  // namespace detail
 
 inline std::string MergeSamples::description() const {
-  using detail::exact_text;
-  using detail::name_of;
-  using detail::yes_or_no;
   return "merge_samples keep=" + exact_text(keep) + " min_clusters=" + exact_text(min_clusters) +
          " max_iterations=" + exact_text(max_iterations) + " tolerance=" + exact_text(tolerance) +
          " start=" + name_of(detail::start_names, start) +

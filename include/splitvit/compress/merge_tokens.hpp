@@ -11,11 +11,11 @@
 #include <splitvit/compress/detail/finite.hpp>       // finite
 #include <splitvit/compress/detail/groups.hpp>       // Groups, groups_of
 #include <splitvit/compress/detail/like_tokens.hpp>  // group_like_tokens
-#include <splitvit/compress/detail/text.hpp>         // exact_text
 #include <splitvit/compress/gather_tokens.hpp>       // gather_tokens
 #include <splitvit/compress/kept_count.hpp>          // kept_count, require_fraction
 #include <splitvit/core/parallel.hpp>                // parallel_for
 #include <splitvit/core/random.hpp>                  // Rng
+#include <splitvit/core/text.hpp>                    // exact_text
 #include <splitvit/core/workspace.hpp>               // RecycledVector
 #include <splitvit/kernel/merge.hpp>                 // mean_of_groups, spread_to_groups
 #include <splitvit/tensor/reduce.hpp>                // all_finite
@@ -49,7 +49,7 @@ struct MergeTokens {
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
 
   /// What it does and with which options, on one line.
-  std::string description() const { return "merge_tokens keep=" + detail::exact_text(keep); }
+  std::string description() const { return "merge_tokens keep=" + exact_text(keep); }
 };
 
 /// For each sample which tokens MergeTokens would merge: the number of each token's group, 0 for

@@ -13,9 +13,9 @@
 #include <splitvit/autograd/variable.hpp>       // record
 #include <splitvit/compress/cut_batch.hpp>      // CutBatch
 #include <splitvit/compress/detail/finite.hpp>  // finite
-#include <splitvit/compress/detail/text.hpp>    // Named
 #include <splitvit/compress/gather_tokens.hpp>  // gather_tokens
 #include <splitvit/core/parallel.hpp>           // parallel_for
+#include <splitvit/core/text.hpp>               // Named
 #include <splitvit/core/workspace.hpp>          // RecycledVector
 #include <splitvit/tensor/tensor.hpp>           // Tensor
 

@@ -7,12 +7,12 @@
 #include <utility>    // move
 
 #include <splitvit/compress/cut_batch.hpp>      // CutBatch
-#include <splitvit/compress/detail/text.hpp>    // exact_text, name_of
 #include <splitvit/compress/gather_tokens.hpp>  // gather_tokens
 #include <splitvit/compress/kept_count.hpp>     // kept_count, require_fraction
 #include <splitvit/compress/rest_token.hpp>     // RestToken, gather_with_rest
 #include <splitvit/compress/token_choice.hpp>   // TokenScore, choose_tokens, best_tokens
 #include <splitvit/core/random.hpp>             // Rng
+#include <splitvit/core/text.hpp>               // exact_text, name_of
 #include <splitvit/tensor/reduce.hpp>           // all_finite
 
 // SelectTokens: sends of each sample the tokens that CLS looks at most. Letter: P tokens that
@@ -48,9 +48,9 @@ struct SelectTokens {
 
   /// What it does and with which options, on one line.
   std::string description() const {
-    return "select_tokens keep=" + detail::exact_text(keep) +
-           " score=" + detail::name_of(detail::score_names, score) +
-           " rest=" + detail::name_of(detail::rest_names, rest);
+    return "select_tokens keep=" + exact_text(keep) +
+           " score=" + name_of(detail::score_names, score) +
+           " rest=" + name_of(detail::rest_names, rest);
   }
 };
 

@@ -12,10 +12,10 @@
 
 #include <splitvit/compress/cut_batch.hpp>            // CutBatch
 #include <splitvit/compress/detail/choose.hpp>        // choose
-#include <splitvit/compress/detail/text.hpp>          // Named
 #include <splitvit/compress/detail/token_scores.hpp>  // token_distances, farthest_tokens
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/text.hpp>                     // Named
 #include <splitvit/core/workspace.hpp>                // RecycledVector
 #include <splitvit/tensor/reduce.hpp>                 // all_finite
 

@@ -29,7 +29,7 @@ struct alignas(64) BlockHeader {
   std::size_t size_class;
 };
 
-/// Sizes are rounded up to 4, 5, 6 or 7 times a power of two: at most a quarter is wasted.
+/// Sizes are rounded up to 5, 6, 7 or 8 times a power of two: at most a quarter is wasted.
 inline std::size_t size_class_of(std::size_t bytes) {
   constexpr std::size_t smallest = 256;
   if (bytes <= smallest) return 0;

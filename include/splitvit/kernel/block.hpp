@@ -321,8 +321,9 @@ void block_backward(const T* x, const T* dy, const BlockKept<T>& kept,
     }
   });
   if (gradient == nullptr) return;
+  const BlockPointers<T> first = detail::parts_in(memory.data(), s);
   for (std::size_t i = 0; i < block_parts; ++i) {
-    const T* from = detail::parts_in(memory.data(), s)[i];
+    const T* from = first[i];
     T* to = (*gradient)[i];
     parallel_for(s.part_sizes()[i], Index{1} << 14, [&](Index begin, Index end) {
       std::copy_n(from + begin, end - begin, to + begin);

@@ -12,8 +12,8 @@
 #include <utility>       // pair
 #include <vector>        // vector
 
-#include <splitvit/codec/detail/text.hpp>  // exact_text, Named
-#include <splitvit/core/shape.hpp>         // Index
+#include <splitvit/core/shape.hpp>  // Index
+#include <splitvit/core/text.hpp>   // exact_text, Named
 
 // CodecText: one codec as people write it, "topk:0.1,values=float16", taken apart.
 
@@ -130,7 +130,6 @@ class CodecText {
     fail("has " + shown(option) + "'" + std::string{*given} + "'; possible are " + all);
   }
   bool choice(std::string_view option, bool otherwise) {
-    static constexpr std::array<Named<bool>, 2> yes_or_no{{{"yes", true}, {"no", false}}};
     return choice(option, otherwise, yes_or_no);
   }
 

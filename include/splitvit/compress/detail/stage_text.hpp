@@ -13,7 +13,7 @@
 #include <system_error>  // errc
 #include <vector>        // vector
 
-#include <splitvit/compress/detail/text.hpp>  // Named
+#include <splitvit/core/text.hpp>  // Named
 
 // StageText: one stage as people write it, "select:0.3:score=norm", taken apart.
 

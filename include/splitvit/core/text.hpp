@@ -10,7 +10,7 @@
 
 // Numbers and names for descriptions: equal values, and only those, give equal texts.
 
-namespace splitvit::compress::detail {
+namespace splitvit {
 
 /// The shortest text that reads back as the same number.
 template <class Number>
@@ -36,4 +36,4 @@ std::string name_of(const std::array<Named<Value>, n>& names, Value value) {
 
 inline constexpr std::array<Named<bool>, 2> yes_or_no{{{"yes", true}, {"no", false}}};
 
-}  // namespace splitvit::compress::detail
+}  // namespace splitvit

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#include <charconv>
+
+#include <splitvit/core/text.hpp>
+
+#include "support/catch.hpp"
+
+namespace splitvit {
+
+TEST_CASE("text: a number reads back as it was, in as few characters as that takes", "[core]") {
+  CHECK(exact_text(0.1) == "0.1");
+  CHECK(exact_text(1.0) == "1");
+  CHECK(exact_text(-17) == "-17");
+  for (const double value : {1.0 / 3.0, 1e-300, 5e-324, -2.5e17}) {
+    const std::string text = exact_text(value);
+    double back = 0;
+    std::from_chars(text.data(), text.data() + text.size(), back);
+    CHECK(back == value);
+  }
+}
+
+TEST_CASE("text: values of an enumeration have names", "[core]") {
+  CHECK(name_of(yes_or_no, true) == "yes");
+  CHECK(name_of(yes_or_no, false) == "no");
+  constexpr std::array<Named<int>, 1> only_one{{{"one", 1}}};
+  CHECK(name_of(only_one, 1) == "one");
+  CHECK_THROWS_AS(name_of(only_one, 2), std::invalid_argument);
+}
+
+}  // namespace splitvit
