@@ -2,20 +2,17 @@
 #pragma once
 
 #include <array>    // array
-#include <chrono>   // steady_clock
 #include <utility>  // index_sequence
 #include <vector>   // vector
 
 #include <splitvit/core/parallel.hpp>  // available_threads, parallel_for
 #include <splitvit/kernel/simd.hpp>    // Pack, multiply_add
 
+#include "clock.hpp"  // seconds
+
 // How fast this machine can multiply and add, right now: the yardstick of the other benchmarks.
 
 namespace splitvit::bench {
-
-inline double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 namespace detail {
 

@@ -15,26 +15,15 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
-#include <utility>
 #include <vector>
 
-#include <sys/resource.h>  // getrusage
-
-#include <splitvit/autograd/backward.hpp>
-#include <splitvit/autograd/ops/cross_entropy.hpp>
-#include <splitvit/compress/parse.hpp>
 #include <splitvit/core/parallel.hpp>
-#include <splitvit/core/workspace.hpp>
-#include <splitvit/nn/cut.hpp>
-#include <splitvit/optim/adam.hpp>
-#include <splitvit/optim/optimizer.hpp>
-#include <splitvit/split/client.hpp>
-#include <splitvit/split/server.hpp>
-#include <splitvit/transport/memory.hpp>
+#include <splitvit/nn/vit.hpp>
 
+#include "clock.hpp"
 #include "peak.hpp"
 #include "rows.hpp"
+#include "steps.hpp"
 
 using namespace splitvit;
 
@@ -47,89 +36,16 @@ double step_gflop(const nn::VitConfig& c, Index batch) {
   return 1e-9 * static_cast<double>(batch) * (3 * blocks + 2 * patches);
 }
 
-struct Batch {
-  Tensor<float> images;
-  std::vector<Index> labels;
-
-  Batch(const nn::VitConfig& c, Index count) : images{Shape{count, c.channels, c.image, c.image}} {
-    Rng rng{.seed = 2};
-    for (float& value : images.span()) value = static_cast<float>(rng.normal());
-    for (Index i = 0; i < count; ++i) labels.push_back(rng.below(c.classes));
-  }
-};
-
-/// Steps of an uncut model.
-class Whole {
- public:
-  Whole(const nn::VitConfig& config, Index count)
-      : model_{nn::make_vit<float>(config, Rng{.seed = 1})},
-        optimizer_{optim::Adam{}, nn::parameters<float>(model_)},
-        batch_{config, count} {}
-
-  void operator()() {
-    const Workspace::Use use{workspace_};
-    const Variable<float> loss = cross_entropy(model_(Variable<float>{batch_.images}),
-                                               std::span<const Index>{batch_.labels});
-    backward(loss);
-    optimizer_.step();
-    optimizer_.clear_gradients();
-  }
-
- private:
-  Workspace workspace_;
-  nn::Vit<float> model_;
-  optim::Optimizer<optim::Adam, float> optimizer_;
-  Batch batch_;
-};
-
-/// Steps of a model cut after block 3, both parties in this process, one working at a time.
-class Split {
- public:
-  Split(const nn::VitConfig& config, Index count, const std::string& method, int threads)
-      : ends_{transport::memory_pair()},
-        server_{nn::make_tail<float>(config, 3, Rng{.seed = 1}), optim::Adam{}},
-        serving_{[this, threads] {
-          with_threads(threads, [this] { server_.serve(std::move(ends_.second)); });
-        }},
-        client_{nn::make_head<float>(config, 3, Rng{.seed = 1}), optim::Adam{},
-                compress::parse_stage<float>(method), std::move(ends_.first)},
-        batch_{config, count} {}
-  ~Split() { client_.close(); }
-
-  split::StepReport operator()() { return client_.train_step(batch_.images, batch_.labels); }
-
- private:
-  std::pair<transport::MemoryLink, transport::MemoryLink> ends_;
-  split::Server<float, optim::Adam> server_;
-  std::jthread serving_;
-  split::Client<float, optim::Adam, compress::DynamicStage<float>, codec::Float32,
-                transport::MemoryLink>
-      client_;
-  Batch batch_;
-};
-
-double seconds_of(const std::function<void()>& work) {
-  const double begin = bench::seconds();
-  work();
-  return bench::seconds() - begin;
-}
-
-double peak_memory_mib() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;  // Linux counts in KiB
-}
-
 /// A model that is measured once a round, after two steps that find memory.
 using Measured = std::function<void(double peak)>;
 
 Measured whole(bench::Rows& rows, const std::string& name, const nn::VitConfig& config,
                Index count) {
-  auto step = std::make_shared<Whole>(config, count);
+  auto step = std::make_shared<bench::Whole>(config, count);
   (*step)();
   (*step)();
   return [&rows, name, step, count, gflop = step_gflop(config, count)](double peak) {
-    const double time = seconds_of([&] { (*step)(); });
+    const double time = bench::seconds_of([&] { (*step)(); });
     rows.add(name, static_cast<double>(count) / time, "samples/s");
     rows.add(name + ", products", gflop / time, "GFLOP/s");
     rows.add(name + ", share", gflop / time / peak, "of peak");
@@ -138,12 +54,12 @@ Measured whole(bench::Rows& rows, const std::string& name, const nn::VitConfig& 
 
 Measured cut(bench::Rows& rows, const std::string& name, const std::string& method, int threads) {
   constexpr Index count = 128;
-  auto step = std::make_shared<Split>(nn::vit_named("deit_tiny"), count, method, threads);
+  auto step = std::make_shared<bench::Split>(nn::vit_named("deit_tiny"), count, method, threads);
   (*step)();
   (*step)();
   return [&rows, name, step](double) {
     split::StepReport report;
-    rows.add(name, seconds_of([&] { report = (*step)(); }), "s");
+    rows.add(name, bench::seconds_of([&] { report = (*step)(); }), "s");
     rows.add(name + ", client", report.seconds.client, "s");
     rows.add(name + ", server", report.seconds.server, "s");
     rows.add(
@@ -177,6 +93,5 @@ int main(int argc, char** argv) {
       for (const Measured& one : all) one(peak);
     }
   });
-  rows.add("peak memory of all", peak_memory_mib(), "MiB");
   rows.report(arguments);
 }

@@ -4,6 +4,7 @@
 #include <cstdio>     // printf, fprintf
 #include <exception>  // exception
 #include <string>     // string
+#include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/core/parallel.hpp>  // with_threads
@@ -33,10 +34,14 @@ splitvit::data::TrainTest data_of(const Options& options) {
                                 [&] { return load_data(options.data, options.seed); });
 }
 
-/// Every method with one seed.
+/// Every method with one seed, except what was run before.
 void train_with_seed(const Options& options, const splitvit::data::TrainTest& data, Output& output,
                      std::vector<splitvit::report::Run>& runs) {
   for (const std::string& method : options.methods) {
+    if (auto earlier = output.earlier(describe_run(options, method, data))) {
+      runs.push_back(std::move(*earlier));
+      continue;
+    }
     if (options.role == Role::both) {
       const ServerProcess server{options, method, data.train.classes()};
       runs.push_back(run_client(options, method, server.endpoint(), data, output));
@@ -49,7 +54,7 @@ void train_with_seed(const Options& options, const splitvit::data::TrainTest& da
 int train(Options options) {
   auto data = data_of(options);
   // After the data, so that a typo there leaves no folder behind.
-  Output output{options.out, options.methods.size() > 1, options.seeds.size() > 1};
+  Output output{options.out, options.resume, options.methods.size() > 1, options.seeds.size() > 1};
   std::vector<splitvit::report::Run> runs;
   for (const std::uint64_t seed : options.seeds) {
     if (seed != options.seed) {

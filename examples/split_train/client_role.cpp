@@ -2,9 +2,11 @@
 #include "split_train/client_role.hpp"
 
 #include <algorithm>  // max
+#include <array>      // array
 #include <cstdio>     // fileno, stderr
 #include <cstdlib>    // getenv
 #include <iostream>   // cerr
+#include <optional>   // optional
 #include <thread>     // hardware_concurrency
 #include <utility>    // move
 
@@ -20,7 +22,7 @@
 #include <splitvit/transport/tcp.hpp>    // connect_tcp
 
 #include "split_train/agreed.hpp"  // agreed_settings, start_weights
-#include "split_train/method.hpp"  // stage_of, codec_of
+#include "split_train/method.hpp"  // method_of
 
 namespace split_train {
 
@@ -40,9 +42,19 @@ std::size_t terminal_width() {
   return 80;
 }
 
+/// When to stop, as people read it.
+std::string length_text(const Options& o) {
+  if (o.steps) return std::to_string(*o.steps) + " steps";
+  if (o.budget_mib) return sv::report::shortest(*o.budget_mib) + " MiB";
+  return std::to_string(o.epochs) + " epochs";
+}
+
+}  // namespace
+
 sv::report::Run describe_run(const Options& o, const std::string& method,
-                             const sv::nn::VitConfig& vit, const sv::data::TrainTest& data) {
+                             const sv::data::TrainTest& data) {
   const auto number = [](auto n) { return std::to_string(n); };
+  const sv::nn::VitConfig vit = o.vit(data.train.classes());
   return {.method = method,
           .seed = o.seed,
           .settings = {{"data", data.train.name},
@@ -54,6 +66,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method,
                        {"cut after block", number(o.cut)},
                        {"start", o.weights.empty() ? "random" : "pretrained weights"},
                        {"batch", number(o.batch)},
+                       {"length", length_text(o)},
                        {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
                        {"augmentation", o.augment},
                        {"threads of each process", number(o.threads)}},
@@ -62,6 +75,11 @@ sv::report::Run describe_run(const Options& o, const std::string& method,
           .evaluation_traffic = {}};
 }
 
+namespace {
+
+/// Parts of a budget at which to look at the accuracy, so that methods can be compared all along.
+constexpr std::array<double, 5> budget_marks{0.01, 1.0 / 30, 0.1, 1.0 / 3, 1.0};
+
 /// Training with one method, one row of the log an epoch.
 class Training {
  public:
@@ -69,24 +87,27 @@ class Training {
            const sv::data::TrainTest& data, Output& output)
       : options_{options},
         vit_{options.vit(data.train.classes())},
-        run_{describe_run(options, method, vit_, data)},
+        run_{describe_run(options, method, data)},
         output_{output},
         statistics_{options.weights.empty() ? sv::data::channel_statistics(data.train)
                                             : sv::data::imagenet_statistics},
         train_{data.train, loader_options(true)},
         test_{data.test, loader_options(false)},
+        method_{method_of(method)},
         client_{start_head(),
                 sv::optim::Adam{.lr = options.lr},
-                stage_of(method),
-                codec_of(method),
+                method_.stage,
+                method_.codec,
                 sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
                 {.seed = options.seed, .link = {.agreed = agreed_settings(options)}}},
-        progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {}
+        progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {
+    if (decoder_) client_.give_decoder(*decoder_);
+  }
 
   sv::report::Run operator()() {
     output_.begin(run_);
     if (options_.eval_only)
-      log(0, 0, evaluate());
+      log(0);
     else
       train();
     progress_.finish();
@@ -95,6 +116,7 @@ class Training {
       output_.save_model(run_, sv::nn::joined_weights<float>(client_.head(), tail));
     }
     client_.close();
+    output_.end(run_);
     return std::move(run_);
   }
 
@@ -114,7 +136,28 @@ class Training {
     const auto loaded = start_weights(head, vit_, options_.weights);
     if (loaded.positions_resampled)
       run_.settings.push_back({"positions", "resampled to this image size"});
+    if (!method_.bottleneck) return head;
+    if (method_.start == sv::split::BottleneckStart::random) {
+      head.encoder =
+          sv::nn::make_encoder<float>(vit_.dim, *method_.bottleneck, {.seed = options_.seed});
+    } else {
+      auto pair = sv::nn::pca_bottleneck<float>(tokens_at_cut(head), *method_.bottleneck);
+      head.encoder = std::move(pair.encoder);
+      decoder_ = std::move(pair.decoder);
+    }
     return head;
+  }
+
+  /// Of some batches of training images.
+  sv::nn::TokenMoments tokens_at_cut(const sv::nn::Head<float>& head) {
+    constexpr int batches = 8;
+    const sv::nn::Frozen<float> frozen{head};
+    sv::nn::TokenMoments moments{vit_.dim};
+    auto source = train_.epoch(0);
+    for (int i = 0; i < batches; ++i)
+      if (const auto batch = source.next())
+        moments.add(head(sv::Variable<float>{batch->images}, sv::ClsRow::skip).y.value());
+    return moments;
   }
 
   double evaluate() {
@@ -124,26 +167,40 @@ class Training {
   }
 
   void train() {
-    images_ = 0;
     for (Index epoch = 1; epoch <= options_.epochs && !enough(); ++epoch) {
       std::uint64_t in_epoch = 0;
-      const auto report =
-          client_.train_epoch(train_.epoch(epoch - 1), [&](const sv::split::StepReport& step) {
-            images_ += static_cast<std::uint64_t>(step.samples);
-            show(epoch, ++in_epoch, step);
-            if (options_.log_steps) log_step(epoch, step);
-            return !enough();
-          });
-      seconds_ += report.seconds;
-      log(epoch, report.loss, evaluate());
+      client_.train_epoch(train_.epoch(epoch - 1), [&](const sv::split::StepReport& step) {
+        since_row_.add(step);
+        seconds_ += step.seconds;
+        images_ += static_cast<std::uint64_t>(step.samples);
+        show(epoch, ++in_epoch, step);
+        if (options_.log_steps) log_step(epoch, step);
+        if (past_mark()) log(epoch);
+        return !enough();
+      });
+      if (!options_.budget_mib) log(epoch);
     }
+  }
+
+  double spent_mib() const {
+    return static_cast<double>(client_.training_traffic().total()) / (1024.0 * 1024.0);
   }
 
   /// The step that goes past the budget is applied and is the last.
   bool enough() const {
     return (options_.steps && client_.steps() >= *options_.steps) ||
-           (options_.budget_mib && static_cast<double>(client_.training_traffic().total()) >=
-                                       *options_.budget_mib * 1024 * 1024);
+           (options_.budget_mib && spent_mib() >= *options_.budget_mib);
+  }
+
+  /// Whether a part of the budget is spent for the first time.
+  bool past_mark() {
+    bool past = false;
+    while (options_.budget_mib && mark_ < budget_marks.size() &&
+           spent_mib() >= budget_marks[mark_] * *options_.budget_mib) {
+      past = true;
+      ++mark_;
+    }
+    return past;
   }
 
   void show(Index epoch, std::uint64_t in_epoch, const sv::split::StepReport& step) {
@@ -158,22 +215,27 @@ class Training {
   }
 
   void log_step(Index epoch, const sv::split::StepReport& step) {
-    step_seconds_ += step.seconds;
     output_.append_step(run_, {.epoch = static_cast<std::uint64_t>(epoch),
                                .step = step.step,
                                .loss = step.loss,
                                .test_accuracy = {},
                                .traffic = client_.training_traffic(),
-                               .seconds = step_seconds_});
+                               .seconds = seconds_});
   }
 
-  void log(Index epoch, double loss, double accuracy) {
+  /// Evaluates, and writes a row for the steps since the row before.
+  void log(Index epoch) {
+    if (since_row_.saturated > 0)
+      progress_.note(std::to_string(since_row_.saturated) +
+                     " activations were too large for the codec and were sent as its largest "
+                     "number");
     run_.rows.push_back({.epoch = static_cast<std::uint64_t>(epoch),
                          .step = client_.steps(),
-                         .loss = loss,
-                         .test_accuracy = accuracy,
+                         .loss = since_row_.loss,
+                         .test_accuracy = evaluate(),
                          .traffic = client_.training_traffic(),
                          .seconds = seconds_});
+    since_row_ = {};
     output_.append(run_, run_.rows.back());
   }
 
@@ -186,10 +248,14 @@ class Training {
   Output& output_;
   sv::data::ChannelStatistics statistics_;
   sv::data::Loader<float> train_, test_;
+  Method method_;
+  std::optional<sv::nn::Decoder<float>> decoder_;  ///< for the server to start with
   Client client_;
   sv::report::Progress progress_;
-  sv::split::Seconds seconds_, step_seconds_;
+  sv::split::Seconds seconds_;
+  sv::split::EpochReport since_row_;
   std::uint64_t images_ = 0;
+  std::size_t mark_ = 0;  ///< the next of budget_marks
 };
 
 }  // namespace

@@ -14,6 +14,10 @@
 
 namespace split_train {
 
+/// What the run's log says before it begins.
+splitvit::report::Run describe_run(const Options& options, const std::string& method,
+                                   const splitvit::data::TrainTest& data);
+
 /// Connects, trains, evaluates after every epoch, and fetches the other half of the model.
 splitvit::report::Run run_client(const Options& options, const std::string& method,
                                  const splitvit::transport::Endpoint& server,

@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/method.hpp"
 
-#include <splitvit/codec/parse.hpp>     // parse_codec
-#include <splitvit/compress/parse.hpp>  // parse_stage
+#include <algorithm>  // min
 
 // Every stage and every codec there is, compiled once.
 
 namespace split_train {
 
-splitvit::compress::DynamicStage<float> stage_of(const std::string& method) {
-  return splitvit::compress::parse_stage<float>(stage_text(method));
+bool takes_any_stage(const std::string& text) {
+  return text.substr(0, std::min(text.find('@'), text.find(','))) == "any";
 }
 
-splitvit::codec::DynamicCodec<float> codec_of(const std::string& method) {
-  const std::size_t at = method.find('@');
-  return splitvit::codec::parse_codec<float>(at == std::string::npos ? "float32"
-                                                                     : method.substr(at + 1));
+Method method_of(const std::string& text) {
+  return splitvit::split::parse_method<float>(takes_any_stage(text) ? "none" + text.substr(3)
+                                                                    : text);
+}
+
+std::string with_defaults(const std::string& text, const std::string& bottleneck,
+                          const std::string& codec) {
+  const std::size_t at = std::min(text.find('@'), text.size());
+  std::string whole = text.substr(0, at);
+  if (!bottleneck.empty() && whole.find("bottleneck:") == std::string::npos)
+    whole += ",bottleneck:" + bottleneck;
+  if (at < text.size()) return whole + text.substr(at);
+  return codec.empty() ? whole : whole + "@" + codec;
 }
 
 std::string codec_usages() { return splitvit::codec::codec_usages(); }

@@ -3,21 +3,23 @@
 
 #include <string>  // string
 
-#include <splitvit/codec/dynamic_codec.hpp>     // DynamicCodec
-#include <splitvit/compress/dynamic_stage.hpp>  // DynamicStage
+#include <splitvit/split/method.hpp>  // Method
 
-// A method as people write it: a stage, and after @ the codec that writes what it leaves, as in
-// adc:0.1@q:8. Without a codec numbers are written as they are.
+// A method as people write it, compiled once for the whole program; see split/method.hpp.
 
 namespace split_train {
 
-inline std::string stage_text(const std::string& method) {
-  return method.substr(0, method.find('@'));
-}
+using Method = splitvit::split::Method<float>;
 
 /// Errors  std::invalid_argument that says what is wrong and what is possible.
-splitvit::compress::DynamicStage<float> stage_of(const std::string& method);
-splitvit::codec::DynamicCodec<float> codec_of(const std::string& method);
+Method method_of(const std::string& text);
+
+/// Whether a server's --compress leaves the stages to the client: "any", "any@q:8".
+bool takes_any_stage(const std::string& text);
+
+/// The text of a method with a bottleneck and a codec (either may be empty) if it names none.
+std::string with_defaults(const std::string& text, const std::string& bottleneck,
+                          const std::string& codec);
 
 /// How codecs are written, for --help.
 std::string codec_usages();

@@ -11,7 +11,7 @@
 #include <splitvit/nn/cut.hpp>         // require_cut
 #include <splitvit/report/format.hpp>  // shortest
 
-#include "split_train/method.hpp"  // stage_of, codec_of, codec_usages
+#include "split_train/method.hpp"  // method_of, with_defaults, codec_usages
 
 namespace split_train {
 
@@ -41,6 +41,7 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
   need(!o.steps || *o.steps >= 1, "--steps must be at least 1");
   need(!o.budget_mib || *o.budget_mib > 0, "--budget-mib must be above 0");
   need(o.lr > 0 && o.lr < 1e6, "--lr must be above 0");
+  need(!o.resume || !o.out.empty(), "--resume needs --out");
   need(o.threads >= 0, "--threads must be at least 1");
   need(o.role == Role::both || o.methods.size() == 1,
        "several methods need --role both; give one to each server and client");
@@ -50,8 +51,9 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
     if (!listen.empty() || !connect.empty())
       o.endpoint = sv::transport::parse_endpoint(listen.empty() ? connect : listen);
     for (const std::string& method : o.methods) {
-      if (!(o.role == Role::server && stage_text(method) == "any")) stage_of(method);
-      codec_of(method);
+      need(o.role == Role::server || !takes_any_stage(method), "--compress any is for servers");
+      const Method parsed = method_of(method);
+      if (parsed.bottleneck) sv::nn::bottleneck_width(o.vit(2).dim, *parsed.bottleneck);
     }
     const sv::nn::VitConfig config = o.vit(o.classes == 0 ? 2 : o.classes);
     if (o.cut == 0) o.cut = config.depth / 2;
@@ -75,7 +77,7 @@ sv::nn::VitConfig Options::vit(Index data_classes) const {
 
 std::optional<Options> parse_options(int argc, char** argv) {
   Options o;
-  std::string listen, connect, codec;
+  std::string listen, connect, bottleneck, codec;
   CLI::App app{
       "Trains a Vision Transformer cut in two: a client has the images and the first "
       "blocks, a server the rest. Counts every byte between them.",
@@ -104,11 +106,18 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--codec", codec,
                  "for methods that name none: " + codec_usages() +
                      "; UP/DOWN for activations and gradients apart");
+  app.add_option(
+      "--bottleneck", bottleneck,
+      "R, a trained pair of layers that sends tokens of R times their width, for methods "
+      "that have no bottleneck:R of their own; with options as in "
+      "0.1:start=pca:frozen=yes");
   app.add_option("--batch", o.batch, "images in a step");
   auto* const epochs = app.add_option("--epochs", o.epochs, "times through the training images");
   auto* const steps = app.add_option("--steps", o.steps, "stop after so many steps");
   auto* const budget =
-      app.add_option("--budget-mib", o.budget_mib, "stop when so much has crossed the link");
+      app.add_option("--budget-mib", o.budget_mib,
+                     "stop when so much has crossed the link; evaluates at 1/100, 1/30, 1/10, "
+                     "1/3 and all of it");
   for (auto* const a : {epochs, steps, budget})
     for (auto* const b : {epochs, steps, budget})
       if (a != b) a->excludes(b);
@@ -121,6 +130,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--threads", o.threads, "of each process; all cores unless given");
   app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
   app.add_option("--out", o.out, "folder for metrics, model and report");
+  app.add_flag("--resume", o.resume, "go on in --out: only what is not finished there is run");
   app.add_option("--progress", o.progress, "what to show meanwhile")
       ->check(CLI::IsMember({"auto", "bar", "plain", "none"}));
   app.add_flag("--log-steps", o.log_steps, "a line a step in metrics.jsonl");
@@ -131,9 +141,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
     // long as it takes.
     if (steps->count() + budget->count() > 0) o.epochs = Index{1} << 40;
     if (o.role == Role::server && app.count("--compress") == 0) o.methods = {"any"};
-    if (!codec.empty())
-      for (std::string& method : o.methods)
-        if (method.find('@') == std::string::npos) method += "@" + codec;
+    for (std::string& method : o.methods) method = with_defaults(method, bottleneck, codec);
     o.seed = o.seeds.front();
   } catch (const CLI::CallForHelp&) {
     std::fputs(app.help().c_str(), stdout);

@@ -40,6 +40,7 @@ struct Options {
   int threads = 0;                      ///< 0: all cores
   bool eval_only = false;
   std::string out;
+  bool resume = false;
   std::string progress = "auto";
   bool log_steps = false;
   Index sessions = 0;  ///< server: end after so many; 0: never

@@ -16,7 +16,8 @@
 #include <splitvit/report/jsonl.hpp>    // JsonlFile
 #include <splitvit/report/run.hpp>      // Run, Row
 
-#include "split_train/options.hpp"  // UsageError
+#include "split_train/earlier_runs.hpp"  // finished_runs, keep_only
+#include "split_train/options.hpp"       // UsageError
 
 // What split_train leaves in --out.
 
@@ -26,18 +27,43 @@ namespace split_train {
 /// without a folder.
 class Output {
  public:
-  /// Errors  UsageError if the folder holds results already: nothing is overwritten.
-  Output(const std::string& folder, bool several_methods, bool several_seeds)
+  /// With `resume` the folder's finished runs stay, and what is left of others goes.
+  ///
+  /// Errors  UsageError if the folder holds results that are not to be resumed: nothing is
+  ///         overwritten. StorageError for metrics that this program has not written.
+  Output(const std::string& folder, bool resume, bool several_methods, bool several_seeds)
       : several_methods_{several_methods}, several_seeds_{several_seeds} {
     if (folder.empty()) return;
     folder_ = folder;
-    if (std::filesystem::exists(*folder_ / "metrics.csv"))
-      throw UsageError("--out " + folder + " holds results already; name another folder");
+    const bool used = std::filesystem::exists(*folder_ / "metrics.csv");
+    if (used && !resume)
+      throw UsageError("--out " + folder +
+                       " holds results already; name another folder, or go on with --resume");
     std::error_code error;
     std::filesystem::create_directories(*folder_, error);
     if (error) throw UsageError("--out " + folder + ": " + error.message());
+    if (used) {
+      earlier_ = finished_runs(*folder_ / "metrics.jsonl");
+      keep_only(*folder_, earlier_);
+    }
     csv_.emplace(*folder_ / "metrics.csv");
     jsonl_.emplace(*folder_ / "metrics.jsonl");
+  }
+
+  /// A run of the folder that was finished before, if there is one.
+  ///
+  /// Errors  UsageError if it was made with other settings.
+  std::optional<splitvit::report::Run> earlier(const splitvit::report::Run& wanted) const {
+    for (const splitvit::report::Run& run : earlier_) {
+      if (run.method != wanted.method || run.seed != wanted.seed) continue;
+      for (const auto& [key, value] : wanted.settings)
+        for (const auto& before : run.settings)
+          if (before.key == key && before.value != value)
+            throw UsageError("--resume: " + key + " is " + value + ", but " + before.value +
+                             " in the runs of " + folder_->string());
+      return run;
+    }
+    return {};
   }
 
   void begin(const splitvit::report::Run& run) {
@@ -46,6 +72,9 @@ class Output {
   void append(const splitvit::report::Run& run, const splitvit::report::Row& row) {
     if (csv_) csv_->append(run, row);
     if (jsonl_) jsonl_->append(run, row);
+  }
+  void end(const splitvit::report::Run& run) {
+    if (jsonl_) jsonl_->end(run);
   }
   void append_step(const splitvit::report::Run& run, const splitvit::report::Row& row) {
     if (jsonl_) jsonl_->append_step(run, row);
@@ -78,6 +107,7 @@ class Output {
  private:
   bool several_methods_, several_seeds_;
   std::optional<std::filesystem::path> folder_;
+  std::vector<splitvit::report::Run> earlier_;
   std::optional<splitvit::report::CsvFile> csv_;
   std::optional<splitvit::report::JsonlFile> jsonl_;
 };

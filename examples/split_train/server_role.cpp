@@ -19,7 +19,7 @@
 
 #include "split_train/agreed.hpp"  // agreed_settings, start_weights
 #include "split_train/data.hpp"    // classes_of
-#include "split_train/method.hpp"  // stage_of, codec_of
+#include "split_train/method.hpp"  // method_of
 
 namespace split_train {
 
@@ -29,7 +29,8 @@ int run_server(const Options& options) {
   const Index classes = options.classes != 0 ? options.classes : classes_of(options.data);
   if (classes == 0) throw UsageError("a server for --data " + options.data + " needs --classes N");
   const sv::nn::VitConfig vit = options.vit(classes);
-  const std::string& method = options.methods.front();
+  const std::string& text = options.methods.front();
+  const Method method = method_of(text);
 
   sv::transport::TcpListener listener{options.endpoint};
   std::printf("listening on %s\n", listener.endpoint().text().c_str());
@@ -40,15 +41,17 @@ int run_server(const Options& options) {
     const std::string peer = link.peer();
     try {
       auto tail = sv::nn::make_tail<float>(vit, options.cut, sv::Rng{.seed = options.seed});
+      if (method.bottleneck)
+        tail.decoder =
+            sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
       start_weights(tail, vit, options.weights);
-      sv::split::Server server{
-          std::move(tail),
-          sv::optim::Adam{.lr = options.lr},
-          codec_of(method),
-          {.seed = options.seed,
-           .method = stage_text(method) == "any" ? std::string{sv::wire::any_value}
-                                                 : stage_of(method).description(),
-           .link = {.agreed = agreed_settings(options)}}};
+      sv::split::Server server{std::move(tail),
+                               sv::optim::Adam{.lr = options.lr},
+                               method.codec,
+                               {.seed = options.seed,
+                                .method = takes_any_stage(text) ? std::string{sv::wire::any_value}
+                                                                : method.stage.description(),
+                                .link = {.agreed = agreed_settings(options)}}};
       sv::with_threads(options.threads, [&] { server.serve(std::move(link)); });
       if (options.progress != "none")
         std::printf("%s: %llu steps\n", peer.c_str(),

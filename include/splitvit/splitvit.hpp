@@ -78,6 +78,7 @@
 #include <splitvit/report/svg.hpp>
 #include <splitvit/report/table.hpp>
 #include <splitvit/split/client.hpp>
+#include <splitvit/split/method.hpp>
 #include <splitvit/split/report.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/tensor/elementwise.hpp>

@@ -17,6 +17,7 @@
 #include <span>     // as_bytes, span
 #include <vector>   // vector
 
+#include <splitvit/codec/targets.hpp>   // decode_targets
 #include <splitvit/core/error.hpp>      // WireError
 #include <splitvit/nn/cut.hpp>          // make_tail
 #include <splitvit/split/messages.hpp>  // Activations, Gradient, Score, read_weights
@@ -35,11 +36,15 @@ void require(bool condition) {
 template <class T>
 void read_activations(Bytes payload) {
   constexpr std::uint64_t most_bytes = 4096;
-  const auto came = split::Activations::read(payload, test::fuzzed_vit, sizeof(T), most_bytes);
-  const Shape shape = came.shape(test::fuzzed_vit);
+  const auto came = split::Activations::read(payload, test::fuzzed_vit.tokens(),
+                                             test::fuzzed_vit.dim, sizeof(T), most_bytes);
+  const Shape shape = came.shape(test::fuzzed_vit.dim);
   require(shape.elements() > 0 && shape[1] <= test::fuzzed_vit.tokens());
   require(static_cast<std::uint64_t>(shape.elements()) * sizeof(T) <= most_bytes);
-  require(20 + came.targets.size() + came.encoded.size() == payload.size());
+  require(came.sizes.empty() || came.sizes.size() == static_cast<std::size_t>(came.samples));
+  require(split::Activations::head_bytes + 2 * came.sizes.size() + came.targets.size() +
+              came.encoded.size() ==
+          payload.size());
   const auto targets =
       codec::decode_targets<T>(came.targets, came.samples, test::fuzzed_vit.classes);
   require(targets.shape() == Shape{came.samples, test::fuzzed_vit.classes});

@@ -8,6 +8,7 @@
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/nn/bottleneck.hpp>
+#include <splitvit/nn/cut.hpp>
 #include <splitvit/optim/optimizer.hpp>
 #include <splitvit/optim/sgd.hpp>
 
@@ -22,7 +23,6 @@ using test::equal_bits;
 using test::small_vit;
 
 static_assert(Module<Encoder<float>, float> && Module<Decoder<double>, double>);
-static_assert(Module<EncodedHead<float>, float> && Module<DecodedTail<double>, double>);
 
 constexpr Rng seeded{.seed = 15};
 
@@ -70,9 +70,9 @@ TEST_CASE("bottleneck: options that make none", "[nn][bottleneck]") {
 
 TEST_CASE("bottleneck: description names every option", "[nn][bottleneck]") {
   CHECK(BottleneckOptions{.ratio = 0.1}.description() ==
-        "bottleneck ratio=0.1 layers=2 decoder_relu=no");
+        "bottleneck ratio=0.1 layers=2 decoder_relu=no frozen=no");
   CHECK(BottleneckOptions{.layers = 1, .decoder_relu = true}.description() ==
-        "bottleneck ratio=0.25 layers=1 decoder_relu=yes");
+        "bottleneck ratio=0.25 layers=1 decoder_relu=yes frozen=no");
 }
 
 TEMPLATE_TEST_CASE("bottleneck: parameters and shapes of both halves", "[nn][bottleneck]", float,
@@ -177,10 +177,10 @@ TEMPLATE_TEST_CASE("pca_bottleneck: loses nothing where tokens need no more than
       tokens[i * 12 + d] = offset[d];
       for (Index k = 0; k < 3; ++k) tokens[i * 12 + d] += low[i * 3 + k] * axes[k * 12 + d];
     }
-  const auto pair = pca_bottleneck<T>(moments_of(tokens), 0.25);
+  const auto pair = pca_bottleneck<T>(moments_of(tokens), {.ratio = 0.25, .layers = 1});
   CHECK(pair.encoder.output_width() == 3);
   CHECK(lost(pair, tokens) <= 1e4 * test::unit<T> * test::unit<T> * 720);
-  CHECK(lost(pca_bottleneck<T>(moments_of(tokens), 0.17), tokens) > 1.0);
+  CHECK(lost(pca_bottleneck<T>(moments_of(tokens), {.ratio = 0.17, .layers = 1}), tokens) > 1.0);
 }
 
 TEST_CASE("pca_bottleneck: loses exactly the variance of the axes that it leaves out",
@@ -191,7 +191,7 @@ TEST_CASE("pca_bottleneck: loses exactly the variance of the axes that it leaves
   const auto moments = moments_of(tokens);
   const auto variance = principal_axes(moments).variance;
   for (const double ratio : {0.1, 0.3, 0.5, 1.0}) {
-    const auto pair = pca_bottleneck<double>(moments, ratio);
+    const auto pair = pca_bottleneck<double>(moments, {.ratio = ratio, .layers = 1});
     double left_out = 0.0;
     for (std::size_t k = test::at(pair.encoder.output_width()); k < 10; ++k)
       left_out += 300.0 * variance[k];
@@ -203,39 +203,44 @@ TEST_CASE("pca_bottleneck: fewer tokens than directions, and equal tokens", "[nn
   Rng rng{.seed = 6};
   for (const auto& tokens :
        {drawn<float>({2, 8}, rng), Tensor<float>::full({5, 8}, 0.7f), Tensor<float>{{3, 8}}}) {
-    const auto pair = pca_bottleneck<float>(moments_of(tokens), 0.5);
+    const auto pair = pca_bottleneck<float>(moments_of(tokens), {.ratio = 0.5, .layers = 1});
     for (const auto& half : {parameters<float>(pair.encoder), parameters<float>(pair.decoder)})
       for (const auto& [name, parameter] : half) CHECK(all_finite<float>(parameter.value().span()));
     CHECK(lost(pair, tokens) < 1e-10);
   }
-  CHECK_THROWS_AS(pca_bottleneck<float>(TokenMoments{8}, 0.5), std::invalid_argument);
-  CHECK_THROWS_AS(pca_bottleneck<float>(TokenMoments{8}, 0.0), std::invalid_argument);
+  CHECK_THROWS_AS(pca_bottleneck<float>(TokenMoments{8}, {.ratio = 0.5, .layers = 1}),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(pca_bottleneck<float>(TokenMoments{8}, {.ratio = 0.0, .layers = 1}),
+                  std::invalid_argument);
 }
 
-TEMPLATE_TEST_CASE("with_encoder, with_decoder: the parts one after the other", "[nn][bottleneck]",
-                   float, double) {
+TEST_CASE("pca_bottleneck: one layer", "[nn][bottleneck]") {
+  CHECK_THROWS_WITH(pca_bottleneck<float>(TokenMoments{8}, {.ratio = 0.5}),
+                    ContainsSubstring("2 layers, wanted one"));
+}
+
+TEMPLATE_TEST_CASE("bottleneck: in a head and a tail", "[nn][bottleneck]", float, double) {
   using T = TestType;
-  const BottleneckOptions options{.ratio = 0.5};
-  const auto head = with_encoder(make_head<T>(small_vit, 1, seeded),
-                                 make_encoder<T>(small_vit.dim, options, seeded));
-  const auto tail = with_decoder(make_decoder<T>(small_vit.dim, options, seeded),
-                                 make_tail<T>(small_vit, 1, seeded));
-  CHECK(head.sent_width() == 6);
+  auto head = make_head<T>(small_vit, 1, seeded);
+  auto tail = make_tail<T>(small_vit, 1, seeded);
+  const auto bare_head = head;
+  const auto bare_tail = tail;
+  CHECK(tail.sent_width() == 12);
+  head.encoder = make_encoder<T>(small_vit.dim, {.ratio = 0.5}, seeded);
+  tail.decoder = make_decoder<T>(small_vit.dim, {.ratio = 0.5}, seeded);
   CHECK(tail.sent_width() == 6);
-  CHECK(head.cut == 1);
-  CHECK(tail.config.classes == small_vit.classes);
 
   Rng rng{.seed = 7};
   const Variable<T> images{test::drawn_images<T>(small_vit, 2, rng)};
-  const Attended<T> sent = head(images);
-  const Attended<T> plain = head.head(images);
-  CHECK(sent.y.shape() == Shape{2, 10, 6});
-  CHECK(equal_bits(sent.y.value(), head.encoder(plain.y).value()));
-  CHECK(equal_bits(sent.cls_attention, plain.cls_attention));
-  CHECK(head(images, ClsRow::skip).cls_attention.empty());
-  const auto logits = tail(sent.y);
+  const auto tokens = head(images).y;
+  CHECK(equal_bits(tokens.value(), bare_head(images).y.value()));
+  CHECK(equal_bits(bare_head.encode(tokens).value(), tokens.value()));
+  const auto sent = head.encode(tokens);
+  CHECK(sent.shape() == Shape{2, 10, 6});
+  CHECK(equal_bits(sent.value(), (*head.encoder)(tokens).value()));
+  const auto logits = tail(sent);
   CHECK(logits.shape() == Shape{2, 5});
-  CHECK(equal_bits(logits.value(), tail.tail(tail.decoder(sent.y)).value()));
+  CHECK(equal_bits(logits.value(), bare_tail((*tail.decoder)(sent)).value()));
 
   backward(sum(square(logits)));
   for (const auto& half : {parameters<T>(head), parameters<T>(tail)})
@@ -245,30 +250,22 @@ TEMPLATE_TEST_CASE("with_encoder, with_decoder: the parts one after the other", 
     }
   CHECK(test::names_of<T>(head).back() == "encoder.1.bias");
   CHECK(test::names_of<T>(tail).front() == "decoder.0.weight");
-  CHECK(test::names_of<T>(head).size() == test::names_of<T>(head.head).size() + 4);
+  CHECK(test::names_of<T>(head).size() == test::names_of<T>(bare_head).size() + 4);
 }
 
-TEST_CASE("with_encoder, with_decoder: widths must fit", "[nn][bottleneck]") {
-  CHECK_THROWS_AS(
-      with_encoder(make_head<float>(small_vit, 1, seeded), make_encoder<float>(11, {}, seeded)),
-      ShapeError);
-  CHECK_THROWS_AS(
-      with_decoder(make_decoder<float>(11, {}, seeded), make_tail<float>(small_vit, 1, seeded)),
-      ShapeError);
-}
-
-TEST_CASE("freeze: an optimiser passes by, gradients pass through", "[nn][bottleneck]") {
-  const auto head = with_encoder(make_head<float>(small_vit, 1, seeded),
-                                 make_encoder<float>(small_vit.dim, {}, seeded));
-  freeze<float>(head.encoder);
-  const auto before = head.encoder.layers[0].weight.value();
+TEST_CASE("bottleneck: frozen, an optimiser passes it by and gradients pass through",
+          "[nn][bottleneck]") {
+  auto head = make_head<float>(small_vit, 1, seeded);
+  head.encoder = make_encoder<float>(small_vit.dim, {.frozen = true}, seeded);
+  const auto before = head.encoder->layers[0].weight.value();
   const auto patches = parameters<float>(head)[2];
   const auto patches_before = patches.second.value();
   Rng rng{.seed = 8};
   optim::Optimizer<optim::Sgd, float> optimizer{optim::Sgd{}, parameters<float>(head)};
-  backward(sum(square(head(Variable<float>{test::drawn_images<float>(small_vit, 2, rng)}).y)));
+  const Variable<float> images{test::drawn_images<float>(small_vit, 2, rng)};
+  backward(sum(square(head.encode(head(images).y))));
   optimizer.step();
-  CHECK(equal_bits(head.encoder.layers[0].weight.value(), before));
+  CHECK(equal_bits(head.encoder->layers[0].weight.value(), before));
   INFO(patches.first);
   CHECK(!equal_bits(patches.second.value(), patches_before));
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <vector>
 
 #include <splitvit/nn/loss.hpp>
@@ -20,6 +21,19 @@ TEMPLATE_TEST_CASE("likeliest: the largest wins, and of equals the lowest class"
           likeliest(Tensor<T>{{2, 0}});
         }) == "likeliest: (2, 0): wanted (B, C), C >= 1");
   CHECK_THROWS_AS(likeliest(Tensor<T>{{3}}), ShapeError);
+}
+
+TEMPLATE_TEST_CASE("weigh_rows: a mean over rows becomes one over what they stand for", "[nn]",
+                   float, double) {
+  using T = TestType;
+  auto targets = tensor<T>({3, 2}, {1, 0, 0.5, 0.5, 0, 1});
+  const std::vector<Index> sizes{1, 2, 3};
+  weigh_rows(targets, std::span<const Index>{sizes});
+  const std::vector<T> expected{T(0.5), 0, T(0.5), T(0.5), 0, T(1.5)};
+  CHECK(std::ranges::equal(targets.span(), expected));
+  weigh_rows(targets, {});
+  CHECK(std::ranges::equal(targets.span(), expected));
+  CHECK_THROWS_AS(weigh_rows(targets, std::span{sizes}.first(2)), ShapeError);
 }
 
 TEMPLATE_TEST_CASE("count_correct: counts rows whose likeliest class is right", "[nn]", float,

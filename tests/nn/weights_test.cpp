@@ -64,6 +64,26 @@ TEST_CASE("weights: halves take their part of a whole file, and join to it", "[n
   CHECK(joined == io::format_safetensors(nn::weights_of<float>(from)));
 }
 
+TEST_CASE("weights: a bottleneck keeps its start, unless the file has one", "[nn]") {
+  const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
+  auto head = nn::make_head<float>(small, 1, Rng{.seed = 2});
+  auto tail = nn::make_tail<float>(small, 1, Rng{.seed = 2});
+  head.encoder = nn::make_encoder<float>(8, {.ratio = 0.5}, Rng{.seed = 3});
+  tail.decoder = nn::make_decoder<float>(8, {.ratio = 0.5}, Rng{.seed = 3});
+  const auto start = head.encoder->layers[0].weight.value();
+  CHECK(nn::load_weights<float>(head, small, file_of(from)).bottleneck_kept);
+  CHECK(std::ranges::equal(head.encoder->layers[0].weight.value().span(), start.span()));
+
+  const auto joined = nn::joined_weights<float>(head, tail);
+  const auto file = io::parse_safetensors(io::format_safetensors(joined), "joined.safetensors");
+  auto other = nn::make_head<float>(small, 1, Rng{.seed = 9});
+  CHECK_THROWS_WITH(nn::load_weights<float>(other, small, file),
+                    ContainsSubstring("unexpected: decoder.0.bias"));
+  other.encoder = nn::make_encoder<float>(8, {.ratio = 0.5}, Rng{.seed = 9});
+  CHECK_FALSE(nn::load_weights<float>(other, small, file).bottleneck_kept);
+  CHECK(equal_weights(other, head));
+}
+
 TEST_CASE("weights: another number of classes keeps the head's start", "[nn]") {
   nn::VitConfig other = small;
   other.classes = 9;

@@ -23,6 +23,16 @@ TEST_CASE("charts: a line is the mean over seeds, with a band", "[report]") {
   CHECK(chart.log_x);
 }
 
+TEST_CASE("charts: seeds whose steps differ meet row by row", "[report]") {
+  std::vector<Run> runs{samples::run("adc", 1, 100, 0.9), samples::run("adc", 2, 100, 0.8)};
+  ++runs[1].rows[2].step;
+  const auto points =
+      report::accuracy_against_bytes(runs, report::summarise(runs)).series[0].points;
+  REQUIRE(points.size() == 3);
+  CHECK(points[2].low == Approx(0.8));
+  CHECK(points[2].high == Approx(0.9));
+}
+
 TEST_CASE("charts: a step that only some seeds have reached is left out", "[report]") {
   const std::vector<Run> runs{samples::run("adc", 1, 100, 0.9, 5),
                               samples::run("adc", 2, 100, 0.9, 2)};

@@ -57,9 +57,10 @@ TEST_CASE("JsonlFile: a line a record, on disk at once", "[report]") {
   file.begin(run);
   file.append_step(run, run.rows[0]);
   file.append(run, run.rows[0]);
+  file.end(run);
   std::ifstream in{path};
   std::string line;
-  for (const char* record : {"run", "step", "epoch"}) {
+  for (const char* record : {"run", "step", "epoch", "end"}) {
     REQUIRE(std::getline(in, line));
     CHECK_THAT(line, ContainsSubstring("{\"record\":\"" + std::string{record} + "\""));
   }

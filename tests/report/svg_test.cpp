@@ -162,6 +162,12 @@ TEST_CASE("render_svg: a band where seeds differ", "[report]") {
   const std::string svg = report::render_svg(chart);
   CHECK(count(svg, "class=\"sv-band ") == 1);
   CHECK(well_formed::fault(svg) == "");
+  // or bars: a line with two caps at each marker
+  chart.error_bars = true;
+  const std::string bars = report::render_svg(chart);
+  CHECK(count(bars, "class=\"sv-band ") == 0);
+  CHECK(count(bars, "class=\"sv-bar ") == 6);
+  CHECK(well_formed::fault(bars) == "");
 }
 
 TEST_CASE("render_svg: a logarithmic axis of bytes", "[report]") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <splitvit/codec/half.hpp>
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/identity.hpp>
 #include <splitvit/nn/loss.hpp>
@@ -79,13 +80,117 @@ TEST_CASE("client: compression changes what is learnt and what is sent", "[split
   CHECK(step.sent_tokens == 2);
   CHECK(std::isfinite(step.loss));
   const std::uint64_t numbers = 3 * 2 * 16 * sizeof(float);
-  // activations: numbers, 20 bytes of head, targets; gradient: numbers and 24 bytes of head
-  CHECK(step.traffic.up.payload > numbers + 20);
-  CHECK(step.traffic.up.payload < numbers + 20 + 3 * 5 * 4);
+  // activations: numbers, head, targets; gradient: numbers and 24 bytes of head
+  constexpr std::uint64_t head = split::Activations::head_bytes;
+  CHECK(step.traffic.up.payload > numbers + head);
+  CHECK(step.traffic.up.payload < numbers + head + 3 * 5 * 4);
   CHECK(step.traffic.down.payload == numbers + 24);
   CHECK(step.traffic.up.framing == 32);
   CHECK(step.traffic.down.framing == 32);
   parties.finish();
+}
+
+TEST_CASE("client: a bottleneck is trained by both sides as in one model, bit for bit", "[split]") {
+  constexpr nn::BottleneckOptions options{.ratio = 0.5};
+  constexpr optim::Adam adam{.lr = 1e-2};
+  auto head = nn::make_head<double>(small_vit, 1, start);
+  auto tail = nn::make_tail<double>(small_vit, 1, start);
+  head.encoder = nn::make_encoder<double>(16, options, start);
+  tail.decoder = nn::make_decoder<double>(16, options, start);
+
+  nn::Head<double> uncut_head = test::copy_of<double>(head);
+  nn::Tail<double> uncut_tail = test::copy_of<double>(tail);
+  auto all = nn::parameters<double>(uncut_head);
+  for (auto& named : nn::parameters<double>(uncut_tail)) all.push_back(named);
+  optim::Optimizer optimizer{adam, all};
+  RandomBatches<double> batches;
+  while (const auto batch = batches.next()) {
+    const auto sent = uncut_head.encode(uncut_head(Variable<double>{batch->images}).y);
+    CHECK(sent.shape() == Shape{6, 5, 8});
+    backward(cross_entropy(uncut_tail(sent), std::span<const Index>{batch->labels}));
+    optimizer.step();
+    optimizer.clear_gradients();
+  }
+
+  auto links = transport::memory_pair();
+  split::Server server{std::move(tail), adam};
+  Serving serving{server, std::move(links.second)};
+  split::Client client{std::move(head), adam, compress::Identity{}, std::move(links.first)};
+  const auto epoch = client.train_epoch(RandomBatches<double>{});
+  const std::uint64_t numbers = 3 * 6 * 5 * 8 * sizeof(double);
+  CHECK(epoch.traffic.down.payload == numbers + 3 * split::Gradient::head_bytes);
+  CHECK(numbers_of<double>(client.head()) == numbers_of<double>(uncut_head));
+  CHECK(numbers_of<double>(server.tail()) == numbers_of<double>(uncut_tail));
+  CHECK(numbers_of<double>(client.fetch_tail()) == numbers_of<double>(uncut_tail));
+
+  // It stays on in an evaluation.
+  const auto evaluation = client.evaluate(RandomBatches<double>{.left = 1});
+  CHECK(evaluation.traffic.up.payload < 6 * 5 * 16 * sizeof(double));
+  client.close();
+  serving.finish();
+}
+
+TEST_CASE("client: gives the server a decoder, before the first step only", "[split]") {
+  constexpr nn::BottleneckOptions options{.ratio = 0.5, .layers = 1};
+  auto head = nn::make_head<float>(small_vit, 1, start);
+  auto tail = nn::make_tail<float>(small_vit, 1, start);
+  head.encoder = nn::make_encoder<float>(16, options, start);
+  tail.decoder = nn::make_decoder<float>(16, options, start);
+  auto links = transport::memory_pair();
+  split::Server server{std::move(tail), optim::Adam{.lr = 0}};
+  Serving serving{server, std::move(links.second)};
+  split::Client client{std::move(head), optim::Adam{.lr = 0}, compress::Identity{},
+                       std::move(links.first)};
+  const auto before = client.training_traffic();
+  const auto decoder = nn::make_decoder<float>(16, options, Rng{.seed = 77});
+  client.give_decoder(decoder);
+  const auto cost = client.training_traffic() - before;
+  CHECK(cost.up.payload > (8 * 16 + 16) * sizeof(float));
+  CHECK(cost.down.total() == 0);
+  CHECK(numbers_of<float>(*client.fetch_tail().decoder) == numbers_of<float>(decoder));
+  CHECK_THROWS_AS(client.give_decoder(nn::make_decoder<float>(16, {.ratio = 0.25}, start)),
+                  std::logic_error);
+  client.train_epoch(RandomBatches<float>{.left = 1});
+  CHECK_THROWS_AS(client.give_decoder(decoder), std::logic_error);
+  client.close();
+  serving.finish();
+}
+
+TEST_CASE("client: rows count as often as they are large, where the stage asks for it", "[split]") {
+  // Merging equal samples then changes nothing in the loss.
+  const auto loss_of = [](const auto& stage) {
+    test::Parties parties{stage};
+    auto batch = RandomBatches<float>{.samples = 4}.make();
+    for (const Index sample : {1, 2}) {
+      std::copy_n(batch.images.data(), 3 * 8 * 8, batch.images.data() + sample * 3 * 8 * 8);
+      batch.labels[static_cast<std::size_t>(sample)] = batch.labels[0];
+    }
+    batch.labels[3] = (batch.labels[0] + 1) % 5;
+    const split::StepReport step = parties.client.train_step(batch.images, batch.labels);
+    parties.finish();
+    return step;
+  };
+  const auto merged = loss_of(compress::MergeSamples{.weight_by_size = true});
+  CHECK(merged.sent_samples == 2);
+  const auto alike = loss_of(compress::MergeSamples{});
+  const auto whole = loss_of(compress::Identity{});
+  CHECK(merged.loss == Approx(whole.loss).epsilon(1e-5));
+  CHECK(std::abs(alike.loss - whole.loss) > 1e-3);
+  CHECK(merged.traffic.up.payload == alike.traffic.up.payload + 2 * 2);
+}
+
+TEST_CASE("client: reports activations that were too large for the codec", "[split]") {
+  auto head = nn::make_head<float>(small_vit, 1, start);
+  for (float& value : head.blocks.blocks[0].mlp.fc2.bias.mutable_value().span()) value = 1e6f;
+  auto links = transport::memory_pair();
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}, codec::Float16{}};
+  Serving serving{server, std::move(links.second)};
+  split::Client client{std::move(head), optim::Adam{}, compress::Identity{}, codec::Float16{},
+                       std::move(links.first)};
+  const auto epoch = client.train_epoch(RandomBatches<float>{.left = 1});
+  CHECK(epoch.saturated == 6 * 5 * 16);
+  client.close();
+  serving.finish();
 }
 
 TEST_CASE("client: the framers' count of bytes is the link's own", "[split]") {

@@ -3,6 +3,7 @@
 
 #include <exception>  // exception_ptr
 #include <optional>   // optional
+#include <string>     // string
 #include <thread>     // jthread
 #include <utility>    // move, pair
 #include <vector>     // vector
@@ -12,6 +13,7 @@
 #include <splitvit/optim/adam.hpp>        // Adam
 #include <splitvit/split/client.hpp>      // Client
 #include <splitvit/split/server.hpp>      // Server
+#include <splitvit/split/settings.hpp>    // settings_of
 #include <splitvit/transport/memory.hpp>  // memory_pair
 #include <splitvit/transport/tcp.hpp>     // TcpListener, connect_tcp
 
@@ -21,6 +23,11 @@ namespace splitvit::test {
 
 inline constexpr nn::VitConfig small_vit{
     .image = 8, .patch = 4, .channels = 3, .dim = 16, .heads = 2, .depth = 3, .classes = 5};
+
+/// What a client of small_vit says in its handshake.
+inline wire::Settings small_settings(const std::string& method) {
+  return split::settings_of(nn::Head<float>{small_vit, 1}, method, "float32", {});
+}
 
 /// Batches of random images and labels.
 template <class T>
@@ -108,6 +115,21 @@ std::vector<T> numbers_of(const Module& module) {
   for (const auto& [name, parameter] : nn::parameters<T>(module))
     all.insert(all.end(), parameter.value().span().begin(), parameter.value().span().end());
   return all;
+}
+
+/// A module of the same kind with numbers of its own.
+template <class T, class Module>
+Module copy_of(const Module& module) {
+  Module copy{module.config, module.cut};
+  if constexpr (requires { copy.encoder; }) {
+    if (module.encoder) copy.encoder.emplace(module.config.dim, module.encoder->options);
+  } else {
+    if (module.decoder) copy.decoder.emplace(module.config.dim, module.decoder->options);
+  }
+  const auto from = nn::parameters<T>(module), to = nn::parameters<T>(copy);
+  for (std::size_t i = 0; i < from.size(); ++i)
+    to[i].second.mutable_value() = from[i].second.value();
+  return copy;
 }
 
 }  // namespace splitvit::test

@@ -14,15 +14,39 @@ TEST_CASE("messages: activations come back as they were sent", "[split]") {
   std::vector<std::byte> payload;
   sent.put_head(payload);
   payload.insert(payload.end(), encoded.begin(), encoded.end());
-  const auto came = split::Activations::read(payload, small_vit, 4, 1 << 20);
+  const auto came = split::Activations::read(payload, 5, 16, 4, 1 << 20);
   CHECK(came.step == 12);
-  CHECK(came.shape(small_vit) == Shape{4, 5, 16});
+  CHECK(came.shape(16) == Shape{4, 5, 16});
   CHECK(came.targets.size() == 3);
   CHECK(came.encoded.size() == 70);
   // every cut of the head is refused
-  for (std::size_t size = 0; size < 20 + 3; ++size)
-    CHECK_THROWS_AS(split::Activations::read(std::span{payload}.first(size), small_vit, 4, 1 << 20),
+  for (std::size_t size = 0; size < split::Activations::head_bytes + 3; ++size)
+    CHECK_THROWS_AS(split::Activations::read(std::span{payload}.first(size), 5, 16, 4, 1 << 20),
                     WireError);
+}
+
+TEST_CASE("messages: sizes travel as two bytes each, and are checked", "[split]") {
+  const auto payload = [](const RecycledVector<Index>& sizes) {
+    std::vector<std::byte> bytes;
+    split::Activations{
+        .step = 1, .samples = 3, .tokens = 5, .sizes = sizes, .targets = {}, .encoded = {}}
+        .put_head(bytes);
+    return bytes;
+  };
+  const auto read = [](std::span<const std::byte> bytes) {
+    return split::Activations::read(bytes, 5, 16, 4, 1 << 20).sizes;
+  };
+  const RecycledVector<Index> sizes{1, 65535, 7};
+  CHECK(payload({}).size() == split::Activations::head_bytes);
+  CHECK(payload(sizes).size() == split::Activations::head_bytes + 6);
+  CHECK(read(payload({})).empty());
+  CHECK(read(payload(sizes)) == sizes);
+  CHECK_THROWS_WITH(payload({1, 65536, 1}), ContainsSubstring("65536 samples"));
+  CHECK_THROWS_AS(read(payload({1, 0, 1})), WireError);
+  auto marked = payload(sizes);
+  CHECK_THROWS_AS(read(std::span{marked}.first(26)), WireError);
+  marked[20] = std::byte{2};
+  CHECK_THROWS_WITH(read(marked), ContainsSubstring("mark of sizes is 2"));
 }
 
 TEST_CASE("messages: a shape is refused before memory is taken for it", "[split]") {
@@ -31,7 +55,7 @@ TEST_CASE("messages: a shape is refused before memory is taken for it", "[split]
     split::Activations{
         .step = 1, .samples = samples, .tokens = tokens, .targets = {}, .encoded = {}}
         .put_head(payload);
-    return split::Activations::read(payload, small_vit, 4, most);
+    return split::Activations::read(payload, 5, 16, 4, most);
   };
   CHECK_NOTHROW(read(4, 5, 4 * 5 * 16 * 4));
   CHECK_THROWS_AS(read(4, 5, 4 * 5 * 16 * 4 - 1), WireError);

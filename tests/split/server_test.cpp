@@ -45,8 +45,7 @@ Reason reason_after(const Misbehave& misbehave) {
   Reason reason{};
   {
     wire::Channel channel{std::move(client_end)};
-    wire::connect_session(channel,
-                          split::settings_of<float>(small_vit, 1, "custom", "float32", {}));
+    wire::connect_session(channel, test::small_settings("custom"));
     misbehave(channel);
     try {
       serving.finish();
@@ -144,12 +143,20 @@ TEST_CASE("server: silence, garbage and a closed link each end in an error of th
         Reason::closed);
 }
 
+TEST_CASE("server: a decoder is refused where none is wanted", "[split]") {
+  CHECK(reason_after([](auto& channel) {
+          wire::PayloadWriter out;
+          split::put_weights<float>(out, nn::Decoder<float>{16, {}});
+          channel.send(wire::MessageKind::weights, out.parts());
+        }) == Reason::wrong_message);
+}
+
 TEST_CASE("server: a step that comes twice is applied once and answered alike", "[split]") {
   split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
   wire::Channel channel{std::move(client_end)};
-  wire::connect_session(channel, split::settings_of<float>(small_vit, 1, "custom", "float32", {}));
+  wire::connect_session(channel, test::small_settings("custom"));
   std::vector<std::byte> first, second;
   for (std::vector<std::byte>* reply : {&first, &second}) {
     channel.send(wire::MessageKind::forward, forward_payload(1, 2, 3, 2 * 3 * 16 * 4));
@@ -166,7 +173,7 @@ TEST_CASE("server: tells the client why it gives up", "[split]") {
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
   wire::Channel channel{std::move(client_end)};
-  wire::connect_session(channel, split::settings_of<float>(small_vit, 1, "custom", "float32", {}));
+  wire::connect_session(channel, test::small_settings("custom"));
   channel.send(wire::MessageKind::forward, forward_payload(7, 1, 1, 64));
   std::vector<std::byte> payload;
   CHECK_THROWS_WITH(wire::receive_expected(channel, wire::MessageKind::backward, payload),

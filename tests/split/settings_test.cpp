@@ -10,7 +10,7 @@ using namespace splitvit;
 
 TEST_CASE("settings: every size of the model is among them, once", "[split]") {
   const auto settings = [](const nn::VitConfig& vit) {
-    return split::settings_of<float>(vit, 1, "none", "float32", {{"seed", "7"}});
+    return split::settings_of(nn::Tail<float>{vit, 1}, "none", "float32", {{"seed", "7"}});
   };
   std::set<std::string> keys;
   for (const wire::Setting& setting : settings(test::small_vit)) keys.insert(setting.key);
@@ -23,9 +23,25 @@ TEST_CASE("settings: every size of the model is among them, once", "[split]") {
         &nn::VitConfig::heads, &nn::VitConfig::depth, &nn::VitConfig::classes,
         &nn::VitConfig::mlp_ratio}) {
     changed = test::small_vit;
-    changed.*size += 1;
+    changed.*size *= 2;
     CHECK(settings(changed) != settings(test::small_vit));
   }
-  CHECK(split::settings_of<double>(test::small_vit, 1, "none", "float32", {{"seed", "7"}}) !=
-        settings(test::small_vit));
+  CHECK(split::settings_of(nn::Tail<double>{test::small_vit, 1}, "none", "float32",
+                           {{"seed", "7"}}) != settings(test::small_vit));
+}
+
+TEST_CASE("settings: head and tail say the same of the two halves of a bottleneck", "[split]") {
+  const nn::BottleneckOptions options{.ratio = 0.25};
+  nn::Head<float> head{test::small_vit, 1};
+  nn::Tail<float> tail{test::small_vit, 1};
+  const auto plain = split::settings_of(head, "none", "float32", {});
+  CHECK(split::settings_of(tail, "none", "float32", {}) == plain);
+  head.encoder.emplace(16, options);
+  CHECK(split::settings_of(head, "none", "float32", {}) != plain);
+  tail.decoder.emplace(16, options);
+  CHECK(split::settings_of(tail, "none", "float32", {}) ==
+        split::settings_of(head, "none", "float32", {}));
+  head.encoder.emplace(12, options);
+  CHECK_THROWS_WITH(split::settings_of(head, "none", "float32", {}),
+                    ContainsSubstring("made for tokens of width 12"));
 }

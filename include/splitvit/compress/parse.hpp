@@ -7,15 +7,15 @@
 #include <string_view>  // string_view
 #include <utility>      // move
 
-#include <splitvit/compress/adc.hpp>                // adc, keep_fractions
-#include <splitvit/compress/detail/stage_text.hpp>  // StageText
-#include <splitvit/compress/drop_samples.hpp>       // DropSamples
-#include <splitvit/compress/dynamic_stage.hpp>      // DynamicStage
-#include <splitvit/compress/identity.hpp>           // Identity
-#include <splitvit/compress/merge_samples.hpp>      // MergeSamples
-#include <splitvit/compress/merge_tokens.hpp>       // MergeTokens
-#include <splitvit/compress/select_tokens.hpp>      // SelectTokens
-#include <splitvit/compress/then.hpp>               // then
+#include <splitvit/compress/adc.hpp>            // adc, keep_fractions
+#include <splitvit/compress/drop_samples.hpp>   // DropSamples
+#include <splitvit/compress/dynamic_stage.hpp>  // DynamicStage
+#include <splitvit/compress/identity.hpp>       // Identity
+#include <splitvit/compress/merge_samples.hpp>  // MergeSamples
+#include <splitvit/compress/merge_tokens.hpp>   // MergeTokens
+#include <splitvit/compress/select_tokens.hpp>  // SelectTokens
+#include <splitvit/compress/stage_text.hpp>     // StageText
+#include <splitvit/compress/then.hpp>           // then
 
 // parse_stage: a stage from a text, as people write it on a command line.
 
@@ -37,6 +37,7 @@ inline void read_options(StageText& text, MergeSamples& stage) {
   text.option("with_cls_entry", stage.with_cls_entry);
   text.option("min_cluster_size", stage.min_cluster_size, 1);
   text.option("grouping", stage.grouping, grouping_names);
+  text.option("weight_by_size", stage.weight_by_size);
 }
 inline void read_options(StageText& text, DropSamples& stage) {
   text.option("min_samples", stage.min_samples, 1);

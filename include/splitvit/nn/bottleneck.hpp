@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <charconv>   // to_chars
 #include <cmath>      // nearbyint, sqrt
 #include <concepts>   // floating_point
 #include <cstddef>    // size_t
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
-#include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/autograd/ops/relu.hpp>  // relu
 #include <splitvit/core/random.hpp>        // Rng
+#include <splitvit/core/text.hpp>          // exact_text, name_of
 #include <splitvit/nn/concepts.hpp>        // nested, parameters
-#include <splitvit/nn/cut.hpp>             // Head, Tail
 #include <splitvit/nn/init.hpp>            // name_hash
 #include <splitvit/nn/linear.hpp>          // Linear
 #include <splitvit/nn/principal_axes.hpp>  // TokenMoments, principal_axes
@@ -22,10 +20,10 @@
 // encoder makes every token narrower, the server's decoder makes it wide again. Letters: D, the
 // width of a token; w, its width on the way.
 //
-//   const BottleneckOptions narrow{.ratio = 0.1};
-//   auto head = with_encoder(make_head<float>(vit, cut, rng), make_encoder<float>(vit.dim, narrow,
-//   rng)); auto tail = with_decoder(make_decoder<float>(vit.dim, narrow, rng),
-//   make_tail<float>(vit, cut, rng));
+//   auto head = make_head<float>(vit, cut, rng);
+//   auto tail = make_tail<float>(vit, cut, rng);
+//   head.encoder = make_encoder<float>(vit.dim, {.ratio = 0.1}, rng);
+//   tail.decoder = make_decoder<float>(vit.dim, {.ratio = 0.1}, rng);
 
 namespace splitvit::nn {
 
@@ -34,14 +32,16 @@ struct BottleneckOptions {
   double ratio = 0.25;        ///< w / D, in (0, 1]
   Index layers = 2;           ///< linear layers in each half
   bool decoder_relu = false;  ///< ReLU behind the decoder, too, which then has no negative output
+  bool frozen = false;        ///< neither half learns
 
   /// On one line, for the handshake.
   std::string description() const {
-    char digits[32];
-    const std::string text{digits, std::to_chars(digits, digits + sizeof digits, ratio).ptr};
-    return "bottleneck ratio=" + text + " layers=" + std::to_string(layers) +
-           " decoder_relu=" + (decoder_relu ? "yes" : "no");
+    return "bottleneck ratio=" + exact_text(ratio) + " layers=" + std::to_string(layers) +
+           " decoder_relu=" + name_of(yes_or_no, decoder_relu) +
+           " frozen=" + name_of(yes_or_no, frozen);
   }
+
+  friend bool operator==(const BottleneckOptions&, const BottleneckOptions&) = default;
 };
 
 /// w: ratio * D, rounded, halves to the even number.
@@ -70,6 +70,13 @@ inline std::vector<Index> widths_between(Index from, Index to, Index layers) {
   return widths;
 }
 
+/// Leaves a module's parameters as they are from now on: no gradient reaches them, and an
+/// optimiser passes them by. Gradients still flow through. See Frozen for a while only.
+template <std::floating_point T, Module<T> M>
+void freeze(const M& module) {
+  for (const auto& [name, parameter] : parameters<T>(module)) parameter.set_needs_gradient(false);
+}
+
 namespace detail {
 
 /// Linear layers with ReLU between them, and behind the last one if asked for.
@@ -78,9 +85,11 @@ struct LinearStack {
   std::vector<Linear<T>> layers;
   bool relu_at_end = false;
 
-  LinearStack(const std::vector<Index>& widths, bool relu_at_end_) : relu_at_end{relu_at_end_} {
+  LinearStack(const std::vector<Index>& widths, bool relu_at_end_, bool frozen)
+      : relu_at_end{relu_at_end_} {
     for (std::size_t i = 0; i + 1 < widths.size(); ++i)
       layers.emplace_back(widths[i], widths[i + 1]);
+    if (frozen) freeze<T>(*this);
   }
 
   Index input_width() const { return layers.front().weight.dim(1); }
@@ -123,10 +132,13 @@ void initialise_uniform(const std::string& prefix, const LinearStack<T>& stack, 
 ///         methods/bottlenet.py, adapts it to tokens.
 template <std::floating_point T>
 struct Encoder : detail::LinearStack<T> {
+  BottleneckOptions options;
+
   /// All parameters zero; see make_encoder and pca_bottleneck.
-  Encoder(Index D, const BottleneckOptions& options)
-      : detail::LinearStack<T>{widths_between(D, bottleneck_width(D, options), options.layers),
-                               false} {}
+  Encoder(Index D, const BottleneckOptions& options_)
+      : detail::LinearStack<T>{widths_between(D, bottleneck_width(D, options_), options_.layers),
+                               false, options_.frozen},
+        options{options_} {}
 };
 
 /// The server's half.
@@ -136,9 +148,12 @@ struct Encoder : detail::LinearStack<T> {
 ///         negative values, which it then cannot give back.
 template <std::floating_point T>
 struct Decoder : detail::LinearStack<T> {
-  Decoder(Index D, const BottleneckOptions& options)
-      : detail::LinearStack<T>{widths_between(bottleneck_width(D, options), D, options.layers),
-                               options.decoder_relu} {}
+  BottleneckOptions options;
+
+  Decoder(Index D, const BottleneckOptions& options_)
+      : detail::LinearStack<T>{widths_between(bottleneck_width(D, options_), D, options_.layers),
+                               options_.decoder_relu, options_.frozen},
+        options{options_} {}
 };
 
 /// Makes the client's half, with starting values drawn from rng's seed and stream.
@@ -166,13 +181,16 @@ struct Bottleneck {
 
 /// The best linear pair for the tokens that were shown: of all pairs with one layer each it loses
 /// the least of them in the sense of squares. The encoder is the w leading principal axes of the
-/// centred tokens, the decoder their transpose plus the mean. Its options are {.ratio = ratio,
-/// .layers = 1}; what the client finds must be brought to the server.
+/// centred tokens, the decoder their transpose plus the mean. What the client finds must be
+/// brought to the server: see split::Client::give_decoder.
 ///
-/// Errors  std::invalid_argument if no token was shown; as bottleneck_width.
+/// Errors  std::invalid_argument if no token was shown, or options ask for more layers than one;
+///         as bottleneck_width.
 template <std::floating_point T>
-Bottleneck<T> pca_bottleneck(const TokenMoments& moments, double ratio) {
-  const BottleneckOptions options{.ratio = ratio, .layers = 1};
+Bottleneck<T> pca_bottleneck(const TokenMoments& moments, const BottleneckOptions& options) {
+  if (options.layers != 1)
+    throw std::invalid_argument("pca_bottleneck: " + std::to_string(options.layers) +
+                                " layers, wanted one");
   const Index D = moments.width();
   Bottleneck<T> pair{{D, options}, {D, options}};
   const Index w = pair.encoder.output_width();
@@ -192,80 +210,6 @@ Bottleneck<T> pca_bottleneck(const TokenMoments& moments, double ratio) {
   for (Index d = 0; d < D; ++d)
     up.bias.mutable_value()[d] = static_cast<T>(found.mean[static_cast<std::size_t>(d)]);
   return pair;
-}
-
-/// Leaves a module's parameters as they are from now on: no gradient reaches them, and an
-/// optimiser passes them by. Gradients still flow through. See Frozen for a while only.
-template <std::floating_point T, Module<T> M>
-void freeze(const M& module) {
-  for (const auto& [name, parameter] : parameters<T>(module)) parameter.set_needs_gradient(false);
-}
-
-/// A client's part that ends with an encoder. What it returns is what crosses the cut, in
-/// evaluation, too, so a stage behind it sees encoded tokens; `head` and `encoder` may be called
-/// apart, with the stage between.
-///
-/// Shapes  images (B, channels, image, image) -> tokens (B, N, w), cls_attention (B, N).
-template <std::floating_point T>
-struct EncodedHead {
-  Head<T> head;
-  Encoder<T> encoder;
-  VitConfig config = head.config;
-  Index cut = head.cut;
-
-  /// How wide a token is that crosses the cut.
-  Index sent_width() const { return encoder.output_width(); }
-
-  Attended<T> operator()(const Variable<T>& images, ClsRow cls_row = ClsRow::keep) const {
-    Attended<T> out = head(images, cls_row);
-    out.y = encoder(out.y);
-    return out;
-  }
-
-  void each_parameter(auto&& see) const {
-    head.each_parameter(see);
-    nested("encoder.", encoder, see);
-  }
-};
-
-/// A server's part that begins with a decoder.
-///
-/// Shapes  tokens (B', N', w) -> logits (B', classes).
-template <std::floating_point T>
-struct DecodedTail {
-  Decoder<T> decoder;
-  Tail<T> tail;
-  VitConfig config = tail.config;
-  Index cut = tail.cut;
-
-  Index sent_width() const { return decoder.input_width(); }
-
-  Variable<T> operator()(const Variable<T>& tokens) const { return tail(decoder(tokens)); }
-
-  void each_parameter(auto&& see) const {
-    nested("decoder.", decoder, see);
-    tail.each_parameter(see);
-  }
-};
-
-/// Errors  ShapeError if the encoder takes tokens of another width.
-template <std::floating_point T>
-EncodedHead<T> with_encoder(Head<T> head, Encoder<T> encoder) {
-  if (encoder.input_width() != head.config.dim)
-    throw ShapeError("with_encoder: the encoder takes tokens of width " +
-                     std::to_string(encoder.input_width()) + ", the head makes them " +
-                     std::to_string(head.config.dim) + " wide");
-  return {std::move(head), std::move(encoder)};
-}
-
-/// Errors  ShapeError if the decoder makes tokens of another width.
-template <std::floating_point T>
-DecodedTail<T> with_decoder(Decoder<T> decoder, Tail<T> tail) {
-  if (decoder.output_width() != tail.config.dim)
-    throw ShapeError("with_decoder: the decoder makes tokens of width " +
-                     std::to_string(decoder.output_width()) + ", the tail takes them " +
-                     std::to_string(tail.config.dim) + " wide");
-  return {std::move(decoder), std::move(tail)};
 }
 
 }  // namespace splitvit::nn

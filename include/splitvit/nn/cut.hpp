@@ -2,11 +2,13 @@
 #pragma once
 
 #include <concepts>  // floating_point
+#include <optional>  // optional
 #include <string>    // to_string
 
-#include <splitvit/core/random.hpp>  // Rng
-#include <splitvit/nn/init.hpp>      // initialise
-#include <splitvit/nn/vit.hpp>       // VitConfig, Stem, Blocks, Classifier
+#include <splitvit/core/random.hpp>    // Rng
+#include <splitvit/nn/bottleneck.hpp>  // Encoder, Decoder
+#include <splitvit/nn/init.hpp>        // initialise
+#include <splitvit/nn/vit.hpp>         // VitConfig, Stem, Blocks, Classifier
 
 // A ViT cut in two: the head stays with the client, the tail with the server.
 
@@ -21,7 +23,8 @@ inline void require_cut(const VitConfig& config, Index cut) {
                                 std::to_string(config.depth - 1));
 }
 
-/// The client's part: patch embedding and the blocks before the cut.
+/// The client's part: patch embedding and the blocks before the cut, and where a bottleneck is
+/// wanted, its encoder.
 ///
 /// Shapes  images (B, channels, image, image) -> tokens (B, N, dim), cls_attention (B, N).
 template <std::floating_point T>
@@ -30,6 +33,7 @@ struct Head {
   Index cut;
   Stem<T> stem;
   Blocks<T> blocks;
+  std::optional<Encoder<T>> encoder = {};
 
   Head(const VitConfig& c, Index cut_)
       : config{(require_cut(c, cut_), c)},
@@ -41,28 +45,43 @@ struct Head {
     return blocks(stem(images), cls_row);
   }
 
+  /// What crosses the cut of tokens (B', N', dim) that the stages have left.
+  Variable<T> encode(const Variable<T>& tokens) const {
+    return encoder ? (*encoder)(tokens) : tokens;
+  }
+
   void each_parameter(auto&& see) const {
     stem.each_parameter(see);
     blocks.each_parameter(see);
+    if (encoder) nested("encoder.", *encoder, see);
   }
 };
 
-/// The server's part: the blocks after the cut, and the classifier.
+/// The server's part: where a bottleneck is wanted, its decoder, the blocks after the cut, and the
+/// classifier.
 ///
-/// Shapes  tokens (B', N', dim), any number of tokens with CLS first -> logits (B', classes).
+/// Shapes  tokens (B', N', sent_width()), any number of tokens with CLS first
+///         -> logits (B', classes).
 template <std::floating_point T>
 struct Tail {
   VitConfig config;
   Index cut;
   Blocks<T> blocks;
   Classifier<T> classifier;
+  std::optional<Decoder<T>> decoder = {};
 
   Tail(const VitConfig& c, Index cut_)
       : config{(require_cut(c, cut_), c)}, cut{cut_}, blocks{c, cut_, c.depth}, classifier{c} {}
 
-  Variable<T> operator()(const Variable<T>& tokens) const { return classifier(blocks(tokens).y); }
+  /// How wide a token is that crosses the cut.
+  Index sent_width() const { return decoder ? decoder->input_width() : config.dim; }
+
+  Variable<T> operator()(const Variable<T>& tokens) const {
+    return classifier(blocks(decoder ? (*decoder)(tokens) : tokens).y);
+  }
 
   void each_parameter(auto&& see) const {
+    if (decoder) nested("decoder.", *decoder, see);
     blocks.each_parameter(see);
     classifier.each_parameter(see);
   }

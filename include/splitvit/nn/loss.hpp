@@ -3,7 +3,9 @@
 
 #include <algorithm>  // max_element
 #include <concepts>   // floating_point
+#include <numeric>    // accumulate
 #include <span>       // span
+#include <string>     // to_string
 #include <vector>     // vector
 
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy, one_hot
@@ -44,6 +46,26 @@ Index count_correct(const Tensor<T>& logits, std::span<const Index> ids) {
   for (std::size_t b = 0; b < ids.size(); ++b)
     if (predicted[b] == ids[b]) ++correct;
   return correct;
+}
+
+/// Makes the mean loss over rows one over the samples that they stand for: scales row k of the
+/// targets by sizes[k] * B / (sum of all sizes). Does nothing where there are no sizes.
+///
+/// Shapes  targets (B, C), sizes (B) or empty.
+/// Errors  ShapeError.
+template <std::floating_point T>
+void weigh_rows(Tensor<T>& targets, std::span<const Index> sizes) {
+  if (sizes.empty()) return;
+  if (targets.shape().rank() != 2 || targets.dim(0) != static_cast<Index>(sizes.size()))
+    throw ShapeError("weigh_rows: targets " + targets.shape().text() + " with " +
+                     std::to_string(sizes.size()) + " sizes");
+  const auto all = static_cast<double>(std::accumulate(sizes.begin(), sizes.end(), Index{0}));
+  const Index C = targets.dim(1);
+  for (std::size_t b = 0; b < sizes.size(); ++b) {
+    const double weight = static_cast<double>(sizes[b]) * static_cast<double>(sizes.size()) / all;
+    T* const row = targets.data() + static_cast<Index>(b) * C;
+    for (Index c = 0; c < C; ++c) row[c] = static_cast<T>(weight * static_cast<double>(row[c]));
+  }
 }
 
 }  // namespace splitvit::nn

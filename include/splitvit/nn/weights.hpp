@@ -19,6 +19,7 @@ namespace splitvit::nn {
 /// What load_weights did besides copying.
 struct LoadReport {
   bool head_kept = false;            ///< another number of classes: the head keeps its start
+  bool bottleneck_kept = false;      ///< the file has none: encoder or decoder keeps its start
   bool positions_resampled = false;  ///< another image size
 };
 
@@ -36,12 +37,17 @@ inline std::string listed(const std::string& what, const std::vector<std::string
 /// The square grid that a position embedding belongs to.
 inline Index grid_of(const VitConfig& config) { return config.image / config.patch; }
 
+inline bool of_bottleneck(const std::string& name) {
+  return name.starts_with("encoder.") || name.starts_with("decoder.");
+}
+
 }  // namespace detail
 
 /// Fills a ViT, its head or its tail with the weights of a whole model.
 ///
 /// Where the file has another number of classes, `head.weight` and `head.bias` keep the
-/// values that they have; where it was made for another image size, positions are resampled.
+/// values that they have, and so does an encoder or decoder of which the file has nothing; where
+/// it was made for another image size, positions are resampled.
 ///
 /// Errors  StorageError (wrong_content) naming the file and the keys that are missing,
 ///         unexpected or of another shape. Nothing is changed then.
@@ -50,7 +56,16 @@ LoadReport load_weights(const M& module, const VitConfig& config, const io::Safe
   LoadReport report;
   std::vector<std::string> missing, unexpected, mis_shaped;
   std::vector<std::pair<Variable<T>, Tensor<T>>> found;
+  const bool file_has_bottleneck = std::ranges::any_of(file.names(), detail::of_bottleneck);
+  bool has_bottleneck = false;
   for (const auto& [name, parameter] : parameters<T>(module)) {
+    if (detail::of_bottleneck(name)) {
+      has_bottleneck = true;
+      if (!file_has_bottleneck) {
+        report.bottleneck_kept = true;
+        continue;
+      }
+    }
     if (!file.contains(name)) {
       missing.push_back(name);
       continue;
@@ -73,7 +88,9 @@ LoadReport load_weights(const M& module, const VitConfig& config, const io::Safe
   Vit<T>{config}.each_parameter(
       [&](const std::string& name, const auto&) { known.push_back(name); });
   for (const std::string& name : file.names())
-    if (std::ranges::find(known, name) == known.end()) unexpected.push_back(name);
+    if (std::ranges::find(known, name) == known.end() &&
+        !(has_bottleneck && detail::of_bottleneck(name)))
+      unexpected.push_back(name);
 
   if (!missing.empty() || !unexpected.empty() || !mis_shaped.empty())
     throw StorageError(Reason::wrong_content, file.source() + ": not the weights of this model" +

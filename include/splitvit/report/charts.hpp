@@ -20,7 +20,7 @@
 #include <splitvit/report/svg.hpp>      // Chart, Point, Series
 
 // The charts that a report shows, made from runs. A method has one line: the mean over its
-// seeds, with a band from the lowest to the highest.
+// seeds, with a band or bars from the lowest to the highest.
 
 namespace splitvit::report {
 
@@ -35,8 +35,16 @@ namespace detail {
 
 using RowValue = std::function<std::optional<double>(const Row&)>;
 
-/// Where a group's seeds stand at the same step: means of x and y, least and greatest y. Steps
-/// that some seed has not reached are left out: what remains there would not be comparable.
+/// Whether all runs of a group have as many rows. Then the rows belong together one by one, even
+/// where the bytes of a step depend on the seed, and a budget of them ends at different steps.
+inline bool rows_match(std::span<const Run> runs, const Summary& group) {
+  for (const std::size_t place : group.runs)
+    if (runs[place].rows.size() != runs[group.runs.front()].rows.size()) return false;
+  return true;
+}
+
+/// Where a group's seeds stand at the same row or step: means of x and y, least and greatest y.
+/// Steps that some seed has not reached are left out: what remains there would not be comparable.
 inline std::vector<Point> mean_line(std::span<const Run> runs, const Summary& group,
                                     const RowValue& x, const RowValue& y) {
   struct Sum {
@@ -45,13 +53,16 @@ inline std::vector<Point> mean_line(std::span<const Run> runs, const Summary& gr
   };
   std::map<std::uint64_t, Sum> at;
   std::size_t most = 0;
+  const bool by_row = rows_match(runs, group);
   for (const std::size_t place : group.runs) {
     std::optional<std::uint64_t> before;
+    std::uint64_t number = 0;
     for (const Row& row : runs[place].rows) {
+      ++number;
       const auto px = x(row), py = y(row);
       if (!px || !py || !std::isfinite(*px) || !std::isfinite(*py) || before == row.step) continue;
       before = row.step;
-      Sum& sum = at[row.step];
+      Sum& sum = at[by_row ? number : row.step];
       sum.low = sum.count == 0 ? *py : std::min(sum.low, *py);
       sum.high = sum.count == 0 ? *py : std::max(sum.high, *py);
       sum.x += *px;
@@ -123,6 +134,7 @@ inline Chart accuracy_against_bytes(std::span<const Run> runs, std::span<const S
           .x_unit = Unit::bytes,
           .y_unit = Unit::percent,
           .log_x = true,
+          .error_bars = true,
           .series = detail::lines(runs, groups, bytes, detail::accuracy_of)};
 }
 

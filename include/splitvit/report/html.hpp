@@ -10,7 +10,7 @@
 
 #include <splitvit/report/charts.hpp>             // accuracy_against_bytes, traffic_bars, ...
 #include <splitvit/report/detail/html_style.hpp>  // page_style
-#include <splitvit/report/format.hpp>             // human_bytes, human_seconds, percent
+#include <splitvit/report/format.hpp>             // fixed, human_bytes, human_seconds, percent
 #include <splitvit/report/markup.hpp>             // escape_markup
 #include <splitvit/report/run.hpp>                // Run
 #include <splitvit/report/summary.hpp>            // Summary, headline, summarise
@@ -56,6 +56,8 @@ inline std::string summary_section(std::span<const Summary> groups) {
   for (const char* name : {"Method", "Seeds", "Epochs", "Test accuracy", "Bytes up", "Bytes down",
                            "Bytes vs. none", "Client", "Compression", "Server", "Link"})
     out += element("th", name, "scope=\"col\"");
+  for (const double megabits : simulated_links)
+    out += element("th", "At " + fixed(megabits, 0) + " Mbit/s", "scope=\"col\"");
   if (evaluated) out += element("th", "Evaluation bytes", "scope=\"col\"");
   out += "</tr></thead>\n<tbody>\n";
   for (const Summary& group : groups) {
@@ -71,6 +73,8 @@ inline std::string summary_section(std::span<const Summary> groups) {
                                    human_seconds(s.compression),
                                    human_seconds(s.server),
                                    human_seconds(s.link)};
+    for (const double megabits : simulated_links)
+      cells.push_back(human_seconds(simulated_seconds(group, megabits)));
     if (evaluated) cells.push_back(bytes_text(group.evaluation_traffic.total()));
     for (const std::string& cell : cells) out += element("td", cell);
     out += "</tr>\n";
@@ -97,8 +101,8 @@ inline std::string charts_section(std::span<const Run> runs, std::span<const Sum
   out += "</div>\n";
   return out +
          element("p",
-                 "A line is the mean over a method's seeds; the band around it reaches from "
-                 "the lowest to the highest. Lines of more than 400 points show means of "
+                 "A line is the mean over a method's seeds; the band or bar around it reaches "
+                 "from the lowest to the highest. Lines of more than 400 points show means of "
                  "neighbours.",
                  "class=\"note\"") +
          "\n</section>\n";
@@ -158,7 +162,8 @@ inline std::string explanation_section() {
   entry("Time",
         "Client: its blocks, forward and backward, and their optimiser. Compression: stages and "
         "codec at the client. Server: from a message's arrival to its answer. Link: the rest of "
-        "the wait. Evaluations are not in it.");
+        "the wait. Evaluations are not in it. At 1, 10, 100 Mbit/s: what it would take over "
+        "such a link, computed from the measured bytes and the time of the two parties.");
   entry("Accuracy",
         "Correct over all test images. Test images are never merged with each other; the settings "
         "say whether anything else was compressed in evaluations.");

@@ -12,7 +12,8 @@
 #include <splitvit/report/utf8.hpp>              // first_code_point
 
 // metrics.jsonl: the numbers of metrics.csv as one JSON object a line. "record" says what a
-// line is: "run" (a run begins; its settings), "epoch" or "step".
+// line is: "run" (a run begins; its settings), "epoch", "step", or "end" (a run is complete; what
+// its evaluations cost).
 
 namespace splitvit::report {
 
@@ -76,6 +77,18 @@ inline std::string jsonl_line(const Run& run, const Row& row, std::string_view r
   return out + '}';
 }
 
+/// The last line of a run that came to its end.
+inline std::string jsonl_end_line(const Run& run) {
+  const split::Traffic& e = run.evaluation_traffic;
+  return "{\"record\":\"end\",\"method\":" + json_string(run.method) +
+         ",\"seed\":" + std::to_string(run.seed) +
+         ",\"test_samples\":" + std::to_string(run.test_samples) +
+         ",\"evaluation_bytes_up\":" + std::to_string(e.up.total()) +
+         ",\"evaluation_bytes_down\":" + std::to_string(e.down.total()) +
+         ",\"evaluation_payload_up\":" + std::to_string(e.up.payload) +
+         ",\"evaluation_payload_down\":" + std::to_string(e.down.payload) + "}";
+}
+
 /// Appends records to a file, new or old.
 ///
 /// Errors  StorageError (cannot_write).
@@ -85,6 +98,7 @@ class JsonlFile {
 
   void begin(const Run& run) { file_.append(jsonl_run_line(run)); }
   void append(const Run& run, const Row& row) { file_.append(jsonl_line(run, row, "epoch")); }
+  void end(const Run& run) { file_.append(jsonl_end_line(run)); }
   void append_step(const Run& run, const Row& row) { file_.append(jsonl_line(run, row, "step")); }
 
  private:

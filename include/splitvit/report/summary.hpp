@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>  // find, find_if, max, min
+#include <array>      // array
 #include <cmath>      // isfinite, sqrt
 #include <cstddef>    // size_t
 #include <cstdint>    // uint64_t
@@ -38,6 +39,17 @@ struct Summary {
   /// mean over the seeds that have such a run.
   std::optional<double> ratio;
 };
+
+/// Links for which simulated_seconds is shown, in Mbit/s.
+inline constexpr std::array<double, 3> simulated_links{1, 10, 100};
+
+/// How long the training would take over a link of so many Mbit/s (1e6 bits) in each direction:
+/// the time of client, compression and server, and that of all bytes; no latency.
+inline double simulated_seconds(const Summary& summary, double megabits) {
+  const split::Seconds& s = summary.seconds;
+  return s.client + s.compression + s.server +
+         8e-6 * static_cast<double>(summary.traffic.total()) / megabits;
+}
 
 /// One Summary for each method and its settings, in order of first appearance.
 std::vector<Summary> summarise(std::span<const Run> runs);

@@ -18,7 +18,7 @@
 
 namespace splitvit::report {
 
-/// A point of a line, with a band around it where low and high are finite.
+/// A point of a line, with a band or a bar around it where low and high are finite.
 struct Point {
   double x = 0;
   double y = 0;
@@ -38,7 +38,8 @@ struct Chart {
   std::string y_label{};
   Unit x_unit = Unit::number;
   Unit y_unit = Unit::number;
-  bool log_x = false;  ///< then points with x <= 0 are left out
+  bool log_x = false;       ///< then points with x <= 0 are left out
+  bool error_bars = false;  ///< bars at the markers instead of bands
   std::vector<Series> series{};
   double width = 480;   ///< of the view box; the drawing takes the width of what it lies in
   double height = 340;  ///< at least; grows with many series
@@ -134,7 +135,8 @@ class LineChart {
       out += svg_text(chart_.width / 2, height_ / 2, "no data", "sv-soft", "middle");
     } else {
       out += axes();
-      for (const Series& line : series_) out += band(line);
+      if (!chart_.error_bars)
+        for (const Series& line : series_) out += band(line);
       for (const Series& line : series_) out += curve(line);
       out += names();
     }
@@ -214,6 +216,15 @@ class LineChart {
            forth + back + "z\"/>\n";
   }
 
+  std::string error_bar(const Point& p, std::size_t style) const {
+    if (!has_band(p)) return {};
+    const std::string look = "sv-bar sv-" + std::to_string(colour_of(style));
+    const double x = x_(p.x), low = y_(p.low), high = y_(p.high);
+    constexpr double cap = 3.5;
+    return svg_line(x, low, x, high, look) + svg_line(x - cap, low, x + cap, low, look) +
+           svg_line(x - cap, high, x + cap, high, look);
+  }
+
   std::string curve(const Series& line) const {
     std::string path;
     for (const Point& p : line.points) path += (path.empty() ? "M" : "L") + xy(x_(p.x), y_(p.y));
@@ -228,6 +239,7 @@ class LineChart {
       const double x = x_(line.points[i].x), y = y_(line.points[i].y);
       const bool end = i + 1 == line.points.size();
       if (!end && std::hypot(x - last_x, y - last_y) < apart) continue;
+      if (chart_.error_bars) out += error_bar(line.points[i], *line.style);
       out += svg_marker(x, y, *line.style);
       last_x = x;
       last_y = y;

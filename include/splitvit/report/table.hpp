@@ -25,7 +25,8 @@ struct Table {
 /// The table as lines, each with an end of line; no tabs and no control codes.
 std::string render_table(const Table& table);
 
-/// A line for each method: accuracy, bytes, ratio, seconds, averaged over seeds.
+/// A line for each method: accuracy, bytes, ratio, seconds, and how long training would take over
+/// links of 1, 10 and 100 Mbit/s; averaged over seeds.
 Table summary_table(std::span<const Run> runs);
 
 inline std::string render_table(const Table& table) {
@@ -64,15 +65,20 @@ inline Table summary_table(std::span<const Run> runs) {
     return fixed(static_cast<double>(bytes.total()) / (1024.0 * 1024.0), 2);
   };
   Table table;
-  table.header = {"method", "seeds",  "epochs", "test accuracy", "up MiB", "down MiB",
-                  "ratio",  "client", "server", "compression",   "link"};
-  for (const Summary& summary : summarise(runs))
-    table.rows.push_back(
-        {summary.label, std::to_string(summary.seeds.size()), std::to_string(summary.epochs),
-         accuracy_text(summary), mebibytes(summary.traffic.up), mebibytes(summary.traffic.down),
-         summary.ratio ? percent(*summary.ratio) : std::string{no_number},
-         human_seconds(summary.seconds.client), human_seconds(summary.seconds.server),
-         human_seconds(summary.seconds.compression), human_seconds(summary.seconds.link)});
+  table.header = {"method",   "seeds", "epochs", "test accuracy", "up MiB",
+                  "down MiB", "ratio", "client", "server"};
+  for (const double megabits : simulated_links)
+    table.header.push_back("at " + fixed(megabits, 0) + " Mbit/s");
+  for (const Summary& summary : summarise(runs)) {
+    table.rows.push_back({summary.label, std::to_string(summary.seeds.size()),
+                          std::to_string(summary.epochs), accuracy_text(summary),
+                          mebibytes(summary.traffic.up), mebibytes(summary.traffic.down),
+                          summary.ratio ? percent(*summary.ratio) : std::string{no_number},
+                          human_seconds(summary.seconds.client + summary.seconds.compression),
+                          human_seconds(summary.seconds.server)});
+    for (const double megabits : simulated_links)
+      table.rows.back().push_back(human_seconds(simulated_seconds(summary, megabits)));
+  }
   return table;
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>    // byte
 #include <cstdint>    // uint64_t
 #include <span>       // span
+#include <stdexcept>  // logic_error
 #include <string>     // string
 #include <utility>    // move
 #include <vector>     // vector
@@ -15,6 +16,8 @@
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // one_hot
 #include <splitvit/codec/concepts.hpp>              // Codec
 #include <splitvit/codec/float32.hpp>               // Float32
+#include <splitvit/codec/receipts.hpp>              // saturated_values
+#include <splitvit/codec/targets.hpp>               // encode_targets
 #include <splitvit/compress/concepts.hpp>           // CompressionStage
 #include <splitvit/core/describe.hpp>               // describe
 #include <splitvit/core/random.hpp>                 // Rng
@@ -22,7 +25,7 @@
 #include <splitvit/nn/cut.hpp>                      // Head, Tail
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
 #include <splitvit/split/concepts.hpp>              // BatchSource
-#include <splitvit/split/messages.hpp>              // Activations, Gradient, Score
+#include <splitvit/split/messages.hpp>              // Activations, Gradient, Score, put_weights
 #include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
 #include <splitvit/split/report.hpp>                // StepReport, EpochReport, Evaluation
 #include <splitvit/split/settings.hpp>              // settings_of
@@ -67,11 +70,10 @@ class Client {
         options_{options},
         channel_{transport::Metered<Link>{std::move(link)}} {
     const std::string method = options_.method.empty() ? describe(stage_) : options_.method;
-    wire::connect_session(
-        channel_,
-        settings_of<T>(head_.config, head_.cut, method, describe(code_), options_.link.agreed),
-        {.timeout = options_.link.handshake_timeout,
-         .largest_message = options_.link.largest_message});
+    wire::connect_session(channel_,
+                          settings_of(head_, method, describe(code_), options_.link.agreed),
+                          {.timeout = options_.link.handshake_timeout,
+                           .largest_message = options_.link.largest_message});
   }
   /// With activations and gradients written as they are.
   Client(nn::Head<T> head, Rule rule, Stage stage, Link link,
@@ -103,9 +105,16 @@ class Client {
         stage_(compress::CutBatch<T>{leaf, at_cut.cls_attention, targets}, rng);
     report.sent_samples = sent.samples();
     report.sent_tokens = sent.token_count();
+    const Variable<T> crossing = head_.encode(sent.tokens);
     encoded_.clear();
-    const auto receipt = code_.encode(sent.tokens.value().view(), encoded_, rng);
-    send_activations(wire::MessageKind::forward, report.step, sent.tokens.shape(), sent.targets);
+    const auto receipt = code_.encode(crossing.value().view(), encoded_, rng);
+    report.saturated = codec::saturated_values(receipt);
+    send_activations(wire::MessageKind::forward,
+                     {.step = report.step,
+                      .samples = report.sent_samples,
+                      .tokens = report.sent_tokens,
+                      .sizes = sent.sizes},
+                     sent.targets);
     report.seconds.compression += timer.lap();
 
     receive(wire::MessageKind::backward);
@@ -114,8 +123,8 @@ class Client {
     report.seconds.server = gradient.seconds;
     report.seconds.link = std::max(0.0, timer.lap() - gradient.seconds);
 
-    backward(sent.tokens,
-             code_.template decode_gradient<T>(gradient.encoded, receipt, sent.tokens.shape()));
+    backward(crossing,
+             code_.template decode_gradient<T>(gradient.encoded, receipt, crossing.shape()));
     report.seconds.compression += timer.lap();
     backward(at_cut.y, leaf.gradient());
     step_ = report.step;
@@ -153,11 +162,12 @@ class Client {
       const Workspace::Use use{workspace_};
       const std::span<const Index> labels{batch->labels};
       const Tensor<T> targets = targets_of("evaluate", batch->images, labels);
-      const Variable<T> tokens = head_(Variable<T>{batch->images}, ClsRow::skip).y;
+      const Variable<T> tokens = head_.encode(head_(Variable<T>{batch->images}, ClsRow::skip).y);
       encoded_.clear();
       Rng rng = Rng{.seed = options_.seed}.at(for_stage, 0);
       codec::Float32{}.encode(tokens.value().view(), encoded_, rng);
-      send_activations(wire::MessageKind::evaluate, 0, tokens.shape(), targets);
+      send_activations(wire::MessageKind::evaluate,
+                       {.samples = tokens.dim(0), .tokens = tokens.dim(1)}, targets);
       receive(wire::MessageKind::evaluated);
       const auto count = static_cast<Index>(labels.size());
       const Score score = Score::read(received_, count);
@@ -170,11 +180,26 @@ class Client {
     return result;
   }
 
+  /// Gives the server a decoder to start with, such as that of pca_bottleneck: before the first
+  /// step, and where both sides have a bottleneck of these options. What it costs counts as
+  /// training traffic.
+  ///
+  /// Errors  std::logic_error if this side has no bottleneck of these options or has taken a step.
+  void give_decoder(const nn::Decoder<T>& decoder) {
+    if (!head_.encoder || head_.encoder->options != decoder.options || step_ > 0)
+      throw std::logic_error(
+          "give_decoder: wanted before the first step, and the counterpart of this side's encoder");
+    wire::PayloadWriter out;
+    put_weights<T>(out, decoder);
+    channel_.send(wire::MessageKind::weights, out.parts());
+  }
+
   /// Fetches the server's weights, so that both halves can be saved as one model.
   ///
   /// Errors  WireError if they are not those of the tail that belongs to this head.
   nn::Tail<T> fetch_tail() {
     nn::Tail<T> tail{head_.config, head_.cut};
+    if (head_.encoder) tail.decoder.emplace(head_.config.dim, head_.encoder->options);
     channel_.send(wire::MessageKind::fetch_weights);
     receive(wire::MessageKind::weights);
     read_weights<T>(received_, tail);
@@ -224,15 +249,12 @@ class Client {
     return one_hot<T>(labels, vit.classes);
   }
 
-  void send_activations(wire::MessageKind kind, std::uint64_t step, const Shape& shape,
-                        const Tensor<T>& targets) {
+  /// Sends `message` with these targets and what is in encoded_.
+  void send_activations(wire::MessageKind kind, Activations message, const Tensor<T>& targets) {
     targets_.clear();
     codec::encode_targets(targets.view(), targets_);
-    const Activations message{.step = step,
-                              .samples = shape[0],
-                              .tokens = shape[1],
-                              .targets = targets_,
-                              .encoded = encoded_};
+    message.targets = targets_;
+    message.encoded = encoded_;
     head_bytes_.clear();
     message.put_head(head_bytes_);
     const std::array<wire::Bytes, 2> parts{wire::Bytes{head_bytes_}, message.encoded};

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <cstddef>   // byte, size_t
-#include <cstdint>   // uint32_t, uint64_t
-#include <span>      // span
-#include <string>    // string
-#include <utility>   // move
-#include <vector>    // vector
+#include <cmath>      // isfinite
+#include <concepts>   // floating_point
+#include <cstddef>    // byte, size_t
+#include <cstdint>    // uint32_t, uint64_t
+#include <span>       // span
+#include <stdexcept>  // invalid_argument
+#include <string>     // string
+#include <utility>    // move
+#include <vector>     // vector
 
-#include <splitvit/codec/targets.hpp>        // encode_targets, decode_targets
 #include <splitvit/core/error.hpp>           // WireError
 #include <splitvit/core/shape.hpp>           // Index, Shape
+#include <splitvit/core/workspace.hpp>       // RecycledVector
 #include <splitvit/nn/concepts.hpp>          // Module, parameters
-#include <splitvit/nn/vit.hpp>               // VitConfig
 #include <splitvit/tensor/tensor.hpp>        // Tensor
 #include <splitvit/wire/tensor_payload.hpp>  // PayloadReader, PayloadWriter
 
@@ -22,43 +23,80 @@
 
 namespace splitvit::split {
 
+namespace detail {
+
+inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
+  RecycledVector<Index> sizes;
+  const auto follow = in.get<std::uint8_t>();
+  if (follow > 1)
+    throw WireError(Reason::malformed,
+                    "activations: the mark of sizes is " + std::to_string(follow));
+  if (follow == 0) return sizes;
+  ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
+  while (all.left() > 0) {
+    sizes.push_back(all.get<std::uint16_t>());
+    if (sizes.back() == 0)
+      throw WireError(Reason::malformed, "activations: a sample of size 0 came");
+  }
+  return sizes;
+}
+
+}  // namespace detail
+
 /// What a client sends up: activations as the codec wrote them, and what they should become.
 ///
 ///   u64 step (0 in an evaluation)   u32 samples   u32 tokens   u32 bytes of targets
-///   targets   activations
+///   u8 1 if sizes follow, else 0   u16 size of each sample   targets   activations
 ///
-/// Shapes  tokens (samples, tokens, D), targets (samples, C); D and C are agreed.
+/// Shapes  tokens (samples, tokens, w), targets (samples, C); w, the width that crosses the cut,
+///         and C are agreed.
 struct Activations {
   std::uint64_t step = 0;
   Index samples = 0;
   Index tokens = 0;
-  std::span<const std::byte> targets;
-  std::span<const std::byte> encoded;
+  RecycledVector<Index> sizes = {};  ///< how often each sample counts; empty: all alike
+  std::span<const std::byte> targets = {};
+  std::span<const std::byte> encoded = {};
 
-  Shape shape(const nn::VitConfig& config) const { return {samples, tokens, config.dim}; }
+  /// Bytes of the head without sizes and targets.
+  static constexpr std::size_t head_bytes = 21;
+  static constexpr Index largest_size = 65535;
+
+  Shape shape(Index width) const { return {samples, tokens, width}; }
 
   /// Appends all but the activations.
+  ///
+  /// Errors  std::invalid_argument for a size beyond 65,535.
   void put_head(std::vector<std::byte>& out) const {
     ByteWriter writer{out};
     writer.put(step);
     writer.put(static_cast<std::uint32_t>(samples));
     writer.put(static_cast<std::uint32_t>(tokens));
     writer.put(static_cast<std::uint32_t>(targets.size()));
+    writer.put(static_cast<std::uint8_t>(sizes.empty() ? 0 : 1));
+    for (const Index size : sizes) {
+      if (size > largest_size)
+        throw std::invalid_argument("activations: a row that stands for " + std::to_string(size) +
+                                    " samples, at most 65535 can be told");
+      writer.put(static_cast<std::uint16_t>(size));
+    }
     writer.put_bytes(targets);
   }
 
-  /// Errors  WireError: truncated; wrong_shape for no samples or tokens, more tokens than
-  ///         the model has, or activations of more than `most_bytes` when decoded.
-  static Activations read(std::span<const std::byte> payload, const nn::VitConfig& config,
+  /// `tokens` and `width` are the most tokens of a sample, and how wide they are.
+  ///
+  /// Errors  WireError: truncated; malformed for a size of 0 or a wrong mark of sizes;
+  ///         wrong_shape for no samples or tokens, more tokens than agreed, or activations of
+  ///         more than `most_bytes` when decoded.
+  static Activations read(std::span<const std::byte> payload, Index most_tokens, Index width,
                           std::size_t element_size, std::uint64_t most_bytes) {
     ByteReader in{payload, "activations"};
     Activations a;
     a.step = in.get<std::uint64_t>();
     const std::uint64_t samples = in.get<std::uint32_t>();
     const std::uint64_t tokens = in.get<std::uint32_t>();
-    const auto agreed = static_cast<std::uint64_t>(config.tokens());
-    const std::uint64_t sample_bytes =
-        tokens * static_cast<std::uint64_t>(config.dim) * element_size;
+    const auto agreed = static_cast<std::uint64_t>(most_tokens);
+    const std::uint64_t sample_bytes = tokens * static_cast<std::uint64_t>(width) * element_size;
     if (samples < 1 || tokens < 1 || tokens > agreed || samples > most_bytes / sample_bytes)
       throw WireError(Reason::wrong_shape,
                       "activations: " + std::to_string(samples) + " samples of " +
@@ -67,7 +105,9 @@ struct Activations {
                           std::to_string(most_bytes) + " bytes");
     a.samples = static_cast<Index>(samples);
     a.tokens = static_cast<Index>(tokens);
-    a.targets = in.get_bytes(in.get<std::uint32_t>());
+    const auto target_bytes = in.get<std::uint32_t>();
+    a.sizes = detail::read_sizes(in, a.samples);
+    a.targets = in.get_bytes(target_bytes);
     a.encoded = in.get_bytes(in.left());
     return a;
   }

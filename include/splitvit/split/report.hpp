@@ -70,6 +70,7 @@ struct StepReport {
   Index samples = 0;       ///< images in the batch
   Index sent_samples = 0;  ///< rows that crossed the cut
   Index sent_tokens = 0;   ///< tokens in each of them
+  Index saturated = 0;     ///< activations too large for the codec, sent as its largest number
   Traffic traffic;
   Seconds seconds;
 };
@@ -79,6 +80,7 @@ struct EpochReport {
   std::uint64_t steps = 0;
   double loss = 0;  ///< mean over the steps
   Index samples = 0;
+  Index saturated = 0;
   Traffic traffic;
   Seconds seconds;
 
@@ -86,6 +88,7 @@ struct EpochReport {
     ++steps;
     loss += (step.loss - loss) / static_cast<double>(steps);
     samples += step.samples;
+    saturated += step.saturated;
     traffic += step.traffic;
     seconds += step.seconds;
   }

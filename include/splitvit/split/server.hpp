@@ -14,11 +14,12 @@
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
 #include <splitvit/codec/concepts.hpp>              // Codec
 #include <splitvit/codec/float32.hpp>               // Float32
+#include <splitvit/codec/targets.hpp>               // decode_targets
 #include <splitvit/core/describe.hpp>               // describe
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/core/workspace.hpp>              // Workspace
 #include <splitvit/nn/cut.hpp>                      // Tail
-#include <splitvit/nn/loss.hpp>                     // count_correct, likeliest
+#include <splitvit/nn/loss.hpp>                     // count_correct, likeliest, weigh_rows
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
 #include <splitvit/split/messages.hpp>              // Activations, Gradient, Score
 #include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
@@ -65,8 +66,7 @@ class Server {
   void serve(Link link) {
     wire::Channel channel{std::move(link)};
     wire::accept_session(channel,
-                         settings_of<T>(tail_.config, tail_.cut, options_.method, describe(code_),
-                                        options_.link.agreed),
+                         settings_of(tail_, options_.method, describe(code_), options_.link.agreed),
                          {.timeout = options_.link.handshake_timeout,
                           .largest_message = options_.link.largest_message});
     wire::StepGate gate;
@@ -105,6 +105,9 @@ class Server {
         channel.send(wire::MessageKind::weights, out.parts());
         return true;
       }
+      case wire::MessageKind::weights:
+        take_decoder();
+        return true;
       case wire::MessageKind::bye:
         return false;
       case wire::MessageKind::error:
@@ -121,9 +124,10 @@ class Server {
     Timer timer;
     const Activations came = read_activations();
     if (gate.arrive(came.step) == wire::StepGate::Verdict::compute) {
-      auto decoded = code_.template decode<T>(came.encoded, came.shape(tail_.config));
-      const Tensor<T> targets =
+      auto decoded = code_.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
+      Tensor<T> targets =
           codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
+      nn::weigh_rows(targets, std::span<const Index>{came.sizes});
       const auto leaf = Variable<T>::parameter(std::move(decoded.values));
       const Variable<T> loss = cross_entropy(tail_(leaf), targets);
       backward(loss);
@@ -145,12 +149,22 @@ class Server {
     channel.send(wire::MessageKind::backward, gate.reply());
   }
 
+  /// A decoder that the client has made of its data.
+  void take_decoder() {
+    if (!tail_.decoder || steps_ > 0)
+      throw WireError(Reason::wrong_message,
+                      tail_.decoder ? "a decoder came after the first step"
+                                    : "a decoder came, but there is no bottleneck here");
+    read_weights<T>(received_, *tail_.decoder);
+  }
+
   template <class Channel>
   void evaluate(Channel& channel) {
     const Workspace::Use use{workspace_};
     const nn::Frozen<T> frozen{tail_};
     const Activations came = read_activations();
-    auto decoded = codec::Float32{}.template decode<T>(came.encoded, came.shape(tail_.config));
+    auto decoded =
+        codec::Float32{}.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
     const Tensor<T> targets =
         codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
     const Variable<T> logits = tail_(Variable<T>{std::move(decoded.values)});
@@ -162,7 +176,8 @@ class Server {
   }
 
   Activations read_activations() const {
-    return Activations::read(received_, tail_.config, sizeof(T), options_.link.largest_message);
+    return Activations::read(received_, tail_.config.tokens(), tail_.sent_width(), sizeof(T),
+                             options_.link.largest_message);
   }
 
   template <class Channel>

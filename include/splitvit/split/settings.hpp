@@ -2,20 +2,23 @@
 #pragma once
 
 #include <concepts>  // floating_point
+#include <cstddef>   // size_t
+#include <optional>  // optional
 #include <string>    // string, to_string
 
-#include <splitvit/nn/cut.hpp>          // VitConfig
+#include <splitvit/core/error.hpp>      // ShapeError
+#include <splitvit/nn/cut.hpp>          // Head, Tail
 #include <splitvit/wire/handshake.hpp>  // Settings
 
 // What two parties must agree on before they train together.
 
 namespace splitvit::split {
 
-/// The handshake's settings: the model and where it is cut, the type of its numbers, how
-/// activations are compressed and written, and whatever else a program wants to be equal.
-template <std::floating_point T>
-wire::Settings settings_of(const nn::VitConfig& c, Index cut, const std::string& method,
-                           const std::string& codec, const wire::Settings& more) {
+namespace detail {
+
+inline wire::Settings settings_of(const nn::VitConfig& c, Index cut, std::size_t number_size,
+                                  const std::string& method, const std::string& bottleneck,
+                                  const std::string& codec, const wire::Settings& more) {
   wire::Settings all = {{"image", std::to_string(c.image)},
                         {"patch", std::to_string(c.patch)},
                         {"channels", std::to_string(c.channels)},
@@ -25,11 +28,46 @@ wire::Settings settings_of(const nn::VitConfig& c, Index cut, const std::string&
                         {"mlp_ratio", std::to_string(c.mlp_ratio)},
                         {"classes", std::to_string(c.classes)},
                         {"cut", std::to_string(cut)},
-                        {"numbers", sizeof(T) == 4 ? "float32" : "float64"},
+                        {"numbers", number_size == 4 ? "float32" : "float64"},
                         {"method", method},
+                        {"bottleneck", bottleneck},
                         {"codec", codec}};
   all.insert(all.end(), more.begin(), more.end());
   return all;
+}
+
+/// What to say of an encoder or a decoder, if there is one.
+/// Errors  ShapeError if its wide side is not as wide as the model's tokens.
+template <class Half>
+std::string bottleneck_text(const std::optional<Half>& half, Index wide_side, Index dim) {
+  if (!half) return "none";
+  if (wide_side != dim)
+    throw ShapeError("bottleneck: it is made for tokens of width " + std::to_string(wide_side) +
+                     ", those of the model are " + std::to_string(dim) + " wide");
+  return half->options.description();
+}
+
+}  // namespace detail
+
+/// The handshake's settings: the model and where it is cut, the type of its numbers, how
+/// activations are compressed and written, and whatever else a program wants to be equal.
+///
+/// Errors  ShapeError for a bottleneck that does not fit the model.
+template <std::floating_point T>
+wire::Settings settings_of(const nn::Head<T>& head, const std::string& method,
+                           const std::string& codec, const wire::Settings& more) {
+  const auto& encoder = head.encoder;
+  const std::string bottleneck = detail::bottleneck_text(
+      encoder, encoder ? encoder->input_width() : head.config.dim, head.config.dim);
+  return detail::settings_of(head.config, head.cut, sizeof(T), method, bottleneck, codec, more);
+}
+template <std::floating_point T>
+wire::Settings settings_of(const nn::Tail<T>& tail, const std::string& method,
+                           const std::string& codec, const wire::Settings& more) {
+  const auto& decoder = tail.decoder;
+  const std::string bottleneck = detail::bottleneck_text(
+      decoder, decoder ? decoder->output_width() : tail.config.dim, tail.config.dim);
+  return detail::settings_of(tail.config, tail.cut, sizeof(T), method, bottleneck, codec, more);
 }
 
 }  // namespace splitvit::split

@@ -25,7 +25,7 @@ enum class MessageKind : std::uint8_t {
   evaluate = 6,       ///< client: activations, labels; no gradient wanted
   evaluated = 7,      ///< server: sum of losses, how many were right
   fetch_weights = 8,  ///< client: asks for the other half
-  weights = 9,        ///< server: the other half
+  weights = 9,        ///< server: the other half; client: a decoder to start with
   bye = 10,           ///< either: no more messages will follow
   error = 11,         ///< either: why the sender gives up
 };

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include <splitvit/codec/targets.hpp>
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/wire/error_message.hpp>
@@ -79,16 +80,15 @@ Buffer continued() {
 }
 
 /// Activations of two samples with three tokens of four numbers, and their classes.
-Buffer activations() {
+Buffer activations(const RecycledVector<Index>& sizes) {
   Tensor<float> targets{{2, 3}};
   targets[1] = targets[3] = 1.0f;
   Buffer target_bytes, out;
   codec::encode_targets<float>(targets.view(), target_bytes);
+  split::Activations{
+      .step = 7, .samples = 2, .tokens = 3, .sizes = sizes, .targets = target_bytes, .encoded = {}}
+      .put_head(out);
   ByteWriter writer{out};
-  writer.put(std::uint64_t{7});
-  for (const std::size_t size : {std::size_t{2}, std::size_t{3}, target_bytes.size()})
-    writer.put(static_cast<std::uint32_t>(size));
-  writer.put_bytes(target_bytes);
   for (int i = 0; i < 2 * 3 * 4; ++i) writer.put(0.5f);
   return out;
 }
@@ -144,7 +144,8 @@ int main(int argc, char** argv) {
   save(handshake / "refuse_payload", 2 + 16 * 3, refusal.payload);
   save(handshake / "error_frame", 1, frames(error, wire::error_payload(Reason::malformed, "no")));
 
-  save(messages / "activations", 0, activations());
+  save(messages / "activations", 0, activations({}));
+  save(messages / "activations_with_sizes", 0, activations({3, 1}));
   save(messages / "gradient", 1, gradient());
   save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = 3}.payload());
   save(messages / "weights", 3, tail_weights<float>());

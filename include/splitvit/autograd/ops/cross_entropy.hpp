@@ -16,7 +16,8 @@ namespace splitvit {
 /// With soft labels, as torch.nn.functional.cross_entropy with class probabilities.
 ///
 /// Shapes  logits (B, C), targets (B, C), B >= 1, C >= 1 -> (1).
-/// Units   targets: class probabilities, each row sums to 1; the loss is in nats.
+/// Units   targets: class probabilities, each row sums to 1, or to how often its sample counts;
+///         the loss is in nats.
 /// Grad    logits only.
 /// Errors  ShapeError.
 template <std::floating_point T>

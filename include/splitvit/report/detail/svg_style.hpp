@@ -54,7 +54,7 @@ inline constexpr std::string_view shape_rules =
     ".sv text{fill:currentColor}.sv .sv-title{font-size:15px;font-weight:600}"
     ".sv .sv-name{font-weight:600}"
     ".sv .sv-halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}"
-    ".sv .sv-grid,.sv .sv-axis,.sv .sv-line,.sv .sv-lead{fill:none;stroke:currentColor}"
+    ".sv .sv-grid,.sv .sv-axis,.sv .sv-line,.sv .sv-bar,.sv .sv-lead{fill:none;stroke:currentColor}"
     ".sv .sv-line{stroke-width:2;stroke-linejoin:round}.sv .sv-lead{stroke-opacity:.6}"
     ".sv .sv-mark{fill:currentColor;stroke:currentColor;stroke-width:1.5}"
     ".sv .sv-band{fill:currentColor;fill-opacity:.15}";

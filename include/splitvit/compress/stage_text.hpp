@@ -17,7 +17,7 @@
 
 // StageText: one stage as people write it, "select:0.3:score=norm", taken apart.
 
-namespace splitvit::compress::detail {
+namespace splitvit::compress {
 
 /// Reads name, number and options. Whoever has asked for all options that there are calls
 /// finish(), which complains about any other.
@@ -25,8 +25,10 @@ namespace splitvit::compress::detail {
 /// Errors  std::invalid_argument, from every function, with the text and what is possible.
 class StageText {
  public:
-  /// `possible` lists all stages, for complaints.
-  StageText(std::string_view text, std::string_view possible) : text_{text}, possible_{possible} {
+  /// For complaints: `possible` lists all stages, `reader` is the function that reads them.
+  StageText(std::string_view text, std::string_view possible,
+            std::string_view reader = "parse_stage")
+      : text_{text}, possible_{possible}, reader_{reader} {
     for (std::size_t begin = 0; begin <= text.size();) {
       const std::size_t end = std::min(text.find(':', begin), text.size());
       parts_.push_back({text.substr(begin, end - begin)});
@@ -38,7 +40,7 @@ class StageText {
   std::string_view name() const { return parts_[0].text; }
 
   [[noreturn]] void fail(const std::string& why) const {
-    throw std::invalid_argument("parse_stage: '" + std::string{text_} + "' " + why);
+    throw std::invalid_argument(std::string{reader_} + ": '" + std::string{text_} + "' " + why);
   }
   [[noreturn]] void fail_as_a_whole(const std::string& why) const {
     fail(why + "; possible are " + std::string{possible_});
@@ -121,8 +123,9 @@ class StageText {
 
   std::string_view text_;
   std::string_view possible_;
+  std::string_view reader_;
   std::vector<Part> parts_;
   std::vector<std::string> known_;
 };
 
-}  // namespace splitvit::compress::detail
+}  // namespace splitvit::compress

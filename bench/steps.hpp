@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>     // span
+#include <string>   // string
+#include <thread>   // jthread
+#include <utility>  // move, pair
+#include <vector>   // vector
+
+#include <splitvit/autograd/backward.hpp>           // backward
+#include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
+#include <splitvit/compress/parse.hpp>              // parse_stage
+#include <splitvit/core/parallel.hpp>               // with_threads
+#include <splitvit/core/workspace.hpp>              // Workspace
+#include <splitvit/nn/cut.hpp>                      // make_head, make_tail, make_vit
+#include <splitvit/optim/adam.hpp>                  // Adam
+#include <splitvit/optim/optimizer.hpp>             // Optimizer
+#include <splitvit/split/client.hpp>                // Client
+#include <splitvit/split/server.hpp>                // Server
+#include <splitvit/transport/memory.hpp>            // memory_pair
+
+// The training steps that are measured: a whole model, one that is cut, and a client alone.
+
+namespace splitvit::bench {
+
+struct Batch {
+  Tensor<float> images;
+  std::vector<Index> labels;
+
+  Batch(const nn::VitConfig& c, Index count) : images{Shape{count, c.channels, c.image, c.image}} {
+    Rng rng{.seed = 2};
+    for (float& value : images.span()) value = static_cast<float>(rng.normal());
+    for (Index i = 0; i < count; ++i) labels.push_back(rng.below(c.classes));
+  }
+};
+
+/// Steps of an uncut model.
+class Whole {
+ public:
+  Whole(const nn::VitConfig& config, Index count)
+      : model_{nn::make_vit<float>(config, Rng{.seed = 1})},
+        optimizer_{optim::Adam{}, nn::parameters<float>(model_)},
+        batch_{config, count} {}
+
+  void operator()() {
+    const Workspace::Use use{workspace_};
+    const Variable<float> loss = cross_entropy(model_(Variable<float>{batch_.images}),
+                                               std::span<const Index>{batch_.labels});
+    backward(loss);
+    optimizer_.step();
+    optimizer_.clear_gradients();
+  }
+
+ private:
+  Workspace workspace_;
+  nn::Vit<float> model_;
+  optim::Optimizer<optim::Adam, float> optimizer_;
+  Batch batch_;
+};
+
+/// Steps of a model cut after block 3, both parties in this process, one working at a time.
+class Split {
+ public:
+  Split(const nn::VitConfig& config, Index count, const std::string& method, int threads)
+      : ends_{transport::memory_pair()},
+        server_{nn::make_tail<float>(config, 3, Rng{.seed = 1}), optim::Adam{}},
+        serving_{[this, threads] {
+          with_threads(threads, [this] { server_.serve(std::move(ends_.second)); });
+        }},
+        client_{nn::make_head<float>(config, 3, Rng{.seed = 1}), optim::Adam{},
+                compress::parse_stage<float>(method), std::move(ends_.first)},
+        batch_{config, count} {}
+  ~Split() { client_.close(); }
+
+  split::StepReport operator()() { return client_.train_step(batch_.images, batch_.labels); }
+
+ private:
+  std::pair<transport::MemoryLink, transport::MemoryLink> ends_;
+  split::Server<float, optim::Adam> server_;
+  std::jthread serving_;
+  split::Client<float, optim::Adam, compress::DynamicStage<float>, codec::Float32,
+                transport::MemoryLink>
+      client_;
+  Batch batch_;
+};
+
+/// A client without a link: its head learns from a gradient that is given.
+class ClientStep {
+ public:
+  ClientStep(const nn::VitConfig& config, Index count)
+      : head_{nn::make_head<float>(config, 3, Rng{.seed = 1})},
+        optimizer_{optim::Adam{}, nn::parameters<float>(head_)},
+        batch_{config, count},
+        gradient_{Shape{count, config.tokens(), config.dim}} {
+    Rng rng{.seed = 3};
+    for (float& value : gradient_.span()) value = static_cast<float>(1e-4 * rng.normal());
+  }
+
+  /// Returns what is at the cut.
+  Attended<float> operator()() {
+    const Workspace::Use use{workspace_};
+    const Attended<float> at_cut = head_(Variable<float>{batch_.images});
+    backward(at_cut.y, gradient_);
+    optimizer_.step();
+    optimizer_.clear_gradients();
+    return at_cut;
+  }
+  const Batch& batch() const { return batch_; }
+  const Tensor<float>& gradient() const { return gradient_; }
+
+ private:
+  Workspace workspace_;
+  nn::Head<float> head_;
+  optim::Optimizer<optim::Adam, float> optimizer_;
+  Batch batch_;
+  Tensor<float> gradient_;
+};
+
+}  // namespace splitvit::bench

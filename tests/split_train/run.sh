@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# run.sh SPLIT_TRAIN: short trainings with the main program, wrong options, and a comparison that is
+# cut short and resumed, as a test.
+set -euo pipefail
+
+program=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+out=$folder/out
+
+fail() {
+  echo "run.sh: $1" >&2
+  exit 1
+}
+
+train() { "$program" --steps 2 --batch 32 --threads 1 --progress none "$@"; }
+
+# refused TEXT OPTIONS...: exit code 2 and one line with this text.
+refused() {
+  local text=$1 code=0
+  shift
+  "$program" --progress none "$@" >"$folder/stdout" 2>"$folder/stderr" || code=$?
+  [[ $code == 2 ]] || fail "exit code $code instead of 2: $*"
+  [[ $(wc -l <"$folder/stderr") == 1 ]] || fail "not one line: $(cat "$folder/stderr")"
+  grep -qF -- "$text" "$folder/stderr" || fail "no '$text' in: $(cat "$folder/stderr")"
+}
+
+refused "outside (0, 1]" --compress adc:2
+refused "possible are" --compress merge:0.5@nothing
+refused "has no number" --bottleneck start=pca
+refused "leaves nothing" --compress bottleneck:0.001
+refused "can be cut after 1 to 3" --cut 4
+refused "is for servers" --compress any
+refused "--resume needs --out" --resume
+refused "wanted shapes" --data nothing
+refused "there are" --model nothing
+
+comparison=(--compress none adc:0.1@q:8 bottleneck:0.25:start=pca@float16 --seed 1 2 --out "$out")
+train "${comparison[@]}" >"$folder/first"
+[[ $(grep -c . "$folder/first") == 6 ]] || fail "no table of three methods: $(cat "$folder/first")"
+[[ $(grep -c . "$out/metrics.csv") == 7 ]] || fail "not a row for each run"
+[[ $(ls "$out"/model-*.safetensors | wc -l) == 6 ]] || fail "not a model of each run"
+[[ -s $out/report.html ]] || fail "no report"
+refused "--resume" "${comparison[@]}"
+
+# As if it had been killed in the middle of the last run.
+cp "$out/metrics.csv" "$folder/whole.csv"
+head -n -1 "$out/metrics.jsonl" >"$folder/cut.jsonl"
+printf '{"record":"ep' >>"$folder/cut.jsonl"
+cp "$folder/cut.jsonl" "$out/metrics.jsonl"
+refused "batch is 16, but 32" --steps 2 --batch 16 --threads 1 "${comparison[@]}" --resume
+train "${comparison[@]}" --resume >"$folder/second"
+cmp <(head -n 6 "$folder/whole.csv") <(head -n 6 "$out/metrics.csv") ||
+  fail "a finished run was run again"
+# The last run gives the same numbers but for the seconds, which are the last four.
+cmp <(tail -n 1 "$folder/whole.csv" | cut -d, -f1-10) <(tail -n 1 "$out/metrics.csv" | cut -d, -f1-10) ||
+  fail "the last run was not repeated"
+[[ $(grep -c '"record":"end"' "$out/metrics.jsonl") == 6 ]] || fail "not all runs have ended"
