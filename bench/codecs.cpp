@@ -10,6 +10,8 @@
 // same machine.
 
 #include <cstddef>
+#include <cstdio>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -25,13 +27,23 @@ using namespace splitvit;
 
 namespace {
 
-const std::vector<std::string> usual{"float32",  "float16",
-                                     "q:8",      "q:4",
-                                     "topk:0.1", "random_topk:0.1",
-                                     "c3:4",     "fedlite",
-                                     "splitfc",  "slacc",
-                                     "slfac",    "cls-exact(q:4)",
-                                     "q:1",      "scaled(q:8,range=tensor)"};
+/// FedLite's pieces are of two values, as published.
+std::vector<std::string> usual(const nn::VitConfig& config) {
+  const std::string pieces = std::to_string(config.tokens() * config.dim / 2);
+  return {"float32",
+          "float16",
+          "q:8",
+          "q:4",
+          "q:1",
+          "topk:0.1",
+          "random_topk:0.1",
+          "c3:4",
+          "fedlite:" + pieces,
+          "splitfc",
+          "slacc",
+          "slfac",
+          "cls-exact(q:4)"};
+}
 
 struct CodecSeconds {
   double client = 0, server = 0;
@@ -52,9 +64,11 @@ CodecSeconds seconds_of(codec::DynamicCodec<float>& codec, const Tensor<float>& 
   return {sent - begin + (bench::seconds() - answered), answered - sent};
 }
 
-void measure(bench::Rows& rows, const std::string& model, const std::vector<std::string>& texts,
+void measure(bench::Rows& rows, const std::string& model, const std::vector<std::string>& names,
              int rounds) {
-  bench::ClientStep step{nn::vit_named(model), 128};
+  const nn::VitConfig config = nn::vit_named(model);
+  const std::vector<std::string> texts = names.empty() ? usual(config) : names;
+  bench::ClientStep step{config, 128};
   const Tensor<float> activations = step().y.value();
   step();
   std::vector<codec::DynamicCodec<float>> codecs;
@@ -76,12 +90,15 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const bench::Arguments arguments{argc, argv};
   bench::Rows rows;
   with_threads(arguments.threads, [&] {
     for (const char* const model : {"vit_cifar", "deit_tiny"})
-      measure(rows, model, arguments.names.empty() ? usual : arguments.names, arguments.rounds);
+      measure(rows, model, arguments.names, arguments.rounds);
   });
   rows.report(arguments);
+} catch (const std::invalid_argument& error) {
+  std::fprintf(stderr, "codecs: %s\n", error.what());
+  return 2;
 }

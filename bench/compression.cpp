@@ -8,6 +8,8 @@
 // back through it. Each round measures the step and then every stage, so that all see the same
 // machine.
 
+#include <cstdio>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -58,7 +60,7 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const bench::Arguments arguments{argc, argv};
   bench::Rows rows;
   with_threads(arguments.threads, [&] {
@@ -66,4 +68,7 @@ int main(int argc, char** argv) {
       measure(rows, model, arguments.names.empty() ? usual : arguments.names, arguments.rounds);
   });
   rows.report(arguments);
+} catch (const std::invalid_argument& error) {
+  std::fprintf(stderr, "compression: %s\n", error.what());
+  return 2;
 }
