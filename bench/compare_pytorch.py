@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Is a training step faster than PyTorch's? Runs bench_step and PyTorch alternately.
+"""Is a training step faster than PyTorch's? Runs bench/step and PyTorch alternately.
 
-  compare_pytorch.py STEP [cifar|deit_tiny|deit_small] [--rounds 5] [--threads 2] [--compile]
+  compare_pytorch.py PROGRAMS [cifar|deit_tiny|deit_small] [--rounds 5] [--threads 2] [--compile]
                      [--json FILE]
 
-STEP is the program of step.cpp. The same model, batch, loss and optimiser (Adam), with fused
+PROGRAMS is the folder of the programs step and memory, such as build/release/bench. The same model, batch, loss and optimiser (Adam), with fused
 attention; --compile adds torch.compile, and each round's ratio is then to the faster of the two.
 Needs torch (pip install torch==2.13.0, which the figures in the README are from). Prints the
 median of the rounds' ratios, with the smallest and the largest, and both peaks of memory.
@@ -67,19 +67,19 @@ class Vit(nn.Module):
 
 
 def run_ours(program, model, threads):
-    """Samples a second and MiB of memory of one timed step."""
+    """What a program of bench measures in one round with this model."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "rows.json")
         subprocess.run([program, model, "--rounds", "1", "--threads", str(threads), "--json", path],
                        stdout=subprocess.DEVNULL, check=True)
         with open(path) as file:
             rows = {row["name"]: row["value"] for row in json.load(file)}
-    return rows[model], rows["peak memory of all"]
+    return rows[model]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step")
+    parser.add_argument("programs")
     parser.add_argument("model", nargs="?", default="cifar", choices=SIZES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -114,20 +114,25 @@ def main():
             begin = time.perf_counter()
             step(run)
             theirs[name] = batch / (time.perf_counter() - begin)
-        ours, memory = run_ours(args.step, args.model, args.threads)
+        ours = run_ours(os.path.join(args.programs, "step"), args.model, args.threads)
         ratios.append(ours / max(theirs.values()))
         text = "   ".join(f"{name} {speed:7.1f}" for name, speed in theirs.items())
         print(f"PyTorch {text}   splitvit {ours:7.1f} samples/s   ratio {ratios[-1]:.2f}",
               flush=True)
     median = statistics.median(ratios)
+    memory = run_ours(os.path.join(args.programs, "memory"), args.model, args.threads)
     theirs_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"median ratio {median:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-    print(f"peak memory: {memory:.0f} MiB, PyTorch's process {theirs_mib:.0f} MiB")
+    print(f"peak memory: {memory:.0f} MiB, PyTorch's process {theirs_mib:.0f} MiB, "
+          f"ratio {memory / theirs_mib:.2f}")
     if args.json:
-        row = {"name": f"{args.model} against PyTorch", "value": median, "unit": "times as fast",
-               "min": min(ratios), "max": max(ratios), "rounds": args.rounds}
+        speed = {"name": f"{args.model} against PyTorch", "value": median, "unit": "times as fast",
+                 "min": min(ratios), "max": max(ratios), "rounds": args.rounds}
+        share = memory / theirs_mib
+        held = {"name": f"{args.model}, memory against PyTorch's process", "value": share,
+                "unit": "of it", "min": share, "max": share, "rounds": 1}
         with open(args.json, "w") as file:
-            json.dump([row], file, indent=1)
+            json.dump([speed, held], file, indent=1)
 
 
 main()

@@ -9,6 +9,7 @@
 // machine.
 
 #include <cstdio>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>

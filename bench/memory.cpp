@@ -6,6 +6,7 @@
 // The steps of bench/step, three of them for each model in a process of its own; what is shown is
 // the most memory that the process has held. split and split_adc are both parties together.
 
+#include <cstdio>   // fprintf
 #include <cstdlib>  // exit
 #include <functional>
 #include <string>

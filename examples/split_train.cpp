@@ -1,10 +1,11 @@
 // Trains a Vision Transformer cut in two, over TCP, with any compression, and reports accuracy
 // against bytes. `split_train --help` lists the options. How long it takes depends on them:
 // the default, ten epochs on drawn shapes, about a minute on two cores.
+#include <algorithm>  // any_of
+#include <cstdint>    // uint64_t
 #include <cstdio>     // printf, fprintf
 #include <exception>  // exception
 #include <string>     // string
-#include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/core/parallel.hpp>  // with_threads
@@ -12,7 +13,7 @@
 #include <splitvit/report/table.hpp>   // render_table, summary_table
 #include <splitvit/version.hpp>
 
-#include "split_train/client_role.hpp"  // run_client
+#include "split_train/client_role.hpp"  // describe_run, run_client
 #include "split_train/data.hpp"         // load_data
 #include "split_train/options.hpp"      // parse_options
 #include "split_train/output.hpp"       // Output
@@ -21,6 +22,7 @@
 namespace {
 
 using namespace split_train;
+using splitvit::report::Run;
 
 std::string program_line(const Options& options) {
   return "splitvit " + std::to_string(SPLITVIT_VERSION_MAJOR) + "." +
@@ -34,34 +36,45 @@ splitvit::data::TrainTest data_of(const Options& options) {
                                 [&] { return load_data(options.data, options.seed); });
 }
 
-/// Every method with one seed, except what was run before.
-void train_with_seed(const Options& options, const splitvit::data::TrainTest& data, Output& output,
-                     std::vector<splitvit::report::Run>& runs) {
-  for (const std::string& method : options.methods) {
-    if (auto earlier = output.earlier(describe_run(options, method, data))) {
-      runs.push_back(std::move(*earlier));
-      continue;
-    }
-    if (options.role == Role::both) {
-      const ServerProcess server{options, method, data.train.classes()};
-      runs.push_back(run_client(options, method, server.endpoint(), data, output));
-    } else {
-      runs.push_back(run_client(options, method, options.endpoint, data, output));
-    }
+/// One run for each seed and method, as far as they are known before they begin.
+std::vector<Run> planned_runs(Options options, const splitvit::data::TrainTest& data) {
+  std::vector<Run> planned;
+  for (const std::uint64_t seed : options.seeds) {
+    options.seed = seed;
+    for (const std::string& method : options.methods)
+      planned.push_back(describe_run(options, method, data));
   }
+  return planned;
+}
+
+Run train_one(const Options& options, const std::string& method,
+              const splitvit::data::TrainTest& data, Output& output) {
+  if (options.role != Role::both)
+    return run_client(options, method, options.endpoint, data, output);
+  const ServerProcess server{options, method, data.train.classes()};
+  return run_client(options, method, server.endpoint(), data, output);
 }
 
 int train(Options options) {
   auto data = data_of(options);
+  const std::vector<Run> planned = planned_runs(options, data);
   // After the data, so that a typo there leaves no folder behind.
-  Output output{options.out, options.resume, options.methods.size() > 1, options.seeds.size() > 1};
-  std::vector<splitvit::report::Run> runs;
-  for (const std::uint64_t seed : options.seeds) {
-    if (seed != options.seed) {
-      options.seed = seed;
+  Output output{{.folder = options.out,
+                 .resume = options.resume,
+                 .several = options.methods.size() > 1,
+                 .several_seeds = options.seeds.size() > 1},
+                planned};
+  std::vector<Run> runs = output.earlier();
+  for (const Run& run : planned) {
+    const auto same = [&](const Run& other) {
+      return other.method == run.method && other.seed == run.seed;
+    };
+    if (std::ranges::any_of(output.earlier(), same)) continue;
+    if (run.seed != options.seed) {
+      options.seed = run.seed;
       data = data_of(options);
     }
-    train_with_seed(options, data, output, runs);
+    runs.push_back(train_one(options, run.method, data, output));
   }
   std::fputs(splitvit::report::render_table(splitvit::report::summary_table(runs)).c_str(), stdout);
   const std::string report = output.save_report(runs, program_line(options));

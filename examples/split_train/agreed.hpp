@@ -8,6 +8,7 @@
 #include <splitvit/report/format.hpp>   // shortest
 #include <splitvit/wire/handshake.hpp>  // Settings
 
+#include "split_train/method.hpp"   // Method
 #include "split_train/options.hpp"  // Options
 
 // What server and client of split_train must do alike.
@@ -15,10 +16,12 @@
 namespace split_train {
 
 /// Compared in the handshake besides what the library compares.
-inline splitvit::wire::Settings agreed_settings(const Options& options) {
+inline splitvit::wire::Settings agreed_settings(const Options& options, const Method& method) {
+  using splitvit::split::BottleneckStart;
   return {{"seed", std::to_string(options.seed)},
           {"lr", splitvit::report::shortest(options.lr)},
-          {"start", options.weights.empty() ? "random" : "weights"}};
+          {"start", options.weights.empty() ? "random" : "weights"},
+          {"bottleneck start", method.start == BottleneckStart::pca ? "pca" : "random"}};
 }
 
 /// Fills a part of a model from --weights, where given.

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/client_role.hpp"
 
-#include <algorithm>  // max
-#include <array>      // array
-#include <cstdio>     // fileno, stderr
-#include <cstdlib>    // getenv
-#include <iostream>   // cerr
-#include <optional>   // optional
-#include <thread>     // hardware_concurrency
-#include <utility>    // move
+#include <algorithm>   // max
+#include <array>       // array
+#include <chrono>      // seconds
+#include <cstdio>      // fileno, stderr
+#include <cstdlib>     // getenv
+#include <filesystem>  // path
+#include <iostream>    // cerr
+#include <optional>    // optional
+#include <thread>      // hardware_concurrency
+#include <utility>     // move
 
 #include <sys/ioctl.h>  // ioctl, TIOCGWINSZ
 #include <unistd.h>     // isatty
@@ -44,6 +46,7 @@ std::size_t terminal_width() {
 
 /// When to stop, as people read it.
 std::string length_text(const Options& o) {
+  if (o.eval_only) return "evaluation only";
   if (o.steps) return std::to_string(*o.steps) + " steps";
   if (o.budget_mib) return sv::report::shortest(*o.budget_mib) + " MiB";
   return std::to_string(o.epochs) + " epochs";
@@ -64,9 +67,14 @@ sv::report::Run describe_run(const Options& o, const std::string& method,
                        {"image", number(vit.image)},
                        {"blocks", number(vit.depth)},
                        {"cut after block", number(o.cut)},
-                       {"start", o.weights.empty() ? "random" : "pretrained weights"},
+                       {"start", o.weights.empty()
+                                     ? "random"
+                                     : std::filesystem::path{o.weights}.filename().string()},
                        {"batch", number(o.batch)},
                        {"length", length_text(o)},
+                       {"evaluation", method_of(method).bottleneck
+                                          ? "no stages or codec, but the bottleneck"
+                                          : "uncompressed"},
                        {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
                        {"augmentation", o.augment},
                        {"threads of each process", number(o.threads)}},
@@ -99,7 +107,7 @@ class Training {
                 method_.stage,
                 method_.codec,
                 sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
-                {.seed = options.seed, .link = {.agreed = agreed_settings(options)}}},
+                {.seed = options.seed, .link = {.agreed = agreed_settings(options, method_)}}},
         progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {
     if (decoder_) client_.give_decoder(*decoder_);
   }
@@ -133,14 +141,14 @@ class Training {
 
   sv::nn::Head<float> start_head() {
     auto head = sv::nn::make_head<float>(vit_, options_.cut, sv::Rng{.seed = options_.seed});
+    if (method_.bottleneck)
+      head.encoder =
+          sv::nn::make_encoder<float>(vit_.dim, *method_.bottleneck, {.seed = options_.seed});
     const auto loaded = start_weights(head, vit_, options_.weights);
     if (loaded.positions_resampled)
       run_.settings.push_back({"positions", "resampled to this image size"});
-    if (!method_.bottleneck) return head;
-    if (method_.start == sv::split::BottleneckStart::random) {
-      head.encoder =
-          sv::nn::make_encoder<float>(vit_.dim, *method_.bottleneck, {.seed = options_.seed});
-    } else {
+    const bool from_file = !options_.weights.empty() && !loaded.bottleneck_kept;
+    if (method_.start == sv::split::BottleneckStart::pca && !from_file) {
       auto pair = sv::nn::pca_bottleneck<float>(tokens_at_cut(head), *method_.bottleneck);
       head.encoder = std::move(pair.encoder);
       decoder_ = std::move(pair.decoder);
@@ -180,6 +188,7 @@ class Training {
       });
       if (!options_.budget_mib) log(epoch);
     }
+    if (run_.rows.empty()) log(0);  // the budget did not last for a step
   }
 
   double spent_mib() const {

@@ -11,11 +11,11 @@
 #include <string_view>  // string_view
 #include <utility>      // move
 
-#include <splitvit/core/error.hpp>    // StorageError
-#include <splitvit/io/file.hpp>       // write_file_atomically
-#include <splitvit/io/json.hpp>       // parse_json
-#include <splitvit/report/csv.hpp>    // csv_header, csv_line
-#include <splitvit/report/jsonl.hpp>  // jsonl_run_line, jsonl_line, jsonl_end_line
+#include <splitvit/core/error.hpp>  // StorageError
+#include <splitvit/io/file.hpp>     // write_file_atomically
+#include <splitvit/io/json.hpp>     // parse_json
+#include <splitvit/report/csv.hpp>  // csv_header, csv_line
+#include <splitvit/report/run.hpp>  // Row, Run, Setting
 
 namespace split_train {
 
@@ -94,48 +94,52 @@ sv::report::Row row_of(const Record& record) {
 
 }  // namespace
 
-std::vector<sv::report::Run> finished_runs(const std::filesystem::path& metrics_jsonl) {
-  std::ifstream in{metrics_jsonl};
-  std::vector<sv::report::Run> begun, finished;
+EarlierRuns read_earlier(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "metrics.jsonl";
+  struct Begun {
+    sv::report::Run run;
+    std::string lines;
+  };
+  std::ifstream in{path};
+  if (!in)
+    throw sv::StorageError(sv::Reason::cannot_open,
+                           path.string() + ": cannot be read, so nothing can be resumed");
+  std::vector<Begun> begun;
+  EarlierRuns earlier;
   std::string line;
   // a last line without an end was cut short
   for (int number = 1; std::getline(in, line) && !in.eof(); ++number) {
-    const Record record{line, metrics_jsonl.string() + ": line " + std::to_string(number)};
-    const std::string kind = record.text("record");
-    if (kind == "step") continue;
-    const std::string method = record.text("method");
+    const Record record{line, path.string() + ": line " + std::to_string(number)};
+    const std::string kind = record.text("record"), method = record.text("method");
     const std::uint64_t seed = record.count("seed");
-    const auto run = std::find_if(begun.begin(), begun.end(), [&](const sv::report::Run& one) {
-      return one.method == method && one.seed == seed;
+    auto at = std::find_if(begun.begin(), begun.end(), [&](const Begun& one) {
+      return one.run.method == method && one.run.seed == seed;
     });
     if (kind == "run") {
-      if (run != begun.end()) begun.erase(run);  // it was begun again
-      begun.push_back({.method = method, .seed = seed, .settings = record.settings()});
-    } else if (run != begun.end() && kind == "epoch") {
-      run->rows.push_back(row_of(record));
-    } else if (run != begun.end() && kind == "end") {
-      run->test_samples = record.count("test_samples");
-      run->evaluation_traffic = record.traffic("evaluation_");
-      finished.push_back(std::move(*run));
-      begun.erase(run);
+      if (at != begun.end()) begun.erase(at);  // it was begun again
+      at = begun.insert(begun.end(), {{.method = method, .seed = seed}, {}});
+      at->run.settings = record.settings();
     }
+    if (at == begun.end()) continue;
+    at->lines += line + '\n';
+    if (kind == "epoch") at->run.rows.push_back(row_of(record));
+    if (kind != "end") continue;
+    at->run.test_samples = record.count("test_samples");
+    at->run.evaluation_traffic = record.traffic("evaluation_");
+    earlier.finished.push_back(std::move(at->run));
+    earlier.jsonl += at->lines;
+    begun.erase(at);
   }
-  return finished;
+  return earlier;
 }
 
-void keep_only(const std::filesystem::path& folder, const std::vector<sv::report::Run>& runs) {
-  std::string csv{sv::report::csv_header}, jsonl;
+void keep_finished(const std::filesystem::path& folder, const EarlierRuns& runs) {
+  std::string csv{sv::report::csv_header};
   csv += '\n';
-  for (const sv::report::Run& run : runs) {
-    jsonl += sv::report::jsonl_run_line(run) + '\n';
-    for (const sv::report::Row& row : run.rows) {
-      csv += sv::report::csv_line(run, row) + '\n';
-      jsonl += sv::report::jsonl_line(run, row) + '\n';
-    }
-    jsonl += sv::report::jsonl_end_line(run) + '\n';
-  }
+  for (const sv::report::Run& run : runs.finished)
+    for (const sv::report::Row& row : run.rows) csv += sv::report::csv_line(run, row) + '\n';
   sv::io::write_file_atomically(folder / "metrics.csv", std::as_bytes(std::span{csv}));
-  sv::io::write_file_atomically(folder / "metrics.jsonl", std::as_bytes(std::span{jsonl}));
+  sv::io::write_file_atomically(folder / "metrics.jsonl", std::as_bytes(std::span{runs.jsonl}));
 }
 
 }  // namespace split_train

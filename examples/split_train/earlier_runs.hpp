@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>  // path
+#include <string>      // string
 #include <vector>      // vector
 
 #include <splitvit/report/run.hpp>  // Run
@@ -10,12 +11,17 @@
 
 namespace split_train {
 
-/// The runs of metrics.jsonl that came to their end, in its order; none if there is no such file.
-///
-/// Errors  StorageError naming the file and the line for what split_train does not write.
-std::vector<splitvit::report::Run> finished_runs(const std::filesystem::path& metrics_jsonl);
+/// What the files of a folder say of earlier runs.
+struct EarlierRuns {
+  std::vector<splitvit::report::Run> finished;  ///< in the order in which they ended
+  std::string jsonl;                            ///< the lines of metrics.jsonl that are theirs
+};
 
-/// Rewrites metrics.csv and metrics.jsonl of a folder so that they hold these runs alone.
-void keep_only(const std::filesystem::path& folder, const std::vector<splitvit::report::Run>& runs);
+/// Errors  StorageError naming file and line if metrics.jsonl is missing, or holds what split_train
+///         does not write.
+EarlierRuns read_earlier(const std::filesystem::path& folder);
+
+/// Rewrites metrics.csv and metrics.jsonl of a folder so that they hold the finished runs alone.
+void keep_finished(const std::filesystem::path& folder, const EarlierRuns& runs);
 
 }  // namespace split_train

@@ -41,6 +41,7 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
   need(!o.steps || *o.steps >= 1, "--steps must be at least 1");
   need(!o.budget_mib || *o.budget_mib > 0, "--budget-mib must be above 0");
   need(o.lr > 0 && o.lr < 1e6, "--lr must be above 0");
+  for (const std::uint64_t seed : o.seeds) need(seed >> 63 == 0, "--seed must be below 2^63");
   need(!o.resume || !o.out.empty(), "--resume needs --out");
   need(o.threads >= 0, "--threads must be at least 1");
   need(o.role == Role::both || o.methods.size() == 1,
@@ -100,24 +101,24 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--cut", o.cut, "blocks that stay with the client");
   app.add_option("--compress", o.methods,
                  "none | adc:XI | merge:R | select:R | merge:R,select:R | drop:R | merge-tokens:R, "
-                 "with options such as select:0.3:score=norm, and after @ a codec: adc:0.1@q:8; "
-                 "several, with spaces between, run one after the other")
+                 "with options such as select:0.3:score=norm; behind them ,bottleneck:R, and after "
+                 "@ a codec: adc:0.1@q:8; several, with spaces between, run one after the other; "
+                 "a server's may be any")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--codec", codec,
                  "for methods that name none: " + codec_usages() +
                      "; UP/DOWN for activations and gradients apart");
   app.add_option(
       "--bottleneck", bottleneck,
-      "R, a trained pair of layers that sends tokens of R times their width, for methods "
-      "that have no bottleneck:R of their own; with options as in "
-      "0.1:start=pca:frozen=yes");
+      "R: a trained encoder and decoder that narrow each token to R of its width; for methods "
+      "without a bottleneck:R of their own; with options as in 0.1:start=pca:frozen=yes");
   app.add_option("--batch", o.batch, "images in a step");
   auto* const epochs = app.add_option("--epochs", o.epochs, "times through the training images");
   auto* const steps = app.add_option("--steps", o.steps, "stop after so many steps");
   auto* const budget =
       app.add_option("--budget-mib", o.budget_mib,
-                     "stop when so much has crossed the link; evaluates at 1/100, 1/30, 1/10, "
-                     "1/3 and all of it");
+                     "stop after so many MiB of training traffic; evaluates at 1/100, 1/30, "
+                     "1/10, 1/3 and all of it");
   for (auto* const a : {epochs, steps, budget})
     for (auto* const b : {epochs, steps, budget})
       if (a != b) a->excludes(b);
@@ -130,11 +131,12 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--threads", o.threads, "of each process; all cores unless given");
   app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
   app.add_option("--out", o.out, "folder for metrics, model and report");
-  app.add_flag("--resume", o.resume, "go on in --out: only what is not finished there is run");
+  app.add_flag("--resume", o.resume,
+               "go on in --out: runs that are finished there are not run again");
   app.add_option("--progress", o.progress, "what to show meanwhile")
       ->check(CLI::IsMember({"auto", "bar", "plain", "none"}));
   app.add_flag("--log-steps", o.log_steps, "a line a step in metrics.jsonl");
-  app.add_option("--sessions", o.sessions, "server: end after so many; never unless given");
+  app.add_option("--sessions", o.sessions, "server: end after so many clients; never unless given");
   try {
     app.parse(argc, argv);
     // Without a limit of its own, training by steps or bytes goes through the data for as

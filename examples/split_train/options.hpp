@@ -28,7 +28,7 @@ struct Options {
   Index classes = 0;  ///< 0: those of the data
   std::string weights;
   Index cut = 0;                             ///< 0: half the blocks
-  std::vector<std::string> methods{"none"};  ///< STAGE or STAGE@CODEC; see method.hpp
+  std::vector<std::string> methods{"none"};  ///< see method.hpp
   Index batch = 64;
   Index epochs = 10;
   std::optional<std::uint64_t> steps;

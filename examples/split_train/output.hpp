@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <filesystem>   // path
-#include <fstream>      // ofstream
-#include <optional>     // optional
-#include <span>         // span
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <vector>       // vector
+#include <filesystem>    // path
+#include <optional>      // optional
+#include <span>          // span
+#include <string>        // string, to_string
+#include <string_view>   // string_view
+#include <system_error>  // error_code
+#include <utility>       // move
+#include <vector>        // vector
 
 #include <splitvit/io/file.hpp>         // write_file_atomically
 #include <splitvit/io/safetensors.hpp>  // write_safetensors
@@ -16,55 +17,54 @@
 #include <splitvit/report/jsonl.hpp>    // JsonlFile
 #include <splitvit/report/run.hpp>      // Run, Row
 
-#include "split_train/earlier_runs.hpp"  // finished_runs, keep_only
+#include "split_train/earlier_runs.hpp"  // read_earlier, keep_finished
 #include "split_train/options.hpp"       // UsageError
 
 // What split_train leaves in --out.
 
 namespace split_train {
 
+struct OutputOptions {
+  std::string folder;    ///< empty: nothing is written
+  bool resume = false;   ///< go on where earlier runs of the folder have ended
+  bool several = false;  ///< there are several methods
+  bool several_seeds = false;
+};
+
 /// metrics.csv, metrics.jsonl, the joined model of each method and report.html; nothing at all
 /// without a folder.
 class Output {
  public:
-  /// With `resume` the folder's finished runs stay, and what is left of others goes.
+  /// `planned` are the runs to come. With `resume` the folder's finished runs stay, and what is
+  /// left of others goes.
   ///
-  /// Errors  UsageError if the folder holds results that are not to be resumed: nothing is
-  ///         overwritten. StorageError for metrics that this program has not written.
-  Output(const std::string& folder, bool resume, bool several_methods, bool several_seeds)
-      : several_methods_{several_methods}, several_seeds_{several_seeds} {
-    if (folder.empty()) return;
-    folder_ = folder;
+  /// Errors  UsageError if the folder holds results that are not to be resumed, or of other
+  ///         settings than planned; StorageError for metrics that this program has not written.
+  ///         Nothing is changed then.
+  Output(OutputOptions options, std::span<const splitvit::report::Run> planned)
+      : options_{std::move(options)} {
+    if (options_.folder.empty()) return;
+    folder_ = options_.folder;
     const bool used = std::filesystem::exists(*folder_ / "metrics.csv");
-    if (used && !resume)
-      throw UsageError("--out " + folder +
+    if (used && !options_.resume)
+      throw UsageError("--out " + options_.folder +
                        " holds results already; name another folder, or go on with --resume");
     std::error_code error;
     std::filesystem::create_directories(*folder_, error);
-    if (error) throw UsageError("--out " + folder + ": " + error.message());
+    if (error) throw UsageError("--out " + options_.folder + ": " + error.message());
     if (used) {
-      earlier_ = finished_runs(*folder_ / "metrics.jsonl");
-      keep_only(*folder_, earlier_);
+      const EarlierRuns runs = read_earlier(*folder_);
+      for (const auto& before : runs.finished)
+        for (const auto& run : planned) require_alike(run, before);
+      keep_finished(*folder_, runs);
+      earlier_ = runs.finished;
     }
     csv_.emplace(*folder_ / "metrics.csv");
     jsonl_.emplace(*folder_ / "metrics.jsonl");
   }
 
-  /// A run of the folder that was finished before, if there is one.
-  ///
-  /// Errors  UsageError if it was made with other settings.
-  std::optional<splitvit::report::Run> earlier(const splitvit::report::Run& wanted) const {
-    for (const splitvit::report::Run& run : earlier_) {
-      if (run.method != wanted.method || run.seed != wanted.seed) continue;
-      for (const auto& [key, value] : wanted.settings)
-        for (const auto& before : run.settings)
-          if (before.key == key && before.value != value)
-            throw UsageError("--resume: " + key + " is " + value + ", but " + before.value +
-                             " in the runs of " + folder_->string());
-      return run;
-    }
-    return {};
-  }
+  /// What was finished in this folder before.
+  const std::vector<splitvit::report::Run>& earlier() const { return earlier_; }
 
   void begin(const splitvit::report::Run& run) {
     if (jsonl_) jsonl_->begin(run);
@@ -85,8 +85,9 @@ class Output {
                   const std::vector<splitvit::io::NamedTensor>& weights) {
     if (!folder_) return;
     std::string name = "model";
-    if (several_methods_) name += "-" + run.method;
-    if (several_seeds_) name += "-seed" + std::to_string(run.seed);
+    // A folder that is resumed may hold other models already.
+    if (options_.several || options_.resume) name += "-" + run.method;
+    if (options_.several_seeds || options_.resume) name += "-seed" + std::to_string(run.seed);
     for (char& c : name)
       if (std::string_view{":,@=()/"}.find(c) != std::string_view::npos) c = '-';
     splitvit::io::write_safetensors(*folder_ / (name + ".safetensors"), weights,
@@ -105,7 +106,21 @@ class Output {
   }
 
  private:
-  bool several_methods_, several_seeds_;
+  /// Errors  UsageError if these are runs of one method and seed, but with other settings.
+  static void require_alike(const splitvit::report::Run& planned,
+                            const splitvit::report::Run& before) {
+    if (planned.method != before.method || planned.seed != before.seed) return;
+    for (const auto& [key, value] : planned.settings) {
+      std::string was = "not known";
+      for (const auto& setting : before.settings)
+        if (setting.key == key) was = setting.value;
+      if (was != value)
+        throw UsageError("--resume: " + key + " is " + value + ", but " + was +
+                         " in the finished run of " + before.method);
+    }
+  }
+
+  OutputOptions options_;
   std::optional<std::filesystem::path> folder_;
   std::vector<splitvit::report::Run> earlier_;
   std::optional<splitvit::report::CsvFile> csv_;

@@ -3,6 +3,7 @@
 
 #include <csignal>    // SIGTERM, kill
 #include <cstdio>     // printf, fprintf
+#include <exception>  // exception
 #include <stdexcept>  // runtime_error
 #include <vector>     // vector
 
@@ -51,12 +52,12 @@ int run_server(const Options& options) {
                                {.seed = options.seed,
                                 .method = takes_any_stage(text) ? std::string{sv::wire::any_value}
                                                                 : method.stage.description(),
-                                .link = {.agreed = agreed_settings(options)}}};
+                                .link = {.agreed = agreed_settings(options, method)}}};
       sv::with_threads(options.threads, [&] { server.serve(std::move(link)); });
       if (options.progress != "none")
         std::printf("%s: %llu steps\n", peer.c_str(),
                     static_cast<unsigned long long>(server.steps()));
-    } catch (const sv::ReasonedError& error) {
+    } catch (const std::exception& error) {
       ++failed;
       std::fprintf(stderr, "%s: %s\n", peer.c_str(), error.what());
     }

@@ -25,17 +25,18 @@ TEST_CASE("parse_stage: texts and the stages that they name", "[compress]") {
 
 TEST_CASE("parse_stage: options go to the members of their names", "[compress]") {
   CHECK(described("merge:0.5:min_clusters=3:max_iterations=7:tolerance=1e-3:start=plus_plus:"
-                  "stop=fixpoint:with_cls_entry=no:min_cluster_size=4:grouping=random") ==
-        MergeSamples{.keep = 0.5,
-                     .min_clusters = 3,
-                     .max_iterations = 7,
-                     .tolerance = 1e-3,
-                     .start = KMeansStart::plus_plus,
-                     .stop = KMeansStop::fixpoint,
-                     .with_cls_entry = false,
-                     .min_cluster_size = 4,
-                     .grouping = Grouping::random}
-            .description());
+                  "stop=fixpoint:with_cls_entry=no:min_cluster_size=4:grouping=random:"
+                  "weight_by_size=yes") == MergeSamples{.keep = 0.5,
+                                                        .min_clusters = 3,
+                                                        .max_iterations = 7,
+                                                        .tolerance = 1e-3,
+                                                        .start = KMeansStart::plus_plus,
+                                                        .stop = KMeansStop::fixpoint,
+                                                        .with_cls_entry = false,
+                                                        .min_cluster_size = 4,
+                                                        .grouping = Grouping::random,
+                                                        .weight_by_size = true}
+                                               .description());
   CHECK(described("drop:0.5:min_samples=1") ==
         DropSamples{.keep = 0.5, .min_samples = 1}.description());
   CHECK(described("select:0.5:rest=attention:score=farthest") ==

@@ -36,9 +36,13 @@ void require(bool condition) {
 template <class T>
 void read_activations(Bytes payload) {
   constexpr std::uint64_t most_bytes = 4096;
-  const auto came = split::Activations::read(payload, test::fuzzed_vit.tokens(),
-                                             test::fuzzed_vit.dim, sizeof(T), most_bytes);
-  const Shape shape = came.shape(test::fuzzed_vit.dim);
+  constexpr auto vit = test::fuzzed_vit;
+  const auto came = split::Activations::read(payload, {.tokens = vit.tokens(),
+                                                       .width = vit.dim,
+                                                       .classes = vit.classes,
+                                                       .number_size = sizeof(T),
+                                                       .bytes = most_bytes});
+  const Shape shape = came.shape(vit.dim);
   require(shape.elements() > 0 && shape[1] <= test::fuzzed_vit.tokens());
   require(static_cast<std::uint64_t>(shape.elements()) * sizeof(T) <= most_bytes);
   require(came.sizes.empty() || came.sizes.size() == static_cast<std::size_t>(came.samples));

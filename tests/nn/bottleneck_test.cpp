@@ -62,7 +62,7 @@ TEST_CASE("bottleneck: options that make none", "[nn][bottleneck]") {
     CHECK_THROWS_AS(bottleneck_width(10, {.ratio = ratio}), std::invalid_argument);
   CHECK_THROWS_WITH(bottleneck_width(10, {.ratio = 0.05}), ContainsSubstring("leaves nothing"));
   CHECK_THROWS_WITH(bottleneck_width(10, {.layers = 0}),
-                    ContainsSubstring("layers is 0, wanted at least 1"));
+                    ContainsSubstring("layers is 0, wanted 1 to 64"));
   CHECK_THROWS_AS(bottleneck_width(0, {}), std::invalid_argument);
   CHECK_THROWS_AS((Encoder<float>{10, {.ratio = 0.01}}), std::invalid_argument);
   CHECK_THROWS_AS((Decoder<float>{10, {.layers = -1}}), std::invalid_argument);

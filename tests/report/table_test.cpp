@@ -42,11 +42,11 @@ TEST_CASE("summary_table: a line for each method", "[report]") {
   std::getline(lines, none);
   std::getline(lines, adc);
   CHECK(header ==
-        "method   seeds  epochs  test accuracy  up MiB  down MiB    ratio  client  server  "
-        "at 1 Mbit/s  at 10 Mbit/s  at 100 Mbit/s");
+        "method   seeds  epochs  test accuracy  up MiB  down MiB    ratio  client  compression  "
+        "server  at 1 Mbit/s  at 10 Mbit/s  at 100 Mbit/s");
   // 5.25 + 6 s, and 45 MiB are 377.5 Mbit
   CHECK(none ==
-        "none         1       3         97.0 %   30.00     15.00  100.0 %   5.2 s   6.0 s   "
-        "6 min 29 s        49.0 s         15.0 s");
+        "none         1       3         97.0 %   30.00     15.00  100.0 %   4.5 s       750 ms  "
+        " 6.0 s   6 min 29 s        49.0 s         15.0 s");
   CHECK(adc.substr(0, 65) == "adc:0.1      1       3         96.0 %    3.00      1.50   10.0 % ");
 }

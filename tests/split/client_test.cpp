@@ -148,10 +148,12 @@ TEST_CASE("client: gives the server a decoder, before the first step only", "[sp
   CHECK(cost.up.payload > (8 * 16 + 16) * sizeof(float));
   CHECK(cost.down.total() == 0);
   CHECK(numbers_of<float>(*client.fetch_tail().decoder) == numbers_of<float>(decoder));
-  CHECK_THROWS_AS(client.give_decoder(nn::make_decoder<float>(16, {.ratio = 0.25}, start)),
-                  std::logic_error);
+  CHECK_THROWS_WITH(client.give_decoder(nn::make_decoder<float>(16, {.ratio = 0.25}, start)),
+                    ContainsSubstring("ratio=0.25") && ContainsSubstring("ratio=0.5"));
+  CHECK_THROWS_WITH(client.give_decoder(nn::make_decoder<float>(12, options, start)),
+                    ContainsSubstring("width 12"));
   client.train_epoch(RandomBatches<float>{.left = 1});
-  CHECK_THROWS_AS(client.give_decoder(decoder), std::logic_error);
+  CHECK_THROWS_WITH(client.give_decoder(decoder), ContainsSubstring("step 1 has been taken"));
   client.close();
   serving.finish();
 }

@@ -7,6 +7,12 @@
 using namespace splitvit;
 using test::small_vit;
 
+namespace {
+
+constexpr split::ActivationLimits limits{.tokens = 5, .width = 16, .classes = 5, .bytes = 1 << 20};
+
+}  // namespace
+
 TEST_CASE("messages: activations come back as they were sent", "[split]") {
   const std::vector<std::byte> targets(3, std::byte{9}), encoded(70, std::byte{7});
   const split::Activations sent{
@@ -14,15 +20,14 @@ TEST_CASE("messages: activations come back as they were sent", "[split]") {
   std::vector<std::byte> payload;
   sent.put_head(payload);
   payload.insert(payload.end(), encoded.begin(), encoded.end());
-  const auto came = split::Activations::read(payload, 5, 16, 4, 1 << 20);
+  const auto came = split::Activations::read(payload, limits);
   CHECK(came.step == 12);
   CHECK(came.shape(16) == Shape{4, 5, 16});
   CHECK(came.targets.size() == 3);
   CHECK(came.encoded.size() == 70);
   // every cut of the head is refused
   for (std::size_t size = 0; size < split::Activations::head_bytes + 3; ++size)
-    CHECK_THROWS_AS(split::Activations::read(std::span{payload}.first(size), 5, 16, 4, 1 << 20),
-                    WireError);
+    CHECK_THROWS_AS(split::Activations::read(std::span{payload}.first(size), limits), WireError);
 }
 
 TEST_CASE("messages: sizes travel as two bytes each, and are checked", "[split]") {
@@ -34,7 +39,7 @@ TEST_CASE("messages: sizes travel as two bytes each, and are checked", "[split]"
     return bytes;
   };
   const auto read = [](std::span<const std::byte> bytes) {
-    return split::Activations::read(bytes, 5, 16, 4, 1 << 20).sizes;
+    return split::Activations::read(bytes, limits).sizes;
   };
   const RecycledVector<Index> sizes{1, 65535, 7};
   CHECK(payload({}).size() == split::Activations::head_bytes);
@@ -42,11 +47,15 @@ TEST_CASE("messages: sizes travel as two bytes each, and are checked", "[split]"
   CHECK(read(payload({})).empty());
   CHECK(read(payload(sizes)) == sizes);
   CHECK_THROWS_WITH(payload({1, 65536, 1}), ContainsSubstring("65536 samples"));
-  CHECK_THROWS_AS(read(payload({1, 0, 1})), WireError);
+  CHECK_THROWS_AS(payload({1, 0, 1}), std::invalid_argument);
+  CHECK_THROWS_WITH(payload({1, 1}), ContainsSubstring("2 sizes for 3 samples"));
   auto marked = payload(sizes);
   CHECK_THROWS_AS(read(std::span{marked}.first(26)), WireError);
   marked[20] = std::byte{2};
-  CHECK_THROWS_WITH(read(marked), ContainsSubstring("mark of sizes is 2"));
+  CHECK_THROWS_WITH(read(marked), ContainsSubstring("is 2, wanted 0 or 1"));
+  auto without = payload(sizes);
+  without[21] = without[22] = std::byte{0};
+  CHECK_THROWS_WITH(read(without), ContainsSubstring("a sample of size 0"));
 }
 
 TEST_CASE("messages: a shape is refused before memory is taken for it", "[split]") {
@@ -55,12 +64,23 @@ TEST_CASE("messages: a shape is refused before memory is taken for it", "[split]
     split::Activations{
         .step = 1, .samples = samples, .tokens = tokens, .targets = {}, .encoded = {}}
         .put_head(payload);
-    return split::Activations::read(payload, 5, 16, 4, most);
+    return split::Activations::read(payload,
+                                    {.tokens = 5, .width = 16, .classes = 5, .bytes = most});
   };
   CHECK_NOTHROW(read(4, 5, 4 * 5 * 16 * 4));
   CHECK_THROWS_AS(read(4, 5, 4 * 5 * 16 * 4 - 1), WireError);
   CHECK_THROWS_AS(read(Index{0xFFFFFFFF}, 5, 1 << 28), WireError);
   CHECK_THROWS_AS(read(1, Index{0xFFFFFFFF}, 1 << 28), WireError);
+  // targets count, too
+  std::vector<std::byte> payload;
+  split::Activations{.step = 1, .samples = 4, .tokens = 1, .targets = {}, .encoded = {}}.put_head(
+      payload);
+  const auto with_classes = [&](Index classes) {
+    return split::Activations::read(
+        payload, {.tokens = 5, .width = 1, .classes = classes, .bytes = 4 * 100 * 4});
+  };
+  CHECK_NOTHROW(with_classes(100));
+  CHECK_THROWS_AS(with_classes(101), WireError);
 }
 
 TEST_CASE("messages: gradients and scores are checked", "[split]") {

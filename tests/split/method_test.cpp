@@ -22,6 +22,7 @@ TEST_CASE("parse_method: stages, bottleneck and codec, each of which may be left
   CHECK(!stage_only.bottleneck);
   CHECK(stage_only.codec.description() == codec::parse_codec<double>("float32").description());
 
+  CHECK(parse_method<float>("none,bottleneck:0.5").bottleneck->ratio == 0.5);
   const auto bottleneck_only = parse_method<float>("bottleneck:0.1:start=pca:frozen=yes");
   CHECK(bottleneck_only.stage.description() == compress::parse_stage<float>("none").description());
   CHECK(bottleneck_only.bottleneck ==
@@ -35,9 +36,10 @@ TEST_CASE("parse_method: complaints name the part and what is possible", "[split
   CHECK_THROWS_WITH(parse_method<float>("bottleneck:0.1:width=3"),
                     ContainsSubstring("cannot have 'width=3'") && ContainsSubstring("layers"));
   CHECK_THROWS_WITH(parse_method<float>("bottleneck:0.1:start=pca:layers=2"),
-                    ContainsSubstring("one layer"));
-  // it stands behind the stages
-  CHECK_THROWS_AS(parse_method<float>("bottleneck:0.1,select:0.3"), std::invalid_argument);
+                    ContainsSubstring("needs layers=1, not 2"));
+  for (const char* const text : {"bottleneck:0.1,select:0.3", "bottleneck:0.1,bottleneck:0.2"})
+    CHECK_THROWS_WITH(parse_method<float>(text), ContainsSubstring("behind all stages"));
+  CHECK_THROWS_AS(parse_method<float>(",bottleneck:0.2"), std::invalid_argument);
   CHECK_THROWS_AS(parse_method<float>("adc:0.1@"), std::invalid_argument);
   CHECK_THROWS_AS(parse_method<float>(""), std::invalid_argument);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <chrono>
+#include <cstring>
+#include <string>
+#include <vector>
 
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/identity.hpp>
@@ -33,6 +36,13 @@ void train_honestly(Server& server) {
   serving.finish();
 }
 
+/// The weights of a server that has had one well-behaved session and nothing else.
+std::vector<float> honest_weights() {
+  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  train_honestly(server);
+  return test::numbers_of<float>(server.tail());
+}
+
 /// Shakes hands as a client of small_vit would, then hands over the channel.
 template <class Misbehave>
 Reason reason_after(const Misbehave& misbehave) {
@@ -55,7 +65,9 @@ Reason reason_after(const Misbehave& misbehave) {
     }
   }
   CHECK(test::numbers_of<float>(server.tail()) == before);
-  train_honestly(server);  // the server goes on serving
+  train_honestly(server);  // the server goes on serving, as if nothing had happened
+  static const std::vector<float> expected = honest_weights();
+  CHECK(test::numbers_of<float>(server.tail()) == expected);
   return reason;
 }
 
@@ -128,6 +140,14 @@ TEST_CASE("server: whatever a client sends ends its session alone", "[split]") {
   infinite[infinite.size() - 1] = std::byte{0x7F};
   infinite[infinite.size() - 2] = std::byte{0x80};
   CHECK(sends(MessageKind::forward, infinite) == Reason::not_finite);
+  // Finite, but what the model makes of it is not: no gradient of it is left for the next client.
+  std::vector<std::byte> huge = forward_payload(1, 1, 1, 64);
+  for (std::size_t i = 0; i < 16; ++i) {
+    const float number = i % 2 == 0 ? 3e38f : -3e38f;
+    std::memcpy(huge.data() + huge.size() - 64 + 4 * i, &number, sizeof number);
+  }
+  CHECK(sends(MessageKind::forward, huge) == Reason::not_finite);
+  CHECK(sends(MessageKind::evaluate, forward_payload(1, 1, 1, 64)) == Reason::malformed);
   CHECK(sends(MessageKind::error, wire::error_payload(Reason::malformed, "no")) ==
         Reason::peer_failed);
 }
@@ -143,10 +163,80 @@ TEST_CASE("server: silence, garbage and a closed link each end in an error of th
         Reason::closed);
 }
 
+TEST_CASE("server: refuses a client with another bottleneck, naming both values", "[split]") {
+  const auto refusal = [](const nn::BottleneckOptions& server_side,
+                          const nn::BottleneckOptions* client_side) {
+    auto tail = nn::make_tail<float>(small_vit, 1, start);
+    tail.decoder = nn::make_decoder<float>(16, server_side, start);
+    auto head = nn::make_head<float>(small_vit, 1, start);
+    if (client_side) head.encoder = nn::make_encoder<float>(16, *client_side, start);
+    split::Server server{std::move(tail), optim::Adam{}};
+    auto [client_end, server_end] = transport::memory_pair();
+    Serving serving{server, std::move(server_end)};
+    std::string text;
+    try {
+      split::Client refused{std::move(head), optim::Adam{}, compress::Identity{},
+                            std::move(client_end)};
+    } catch (const WireError& error) {
+      text = error.what();
+    }
+    CHECK_THROWS_AS(serving.finish(), WireError);
+    return text;
+  };
+  CHECK_THAT(refusal({.ratio = 0.5}, nullptr),
+             ContainsSubstring("bottleneck: the client has none, the server has bottleneck"));
+  const nn::BottleneckOptions quarter{.ratio = 0.25};
+  CHECK_THAT(refusal({.ratio = 0.5}, &quarter),
+             ContainsSubstring("ratio=0.25") && ContainsSubstring("ratio=0.5"));
+}
+
+TEST_CASE("server: a decoder that does not fit ends the session and changes nothing", "[split]") {
+  constexpr nn::BottleneckOptions options{.ratio = 0.5, .layers = 1};
+  auto head = nn::make_head<float>(small_vit, 1, start);
+  head.encoder = nn::make_encoder<float>(16, options, start);
+  const auto reason_of = [&](const auto& send) {
+    auto tail = nn::make_tail<float>(small_vit, 1, start);
+    tail.decoder = nn::make_decoder<float>(16, options, start);
+    split::Server server{std::move(tail), optim::Adam{}};
+    const auto before = test::numbers_of<float>(server.tail());
+    auto [client_end, server_end] = transport::memory_pair();
+    Serving serving{server, std::move(server_end)};
+    wire::Channel channel{std::move(client_end)};
+    wire::connect_session(channel, split::settings_of(head, "identity", "float32", {}));
+    send(channel);
+    try {
+      serving.finish();
+    } catch (const WireError& error) {
+      CHECK(test::numbers_of<float>(server.tail()) == before);
+      return error.reason();
+    }
+    return Reason{};
+  };
+  const auto decoder_bytes = [](const nn::Decoder<float>& decoder) {
+    wire::PayloadWriter out;
+    split::put_weights<float>(out, decoder);
+    return out.gather();
+  };
+  const auto sent = [&](const std::vector<std::byte>& payload) {
+    return reason_of([&](auto& channel) { channel.send(wire::MessageKind::weights, payload); });
+  };
+  const nn::Decoder<float> fitting{16, options};
+  CHECK(sent(decoder_bytes(nn::Decoder<float>{16, {.ratio = 0.25, .layers = 1}})) ==
+        Reason::wrong_shape);
+  CHECK(sent(decoder_bytes(nn::Decoder<float>{16, {}})) == Reason::wrong_shape);
+  auto cut = decoder_bytes(fitting);
+  cut.pop_back();
+  CHECK(sent(cut) == Reason::truncated);
+  auto not_a_number = decoder_bytes(fitting);
+  std::fill_n(not_a_number.end() - 4, 4, std::byte{0xFF});  // the last number of the bias
+  CHECK(sent(not_a_number) == Reason::not_finite);
+}
+
 TEST_CASE("server: a decoder is refused where none is wanted", "[split]") {
-  CHECK(reason_after([](auto& channel) {
+  const nn::Decoder<float> decoder{16, {}};
+  CHECK(reason_after([&](auto& channel) {
           wire::PayloadWriter out;
-          split::put_weights<float>(out, nn::Decoder<float>{16, {}});
+          split::put_weights<float>(out, decoder);
           channel.send(wire::MessageKind::weights, out.parts());
         }) == Reason::wrong_message);
 }

@@ -37,7 +37,7 @@ refused "wanted shapes" --data nothing
 refused "there are" --model nothing
 
 comparison=(--compress none adc:0.1@q:8 bottleneck:0.25:start=pca@float16 --seed 1 2 --out "$out")
-train "${comparison[@]}" >"$folder/first"
+train "${comparison[@]}" --log-steps >"$folder/first"
 [[ $(grep -c . "$folder/first") == 6 ]] || fail "no table of three methods: $(cat "$folder/first")"
 [[ $(grep -c . "$out/metrics.csv") == 7 ]] || fail "not a row for each run"
 [[ $(ls "$out"/model-*.safetensors | wc -l) == 6 ]] || fail "not a model of each run"
@@ -50,6 +50,8 @@ head -n -1 "$out/metrics.jsonl" >"$folder/cut.jsonl"
 printf '{"record":"ep' >>"$folder/cut.jsonl"
 cp "$folder/cut.jsonl" "$out/metrics.jsonl"
 refused "batch is 16, but 32" --steps 2 --batch 16 --threads 1 "${comparison[@]}" --resume
+refused "length is evaluation only" --eval-only --batch 32 --threads 1 "${comparison[@]}" --resume
+cmp "$folder/cut.jsonl" "$out/metrics.jsonl" || fail "a refused --resume has changed something"
 train "${comparison[@]}" --resume >"$folder/second"
 cmp <(head -n 6 "$folder/whole.csv") <(head -n 6 "$out/metrics.csv") ||
   fail "a finished run was run again"
@@ -57,3 +59,18 @@ cmp <(head -n 6 "$folder/whole.csv") <(head -n 6 "$out/metrics.csv") ||
 cmp <(tail -n 1 "$folder/whole.csv" | cut -d, -f1-10) <(tail -n 1 "$out/metrics.csv" | cut -d, -f1-10) ||
   fail "the last run was not repeated"
 [[ $(grep -c '"record":"end"' "$out/metrics.jsonl") == 6 ]] || fail "not all runs have ended"
+[[ $(grep -c '"record":"step"' "$out/metrics.jsonl") == 10 ]] || fail "steps of finished runs are lost"
+[[ $(grep -c . "$folder/second") == 6 ]] || fail "another table: $(cat "$folder/second")"
+rm "$out/metrics.jsonl"
+train "${comparison[@]}" --resume 2>"$folder/stderr" && fail "resumed without metrics.jsonl"
+grep -q "nothing can be resumed" "$folder/stderr" || fail "$(cat "$folder/stderr")"
+
+# A model with a bottleneck can be loaded again, but only into such a model.
+model=$out/model-bottleneck-0.25-start-pca-float16-seed1.safetensors
+train --weights "$model" --compress bottleneck:0.25:start=pca@float16 --eval-only >/dev/null
+train --weights "$model" --compress none --eval-only 2>"$folder/stderr" && fail "loaded elsewhere"
+grep -q "unexpected" "$folder/stderr" || fail "$(cat "$folder/stderr")"
+
+# A budget is looked at five times, and spent.
+"$program" --budget-mib 16 --batch 32 --threads 1 --progress none --out "$folder/budget" >/dev/null
+[[ $(grep -c . "$folder/budget/metrics.csv") == 6 ]] || fail "$(cat "$folder/budget/metrics.csv")"

@@ -17,7 +17,7 @@
 #include <splitvit/codec/detail/finite_values.hpp>  // limited
 #include <splitvit/codec/detail/nearest_word.hpp>   // find_nearest, Planes, unit_of
 #include <splitvit/core/error.hpp>                  // ShapeError
-#include <splitvit/core/parallel.hpp>               // parallel_for
+#include <splitvit/core/parallel.hpp>               // parallel_for, parallel_reduce
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
@@ -78,9 +78,18 @@ std::vector<Index> draw_distinct(const Planes<T>& x, Index count, Rng& rng) {
 
 /// How many pieces each word has.
 inline std::vector<Index> count_members(const std::vector<std::uint16_t>& codes, Index words) {
-  std::vector<Index> sizes(static_cast<std::size_t>(words));
-  for (const std::uint16_t code : codes) ++sizes[code];
-  return sizes;
+  using Sizes = std::vector<Index>;
+  const auto count = [&](Index begin, Index end) {
+    Sizes sizes(static_cast<std::size_t>(words));
+    for (Index i = begin; i < end; ++i) ++sizes[codes[static_cast<std::size_t>(i)]];
+    return sizes;
+  };
+  const auto add = [](Sizes a, const Sizes& b) {
+    for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
+    return a;
+  };
+  return parallel_reduce(static_cast<Index>(codes.size()), std::max<Index>(1 << 16, words),
+                         Sizes(static_cast<std::size_t>(words)), count, add);
 }
 
 /// Gives every word without pieces the one that is farthest from its own word, of those that
@@ -128,15 +137,15 @@ void move_words(const Planes<T>& x, const std::vector<std::uint16_t>& codes,
 template <class T>
 Codebook<T> refine(const Planes<T>& x, std::vector<T> words, int rounds) {
   const Index W = static_cast<Index>(words.size()) / x.width;
-  std::vector<std::uint16_t> codes(static_cast<std::size_t>(x.count)), before;
+  std::vector<std::uint16_t> codes(static_cast<std::size_t>(x.count)), before(codes.size());
   std::vector<T> distances(codes.size());
   for (int round = 0; round < rounds; ++round) {
     find_nearest(x, words, codes, distances);
     std::vector<Index> sizes = count_members(codes, W);
     fill_empty_words(codes, distances, sizes);
     move_words(x, codes, sizes, words);
-    if (codes == before) break;
-    before = codes;
+    if (round > 0 && codes == before) break;
+    if (round + 1 < rounds) std::swap(codes, before);
   }
   Tensor<T> result = Tensor<T>::uninitialised({W, x.width});
   for (Index i = 0; i < result.size(); ++i)

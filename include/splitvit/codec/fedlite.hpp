@@ -141,7 +141,10 @@ struct FedLite {
                                                " that was sent");
     Tensor<T> g = gradient.template decode_gradient<T>(in, SenderReceipt<Gradient, T>{}, shape);
     const auto weight = static_cast<T>(correction);
-    for (Index i = 0; i < g.size(); ++i) g[i] = detail::limited(g[i] + weight * sent.difference[i]);
+    parallel_for(g.size(), 1 << 14, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i)
+        g[i] = detail::limited(g[i] + weight * sent.difference[i]);
+    });
     return g;
   }
 

@@ -46,7 +46,8 @@ struct BottleneckOptions {
 
 /// w: ratio * D, rounded, halves to the even number.
 ///
-/// Errors  std::invalid_argument if D or layers is below 1, ratio outside (0, 1], or w 0.
+/// Errors  std::invalid_argument if D is below 1, layers outside 1..64, ratio outside (0, 1], or
+///         w 0.
 inline Index bottleneck_width(Index D, const BottleneckOptions& options) {
   const auto fail = [](const std::string& what) {
     throw std::invalid_argument("bottleneck: " + what);
@@ -54,8 +55,8 @@ inline Index bottleneck_width(Index D, const BottleneckOptions& options) {
   if (D < 1) fail("dim is " + std::to_string(D) + ", wanted at least 1");
   if (!(options.ratio > 0.0 && options.ratio <= 1.0))  // refuses NaN, too
     fail("ratio is " + std::to_string(options.ratio) + ", wanted a fraction in (0, 1]");
-  if (options.layers < 1)
-    fail("layers is " + std::to_string(options.layers) + ", wanted at least 1");
+  if (options.layers < 1 || options.layers > 64)
+    fail("layers is " + std::to_string(options.layers) + ", wanted 1 to 64");
   const auto w = static_cast<Index>(std::nearbyint(options.ratio * static_cast<double>(D)));
   if (w < 1)
     fail("ratio " + std::to_string(options.ratio) + " of dim " + std::to_string(D) +

@@ -19,7 +19,8 @@ using ParameterVisitor = void (*)(const std::string& name, const Variable<T>& pa
 ///
 ///   expression                  returns  meaning
 ///   module.each_parameter(see)  void     calls see(name, variable) for each parameter, always in
-///                                        the same order; names are unique and are those of timm
+///                                        the same order; names are unique, and those of timm
+///                                        where timm has such a module
 ///
 /// What a module computes is its operator(), whose arguments are its own business. A Variable
 /// is a handle, so a copy of a module shares its parameters. Your own:

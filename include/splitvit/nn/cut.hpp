@@ -45,7 +45,9 @@ struct Head {
     return blocks(stem(images), cls_row);
   }
 
-  /// What crosses the cut of tokens (B', N', dim) that the stages have left.
+  /// What crosses the cut of tokens that the stages have left.
+  ///
+  /// Shapes  tokens (B', N', dim) -> (B', N', w); w is that of the encoder, dim without one.
   Variable<T> encode(const Variable<T>& tokens) const {
     return encoder ? (*encoder)(tokens) : tokens;
   }

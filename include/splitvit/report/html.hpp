@@ -160,10 +160,12 @@ inline std::string explanation_section() {
         "Bytes per training step, both directions together, over those of the run without "
         "compression (\"none\") with the same seed. A dash: there is no such run.");
   entry("Time",
-        "Client: its blocks, forward and backward, and their optimiser. Compression: stages and "
-        "codec at the client. Server: from a message's arrival to its answer. Link: the rest of "
-        "the wait. Evaluations are not in it. At 1, 10, 100 Mbit/s: what it would take over "
-        "such a link, computed from the measured bytes and the time of the two parties.");
+        "Client: its blocks, forward and backward, and their optimiser. Compression: stages, "
+        "bottleneck and codec at the client. Server: from a message's arrival to its answer. Link: "
+        "the rest of "
+        "the wait. Evaluations are not in it. At so many Mbit/s: how long it would take over "
+        "such a link without latency, computed from the measured bytes and the time of the two "
+        "parties.");
   entry("Accuracy",
         "Correct over all test images. Test images are never merged with each other; the settings "
         "say whether anything else was compressed in evaluations.");

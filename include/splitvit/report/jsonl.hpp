@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>        // array
 #include <filesystem>   // path
 #include <string>       // string, to_string
 #include <string_view>  // string_view

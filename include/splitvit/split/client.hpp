@@ -8,7 +8,7 @@
 #include <cstdint>    // uint64_t
 #include <span>       // span
 #include <stdexcept>  // logic_error
-#include <string>     // string
+#include <string>     // string, to_string
 #include <utility>    // move
 #include <vector>     // vector
 
@@ -19,6 +19,7 @@
 #include <splitvit/codec/receipts.hpp>              // saturated_values
 #include <splitvit/codec/targets.hpp>               // encode_targets
 #include <splitvit/compress/concepts.hpp>           // CompressionStage
+#include <splitvit/compress/cut_batch.hpp>          // CutBatch, require_consistent
 #include <splitvit/core/describe.hpp>               // describe
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/core/workspace.hpp>              // Workspace
@@ -88,6 +89,7 @@ class Client {
   ///         before anything is sent.
   StepReport train_step(const Tensor<T>& images, std::span<const Index> labels) {
     const Workspace::Use use{workspace_};
+    const detail::ClearedGradients cleared{optimizer_};
     StepReport report;
     report.step = step_ + 1;
     report.samples = static_cast<Index>(labels.size());
@@ -103,6 +105,7 @@ class Client {
     Rng rng = Rng{.seed = options_.seed}.at(for_stage, report.step);
     const compress::CutBatch<T> sent =
         stage_(compress::CutBatch<T>{leaf, at_cut.cls_attention, targets}, rng);
+    require_consistent("train_step", sent);
     report.sent_samples = sent.samples();
     report.sent_tokens = sent.token_count();
     const Variable<T> crossing = head_.encode(sent.tokens);
@@ -151,7 +154,8 @@ class Client {
     return train_epoch(std::forward<Source>(source), [](const StepReport&) { return true; });
   }
 
-  /// Loss and accuracy, without compression: predictions are one per sample.
+  /// Loss and accuracy, without stages and codec, but through the bottleneck if there is one:
+  /// predictions are one per sample.
   template <BatchSource<T> Source>
   Evaluation evaluate(Source&& source) {
     const nn::Frozen<T> frozen{head_};
@@ -181,14 +185,22 @@ class Client {
   }
 
   /// Gives the server a decoder to start with, such as that of pca_bottleneck: before the first
-  /// step, and where both sides have a bottleneck of these options. What it costs counts as
-  /// training traffic.
+  /// step of either side. What it costs counts as training traffic.
   ///
-  /// Errors  std::logic_error if this side has no bottleneck of these options or has taken a step.
+  /// Errors  std::logic_error if this side has taken a step, or its encoder has other options or
+  ///         another width.
   void give_decoder(const nn::Decoder<T>& decoder) {
-    if (!head_.encoder || head_.encoder->options != decoder.options || step_ > 0)
+    if (step_ > 0)
+      throw std::logic_error("give_decoder: step " + std::to_string(step_) +
+                             " has been taken, wanted before the first");
+    if (!head_.encoder || head_.encoder->options != decoder.options ||
+        head_.encoder->input_width() != decoder.output_width())
       throw std::logic_error(
-          "give_decoder: wanted before the first step, and the counterpart of this side's encoder");
+          "give_decoder: a decoder (" + decoder.options.description() + ", width " +
+          std::to_string(decoder.output_width()) + ") for " +
+          (head_.encoder ? "an encoder (" + head_.encoder->options.description() + ", width " +
+                               std::to_string(head_.encoder->input_width()) + ")"
+                         : "no encoder"));
     wire::PayloadWriter out;
     put_weights<T>(out, decoder);
     channel_.send(wire::MessageKind::weights, out.parts());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>  // max
 #include <cmath>      // isfinite
 #include <concepts>   // floating_point
 #include <cstddef>    // byte, size_t
@@ -11,6 +12,7 @@
 #include <utility>    // move
 #include <vector>     // vector
 
+#include <splitvit/core/bytes.hpp>           // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>           // WireError
 #include <splitvit/core/shape.hpp>           // Index, Shape
 #include <splitvit/core/workspace.hpp>       // RecycledVector
@@ -29,8 +31,8 @@ inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
   RecycledVector<Index> sizes;
   const auto follow = in.get<std::uint8_t>();
   if (follow > 1)
-    throw WireError(Reason::malformed,
-                    "activations: the mark of sizes is " + std::to_string(follow));
+    throw WireError(Reason::malformed, "activations: the byte that says whether sizes follow is " +
+                                           std::to_string(follow) + ", wanted 0 or 1");
   if (follow == 0) return sizes;
   ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
   while (all.left() > 0) {
@@ -42,6 +44,15 @@ inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
 }
 
 }  // namespace detail
+
+/// What activations may be at most; all of it is agreed.
+struct ActivationLimits {
+  Index tokens = 0;             ///< of a sample
+  Index width = 0;              ///< of a token, on the way or when decoded, whichever is larger
+  Index classes = 0;            ///< of a target
+  std::size_t number_size = 4;  ///< bytes of a number
+  std::uint64_t bytes = 0;      ///< of all activations, and of all targets, when decoded
+};
 
 /// What a client sends up: activations as the codec wrote them, and what they should become.
 ///
@@ -66,7 +77,8 @@ struct Activations {
 
   /// Appends all but the activations.
   ///
-  /// Errors  std::invalid_argument for a size beyond 65,535.
+  /// Errors  std::invalid_argument for another number of sizes than samples, or one outside
+  ///         1..65535.
   void put_head(std::vector<std::byte>& out) const {
     ByteWriter writer{out};
     writer.put(step);
@@ -74,35 +86,36 @@ struct Activations {
     writer.put(static_cast<std::uint32_t>(tokens));
     writer.put(static_cast<std::uint32_t>(targets.size()));
     writer.put(static_cast<std::uint8_t>(sizes.empty() ? 0 : 1));
+    if (!sizes.empty() && static_cast<Index>(sizes.size()) != samples)
+      throw std::invalid_argument("activations: " + std::to_string(sizes.size()) + " sizes for " +
+                                  std::to_string(samples) + " samples");
     for (const Index size : sizes) {
-      if (size > largest_size)
-        throw std::invalid_argument("activations: a row that stands for " + std::to_string(size) +
-                                    " samples, at most 65535 can be told");
+      if (size < 1 || size > largest_size)
+        throw std::invalid_argument("activations: a row stands for " + std::to_string(size) +
+                                    " samples, 1 to 65535 can be sent");
       writer.put(static_cast<std::uint16_t>(size));
     }
     writer.put_bytes(targets);
   }
 
-  /// `tokens` and `width` are the most tokens of a sample, and how wide they are.
-  ///
   /// Errors  WireError: truncated; malformed for a size of 0 or a wrong mark of sizes;
-  ///         wrong_shape for no samples or tokens, more tokens than agreed, or activations of
-  ///         more than `most_bytes` when decoded.
-  static Activations read(std::span<const std::byte> payload, Index most_tokens, Index width,
-                          std::size_t element_size, std::uint64_t most_bytes) {
+  ///         wrong_shape for no samples or tokens, or more of anything than the limits allow.
+  static Activations read(std::span<const std::byte> payload, const ActivationLimits& most) {
     ByteReader in{payload, "activations"};
     Activations a;
     a.step = in.get<std::uint64_t>();
     const std::uint64_t samples = in.get<std::uint32_t>();
     const std::uint64_t tokens = in.get<std::uint32_t>();
-    const auto agreed = static_cast<std::uint64_t>(most_tokens);
-    const std::uint64_t sample_bytes = tokens * static_cast<std::uint64_t>(width) * element_size;
-    if (samples < 1 || tokens < 1 || tokens > agreed || samples > most_bytes / sample_bytes)
+    const auto agreed = static_cast<std::uint64_t>(most.tokens);
+    const std::uint64_t sample_bytes = std::max(tokens * static_cast<std::uint64_t>(most.width),
+                                                static_cast<std::uint64_t>(most.classes)) *
+                                       most.number_size;
+    if (samples < 1 || tokens < 1 || tokens > agreed || samples > most.bytes / sample_bytes)
       throw WireError(Reason::wrong_shape,
                       "activations: " + std::to_string(samples) + " samples of " +
                           std::to_string(tokens) + " tokens came; the model has at most " +
                           std::to_string(agreed) + " tokens, a message at most " +
-                          std::to_string(most_bytes) + " bytes");
+                          std::to_string(most.bytes) + " bytes");
     a.samples = static_cast<Index>(samples);
     a.tokens = static_cast<Index>(tokens);
     const auto target_bytes = in.get<std::uint32_t>();
@@ -131,7 +144,8 @@ struct Gradient {
     writer.put(seconds);
   }
 
-  /// Errors  WireError: truncated; not_finite; wrong_step if it answers another step.
+  /// Errors  WireError: truncated; not_finite, also for less than no seconds; wrong_step if it
+  ///         answers another step.
   static Gradient read(std::span<const std::byte> payload, std::uint64_t expected_step) {
     ByteReader in{payload, "gradient"};
     Gradient g;
@@ -143,8 +157,9 @@ struct Gradient {
       throw WireError(Reason::wrong_step, "gradient: it answers step " + std::to_string(g.step) +
                                               ", step " + std::to_string(expected_step) +
                                               " was sent");
-    if (!std::isfinite(g.loss) || !std::isfinite(g.seconds))
-      throw WireError(Reason::not_finite, "gradient: the loss is not a finite number");
+    if (!std::isfinite(g.loss) || !std::isfinite(g.seconds) || g.seconds < 0)
+      throw WireError(Reason::not_finite,
+                      "gradient: the loss is not a finite number, or the seconds are none");
     return g;
   }
 };

@@ -5,10 +5,12 @@
 #include <concepts>     // floating_point
 #include <cstddef>      // size_t
 #include <optional>     // optional
-#include <string>       // string
+#include <stdexcept>    // invalid_argument
+#include <string>       // string, to_string
 #include <string_view>  // string_view
 
 #include <splitvit/codec/dynamic_codec.hpp>     // DynamicCodec
+#include <splitvit/codec/float32.hpp>           // Float32
 #include <splitvit/codec/parse.hpp>             // parse_codec
 #include <splitvit/compress/dynamic_stage.hpp>  // DynamicStage
 #include <splitvit/compress/identity.hpp>       // Identity
@@ -43,7 +45,7 @@ inline constexpr std::array<Named<BottleneckStart>, 2> start_names{
 
 template <std::floating_point T>
 void read_bottleneck(std::string_view written, Method<T>& method) {
-  compress::StageText text{written, "bottleneck:R with R in (0, 1]", "parse_method"};
+  compress::StageText text{written, "bottleneck:R with a number in (0, 1]", "parse_method"};
   nn::BottleneckOptions options{.ratio = text.ratio()};
   text.option("start", method.start, start_names);
   if (method.start == BottleneckStart::pca) options.layers = 1;
@@ -52,7 +54,7 @@ void read_bottleneck(std::string_view written, Method<T>& method) {
   text.option("frozen", options.frozen);
   text.finish();
   if (method.start == BottleneckStart::pca && options.layers != 1)
-    text.fail("wants a start by principal axes, which is for one layer");
+    text.fail("has start=pca, which needs layers=1, not " + std::to_string(options.layers));
   method.bottleneck = options;
 }
 
@@ -79,6 +81,9 @@ Method<T> parse_method(std::string_view text) {
     detail::read_bottleneck(last, method);
     stages = comma == stages.npos ? "none" : stages.substr(0, comma);
   }
+  if (("," + std::string{stages}).find(",bottleneck") != std::string::npos)
+    throw std::invalid_argument("parse_method: '" + std::string{text} +
+                                "': wanted one bottleneck:R at most, behind all stages");
   method.stage = compress::parse_stage<T>(stages);
   return method;
 }

@@ -4,9 +4,12 @@
 #include <chrono>      // minutes, nanoseconds
 #include <cstdint>     // uint64_t
 #include <functional>  // function
+#include <string>      // to_string
 
+#include <splitvit/core/error.hpp>       // WireError
 #include <splitvit/optim/clip.hpp>       // clip_gradients
 #include <splitvit/optim/optimizer.hpp>  // Optimizer
+#include <splitvit/tensor/reduce.hpp>    // all_finite
 #include <splitvit/wire/handshake.hpp>   // Settings
 #include <splitvit/wire/message.hpp>     // message_ceiling
 
@@ -35,9 +38,28 @@ struct LinkOptions {
 
 namespace detail {
 
+/// Clears gradients when it goes out of scope, so that a step that fails leaves none behind.
+template <class Optimizer>
+class ClearedGradients {
+ public:
+  explicit ClearedGradients(Optimizer& optimizer) : optimizer_{optimizer} {}
+  ClearedGradients(const ClearedGradients&) = delete;
+  ClearedGradients& operator=(const ClearedGradients&) = delete;
+  ~ClearedGradients() { optimizer_.clear_gradients(); }
+
+ private:
+  Optimizer& optimizer_;
+};
+
 /// Applies the gradients that have been collected, as step `step` from 1, and clears them.
+///
+/// Errors  WireError (not_finite) if one of them is not finite; no weight has changed then.
 template <class Optimizer>
 void apply(Optimizer& optimizer, const TrainingOptions& options, std::uint64_t step) {
+  for (const auto& [name, parameter] : optimizer.parameters())
+    if (parameter.has_gradient() && !all_finite(parameter.gradient().view()))
+      throw WireError(Reason::not_finite, "step " + std::to_string(step) + ": the gradient of " +
+                                              name + " is not finite; the step is not applied");
   if (options.schedule) optimizer.set_learning_rate(options.schedule(step - 1));
   if (options.clip_norm > 0) optim::clip_gradients(optimizer.parameters(), options.clip_norm);
   optimizer.step();

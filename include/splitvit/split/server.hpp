@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy
+#include <algorithm>  // copy, max
 #include <concepts>   // floating_point
 #include <cstddef>    // byte
 #include <cstdint>    // uint64_t
 #include <span>       // span
-#include <string>     // string
+#include <string>     // string, to_string
 #include <utility>    // move
 #include <vector>     // vector
 
@@ -121,6 +121,7 @@ class Server {
   template <class Channel>
   void train(Channel& channel, wire::StepGate& gate) {
     const Workspace::Use use{workspace_};
+    const detail::ClearedGradients cleared{optimizer_};
     Timer timer;
     const Activations came = read_activations();
     if (gate.arrive(came.step) == wire::StepGate::Verdict::compute) {
@@ -136,7 +137,8 @@ class Server {
       reply_.assign(Gradient::head_bytes, std::byte{});
       Rng rng = Rng{.seed = options_.seed}.at(for_codec, came.step);
       code_.encode_gradient(leaf.gradient().view(), decoded.receipt, reply_, rng);
-      detail::apply(optimizer_, options_.training, ++steps_);
+      detail::apply(optimizer_, options_.training, steps_ + 1);
+      ++steps_;
       head_.clear();
       Gradient{.step = came.step,
                .loss = static_cast<double>(loss.value()[0]),
@@ -153,7 +155,8 @@ class Server {
   void take_decoder() {
     if (!tail_.decoder || steps_ > 0)
       throw WireError(Reason::wrong_message,
-                      tail_.decoder ? "a decoder came after the first step"
+                      tail_.decoder ? "a decoder came, but step " + std::to_string(steps_) +
+                                          " has been taken here"
                                     : "a decoder came, but there is no bottleneck here");
     read_weights<T>(received_, *tail_.decoder);
   }
@@ -163,6 +166,8 @@ class Server {
     const Workspace::Use use{workspace_};
     const nn::Frozen<T> frozen{tail_};
     const Activations came = read_activations();
+    if (came.step != 0 || !came.sizes.empty())
+      throw WireError(Reason::malformed, "evaluate: the number of a step came, or sizes");
     auto decoded =
         codec::Float32{}.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
     const Tensor<T> targets =
@@ -176,8 +181,11 @@ class Server {
   }
 
   Activations read_activations() const {
-    return Activations::read(received_, tail_.config.tokens(), tail_.sent_width(), sizeof(T),
-                             options_.link.largest_message);
+    return Activations::read(received_, {.tokens = tail_.config.tokens(),
+                                         .width = std::max(tail_.config.dim, tail_.sent_width()),
+                                         .classes = tail_.config.classes,
+                                         .number_size = sizeof(T),
+                                         .bytes = options_.link.largest_message});
   }
 
   template <class Channel>

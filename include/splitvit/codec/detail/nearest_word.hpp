@@ -11,7 +11,7 @@
 #include <type_traits>  // conditional_t
 #include <vector>       // vector
 
-#include <splitvit/core/parallel.hpp>  // parallel_for
+#include <splitvit/core/parallel.hpp>  // parallel_for, parallel_reduce
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/tensor/tensor.hpp>  // TensorView
 
@@ -24,8 +24,15 @@ namespace splitvit::codec::detail {
 template <class T>
 T unit_of(std::span<const T> values) {
   constexpr T safe = sizeof(T) == 4 ? T{0x1p50f} : static_cast<T>(0x1p480);
-  T largest = 0;
-  for (const T value : values) largest = std::max(largest, std::abs(value));
+  const auto most = [&](Index begin, Index end) {
+    T found = 0;
+    for (Index i = begin; i < end; ++i)
+      found = std::max(found, std::abs(values[static_cast<std::size_t>(i)]));
+    return found;
+  };
+  const auto larger = [](T a, T b) { return std::max(a, b); };
+  const T largest =
+      parallel_reduce(static_cast<Index>(values.size()), Index{1} << 15, T{0}, most, larger);
   return largest > safe ? std::numeric_limits<T>::max() / safe : T{1};
 }
 
