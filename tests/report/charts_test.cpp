@@ -33,6 +33,16 @@ TEST_CASE("charts: seeds whose steps differ meet row by row", "[report]") {
   CHECK(points[2].high == Approx(0.9));
 }
 
+TEST_CASE("charts: by step where an epoch has several rows", "[report]") {
+  std::vector<Run> runs{samples::run("adc", 1, 100, 0.9)};
+  const auto x_label = [&] {
+    return report::accuracy_against_epochs(runs, report::summarise(runs)).x_label;
+  };
+  CHECK(x_label() == "epochs");
+  runs[0].rows[1].epoch = 1;
+  CHECK(x_label() == "steps");
+}
+
 TEST_CASE("charts: a step that only some seeds have reached is left out", "[report]") {
   const std::vector<Run> runs{samples::run("adc", 1, 100, 0.9, 5),
                               samples::run("adc", 2, 100, 0.9, 2)};

@@ -40,8 +40,9 @@ TEST_CASE("render_html: the finding, the numbers, the charts, the settings", "[r
   for (const char* text :
        {"<h1>adc:0.1 reached 96.2 % with 9.8 % of the bytes of none (97.0 %).</h1>",
         "<td>96.2 \xC2\xB1 0.1 %</td>", "<td>1, 2</td>", ">splitvit report \xC2\xB7 a small test<",
-        "<h2>Settings</h2>", "colspan=\"2\">tiny</td>", "<h2>What is counted</h2>",
-        "prefers-color-scheme:dark", "@media print", "width=device-width"})
+        "<h2>Time</h2>", "At 10 Mbit/s", "<h2>Settings</h2>", "colspan=\"2\">tiny</td>",
+        "<h2>What is counted</h2>", "prefers-color-scheme:dark", "@media print",
+        "width=device-width"})
     CHECK_THAT(page, ContainsSubstring(text));
 }
 

@@ -71,6 +71,18 @@ TEST_CASE("headline: the cheapest method that is about as good as none", "[repor
         "adc:0.1 reached 96.3 % with 9.8 % of the bytes of none (97.1 %).");
 }
 
+TEST_CASE("headline: at equal traffic the most accurate method", "[report]") {
+  std::vector<Run> runs{samples::run("none", 1, 100000, 0.6),
+                        samples::run("adc:0.1", 1, 10000, 0.9, 30),
+                        samples::run("adc:0.1@q:8", 1, 2500, 0.8, 120)};
+  CHECK(report::headline(report::summarise(runs)) ==
+        "adc:0.1 reached 90.0 %, none 60.0 %, each with 4.31 MiB over the link.");
+  runs.pop_back();
+  runs.push_back(samples::run("adc:0.1@q:8", 1, 2500, 0.8, 100));
+  CHECK(report::headline(report::summarise(runs)) ==
+        "adc:0.1@q:8 reached 80.0 % with 2.5 % of the bytes of none (60.0 %).");
+}
+
 TEST_CASE("headline: whatever there is, a sentence", "[report]") {
   CHECK(report::headline({}) == "No runs to report.");
   Run run{.method = "adc"};

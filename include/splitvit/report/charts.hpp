@@ -25,6 +25,7 @@
 namespace splitvit::report {
 
 Chart accuracy_against_bytes(std::span<const Run> runs, std::span<const Summary> groups);
+/// Against steps where an epoch has several rows.
 Chart accuracy_against_epochs(std::span<const Run> runs, std::span<const Summary> groups);
 Chart accuracy_against_time(std::span<const Run> runs, std::span<const Summary> groups);
 Chart loss_against_steps(std::span<const Run> runs, std::span<const Summary> groups);
@@ -139,11 +140,16 @@ inline Chart accuracy_against_bytes(std::span<const Run> runs, std::span<const S
 }
 
 inline Chart accuracy_against_epochs(std::span<const Run> runs, std::span<const Summary> groups) {
-  const auto epoch = [](const Row& row) -> std::optional<double> {
-    return static_cast<double>(row.epoch);
+  bool by_step = false;  // where an epoch has several rows
+  for (const Run& run : runs)
+    for (std::size_t i = 1; i < run.rows.size(); ++i)
+      by_step = by_step || (run.rows[i].epoch == run.rows[i - 1].epoch &&
+                            run.rows[i].step != run.rows[i - 1].step);
+  const auto epoch = [by_step](const Row& row) -> std::optional<double> {
+    return static_cast<double>(by_step ? row.step : row.epoch);
   };
-  return {.title = "Accuracy by epoch",
-          .x_label = "epochs",
+  return {.title = by_step ? "Accuracy by step" : "Accuracy by epoch",
+          .x_label = by_step ? "steps" : "epochs",
           .y_label = "test accuracy",
           .x_unit = Unit::count,
           .y_unit = Unit::percent,

@@ -48,44 +48,65 @@ inline std::string bytes_text(std::uint64_t bytes) {
   return human_bytes(static_cast<double>(bytes));
 }
 
-inline std::string summary_section(std::span<const Summary> groups) {
-  bool evaluated = false;
-  for (const Summary& group : groups) evaluated = evaluated || group.evaluation_traffic.total() > 0;
-  std::string out =
-      "<section>\n<h2>Summary</h2>\n<div class=\"card wide\" tabindex=\"0\">\n<table>\n<thead><tr>";
-  for (const char* name : {"Method", "Seeds", "Epochs", "Test accuracy", "Bytes up", "Bytes down",
-                           "Bytes vs. none", "Client", "Compression", "Server", "Link"})
-    out += element("th", name, "scope=\"col\"");
-  for (const double megabits : simulated_links)
-    out += element("th", "At " + fixed(megabits, 0) + " Mbit/s", "scope=\"col\"");
-  if (evaluated) out += element("th", "Evaluation bytes", "scope=\"col\"");
+/// A table with a row for each method: its label, then cells_of(summary).
+template <class CellsOf>
+std::string method_table(std::span<const Summary> groups, const std::vector<std::string>& header,
+                         const CellsOf& cells_of) {
+  std::string out = "<div class=\"card wide\" tabindex=\"0\">\n<table>\n<thead><tr>" +
+                    element("th", "Method", "scope=\"col\"");
+  for (const std::string& name : header) out += element("th", name, "scope=\"col\"");
   out += "</tr></thead>\n<tbody>\n";
   for (const Summary& group : groups) {
     out += "<tr>" + element("th", group.label, "scope=\"row\"");
-    const split::Seconds& s = group.seconds;
-    std::vector<std::string> cells{seeds_text(group),
-                                   std::to_string(group.epochs),
-                                   accuracy_text(group),
-                                   bytes_text(group.traffic.up.total()),
-                                   bytes_text(group.traffic.down.total()),
-                                   group.ratio ? percent(*group.ratio) : std::string{no_number},
-                                   human_seconds(s.client),
-                                   human_seconds(s.compression),
-                                   human_seconds(s.server),
-                                   human_seconds(s.link)};
-    for (const double megabits : simulated_links)
-      cells.push_back(human_seconds(simulated_seconds(group, megabits)));
-    if (evaluated) cells.push_back(bytes_text(group.evaluation_traffic.total()));
-    for (const std::string& cell : cells) out += element("td", cell);
+    for (const std::string& cell : cells_of(group)) out += element("td", cell);
     out += "</tr>\n";
   }
-  out += "</tbody>\n</table>\n</div>\n";
-  return out +
+  return out + "</tbody>\n</table>\n</div>\n";
+}
+
+inline std::string summary_section(std::span<const Summary> groups) {
+  bool evaluated = false;
+  for (const Summary& group : groups) evaluated = evaluated || group.evaluation_traffic.total() > 0;
+  std::vector<std::string> header{"Seeds",    "Epochs",     "Test accuracy",
+                                  "Bytes up", "Bytes down", "Bytes vs. none"};
+  if (evaluated) header.emplace_back("Evaluation bytes");
+  const auto cells = [&](const Summary& group) {
+    std::vector<std::string> all{seeds_text(group),
+                                 std::to_string(group.epochs),
+                                 accuracy_text(group),
+                                 bytes_text(group.traffic.up.total()),
+                                 bytes_text(group.traffic.down.total()),
+                                 group.ratio ? percent(*group.ratio) : std::string{no_number}};
+    if (evaluated) all.push_back(bytes_text(group.evaluation_traffic.total()));
+    return all;
+  };
+  return "<section>\n<h2>Summary</h2>\n" + method_table(groups, header, cells) +
          element("p",
                  "Accuracy is that of the last evaluation, not of the best. After \xC2\xB1: "
                  "with several seeds the population standard deviation over them; with one, "
-                 "the standard error that follows from the number of test images. Bytes and "
-                 "seconds are means over seeds, since the start of training.",
+                 "the standard error that follows from the number of test images. Bytes are "
+                 "means over seeds, since the start of training.",
+                 "class=\"note\"") +
+         "\n</section>\n";
+}
+
+inline std::string time_section(std::span<const Summary> groups) {
+  std::vector<std::string> header{"Client", "Compression", "Server", "Link"};
+  for (const double megabits : simulated_links)
+    header.push_back("At " + fixed(megabits, 0) + " Mbit/s");
+  const auto cells = [](const Summary& group) {
+    const split::Seconds& s = group.seconds;
+    std::vector<std::string> all{human_seconds(s.client), human_seconds(s.compression),
+                                 human_seconds(s.server), human_seconds(s.link)};
+    for (const double megabits : simulated_links)
+      all.push_back(human_seconds(simulated_seconds(group, megabits)));
+    return all;
+  };
+  return "<section>\n<h2>Time</h2>\n" + method_table(groups, header, cells) +
+         element("p",
+                 "Means over seeds, since the start of training. At so many Mbit/s: how long all "
+                 "of it would take over such a link without latency, computed from the measured "
+                 "bytes and the time of the two parties.",
                  "class=\"note\"") +
          "\n</section>\n";
 }
@@ -163,9 +184,7 @@ inline std::string explanation_section() {
         "Client: its blocks, forward and backward, and their optimiser. Compression: stages, "
         "bottleneck and codec at the client. Server: from a message's arrival to its answer. Link: "
         "the rest of "
-        "the wait. Evaluations are not in it. At so many Mbit/s: how long it would take over "
-        "such a link without latency, computed from the measured bytes and the time of the two "
-        "parties.");
+        "the wait. Evaluations are not in it.");
   entry("Accuracy",
         "Correct over all test images. Test images are never merged with each other; the settings "
         "say whether anything else was compressed in evaluations.");
@@ -187,7 +206,7 @@ inline std::string render_html(std::span<const Run> runs, const PageText& text) 
   out += "\n" + detail::element("h1", finding) + "\n</header>\n";
   if (!groups.empty())
     out += detail::summary_section(groups) + detail::charts_section(runs, groups) +
-           detail::settings_section(runs, groups);
+           detail::time_section(groups) + detail::settings_section(runs, groups);
   return out + detail::explanation_section() + "</main>\n</body>\n</html>\n";
 }
 

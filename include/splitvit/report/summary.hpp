@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // find, find_if, max, min
+#include <algorithm>  // find, find_if, max, min, minmax
 #include <array>      // array
 #include <cmath>      // isfinite, sqrt
 #include <cstddef>    // size_t
@@ -56,7 +56,8 @@ std::vector<Summary> summarise(std::span<const Run> runs);
 
 /// The key finding in one sentence: what was reached, with how many bytes. Where the reference
 /// method was run too, the finding is the method with the fewest bytes that comes within one
-/// percentage point of it, else the most accurate one.
+/// percentage point of it, else the most accurate one. Where all were given the same traffic, as
+/// with a budget, it is the most accurate one, too.
 std::string headline(std::span<const Summary> summaries);
 
 /// "96.3 %", followed by the deviation or standard error where there is one: "96.3 ± 0.2 %".
@@ -173,6 +174,13 @@ inline void make_labels_unique(std::vector<Summary>& groups, std::span<const Run
   }
 }
 
+/// Whether no method has spent a tenth more or less than another one.
+inline bool equal_traffic(std::span<const Summary> summaries) {
+  const auto total = [](const Summary& s) { return s.traffic.total(); };
+  const auto [least, most] = std::ranges::minmax(summaries, {}, total);
+  return static_cast<double>(total(most)) <= 1.1 * static_cast<double>(total(least));
+}
+
 inline std::string reached(const Summary& summary) {
   return summary.label + " reached " + percent(*summary.accuracy);
 }
@@ -214,7 +222,8 @@ inline std::string headline(std::span<const Summary> summaries) {
     if (*summary.accuracy < *reference->accuracy - 0.01) continue;
     if (chosen == nullptr || *summary.ratio < *chosen->ratio) chosen = &summary;
   }
-  if (chosen == nullptr) chosen = best;
+  const bool alike = reference != nullptr && best != nullptr && detail::equal_traffic(summaries);
+  if (chosen == nullptr || alike) chosen = best;
   if (chosen == nullptr) chosen = reference;
   if (summaries.empty()) return "No runs to report.";
   if (chosen == nullptr) {
@@ -223,6 +232,10 @@ inline std::string headline(std::span<const Summary> summaries) {
     return first.label + " trained for " + std::to_string(first.steps) + " steps" +
            (first.loss ? " to a loss of " + fixed(*first.loss, 3) : "") + ".";
   }
+  if (alike)
+    return detail::reached(*chosen) + ", " + reference->label + " " +
+           percent(*reference->accuracy) + ", each with " +
+           human_bytes(static_cast<double>(chosen->traffic.total())) + " over the link.";
   if (reference != nullptr && chosen != reference && chosen->ratio)
     return detail::reached(*chosen) + " with " + percent(*chosen->ratio) + " of the bytes of " +
            reference->label + " (" + percent(*reference->accuracy) + ").";
