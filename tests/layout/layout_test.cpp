@@ -23,7 +23,8 @@ class FakeTree {
     header("version.hpp", "");
     header("core/shape.hpp", "#include <vector>\n");
     header("core/parallel.hpp", "#include <oneapi/tbb/parallel_for.h>\n");
-    header("kernel/gemm.hpp", "#include <Eigen/Core>\n");
+    header("kernel/gemm.hpp", "");
+    header("kernel/portable_product.hpp", "#include <Eigen/Core>\n");
     header("tensor/tensor.hpp",
            "#include <splitvit/core/shape.hpp>\n#include <splitvit/tensor/detail/own.hpp>\n");
     header("tensor/detail/own.hpp", "");

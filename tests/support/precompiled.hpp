@@ -15,8 +15,6 @@
 #include <thread>
 #include <vector>
 
-#include <Eigen/Core>
-
 #include "support/catch.hpp"
 
 #if SPLITVIT_USE_XSIMD

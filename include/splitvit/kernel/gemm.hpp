@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // min
+#include <algorithm>    // copy_n, fill_n, max, min
 #include <type_traits>  // is_arithmetic_v
-
-#include <Eigen/Core>  // Map
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/kernel/matrix.hpp>  // Matrix, Factor, Scratch
 #include <splitvit/kernel/simd.hpp>    // lanes
 #include <splitvit/kernel/tile.hpp>    // multiply_tile
+#if !SPLITVIT_USE_XSIMD
+#include <splitvit/kernel/portable_product.hpp>  // add_product
+#endif
 
 // Matrix products. B is packed once, in the order in which tiles read it, and may then be
-// multiplied by many A; where there are no SIMD instructions, Eigen does the work. The only
-// header that names Eigen.
+// multiplied by many A; where there are no SIMD instructions, portable_product.hpp does the work.
 
 namespace splitvit::kernel {
+
+template <class T>
+void add_product(const Factor<T>& a, const Factor<T>& b, const Matrix<T>& c);
 
 /// Whether a product replaces what is in its result, or is added to it.
 enum class Into { replace, add };
@@ -37,14 +40,6 @@ inline constexpr Index long_block = 256;
 template <class T>
 constexpr Index panels_in_block(Index depth) {
   return std::max<Index>(1, block_bytes / (depth * tile_cols<T> * static_cast<Index>(sizeof(T))));
-}
-
-template <class T>
-auto as_eigen(const T* data, Index rows, Index cols, Index row_step, Index col_step) {
-  using Plain = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  using Steps = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
-  return Eigen::Map<const Plain, Eigen::Unaligned, Steps>(data, rows, cols,
-                                                          Steps(row_step, col_step));
 }
 
 }  // namespace detail
@@ -159,16 +154,11 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
               const T* bias = nullptr, const Finish& finish = {}) {
   const Index K = b.rows();
   if constexpr (!detail::has_tiles<T>) {
-    using Plain = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-    Eigen::Map<Plain, Eigen::Unaligned, Eigen::OuterStride<>> result(
-        c.data, c.rows, c.cols, Eigen::OuterStride<>(c.stride));
-    const Factor<T>& f = b.factor();
-    const auto product = detail::as_eigen(a.data, a.rows, a.cols, a.row_step, a.col_step) *
-                         detail::as_eigen(f.data, f.rows, f.cols, f.row_step, f.col_step);
-    if (into == Into::replace) result.setZero();
+    if (into == Into::replace)
+      for (Index i = 0; i < c.rows; ++i) std::fill_n(c.row(i), c.cols, T{});
     if (bias != nullptr)
       for (Index i = 0; i < c.rows; ++i) std::copy_n(bias, c.cols, c.row(i));
-    result.noalias() += product;
+    add_product(a, b.factor(), c);
     finish(0, c.rows, 0, c.cols);
   } else {
     constexpr Index R = tile_rows<T>;
