@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // How fast is each kernel, on one thread? Products as a fraction of the multiply-adds measured
-// beside them, ours and Eigen's; the others in numbers a second.
+// beside them, ours and those of other libraries; the others in numbers a second.
+//
+//   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 kernels [products|attention|rows...] [--rounds N]
+//       [--json FILE]
 //
 // Shapes are those of a piece of a block: some 256 rows (four samples of a CIFAR-sized ViT, one of
 // deit_tiny or deit_small).
@@ -8,8 +11,6 @@
 #include <functional>
 #include <string>
 #include <vector>
-
-#include <Eigen/Core>
 
 #include <splitvit/core/parallel.hpp>
 #include <splitvit/core/random.hpp>
@@ -19,6 +20,7 @@
 #include <splitvit/kernel/gemm.hpp>
 #include <splitvit/kernel/layer_norm.hpp>
 
+#include "other_products.hpp"
 #include "peak.hpp"
 #include "rows.hpp"
 
@@ -46,28 +48,35 @@ double time_of(const std::function<void()>& work) {
 }
 
 void measure_products(bench::Rows& rows, const std::string& name, Index M, Index K, Index N) {
-  using Plain = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const std::vector<float> x = drawn(M * K), w = drawn(N * K), dy = drawn(M * N);
   std::vector<float> y(dy.size()), dx(x.size()), dw(w.size());
   const Matrix<const float> X{x.data(), M, K, K}, W{w.data(), N, K, K}, DY{dy.data(), M, N, N};
   const Packed<float> forward{transposed(W)}, backward{W};
   LongScratch<float> scratch;
-  const Eigen::Map<const Plain> ex{x.data(), M, K}, ew{w.data(), N, K}, edy{dy.data(), M, N};
-  Eigen::Map<Plain> ey{y.data(), M, N}, edx{dx.data(), M, K}, edw{dw.data(), N, K};
+  const bench::Operand ox{x.data(), M, K}, ow{w.data(), N, K}, ody{dy.data(), M, N};
+  const auto turned = [](bench::Operand operand) {
+    operand.transposed = true;
+    return operand;
+  };
 
   const double flop = 2e-9 * static_cast<double>(M * K * N);
   const auto row = [&](const std::string& what, const std::function<void()>& work) {
     const double peak = bench::peak_gflops<float>();
     rows.add(name + " " + what, flop / time_of(work) / peak, "of peak");
   };
+  const auto others = bench::other_products();
   row("forward", [&] { multiply<float>(X, forward, {y.data(), M, N, N}); });
-  row("forward, Eigen", [&] { ey.noalias() = ex * ew.transpose(); });
+  for (const auto& other : others)
+    row("forward, " + other.name, [&] { other.multiply(ox, turned(ow), 0, y.data(), M, N); });
   row("input gradient", [&] { multiply<float>(DY, backward, {dx.data(), M, K, K}); });
-  row("input gradient, Eigen", [&] { edx.noalias() = edy * ew; });
+  for (const auto& other : others)
+    row("input gradient, " + other.name, [&] { other.multiply(ody, ow, 0, dx.data(), M, K); });
   row("weight gradient", [&] {
     multiply_long<float>(DY, X, {dw.data(), N, K, K}, Into::add, scratch);
   });
-  row("weight gradient, Eigen", [&] { edw.noalias() += edy.transpose() * ex; });
+  for (const auto& other : others)
+    row("weight gradient, " + other.name,
+        [&] { other.multiply(turned(ody), ox, 1, dw.data(), N, K); });
 }
 
 void measure_rows(bench::Rows& rows) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -64,6 +65,41 @@ TEMPLATE_TEST_CASE("nearest_words: agree with the definition", "[codec]", float,
       REQUIRE(codes.size() == 700);
       for (Index i = 0; i < 700; ++i) CHECK(codes[at(i)] == nearest(x, i, words));
     }
+}
+
+TEMPLATE_TEST_CASE("nearest_words: many pieces, which are sorted first, get the words of few",
+                   "[codec]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 4};
+  for (const Index d : {1, 2, 3, 4, 5})
+    for (const bool lattice : {false, true}) {  // on a lattice many distances are equal
+      CAPTURE(d, lattice);
+      Tensor<T> x{{20'000, d}}, words{{50, d}};
+      for (Tensor<T>* const numbers : {&x, &words})
+        for (T& value : numbers->span())
+          value = lattice ? static_cast<T>(rng.below(5)) : static_cast<T>(rng.normal());
+      const auto codes = nearest_words<T>(x.view(), words.view());
+      for (Index first = 0; first < 20'000; first += 1000) {
+        const TensorView<const T> part{x.span().subspan(at(first * d), at(1000 * d)), {1000, d}};
+        const auto own = nearest_words<T>(part, words.view());
+        CHECK(std::equal(own.begin(), own.end(), codes.begin() + first));
+      }
+    }
+}
+
+TEST_CASE("learn_words: many pieces, for any number of threads; the nearest word if asked for",
+          "[codec]") {
+  Rng draws{.seed = 5};
+  const auto x = test::drawn<float>({30'000, 2}, draws);
+  const auto learn = [&](int threads, Codes wanted) {
+    Rng rng{.seed = 6};
+    return with_threads(threads, [&] { return learn_words<float>(x.view(), 20, 4, rng, wanted); });
+  };
+  const auto book = learn(1, Codes::of_means);
+  check_means(x, book);
+  const auto nearest = learn(3, Codes::nearest);
+  CHECK(test::equal_bits(book.words, nearest.words));
+  CHECK(nearest.codes == nearest_words<float>(x.view(), nearest.words.view()));
 }
 
 TEST_CASE("nearest_words: the first of equally near words; huge numbers", "[codec]") {

@@ -33,7 +33,7 @@ inline constexpr Index most_words = 65536;
 template <std::floating_point T>
 struct Codebook {
   Tensor<T> words;                   ///< (W, d): the means of their pieces
-  std::vector<std::uint16_t> codes;  ///< (m): below W; every word has a piece
+  std::vector<std::uint16_t> codes;  ///< (m): below W
 };
 
 namespace detail {
@@ -47,29 +47,30 @@ void require_pieces(const Shape& pieces, const Shape& words, const char* what) {
                      ", wanted (m, d) and (W, d) with m below 2^32, W from 1 to 65536");
 }
 
-/// Numbers of distinct pieces in random order: as many as there are, at most `count`.
+/// Numbers of distinct pieces (m, d) in random order: as many as there are, at most `count`.
 template <class T>
-std::vector<Index> draw_distinct(const Planes<T>& x, Index count, Rng& rng) {
+std::vector<Index> draw_distinct(TensorView<const T> pieces, Index count, Rng& rng) {
+  const Index m = pieces.dim(0), d = pieces.dim(1);
   const auto hash = [&](Index i) {
     std::size_t mixed = 0;
-    for (Index j = 0; j < x.width; ++j)
-      mixed = (mixed ^ std::hash<T>{}(x.at(i, j))) * 0x9E3779B97F4A7C15u;  // -0 and +0 agree
+    for (Index j = 0; j < d; ++j)
+      mixed = (mixed ^ std::hash<T>{}(pieces[i * d + j])) * 0x9E3779B97F4A7C15u;  // -0 and +0 agree
     return mixed;
   };
   const auto equal = [&](Index a, Index b) {
-    for (Index j = 0; j < x.width; ++j)
-      if (x.at(a, j) != x.at(b, j)) return false;
+    for (Index j = 0; j < d; ++j)
+      if (pieces[a * d + j] != pieces[b * d + j]) return false;
     return true;
   };
   std::unordered_set<Index, decltype(hash), decltype(equal)> taken(
       static_cast<std::size_t>(2 * count), hash, equal);
-  std::vector<std::uint32_t> order(static_cast<std::size_t>(x.count));
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(m));
   std::iota(order.begin(), order.end(), 0u);
   std::vector<Index> out;
   // A shuffle, as far as it is needed.
-  for (Index i = 0; i < x.count && static_cast<Index>(out.size()) < count; ++i) {
+  for (Index i = 0; i < m && static_cast<Index>(out.size()) < count; ++i) {
     std::swap(order[static_cast<std::size_t>(i)],
-              order[static_cast<std::size_t>(i + rng.below(x.count - i))]);
+              order[static_cast<std::size_t>(i + rng.below(m - i))]);
     const Index piece = order[static_cast<std::size_t>(i)];
     if (taken.insert(piece).second) out.push_back(piece);
   }
@@ -95,13 +96,18 @@ inline std::vector<Index> count_members(const std::vector<std::uint16_t>& codes,
 /// Gives every word without pieces the one that is farthest from its own word, of those that
 /// are not alone; the first one of several. Ends if there are as many pieces as words.
 template <class T>
-void fill_empty_words(std::vector<std::uint16_t>& codes, std::vector<T>& distances,
-                      std::vector<Index>& sizes) {
+void fill_empty_words(const Planes<T>& x, std::vector<std::uint16_t>& codes,
+                      std::vector<T>& distances, std::vector<Index>& sizes) {
+  const auto comes_first = [&](std::size_t a, std::size_t b) {
+    return x.piece(static_cast<Index>(a)) < x.piece(static_cast<Index>(b));
+  };
   for (std::size_t empty = 0; empty < sizes.size(); ++empty) {
     if (sizes[empty] > 0) continue;
     std::size_t farthest = codes.size();
     for (std::size_t i = 0; i < codes.size(); ++i)
-      if (sizes[codes[i]] >= 2 && (farthest == codes.size() || distances[i] > distances[farthest]))
+      if (sizes[codes[i]] >= 2 &&
+          (farthest == codes.size() || distances[i] > distances[farthest] ||
+           (distances[i] == distances[farthest] && comes_first(i, farthest))))
         farthest = i;
     --sizes[codes[farthest]];
     codes[farthest] = static_cast<std::uint16_t>(empty);
@@ -133,24 +139,33 @@ void move_words(const Planes<T>& x, const std::vector<std::uint16_t>& codes,
   }
 }
 
-/// The rounds of k-means from given words, until one repeats the codes of the one before.
+/// The rounds of k-means from given words, until one repeats the codes of the one before. Changes
+/// the words and returns the code of each place of x.
 template <class T>
-Codebook<T> refine(const Planes<T>& x, std::vector<T> words, int rounds) {
+std::vector<std::uint16_t> refine(const Planes<T>& x, std::vector<T>& words, int rounds) {
   const Index W = static_cast<Index>(words.size()) / x.width;
   std::vector<std::uint16_t> codes(static_cast<std::size_t>(x.count)), before(codes.size());
   std::vector<T> distances(codes.size());
   for (int round = 0; round < rounds; ++round) {
     find_nearest(x, words, codes, distances);
     std::vector<Index> sizes = count_members(codes, W);
-    fill_empty_words(codes, distances, sizes);
+    fill_empty_words(x, codes, distances, sizes);
     move_words(x, codes, sizes, words);
     if (round > 0 && codes == before) break;
     if (round + 1 < rounds) std::swap(codes, before);
   }
-  Tensor<T> result = Tensor<T>::uninitialised({W, x.width});
+  return codes;
+}
+
+/// Words (divided by x's unit) and the codes of places as what they are.
+template <class T>
+Codebook<T> codebook_of(const Planes<T>& x, const std::vector<T>& words,
+                        std::vector<std::uint16_t> codes) {
+  Tensor<T> result =
+      Tensor<T>::uninitialised({static_cast<Index>(words.size()) / x.width, x.width});
   for (Index i = 0; i < result.size(); ++i)
     result[i] = limited(words[static_cast<std::size_t>(i)] * x.unit);
-  return {std::move(result), std::move(codes)};
+  return {std::move(result), x.by_piece(std::move(codes))};
 }
 
 inline void require_rounds(int rounds, const char* what) {
@@ -175,7 +190,7 @@ std::vector<std::uint16_t> nearest_words(TensorView<const T> pieces, TensorView<
   std::vector<std::uint16_t> codes(static_cast<std::size_t>(x.count));
   std::vector<T> distances(codes.size());
   detail::find_nearest(x, scaled, codes, distances);
-  return codes;
+  return x.by_piece(std::move(codes));
 }
 
 /// k-means from given words, of which no two are equal: gives each piece to the nearest one;
@@ -192,25 +207,39 @@ Codebook<T> refine_words(TensorView<const T> pieces, TensorView<const T> words, 
   const T unit = std::max(detail::unit_of<T>(pieces.span()), detail::unit_of<T>(words.span()));
   std::vector<T> scaled(words.span().begin(), words.span().end());
   for (T& value : scaled) value /= unit;
-  return detail::refine(detail::Planes<T>{pieces, unit}, std::move(scaled), rounds);
+  const detail::Planes<T> x{pieces, unit};
+  auto codes = detail::refine(x, scaled, rounds);
+  return detail::codebook_of(x, scaled, std::move(codes));
 }
+
+/// Which codes learn_words gives.
+enum class Codes {
+  of_means,  ///< of the assignment whose means the words are
+  nearest,   ///< of the word that is nearest then; a word may have no piece
+};
 
 /// The same from distinct pieces drawn at random: at most `words`, fewer if fewer pieces are
 /// distinct.
 ///
 /// Errors  ShapeError; std::invalid_argument for words outside 1..65536, or rounds < 1.
 template <std::floating_point T>
-Codebook<T> learn_words(TensorView<const T> pieces, Index words, int rounds, Rng& rng) {
+Codebook<T> learn_words(TensorView<const T> pieces, Index words, int rounds, Rng& rng,
+                        Codes wanted = Codes::of_means) {
   if (words < 1 || words > most_words)
     throw std::invalid_argument("learn_words: " + std::to_string(words) +
                                 " words, wanted 1 to 65536");
   detail::require_pieces<T>(pieces.shape(), pieces.shape().with(0, 1), "learn_words");
   detail::require_rounds(rounds, "learn_words");
   const detail::Planes<T> x{pieces, detail::unit_of<T>(pieces.span())};
-  std::vector<T> start;
-  for (const Index piece : detail::draw_distinct(x, std::min(words, x.count), rng))
-    for (Index j = 0; j < x.width; ++j) start.push_back(x.at(piece, j));
-  return detail::refine(x, std::move(start), rounds);
+  std::vector<T> found;
+  for (const Index piece : detail::draw_distinct(pieces, std::min(words, x.count), rng))
+    for (Index j = 0; j < x.width; ++j) found.push_back(pieces[piece * x.width + j] / x.unit);
+  auto codes = detail::refine(x, found, rounds);
+  if (wanted == Codes::nearest) {
+    std::vector<T> distances(codes.size());
+    detail::find_nearest(x, found, codes, distances);
+  }
+  return detail::codebook_of(x, found, std::move(codes));
 }
 
 }  // namespace splitvit::codec

@@ -65,7 +65,7 @@ struct FedLite {
   template <std::floating_point T>
   Sent<T> encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) const {
     return encode_groups(x, out, [&](TensorView<const T> own) {
-      return learn_words(own, words, iterations, rng).words;
+      return learn_words(own, words, iterations, rng, Codes::nearest);
     });
   }
 
@@ -76,10 +76,10 @@ struct FedLite {
     if (static_cast<Index>(codebooks.size()) != groups)
       throw ShapeError("FedLite: " + std::to_string(codebooks.size()) + " codebooks for " +
                        std::to_string(groups) + " groups");
-    return encode_groups(x, out,
-                         [&, g = std::size_t{0}](TensorView<const T>) mutable -> const Tensor<T>& {
-                           return codebooks[g++];
-                         });
+    return encode_groups(x, out, [&, g = std::size_t{0}](TensorView<const T> own) mutable {
+      const Tensor<T>& given = codebooks[g++];
+      return Codebook<T>{given, nearest_words<T>(own, given.view())};
+    });
   }
 
   template <std::floating_point T>
@@ -213,10 +213,10 @@ struct FedLite {
       refuse("correction is " + exact_text(correction) + ", wanted at least 0");
   }
 
-  /// words_of(pieces of a group) -> (W, d).
-  template <class T, class WordsOf>
+  /// book_of(pieces of a group) -> their words, and the nearest of each.
+  template <class T, class BookOf>
   Sent<T> encode_groups(TensorView<const T> x, std::vector<std::byte>& out,
-                        WordsOf&& words_of) const {
+                        BookOf&& book_of) const {
     require_options();
     if (x.shape().rank() == 0 || x.size() == 0)
       throw ShapeError("FedLite: tensor " + x.shape().text() + ", wanted samples with values");
@@ -232,9 +232,9 @@ struct FedLite {
     Sent<T> sent{Tensor<T>::uninitialised(x.shape())};
     for (Index g = 0; g < groups; ++g) {
       const auto assign = [&](TensorView<const T> own) {
-        const Tensor<T>& book = words_of(own);
-        codes.push_back(nearest_words<T>(own, book.view()));
-        books.push_back(used_words(book, codes.back()));
+        Codebook<T> book = book_of(own);
+        codes.push_back(std::move(book.codes));
+        books.push_back(used_words(book.words, codes.back()));
       };
       if (groups == 1)
         assign({x.span(), {cut.count(0), cut.length}});

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // max, min
+#include <algorithm>    // fill, max, min, sort
 #include <array>        // array
 #include <cmath>        // abs
 #include <cstddef>      // size_t
-#include <cstdint>      // int32_t, int64_t, uint16_t
+#include <cstdint>      // int32_t, int64_t, uint16_t, uint32_t
 #include <limits>       // numeric_limits
+#include <numeric>      // partial_sum
 #include <span>         // span
 #include <type_traits>  // conditional_t
 #include <vector>       // vector
@@ -36,11 +37,19 @@ T unit_of(std::span<const T> values) {
   return largest > safe ? std::numeric_limits<T>::max() / safe : T{1};
 }
 
-/// Pieces, first numbers first: number j of piece i follows that of piece i - 1, so that many
-/// pieces are compared at once. Padded with zeros to whole blocks.
+/// Numbers of the same size as T, so that both fill equally many lanes.
+template <class T>
+using NumberLike = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+
+/// Pieces, first numbers first: number j of one piece follows that of the piece before, so that
+/// many pieces are compared at once. Padded with zeros to whole blocks.
+///
+/// Where there are many short pieces, like ones lie together: a block of them is near to few words,
+/// and the others need not be looked at. Piece number piece(i) is then at place i.
 template <class T>
 struct Planes {
   static constexpr Index block = 256;
+  static constexpr Index widest_sorted = 4;
 
   /// pieces (m, d), divided by `scale`.
   Planes(TensorView<const T> pieces, T scale)
@@ -49,28 +58,135 @@ struct Planes {
         stride{(count + block - 1) / block * block},
         unit{scale},
         values(static_cast<std::size_t>(width * stride)) {
-    parallel_for(count, 1 << 14, [&](Index begin, Index end) {
-      for (Index j = 0; j < width; ++j) {
-        T* const to = values.data() + j * stride;
-        for (Index i = begin; i < end; ++i) to[i] = pieces[i * width + j] / scale;
-      }
+    if (count >= 1 << 14 && width <= widest_sorted) order = sorted_order(pieces);
+    parallel_for(stride / block, 64, [&](Index begin, Index end) {
+      for (Index j = 0; j < width; ++j)
+        for (Index i = begin * block; i < std::min(count, end * block); ++i)
+          values[static_cast<std::size_t>(j * stride + i)] = pieces[piece(i) * width + j] / scale;
     });
   }
 
   T at(Index i, Index j) const { return values[static_cast<std::size_t>(j * stride + i)]; }
+  Index piece(Index i) const {
+    return order.empty() ? i : static_cast<Index>(order[static_cast<std::size_t>(i)]);
+  }
+
+  /// What is known of each place, of each piece instead.
+  template <class Known>
+  std::vector<Known> by_piece(std::vector<Known> by_place) const {
+    if (order.empty()) return by_place;
+    std::vector<Known> out(by_place.size());
+    for (std::size_t i = 0; i < out.size(); ++i) out[order[i]] = by_place[i];
+    return out;
+  }
 
   Index count;
   Index width;
   Index stride;
   T unit;
   std::vector<T> values;
+  std::vector<std::uint32_t> order;  ///< empty: as they came
+
+ private:
+  /// Pieces by their cell in a grid of some 4096 cells, whose lines are quantiles of a sample.
+  static std::vector<std::uint32_t> sorted_order(TensorView<const T> pieces) {
+    constexpr std::array<Index, widest_sorted + 1> lines_of_width{0, 4095, 63, 15, 7};
+    constexpr Index sample = 4096;
+    const Index m = pieces.dim(0), d = pieces.dim(1), n = std::min(m, sample);
+    const Index lines = lines_of_width[static_cast<std::size_t>(d)];
+    std::vector<T> line;  // (d, lines)
+    for (Index j = 0; j < d; ++j) {
+      std::vector<T> seen;
+      for (Index i = 0; i < n; ++i) seen.push_back(pieces[i * m / n * d + j]);
+      std::ranges::sort(seen);
+      for (Index l = 1; l <= lines; ++l)
+        line.push_back(seen[static_cast<std::size_t>(l * n / (lines + 1))]);
+    }
+    std::vector<std::uint16_t> cell(static_cast<std::size_t>(m));
+    parallel_for(m, block, [&](Index begin, Index end) {
+      std::array<NumberLike<T>, static_cast<std::size_t>(block)> number{};
+      std::array<T, static_cast<std::size_t>(block)> x{};
+      for (Index j = 0; j < d; ++j) {
+        for (Index i = begin; i < end; ++i)
+          x[static_cast<std::size_t>(i - begin)] = pieces[i * d + j];
+        for (auto& so_far : number) so_far *= static_cast<NumberLike<T>>(lines + 1);
+        for (Index l = j * lines; l < (j + 1) * lines; ++l)
+          for (std::size_t i = 0; i < x.size(); ++i)
+            number[i] += x[i] > line[static_cast<std::size_t>(l)] ? 1 : 0;
+      }
+      for (Index i = begin; i < end; ++i)
+        cell[static_cast<std::size_t>(i)] =
+            static_cast<std::uint16_t>(number[static_cast<std::size_t>(i - begin)]);
+    });
+    std::vector<std::uint32_t> next(4097);
+    for (const std::uint16_t c : cell) ++next[c + std::size_t{1}];
+    std::partial_sum(next.begin(), next.end(), next.begin());
+    std::vector<std::uint32_t> out(cell.size());
+    for (std::size_t i = 0; i < cell.size(); ++i)
+      out[next[cell[i]]++] = static_cast<std::uint32_t>(i);
+    return out;
+  }
 };
 
-/// The best word so far of each piece of a block, and how far it is (squared). Numbers of the
-/// same size as T, so that both fill equally many lanes.
+/// The words that may be the nearest of some piece in a block, in their order.
+template <class T>
+class NearWords {
+ public:
+  /// Looks at the pieces begin..end-1, by the box around them.
+  void find(const Planes<T>& x, const std::vector<T>& words, Index begin, Index end) {
+    const Index d = x.width, W = static_cast<Index>(words.size()) / d;
+    std::array<T, static_cast<std::size_t>(Planes<T>::widest_sorted)> low{}, high{};
+    for (Index j = 0; j < d; ++j) {
+      const T* const from = x.values.data() + j * x.stride;
+      T least = from[begin], most = least;
+      for (Index i = begin; i < end; ++i) {
+        least = std::min(least, from[i]);
+        most = std::max(most, from[i]);
+      }
+      low[static_cast<std::size_t>(j)] = least;
+      high[static_cast<std::size_t>(j)] = most;
+    }
+    // A word is out if all of the box is nearer to another one. Each step rounds as that of a
+    // distance does, so a little slack is for compilers that join steps only.
+    nearest_.resize(static_cast<std::size_t>(W));
+    T limit = std::numeric_limits<T>::infinity();
+    for (Index k = 0; k < W; ++k) {
+      T near = 0, far = 0;
+      for (Index j = 0; j < d; ++j) {
+        const T w = words[static_cast<std::size_t>(k * d + j)];
+        const T below = low[static_cast<std::size_t>(j)] - w;
+        const T above = w - high[static_cast<std::size_t>(j)];
+        const T gap = std::max(T{0}, std::max(below, above));
+        const T reach = std::max(std::abs(below), std::abs(above));
+        near += gap * gap;
+        far += reach * reach;
+      }
+      nearest_[static_cast<std::size_t>(k)] = near;
+      limit = std::min(limit, far);
+    }
+    limit *= 1 + 64 * std::numeric_limits<T>::epsilon();
+    numbers_.clear();
+    words_.clear();
+    for (Index k = 0; k < W; ++k) {
+      if (!(nearest_[static_cast<std::size_t>(k)] <= limit)) continue;
+      numbers_.push_back(static_cast<std::uint16_t>(k));
+      for (Index j = 0; j < d; ++j) words_.push_back(words[static_cast<std::size_t>(k * d + j)]);
+    }
+  }
+
+  Index count() const { return static_cast<Index>(numbers_.size()); }
+  const T* words() const { return words_.data(); }
+  std::uint16_t number(std::size_t k) const { return numbers_[k]; }
+
+ private:
+  std::vector<T> nearest_, words_;
+  std::vector<std::uint16_t> numbers_;
+};
+
+/// The best word so far of each piece of a block, and how far it is (squared).
 template <class T>
 struct Nearest {
-  using Number = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  using Number = NumberLike<T>;
   std::array<T, static_cast<std::size_t>(Planes<T>::block)> distance;
   std::array<Number, static_cast<std::size_t>(Planes<T>::block)> word;
 };
@@ -119,47 +235,52 @@ void offer_long(const T* x, Index stride, Index width, const T* words, Index k, 
   }
 }
 
-/// The nearest word (the first one of several) and its squared distance for each piece.
+/// The nearest word (the first one of several) and its squared distance for each place of x.
 template <class T>
 void find_nearest(const Planes<T>& x, const std::vector<T>& words,
                   std::vector<std::uint16_t>& codes, std::vector<T>& distances) {
   constexpr Index block = Planes<T>::block, together = 4;
   const Index W = static_cast<Index>(words.size()) / x.width;
-  const auto offer_all = [&](const T* from, Nearest<T>& best, auto width) {
-    Index k = 0;
-    for (; k + together <= W; k += together)
-      offer_short<together, width()>(from, x.stride, words.data(), k, best);
-    for (; k < W; ++k) offer_short<1, width()>(from, x.stride, words.data(), k, best);
-  };
   const auto work = std::max<Index>(1, W * x.width / 64);
   parallel_for(x.stride / block, std::max<Index>(1, 64 / work), [&](Index begin, Index end) {
     Nearest<T> best;
+    NearWords<T> near;
     for (Index b = begin; b < end; ++b) {
       const T* const from = x.values.data() + b * block;
+      const Index filled = std::min(block, x.count - b * block);
+      if (!x.order.empty()) near.find(x, words, b * block, b * block + filled);
+      const T* const offered = x.order.empty() ? words.data() : near.words();
+      const Index count = x.order.empty() ? W : near.count();
       best.distance.fill(std::numeric_limits<T>::infinity());
       best.word.fill(0);
+      const auto offer_all = [&](auto width) {
+        Index k = 0;
+        for (; k + together <= count; k += together)
+          offer_short<together, width()>(from, x.stride, offered, k, best);
+        for (; k < count; ++k) offer_short<1, width()>(from, x.stride, offered, k, best);
+      };
       switch (x.width) {
         case 1:
-          offer_all(from, best, std::integral_constant<Index, 1>{});
+          offer_all(std::integral_constant<Index, 1>{});
           break;
         case 2:
-          offer_all(from, best, std::integral_constant<Index, 2>{});
+          offer_all(std::integral_constant<Index, 2>{});
           break;
         case 3:
-          offer_all(from, best, std::integral_constant<Index, 3>{});
+          offer_all(std::integral_constant<Index, 3>{});
           break;
         case 4:
-          offer_all(from, best, std::integral_constant<Index, 4>{});
+          offer_all(std::integral_constant<Index, 4>{});
           break;
         default:
-          for (Index k = 0; k < W; ++k) offer_long(from, x.stride, x.width, words.data(), k, best);
+          for (Index k = 0; k < W; ++k) offer_long(from, x.stride, x.width, offered, k, best);
       }
-      const Index filled = std::min(block, x.count - b * block);
       for (Index i = 0; i < filled; ++i) {
-        const auto piece = static_cast<std::size_t>(b * block + i),
-                   place = static_cast<std::size_t>(i);
-        codes[piece] = static_cast<std::uint16_t>(best.word[place]);
-        distances[piece] = best.distance[place];
+        const auto own = static_cast<std::size_t>(i);
+        const auto place = static_cast<std::size_t>(b * block + i);
+        const auto word = static_cast<std::size_t>(best.word[own]);
+        codes[place] = x.order.empty() ? static_cast<std::uint16_t>(word) : near.number(word);
+        distances[place] = best.distance[own];
       }
     }
   });
