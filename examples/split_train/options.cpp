@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/options.hpp"
 
-#include <algorithm>  // replace
+#include <algorithm>  // find, replace
 #include <cstdio>     // fputs
 #include <map>        // map
 #include <thread>     // hardware_concurrency
@@ -26,6 +26,14 @@ std::string model_names() {
   return names;
 }
 
+/// The first of several values that comes again; null if all differ.
+template <class Value>
+const Value* repeated(const std::vector<Value>& values) {
+  for (auto at = values.begin(); at != values.end(); ++at)
+    if (std::find(values.begin(), at, *at) != at) return &*at;
+  return nullptr;
+}
+
 /// What CLI11 cannot check by itself.
 void check(Options& o, const std::string& listen, const std::string& connect) {
   const auto need = [](bool holds, const std::string& text) {
@@ -42,6 +50,10 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
   need(!o.budget_mib || *o.budget_mib > 0, "--budget-mib must be above 0");
   need(o.lr > 0 && o.lr < 1e6, "--lr must be above 0");
   for (const std::uint64_t seed : o.seeds) need(seed >> 63 == 0, "--seed must be below 2^63");
+  if (const auto* const seed = repeated(o.seeds))
+    throw UsageError("--seed " + std::to_string(*seed) + " is given twice");
+  if (const auto* const method = repeated(o.methods))
+    throw UsageError("--compress " + *method + " is given twice");
   need(!o.resume || !o.out.empty(), "--resume needs --out");
   need(o.threads >= 0, "--threads must be at least 1");
   need(o.role == Role::both || o.methods.size() == 1,

@@ -33,6 +33,8 @@ refused "leaves nothing" --compress bottleneck:0.001
 refused "can be cut after 1 to 3" --cut 4
 refused "is for servers" --compress any
 refused "--resume needs --out" --resume
+refused "--seed 2 is given twice" --seed 1 2 2
+refused "--compress none is given twice" --compress none adc:0.1 none
 refused "wanted shapes" --data nothing
 refused "there are" --model nothing
 
