@@ -19,6 +19,14 @@ TEST_CASE("text: a number reads back as it was, in as few characters as that tak
   }
 }
 
+TEST_CASE("text: a number is all of a text", "[core]") {
+  CHECK(number_from<int>("-17") == -17);
+  CHECK(number_from<double>("2.5e3") == 2500.0);
+  for (const char* const text : {"", "x", "1x", " 1", "1 ", "+1", "99999999999"})
+    CHECK_FALSE(number_from<int>(text));
+  CHECK_FALSE(number_from<double>("1,5"));
+}
+
 TEST_CASE("text: values of an enumeration have names", "[core]") {
   CHECK(name_of(yes_or_no, true) == "yes");
   CHECK(name_of(yes_or_no, false) == "no");

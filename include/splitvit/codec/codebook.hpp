@@ -218,8 +218,8 @@ enum class Codes {
   nearest,   ///< of the word that is nearest then; a word may have no piece
 };
 
-/// The same from distinct pieces drawn at random: at most `words`, fewer if fewer pieces are
-/// distinct.
+/// k-means as refine_words does it, from distinct pieces drawn at random: at most `words`, fewer if
+/// fewer pieces are distinct.
 ///
 /// Errors  ShapeError; std::invalid_argument for words outside 1..65536, or rounds < 1.
 template <std::floating_point T>

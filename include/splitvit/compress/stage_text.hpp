@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>     // min
-#include <array>         // array
-#include <charconv>      // from_chars
-#include <concepts>      // integral
-#include <cstddef>       // size_t
-#include <optional>      // optional
-#include <stdexcept>     // invalid_argument
-#include <string>        // string
-#include <string_view>   // string_view
-#include <system_error>  // errc
-#include <vector>        // vector
+#include <algorithm>    // min
+#include <array>        // array
+#include <concepts>     // integral
+#include <cstddef>      // size_t
+#include <optional>     // optional
+#include <stdexcept>    // invalid_argument
+#include <string>       // string
+#include <string_view>  // string_view
+#include <vector>       // vector
 
-#include <splitvit/core/text.hpp>  // Named
+#include <splitvit/core/text.hpp>  // Named, number_from
 
 // StageText: one stage as people write it, "select:0.3:score=norm", taken apart.
 
@@ -111,14 +109,6 @@ class StageText {
       return part.text.substr(name.size() + 1);
     }
     return {};
-  }
-
-  template <class Number>
-  static std::optional<Number> number_from(std::string_view text) {
-    Number number{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size()) return {};
-    return number;
   }
 
   std::string_view text_;

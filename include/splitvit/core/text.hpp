@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>        // array
-#include <charconv>     // to_chars
-#include <cstddef>      // size_t
-#include <stdexcept>    // invalid_argument
-#include <string>       // string
-#include <string_view>  // string_view
+#include <array>         // array
+#include <charconv>      // from_chars, to_chars
+#include <cstddef>       // size_t
+#include <optional>      // optional
+#include <stdexcept>     // invalid_argument
+#include <string>        // string
+#include <string_view>   // string_view
+#include <system_error>  // errc
 
-// Numbers and names for descriptions: equal values, and only those, give equal texts.
+// Numbers and names as texts: equal values, and only those, give equal texts; and back.
 
 namespace splitvit {
 
@@ -17,6 +19,15 @@ template <class Number>
 std::string exact_text(Number value) {
   char text[32];
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+/// The number that a text is, all of it; nothing if it is none.
+template <class Number>
+std::optional<Number> number_from(std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return {};
+  return number;
 }
 
 /// One value of an enumeration, and what people call it.

@@ -140,6 +140,9 @@ struct Encoder : detail::LinearStack<T> {
       : detail::LinearStack<T>{widths_between(D, bottleneck_width(D, options_), options_.layers),
                                false, options_.frozen},
         options{options_} {}
+
+  /// D, the width of the model's tokens.
+  Index token_width() const { return this->input_width(); }
 };
 
 /// The server's half.
@@ -155,6 +158,8 @@ struct Decoder : detail::LinearStack<T> {
       : detail::LinearStack<T>{widths_between(bottleneck_width(D, options_), D, options_.layers),
                                options_.decoder_relu, options_.frozen},
         options{options_} {}
+
+  Index token_width() const { return this->output_width(); }
 };
 
 /// Makes the client's half, with starting values drawn from rng's seed and stream.

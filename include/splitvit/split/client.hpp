@@ -194,12 +194,12 @@ class Client {
       throw std::logic_error("give_decoder: step " + std::to_string(step_) +
                              " has been taken, wanted before the first");
     if (!head_.encoder || head_.encoder->options != decoder.options ||
-        head_.encoder->input_width() != decoder.output_width())
+        head_.encoder->token_width() != decoder.token_width())
       throw std::logic_error(
           "give_decoder: a decoder (" + decoder.options.description() + ", width " +
-          std::to_string(decoder.output_width()) + ") for " +
+          std::to_string(decoder.token_width()) + ") for " +
           (head_.encoder ? "an encoder (" + head_.encoder->options.description() + ", width " +
-                               std::to_string(head_.encoder->input_width()) + ")"
+                               std::to_string(head_.encoder->token_width()) + ")"
                          : "no encoder"));
     wire::PayloadWriter out;
     put_weights<T>(out, decoder);

@@ -39,11 +39,12 @@ inline wire::Settings settings_of(const nn::VitConfig& c, Index cut, std::size_t
 /// What to say of an encoder or a decoder, if there is one.
 /// Errors  ShapeError if its wide side is not as wide as the model's tokens.
 template <class Half>
-std::string bottleneck_text(const std::optional<Half>& half, Index wide_side, Index dim) {
+std::string bottleneck_text(const std::optional<Half>& half, Index dim) {
   if (!half) return "none";
-  if (wide_side != dim)
-    throw ShapeError("bottleneck: it is made for tokens of width " + std::to_string(wide_side) +
-                     ", those of the model are " + std::to_string(dim) + " wide");
+  if (half->token_width() != dim)
+    throw ShapeError("bottleneck: it is made for tokens of width " +
+                     std::to_string(half->token_width()) + ", those of the model are " +
+                     std::to_string(dim) + " wide");
   return half->options.description();
 }
 
@@ -56,18 +57,14 @@ std::string bottleneck_text(const std::optional<Half>& half, Index wide_side, In
 template <std::floating_point T>
 wire::Settings settings_of(const nn::Head<T>& head, const std::string& method,
                            const std::string& codec, const wire::Settings& more) {
-  const auto& encoder = head.encoder;
-  const std::string bottleneck = detail::bottleneck_text(
-      encoder, encoder ? encoder->input_width() : head.config.dim, head.config.dim);
-  return detail::settings_of(head.config, head.cut, sizeof(T), method, bottleneck, codec, more);
+  return detail::settings_of(head.config, head.cut, sizeof(T), method,
+                             detail::bottleneck_text(head.encoder, head.config.dim), codec, more);
 }
 template <std::floating_point T>
 wire::Settings settings_of(const nn::Tail<T>& tail, const std::string& method,
                            const std::string& codec, const wire::Settings& more) {
-  const auto& decoder = tail.decoder;
-  const std::string bottleneck = detail::bottleneck_text(
-      decoder, decoder ? decoder->output_width() : tail.config.dim, tail.config.dim);
-  return detail::settings_of(tail.config, tail.cut, sizeof(T), method, bottleneck, codec, more);
+  return detail::settings_of(tail.config, tail.cut, sizeof(T), method,
+                             detail::bottleneck_text(tail.decoder, tail.config.dim), codec, more);
 }
 
 }  // namespace splitvit::split

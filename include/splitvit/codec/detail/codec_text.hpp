@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>         // array
-#include <charconv>      // from_chars
-#include <cstddef>       // size_t
-#include <optional>      // optional
-#include <stdexcept>     // invalid_argument
-#include <string>        // string, to_string
-#include <string_view>   // string_view
-#include <system_error>  // errc
-#include <utility>       // pair
-#include <vector>        // vector
+#include <array>        // array
+#include <cstddef>      // size_t
+#include <optional>     // optional
+#include <stdexcept>    // invalid_argument
+#include <string>       // string, to_string
+#include <string_view>  // string_view
+#include <utility>      // pair
+#include <vector>       // vector
 
 #include <splitvit/core/shape.hpp>  // Index
-#include <splitvit/core/text.hpp>   // exact_text, Named
+#include <splitvit/core/text.hpp>   // exact_text, Named, number_from
 
 // CodecText: one codec as people write it, "topk:0.1,values=float16", taken apart.
 
@@ -180,14 +178,6 @@ class CodecText {
 
   static std::string shown(std::string_view option) {
     return option.empty() ? "" : std::string{option} + " ";
-  }
-
-  template <class Number>
-  static std::optional<Number> number_from(std::string_view text) {
-    Number number{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size()) return {};
-    return number;
   }
 
   std::string_view text_;
