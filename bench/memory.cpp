@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // How much memory does a program need that takes training steps?
 //
-//   memory [cifar|deit_tiny|deit_small|split|split_adc...] [--rounds N] [--threads N] [--json FILE]
+//   memory [cifar|deit_tiny|deit_small|cifar_recompute|...|split|split_adc...] [--rounds N]
+//       [--threads N] [--json FILE]
 //
 // The steps of bench/step, three of them for each model in a process of its own; what is shown is
 // the most memory that the process has held. split and split_adc are both parties together.
@@ -50,19 +51,16 @@ void steps(auto&& step) {
 
 int main(int argc, char** argv) {
   const bench::Arguments arguments{argc, argv};
-  const auto whole = [](const char* model, Index count) {
-    return [=] { steps(bench::Whole{nn::vit_named(model), count}); };
-  };
   const auto split = [&](const char* method) {
     return [=, threads = arguments.threads] {
       steps(bench::Split{nn::vit_named("deit_tiny"), 128, method, threads});
     };
   };
-  const std::vector<std::pair<std::string, std::function<void()>>> all{
-      {"cifar", whole("vit_cifar", 128)},      {"deit_tiny", whole("deit_tiny", 32)},
-      {"deit_small", whole("deit_small", 32)}, {"split", split("none")},
-      {"split_adc", split("adc:0.1")},
-  };
+  std::vector<std::pair<std::string, std::function<void()>>> all;
+  for (const bench::WholeModel& model : bench::whole_models)
+    all.emplace_back(model.name, [model] { steps(bench::Whole{model}); });
+  all.emplace_back("split", split("none"));
+  all.emplace_back("split_adc", split("adc:0.1"));
   bench::Rows rows;
   for (int round = 0; round < arguments.rounds; ++round)
     for (const auto& [name, work] : all)

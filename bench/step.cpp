@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // How long does a training step take, and what share of the machine's multiply-adds is that?
 //
-//   step [cifar|deit_tiny|deit_small|split|split_adc...] [--rounds N] [--threads N] [--json FILE]
+//   step [cifar|deit_tiny|deit_small|cifar_recompute|...|split|split_adc...] [--rounds N]
+//       [--threads N] [--json FILE]
 //
-// cifar (batch 128), deit_tiny and deit_small (32) are uncut: forward, backward, Adam. split and
-// split_adc are deit_tiny cut after block 3, client and server over memory, batch 128, without
-// compression and with adc:0.1. All but these two are measured unless names are given.
+// cifar (batch 128), deit_tiny and deit_small (32) are uncut: forward, backward, Adam. With
+// _recompute behind the name their blocks store nothing for the way back. split and split_adc are
+// deit_tiny cut after block 3, client and server over memory, batch 128, without compression and
+// with adc:0.1. Uncut models that store are measured unless names are given.
 //
 // Each round measures the peak and then every model, so that all see the same machine. Floating
 // point operations are counted as products only: L N (24 D^2 + 4 N D) a sample forward, plus the
@@ -39,14 +41,15 @@ double step_gflop(const nn::VitConfig& c, Index batch) {
 /// A model that is measured once a round, after two steps that find memory.
 using Measured = std::function<void(double peak)>;
 
-Measured whole(bench::Rows& rows, const std::string& name, const nn::VitConfig& config,
-               Index count) {
-  auto step = std::make_shared<bench::Whole>(config, count);
+Measured whole(bench::Rows& rows, const bench::WholeModel& model) {
+  auto step = std::make_shared<bench::Whole>(model);
   (*step)();
   (*step)();
-  return [&rows, name, step, count, gflop = step_gflop(config, count)](double peak) {
+  const double gflop = step_gflop(nn::vit_named(model.vit), model.count);
+  return [&rows, model, step, gflop](double peak) {
     const double time = bench::seconds_of([&] { (*step)(); });
-    rows.add(name, static_cast<double>(count) / time, "samples/s");
+    const std::string name = model.name;
+    rows.add(name, static_cast<double>(model.count) / time, "samples/s");
     rows.add(name + ", products", gflop / time, "GFLOP/s");
     rows.add(name + ", share", gflop / time / peak, "of peak");
   };
@@ -79,12 +82,9 @@ int main(int argc, char** argv) {
     const auto named = [&](const std::string& name) {
       return std::ranges::find(arguments.names, name) != arguments.names.end();
     };
-    if (arguments.wants("cifar"))
-      all.push_back(whole(rows, "cifar", nn::vit_named("vit_cifar"), 128));
-    if (arguments.wants("deit_tiny"))
-      all.push_back(whole(rows, "deit_tiny", nn::vit_named("deit_tiny"), 32));
-    if (arguments.wants("deit_small"))
-      all.push_back(whole(rows, "deit_small", nn::vit_named("deit_small"), 32));
+    for (const bench::WholeModel& model : bench::whole_models)
+      if (named(model.name) || (arguments.names.empty() && model.activations == Activations::store))
+        all.push_back(whole(rows, model));
     if (named("split")) all.push_back(cut(rows, "split", "none", arguments.threads));
     if (named("split_adc")) all.push_back(cut(rows, "split_adc", "adc:0.1", arguments.threads));
     for (int round = 0; round < arguments.rounds; ++round) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>    // array
 #include <span>     // span
 #include <string>   // string
 #include <thread>   // jthread
@@ -34,13 +35,31 @@ struct Batch {
   }
 };
 
+/// An uncut model that is measured.
+struct WholeModel {
+  const char* name;
+  const char* vit;
+  Index count;  ///< of images in a batch
+  Activations activations = Activations::store;
+};
+inline constexpr std::array<WholeModel, 6> whole_models{{
+    {"cifar", "vit_cifar", 128},
+    {"deit_tiny", "deit_tiny", 32},
+    {"deit_small", "deit_small", 32},
+    {"cifar_recompute", "vit_cifar", 128, Activations::recompute},
+    {"deit_tiny_recompute", "deit_tiny", 32, Activations::recompute},
+    {"deit_small_recompute", "deit_small", 32, Activations::recompute},
+}};
+
 /// Steps of an uncut model.
 class Whole {
  public:
-  Whole(const nn::VitConfig& config, Index count)
-      : model_{nn::make_vit<float>(config, Rng{.seed = 1})},
+  explicit Whole(const WholeModel& model)
+      : model_{nn::make_vit<float>(nn::vit_named(model.vit), Rng{.seed = 1})},
         optimizer_{optim::Adam{}, nn::parameters<float>(model_)},
-        batch_{config, count} {}
+        batch_{model_.config, model.count} {
+    model_.blocks.activations = model.activations;
+  }
 
   void operator()() {
     const Workspace::Use use{workspace_};

@@ -141,6 +141,8 @@ std::optional<Options> parse_options(int argc, char** argv) {
                  "of everything that is random; several, with spaces between, are averaged")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--threads", o.threads, "of each process; all cores unless given");
+  app.add_flag("--recompute", o.recompute,
+               "need a fraction of the memory and a fifth more time; the same results");
   app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
   app.add_option("--out", o.out, "folder for metrics, model and report");
   app.add_flag("--resume", o.resume,
@@ -185,6 +187,7 @@ std::vector<std::string> server_arguments(const Options& o, const std::string& m
   add("--lr", sv::report::shortest(o.lr));
   add("--seed", std::to_string(o.seed));
   add("--threads", std::to_string(o.threads));
+  if (o.recompute) all.push_back("--recompute");
   add("--progress", "none");
   add("--sessions", "1");
   return all;

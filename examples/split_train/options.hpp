@@ -38,6 +38,7 @@ struct Options {
   std::vector<std::uint64_t> seeds{0};  ///< a run for each
   std::uint64_t seed = 0;               ///< of the run under way
   int threads = 0;                      ///< 0: all cores
+  bool recompute = false;               ///< blocks store nothing for the way back
   bool eval_only = false;
   std::string out;
   bool resume = false;

@@ -38,6 +38,11 @@ refused "--compress none is given twice" --compress none adc:0.1 none
 refused "wanted shapes" --data nothing
 refused "there are" --model nothing
 
+train --out "$folder/stored" >"$folder/stdout"
+train --recompute --out "$folder/recomputed" >"$folder/stdout"
+cmp "$folder/stored/model.safetensors" "$folder/recomputed/model.safetensors" ||
+  fail "--recompute gives other weights"
+
 comparison=(--compress none adc:0.1@q:8 bottleneck:0.25:start=pca@float16 --seed 1 2 --out "$out")
 train "${comparison[@]}" --log-steps >"$folder/first"
 [[ $(grep -c . "$folder/first") == 6 ]] || fail "no table of three methods: $(cat "$folder/first")"

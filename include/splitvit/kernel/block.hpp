@@ -18,7 +18,8 @@
 //   middle = x + proj(attention(qkv(norm1 x)))     y = middle + fc2(gelu(fc1(norm2 middle)))
 //
 // A thread takes a few samples through the whole block while they are in its cache. What the
-// way back needs is stored; norms, GELU and probabilities are cheaper to compute again.
+// way back needs is stored, or computed once more to save memory; norms, GELU and probabilities
+// always are, since that is cheaper.
 
 namespace splitvit::kernel {
 
@@ -153,16 +154,14 @@ struct PackedBlock {
   }
 };
 
-/// The way forward of `samples` samples, on one thread.
-template <class T>
-void block_forward_piece(const T* x, T* y, T* cls_attention, const BlockKept<T>& kept,
-                         Index samples, const BlockPointers<const T>& p, const PackedBlock<T>& w,
-                         T eps, const BlockSizes& s) {
+/// The way forward of `samples` samples up to what GELU is given, on one thread: fills kept.
+/// normal is memory for (samples N, D); `finish` is multiply()'s, for kept.before.
+template <class T, class Finish = NoFinish>
+void block_keep_piece(const T* x, T* cls_attention, const BlockKept<T>& kept, Index samples,
+                      const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
+                      const BlockSizes& s, T* normal_memory, const Finish& finish = {}) {
   const Index rows = samples * s.N;
-  Scratch<T> memory(rows * (s.D + s.hidden));
-  const auto normal = dense(memory.data(), rows, s.D);
-  const auto active = dense(memory.data() + rows * s.D, rows, s.hidden);
-
+  const auto normal = dense(normal_memory, rows, s.D);
   normalise_rows(x, {p[norm1_weight], p[norm1_bias], eps}, kept.norm1(rows), normal.data, rows,
                  s.D);
   multiply<T>(normal, w.qkv, dense(kept.qkv, rows, 3 * s.D), Into::replace, p[qkv_bias]);
@@ -173,17 +172,28 @@ void block_forward_piece(const T* x, T* y, T* cls_attention, const BlockKept<T>&
   const auto middle = dense(kept.middle, rows, s.D);
   multiply<T>(dense(kept.attended, rows, s.D), w.proj, middle, Into::replace, p[proj_bias],
               adding(x, middle));
-
   normalise_rows<T>(middle.data, {p[norm2_weight], p[norm2_bias], eps}, kept.norm2(rows),
                     normal.data, rows, s.D);
+  multiply<T>(normal, w.fc1, dense(kept.before, rows, s.hidden), Into::replace, p[fc1_bias],
+              finish);
+}
+
+/// The way forward of `samples` samples, on one thread.
+template <class T>
+void block_forward_piece(const T* x, T* y, T* cls_attention, const BlockKept<T>& kept,
+                         Index samples, const BlockPointers<const T>& p, const PackedBlock<T>& w,
+                         T eps, const BlockSizes& s) {
+  const Index rows = samples * s.N;
+  Scratch<T> memory(rows * (s.D + s.hidden));
   const auto before = dense(kept.before, rows, s.hidden);
-  multiply<T>(normal, w.fc1, before, Into::replace, p[fc1_bias],
-              [&](Index row, Index count, Index column, Index cols) {
-                for (Index i = row; i < row + count; ++i)
-                  gelu_values(before.row(i) + column, active.row(i) + column, cols);
-              });
+  const auto active = dense(memory.data() + rows * s.D, rows, s.hidden);
+  block_keep_piece(x, cls_attention, kept, samples, p, w, eps, s, memory.data(),
+                   [&](Index row, Index count, Index column, Index cols) {
+                     for (Index i = row; i < row + count; ++i)
+                       gelu_values(before.row(i) + column, active.row(i) + column, cols);
+                   });
   const auto out = dense(y, rows, s.D);
-  multiply<T>(active, w.fc2, out, Into::replace, p[fc2_bias], adding<T>(middle.data, out));
+  multiply<T>(active, w.fc2, out, Into::replace, p[fc2_bias], adding<T>(kept.middle, out));
 }
 
 /// dw (out, in) (+)= dy^T x and db (out) += the sums of dy's columns.
@@ -291,14 +301,17 @@ void block_forward(const T* x, const BlockPointers<const T>& parameters, T eps, 
   });
 }
 
-/// dx (B N, D) from dy (B N, D), given what block_forward read and stored. `gradient` gets the
-/// gradients of all parameters; null: they are not wanted.
+/// dx (B N, D) from dy (B N, D), given what block_forward read and stored; without `kept`, that is
+/// computed once more, piece by piece, to the same bits. `gradient` gets the gradients of all
+/// parameters; null: they are not wanted.
 template <class T>
-void block_backward(const T* x, const T* dy, const BlockKept<T>& kept,
+void block_backward(const T* x, const T* dy, const BlockKept<T>* kept,
                     const BlockPointers<const T>& parameters, T eps, T* dx,
                     const BlockPointers<T>* gradient, const BlockSizes& s) {
   using Packs = detail::PackedBlock<T>;
   const Packs weights{parameters, s, Packs::Way::backward};
+  std::optional<Packs> forward_weights;
+  if (kept == nullptr) forward_weights.emplace(parameters, s, Packs::Way::forward);
   const Index piece = s.samples_a_piece(), pieces = s.pieces(), slots = s.slots();
   const Index numbers = s.parameters();
   Scratch<T> memory;
@@ -312,12 +325,22 @@ void block_backward(const T* x, const T* dy, const BlockKept<T>& kept,
         std::fill_n((*sums)[vector], s.part_sizes()[vector], T{});
     }
     const Index first = slot * pieces / slots, last = (slot + 1) * pieces / slots;
+    Scratch<T> again;
     for (Index i = first; i < last; ++i) {
       const Index begin = i * piece, end = std::min(begin + piece, s.B);
-      detail::block_backward_piece(x + begin * s.N * s.D, dy + begin * s.N * s.D,
-                                   dx + begin * s.N * s.D, kept.from(begin, s), end - begin,
-                                   parameters, weights, eps, s, sums ? &*sums : nullptr,
-                                   i == first ? Into::replace : Into::add);
+      const T* const piece_x = x + begin * s.N * s.D;
+      const auto stored = [&] {
+        if (kept != nullptr) return kept->from(begin, s);
+        const Index count = end - begin, room = BlockKept<T>::numbers(count, s);
+        T* const parts = again.room(room + count * s.N * s.D);
+        const BlockKept<T> computed{parts, count, s};
+        detail::block_keep_piece<T>(piece_x, nullptr, computed, count, parameters, *forward_weights,
+                                    eps, s, parts + room);
+        return computed;
+      }();
+      detail::block_backward_piece(piece_x, dy + begin * s.N * s.D, dx + begin * s.N * s.D, stored,
+                                   end - begin, parameters, weights, eps, s,
+                                   sums ? &*sums : nullptr, i == first ? Into::replace : Into::add);
     }
   });
   if (gradient == nullptr) return;

@@ -52,15 +52,16 @@ struct TileSums<Rows, T, std::index_sequence<I...>> {
 
   void begin(const TileResult<T>& to) {
     Pack<T> first(T{}), second(T{});
-    if (to.add) {  // C is read when all is summed: until then it can travel
-      (prefetch(row(to.c, to.stride, I)), ...);
-      (prefetch(row(to.c, to.stride, I) + L), ...);
-    } else if (to.bias != nullptr && to.cols == 2 * L) {
-      first = load<T>(to.bias);
-      second = load<T>(to.bias + L);
-    } else if (to.bias != nullptr) {
-      first = load_part<T>(to.bias, std::min(L, to.cols), T{});
-      second = load_part<T>(to.bias + L, to.cols - L, T{});
+    // C is written when all is summed: until then its lines can travel.
+    (prefetch(row(to.c, to.stride, I)), ...);
+    (prefetch(row(to.c, to.stride, I) + L), ...);
+    const T* const bias = to.add ? nullptr : to.bias;
+    if (bias != nullptr && to.cols == 2 * L) {
+      first = load<T>(bias);
+      second = load<T>(bias + L);
+    } else if (bias != nullptr) {
+      first = load_part<T>(bias, std::min(L, to.cols), T{});
+      second = load_part<T>(bias + L, to.cols - L, T{});
     }
     ((left[I] = first, right[I] = second), ...);
   }

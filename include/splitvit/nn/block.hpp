@@ -25,11 +25,12 @@ struct Block {
   Block(Index width, Index heads, Index hidden)
       : norm1{width}, attn{width, heads}, norm2{width}, mlp{width, hidden} {}
 
-  Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip) const {
+  Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip,
+                         Activations activations = Activations::store) const {
     const BlockVariables<T> parameters{
         norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
         norm2.weight, norm2.bias, mlp.fc1.weight,  mlp.fc1.bias,  mlp.fc2.weight,   mlp.fc2.bias};
-    return transformer_block(x, parameters, attn.heads, norm1.eps, cls_row);
+    return transformer_block(x, parameters, attn.heads, norm1.eps, cls_row, activations);
   }
 
   void each_parameter(auto&& see) const {

@@ -79,6 +79,8 @@ template <std::floating_point T>
 struct Blocks {
   std::vector<Block<T>> blocks;
   Index first = 0;
+  /// recompute: a training step needs a tenth of the memory for a block, and more time.
+  Activations activations = Activations::store;
 
   Blocks(const VitConfig& c, Index first_, Index last) : first{first_} {
     for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
@@ -88,7 +90,7 @@ struct Blocks {
   Attended<T> operator()(Variable<T> x, ClsRow cls_row = ClsRow::skip) const {
     Attended<T> out{std::move(x), {}};
     for (const Block<T>& block : blocks)
-      out = block(out.y, &block == &blocks.back() ? cls_row : ClsRow::skip);
+      out = block(out.y, &block == &blocks.back() ? cls_row : ClsRow::skip, activations);
     return out;
   }
 

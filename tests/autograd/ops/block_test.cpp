@@ -95,6 +95,20 @@ TEST_CASE("transformer_block: the same bits for any number of threads", "[autogr
   }
 }
 
+TEST_CASE("transformer_block: computed once more instead of stored, the same bits", "[autograd]") {
+  for (const Sizes& s : {Sizes{23, 9, 16, 2, 32}, Sizes{40, 17, 24, 2, 33}}) {
+    const auto run = [&](Activations activations) {
+      return results<float>(s, [&](const auto& x, const auto& p) {
+        return transformer_block(x, p, s.H, 1e-6f, ClsRow::keep, activations);
+      });
+    };
+    const auto stored = run(Activations::store);
+    const auto recomputed = run(Activations::recompute);
+    for (std::size_t i = 0; i < stored.size(); ++i)
+      CHECK(test::equal_bits(stored[i], recomputed[i]));
+  }
+}
+
 TEST_CASE("transformer_block: without a gradient the same bits, and nothing kept", "[autograd]") {
   const Sizes s{5, 7, 12, 3, 16};
   Rng rng{.seed = 8};

@@ -19,6 +19,12 @@ namespace splitvit {
 template <std::floating_point T>
 using BlockVariables = std::array<Variable<T>, kernel::block_parts>;
 
+/// What a block does with its intermediate results until the way back needs them.
+enum class Activations {
+  store,      ///< 9 numbers for each one of x: the fastest way
+  recompute,  ///< none: the way back does most of the way forward again, to the same bits
+};
+
 namespace detail {
 
 template <class T>
@@ -62,19 +68,19 @@ kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariabl
 /// Errors  ShapeError.
 template <std::floating_point T>
 Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& parameters,
-                              Index heads, T eps, ClsRow cls_row = ClsRow::skip) {
+                              Index heads, T eps, ClsRow cls_row = ClsRow::skip,
+                              Activations activations = Activations::store) {
   const kernel::BlockSizes s = detail::require_block_shapes(x, parameters, heads);
   const auto& p = parameters;
   bool learns = false;
   for (const Variable<T>& parameter : p) learns = learns || parameter.needs_gradient();
-  const bool keeps = learns || x.needs_gradient();
 
   Tensor<T> y = Tensor<T>::uninitialised(x.shape());
   Tensor<T> cls;
   if (cls_row == ClsRow::keep) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
   Tensor<T> memory;
   std::optional<kernel::BlockKept<T>> kept;
-  if (keeps) {
+  if (activations == Activations::store && (learns || x.needs_gradient())) {
     memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s)});
     kept.emplace(memory.data(), s.B, s);
   }
@@ -93,9 +99,11 @@ Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& par
           gradients[i] = Tensor<T>::uninitialised(parameters[i].shape());
           pointers[i] = gradients[i].data();
         }
-        kernel::block_backward<T>(
-            x.value().data(), dy.data(), kernel::BlockKept<T>{memory.data(), s.B, s},
-            detail::values_of(parameters), eps, dx.data(), learns ? &pointers : nullptr, s);
+        std::optional<kernel::BlockKept<T>> stored;
+        if (!memory.empty()) stored.emplace(memory.data(), s.B, s);
+        kernel::block_backward<T>(x.value().data(), dy.data(), stored ? &*stored : nullptr,
+                                  detail::values_of(parameters), eps, dx.data(),
+                                  learns ? &pointers : nullptr, s);
         x.add_gradient(std::move(dx));
         for (std::size_t i = 0; learns && i < gradients.size(); ++i)
           parameters[i].add_gradient(std::move(gradients[i]));
