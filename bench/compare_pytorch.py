@@ -13,17 +13,15 @@ Needs torch (pip install torch==2.13.0, which the figures in the README are from
 median of the rounds' ratios, with the smallest and the largest, and both peaks of memory.
 """
 import argparse
-import json
 import os
 import resource
-import statistics
-import subprocess
-import tempfile
 import time
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from rounds import Round, row_of, write
 
 SIZES = {  # image, patch, dim, heads, depth, classes, batch
     "cifar": (32, 4, 192, 3, 6, 10, 128),
@@ -68,17 +66,6 @@ class Vit(nn.Module):
         return self.head(self.norm(self.blocks(x)[:, 0]))
 
 
-def run_ours(program, model, threads):
-    """What a program of bench measures in one round with this model."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "rows.json")
-        subprocess.run([program, model, "--rounds", "1", "--threads", str(threads), "--json", path],
-                       stdout=subprocess.DEVNULL, check=True)
-        with open(path) as file:
-            rows = {row["name"]: row["value"] for row in json.load(file)}
-    return rows[model]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("programs")
@@ -90,6 +77,7 @@ def main():
     parser.add_argument("--json")
     args = parser.parse_args()
 
+    threads = ("--threads", str(args.threads))
     ours_name = args.model + "_recompute" * args.recompute
 
     torch.manual_seed(1)
@@ -119,25 +107,20 @@ def main():
             begin = time.perf_counter()
             step(run)
             theirs[name] = batch / (time.perf_counter() - begin)
-        ours = run_ours(os.path.join(args.programs, "step"), ours_name, args.threads)
+        ours = Round(os.path.join(args.programs, "step"), ours_name, *threads).value()
         ratios.append(ours / max(theirs.values()))
         text = "   ".join(f"{name} {speed:7.1f}" for name, speed in theirs.items())
         print(f"PyTorch {text}   splitvit {ours:7.1f} samples/s   ratio {ratios[-1]:.2f}",
               flush=True)
-    median = statistics.median(ratios)
-    memory = run_ours(os.path.join(args.programs, "memory"), ours_name, args.threads)
+    speed = row_of(f"{ours_name} against PyTorch", "times as fast", ratios)
+    ours_mib = Round(os.path.join(args.programs, "memory"), ours_name, *threads).value()
     theirs_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"median ratio {median:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-    print(f"peak memory: {memory:.0f} MiB, PyTorch's process {theirs_mib:.0f} MiB, "
-          f"ratio {memory / theirs_mib:.2f}")
-    if args.json:
-        speed = {"name": f"{ours_name} against PyTorch", "value": median, "unit": "times as fast",
-                 "min": min(ratios), "max": max(ratios), "rounds": args.rounds}
-        share = memory / theirs_mib
-        held = {"name": f"{ours_name}, memory against PyTorch's process", "value": share,
-                "unit": "of it", "min": share, "max": share, "rounds": 1}
-        with open(args.json, "w") as file:
-            json.dump([speed, held], file, indent=1)
+    memory = row_of(f"{ours_name}, memory against PyTorch's process", "of it",
+                    [ours_mib / theirs_mib])
+    print(f"median ratio {speed['value']:.2f} ({speed['min']:.2f} to {speed['max']:.2f})")
+    print(f"peak memory: {ours_mib:.0f} MiB, PyTorch's process {theirs_mib:.0f} MiB, "
+          f"ratio {memory['value']:.2f}")
+    write(args.json, [speed, memory])
 
 
 main()

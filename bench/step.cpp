@@ -10,9 +10,10 @@
 // with adc:0.1. Uncut models that store are measured unless names are given.
 //
 // Each round measures the peak and then every model, so that all see the same machine. Floating
-// point operations are counted as products only: L N (24 D^2 + 4 N D) a sample forward, plus the
-// patch embedding, and three times that for a step, where the patch embedding needs no input
-// gradient (twice).
+// point operations are counted as products only, and only those that are done: forward and for a
+// sample N (24 D^2 + 4 N D) in a block, in the last one 6 N D^2 for queries, keys and values and
+// 4 N D + 18 D^2 for CLS alone, and the patch embedding; three times that for a step, where the
+// patch embedding needs no input gradient (twice). What recomputing does again is not counted.
 
 #include <functional>
 #include <memory>
@@ -33,7 +34,8 @@ namespace {
 
 double step_gflop(const nn::VitConfig& c, Index batch) {
   const auto N = static_cast<double>(c.tokens()), D = static_cast<double>(c.dim);
-  const double blocks = static_cast<double>(c.depth) * N * (24 * D * D + 4 * N * D);
+  const double blocks = static_cast<double>(c.depth - 1) * N * (24 * D * D + 4 * N * D) +
+                        6 * N * D * D + 4 * N * D + 18 * D * D;
   const double patches = 2 * static_cast<double>(c.patches() * c.channels * c.patch * c.patch) * D;
   return 1e-9 * static_cast<double>(batch) * (3 * blocks + 2 * patches);
 }

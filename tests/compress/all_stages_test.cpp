@@ -46,10 +46,14 @@ const std::vector<std::string>& every_stage() {
       "select:R:score=farthest",
       "select:R:score=even",
       "select:R:score=random",
+      "select:R:score=received",
+      "select:R:score=value:rest=mean",
+      "select:R:score=rollout",
       "select:R:rest=attention",
       "select:R:rest=mean",
       "select:R:score=random:rest=attention",
       "merge-tokens:R",
+      "merge-tokens:R:features=keys",
       "adc:R",
       "adc:R:split=fifth:score=norm",
       "adc:R:split=final_release:rest=mean:grouping=random",
@@ -263,11 +267,12 @@ TEST_CASE("stages: different options have different descriptions", "[compress]")
 TEST_CASE("stages: parts that do not belong together are refused", "[compress]") {
   Rng rng{.seed = 16};
   const auto batch = random_batch<float>({.samples = 4}, rng);
-  std::vector<CutBatch<float>> wrong(4, batch);
+  std::vector<CutBatch<float>> wrong(5, batch);
   wrong[0].targets = Tensor<float>{{3, 5}};
   wrong[1].cls_attention = Tensor<float>{{4, 16}};
   wrong[2].tokens = Variable<float>{Tensor<float>{{4, 17}}};
   wrong[3].sizes = {1, 1, 1};
+  wrong[4].traits = Tensor<float>{{4, 16, 1}};
   for (const std::string& text : every_stage()) {
     if (text == "none") continue;
     INFO(text);

@@ -4,8 +4,10 @@
 #include <splitvit/autograd/gradcheck.hpp>
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
+#include <splitvit/compress/dynamic_stage.hpp>
 #include <splitvit/compress/identity.hpp>
 #include <splitvit/compress/merge_samples.hpp>
+#include <splitvit/compress/merge_tokens.hpp>
 #include <splitvit/compress/select_tokens.hpp>
 #include <splitvit/compress/then.hpp>
 
@@ -77,6 +79,18 @@ TEST_CASE("then: gradient agrees with finite differences", "[compress]") {
     return sum(square(stage(moved, same).tokens));
   };
   CHECK(gradcheck(through, batch.tokens.value(), {.step = 1e-5, .tolerance = 1e-7}));
+}
+
+TEST_CASE("then: wants of the model what its stages want", "[compress]") {
+  const SelectTokens received{.score = TokenScore::received};
+  const MergeTokens keys{.features = TokenFeatures::keys};
+  using kernel::TokenTrait;
+  CHECK(wanted_trait(Plain{} | Identity{}) == TokenTrait::none);
+  CHECK(wanted_trait(Plain{} | received) == TokenTrait::received);
+  CHECK(wanted_trait(keys | SelectTokens{}) == TokenTrait::keys);
+  CHECK(wanted_trait(received | received) == TokenTrait::received);
+  CHECK(DynamicStage<float>{Identity{} | received}.wants() == TokenTrait::received);
+  CHECK_THROWS_WITH((received | keys).wants(), ContainsSubstring("a batch carries one"));
 }
 
 TEST_CASE("then: description names both", "[compress]") {

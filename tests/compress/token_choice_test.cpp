@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include <splitvit/compress/select_tokens.hpp>
 #include <splitvit/compress/token_choice.hpp>
 
 #include "support/catch.hpp"
@@ -117,6 +118,21 @@ TEST_CASE("choose_tokens: norm and deviation agree with plain loops", "[compress
     CHECK(chosen(batch, TokenScore::norm, P) == as_vector(best_tokens(norms, P)));
     CHECK(chosen(batch, TokenScore::deviation, P) == as_vector(best_tokens(deviations, P)));
   }
+}
+
+TEST_CASE("choose_tokens: scores of the model's own are in the batch's traits", "[compress]") {
+  auto batch = on_a_line({0, 1, 2, 3, 4});
+  batch.traits = test::tensor<double>({1, 5, 1}, {0.0, 0.3, 0.1, 0.4, 0.2});
+  for (const TokenScore score : {TokenScore::received, TokenScore::value, TokenScore::rollout}) {
+    CHECK(chosen(batch, score, 3) == std::vector<Index>{0, 1, 3});
+    CHECK(SelectTokens{.score = score}.wants() == trait_for(score));
+    CHECK(trait_for(score) != kernel::TokenTrait::none);
+    auto without = batch;
+    without.traits = {};
+    CHECK_THROWS_WITH(chosen(without, score, 3),
+                      ContainsSubstring("wants those that its trait_for() names"));
+  }
+  CHECK(SelectTokens{}.wants() == kernel::TokenTrait::none);
 }
 
 TEST_CASE("choose_tokens: of equal tokens the lowest are taken", "[compress]") {

@@ -57,7 +57,7 @@ Run<T> run(const nn::Vit<T>& vit, const Tensor<T>& images, std::span<const Index
     out.stages.emplace_back("block." + std::to_string(i), x.value());
   }
   out.stages.emplace_back("norm", vit.classifier.norm(x).value());
-  const auto logits = vit.classifier(x);
+  const auto logits = vit(Variable<T>{images});
   const auto loss = cross_entropy(logits, target);
   out.logits = logits.value();
   out.loss = loss.value();

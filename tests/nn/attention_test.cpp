@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <splitvit/autograd/ops/tokens.hpp>
 #include <splitvit/nn/attention.hpp>
 
 #include "autograd/probe.hpp"
@@ -27,6 +28,14 @@ TEST_CASE("Attention: attention() between its two layers", "[nn]") {
   CHECK(test::equal_bits(with.cls_attention, inner.cls_attention));
   CHECK(attn(v).cls_attention.empty());
   CHECK(gradcheck([&](const auto& u) { return test::probe(attn(u).y); }, x));
+}
+
+TEST_CASE("Attention: CLS alone is row 0", "[nn]") {
+  Rng rng{.seed = 11};
+  const Attention<double> attn{6, 3};
+  test::draw_parameters<double>(attn, rng);
+  const Variable<double> x{test::drawn<double>({2, 5, 6}, rng)};
+  CHECK(test::apart(attn.cls(x).value(), cls_token(attn(x).y).value()) <= 64 * test::unit<double>);
 }
 
 TEST_CASE("Attention: the order of the other tokens does not matter to CLS", "[nn]") {

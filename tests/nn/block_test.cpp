@@ -38,6 +38,32 @@ TEST_CASE("Block: two residual steps, each on a normalised x", "[nn]") {
   CHECK(test::equal_bits(out.y.value(), block(v).y.value()));
 }
 
+TEMPLATE_TEST_CASE("Block: CLS alone is token 0, and so are its gradients", "[nn]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 12};
+  const Block<T> block{6, 2, 12};
+  test::draw_parameters<T>(block, rng);
+  const auto images = test::drawn<T>({2, 5, 6}, rng);
+  const auto seed = test::drawn<T>({2, 6}, rng);
+  const auto gradients = [&](auto&& cls_of) {
+    const auto x = Variable<T>::parameter(Tensor<T>{images});
+    const Variable<T> y = cls_of(x);
+    backward(y, Tensor<T>{seed});
+    std::vector<Tensor<T>> all{y.value(), x.gradient()};
+    for (const auto& [name, parameter] : parameters<T>(block)) {
+      all.push_back(parameter.gradient());
+      parameter.clear_gradient();
+    }
+    return all;
+  };
+  const auto alone = gradients([&](const auto& x) { return block.cls(x); });
+  const auto whole = gradients([&](const auto& x) { return cls_token(block(x).y); });
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    INFO("result " << i);
+    CHECK(test::apart(alone[i], whole[i]) <= 2000 * test::unit<T>);
+  }
+}
+
 TEST_CASE("Block: gradients of x and of every parameter agree with finite differences", "[nn]") {
   Rng rng{.seed = 10};
   Block<double> block{4, 2, 6};

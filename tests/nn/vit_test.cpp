@@ -88,7 +88,7 @@ TEMPLATE_TEST_CASE("Vit: is its parts, one after the other", "[nn][vit]", float,
   CHECK(test::equal_bits(blocks.cls_attention, last_row));  // of the last block
   CHECK(vit.blocks(vit.stem(images)).cls_attention.empty());
   const auto logits = vit.classifier.head(cls_token(vit.classifier.norm(x)));
-  CHECK(test::equal_bits(vit(images).value(), logits.value()));
+  CHECK(test::apart(vit(images).value(), logits.value()) <= 64 * test::unit<T>);
   CHECK(vit(images).shape() == Shape{2, 5});
 }
 

@@ -2,6 +2,7 @@
 #include <splitvit/codec/half.hpp>
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/identity.hpp>
+#include <splitvit/compress/parse.hpp>
 #include <splitvit/nn/loss.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/split/client.hpp>
@@ -179,6 +180,18 @@ TEST_CASE("client: rows count as often as they are large, where the stage asks f
   CHECK(merged.loss == Approx(whole.loss).epsilon(1e-5));
   CHECK(std::abs(alike.loss - whole.loss) > 1e-3);
   CHECK(merged.traffic.up.payload == alike.traffic.up.payload + 2 * 2);
+}
+
+TEST_CASE("client: a stage finds in the batch what it wants to know of the tokens", "[split]") {
+  for (const char* text :
+       {"select:0.5:score=received", "select:0.5:score=value", "merge:0.5,select:0.5:score=rollout",
+        "merge-tokens:0.5:features=keys"}) {
+    INFO(text);
+    test::Parties parties{compress::parse_stage<float>(text)};
+    const auto batch = RandomBatches<float>{}.make();
+    CHECK(parties.client.train_step(batch.images, batch.labels).sent_tokens == 2);
+    parties.finish();
+  }
 }
 
 TEST_CASE("client: reports activations that were too large for the codec", "[split]") {

@@ -77,13 +77,21 @@ std::vector<Index> draw_distinct(TensorView<const T> pieces, Index count, Rng& r
   return out;
 }
 
+/// Neighbours often have the same word. Sums that go round so many tables do not wait for each
+/// other.
+inline constexpr Index tables = 4;
+
 /// How many pieces each word has.
 inline std::vector<Index> count_members(const std::vector<std::uint16_t>& codes, Index words) {
   using Sizes = std::vector<Index>;
   const auto count = [&](Index begin, Index end) {
-    Sizes sizes(static_cast<std::size_t>(words));
-    for (Index i = begin; i < end; ++i) ++sizes[codes[static_cast<std::size_t>(i)]];
-    return sizes;
+    Sizes all(static_cast<std::size_t>(tables * words));
+    for (Index i = begin; i < end; ++i)
+      ++all[static_cast<std::size_t>(i % tables * words + codes[static_cast<std::size_t>(i)])];
+    for (std::size_t k = 0; k < all.size(); ++k)
+      if (const auto k0 = k % static_cast<std::size_t>(words); k0 != k) all[k0] += all[k];
+    all.resize(static_cast<std::size_t>(words));
+    return all;
   };
   const auto add = [](Sizes a, const Sizes& b) {
     for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
@@ -116,7 +124,7 @@ void fill_empty_words(const Planes<T>& x, std::vector<std::uint16_t>& codes,
   }
 }
 
-/// Each word becomes the mean of its pieces: added in double, in fixed blocks, then one
+/// Each word becomes the mean of its pieces: added in double, in fixed blocks and tables, then one
 /// division and one rounding.
 template <class T>
 void move_words(const Planes<T>& x, const std::vector<std::uint16_t>& codes,
@@ -125,11 +133,17 @@ void move_words(const Planes<T>& x, const std::vector<std::uint16_t>& codes,
   const Index blocks = (x.count + block - 1) / block;
   std::vector<double> sums(static_cast<std::size_t>(blocks) * words.size());
   parallel_for(blocks, 1, [&](Index piece_of_work, Index) {
-    double* const sum = sums.data() + static_cast<std::size_t>(piece_of_work) * words.size();
+    const auto size = static_cast<Index>(words.size());
+    std::vector<double> all(static_cast<std::size_t>(tables * size));
     const Index end = std::min(x.count, (piece_of_work + 1) * block);
-    for (Index i = piece_of_work * block; i < end; ++i)
-      for (Index j = 0; j < x.width; ++j)
-        sum[codes[static_cast<std::size_t>(i)] * x.width + j] += static_cast<double>(x.at(i, j));
+    for (Index i = piece_of_work * block; i < end; ++i) {
+      double* const sum =
+          all.data() + i % tables * size + codes[static_cast<std::size_t>(i)] * x.width;
+      for (Index j = 0; j < x.width; ++j) sum[j] += static_cast<double>(x.at(i, j));
+    }
+    double* const sum = sums.data() + piece_of_work * size;
+    for (Index t = 0; t < tables; ++t)
+      for (Index k = 0; k < size; ++k) sum[k] += all[static_cast<std::size_t>(t * size + k)];
   });
   for (std::size_t k = 0; k < words.size(); ++k) {
     double sum = 0;

@@ -188,9 +188,11 @@ struct FedLite {
       parallel_for(samples, 4, [&](Index from, Index to) {
         for (Index b = from; b < to; ++b) {
           T* y = begin(out.data(), b, g);
-          for (Index p = 0; p < each; ++p, y += length)
-            std::copy_n(book.data() + codes[static_cast<std::size_t>(b * each + p)] * length,
-                        length, y);
+          for (Index p = 0; p < each; ++p, y += length) {
+            const T* const word =
+                book.data() + codes[static_cast<std::size_t>(b * each + p)] * length;
+            for (Index j = 0; j < length; ++j) y[j] = word[j];
+          }
         }
       });
     }
@@ -273,7 +275,8 @@ struct FedLite {
       const auto word = book.view().slice(static_cast<Index>(k), static_cast<Index>(k) + 1).span();
       used.insert(used.end(), word.begin(), word.end());
     }
-    for (std::uint16_t& code : codes) code = renumbered[code];
+    if (count < book.dim(0))
+      for (std::uint16_t& code : codes) code = renumbered[code];
     return Tensor<T>{{count, book.dim(1)}, std::span<const T>{used}};
   }
 };

@@ -23,7 +23,7 @@ class DynamicStage {
   // within and not in front.
   template <class Stage>
   requires(!std::same_as<Stage, DynamicStage>) DynamicStage(Stage stage)
-      : description_{describe(stage)}, stage_{std::move(stage)} {
+      : description_{describe(stage)}, wants_{wanted_trait(stage)}, stage_{std::move(stage)} {
     static_assert(CompressionStage<Stage, T>, "DynamicStage holds a compression stage");
   }
 
@@ -31,10 +31,13 @@ class DynamicStage {
     return stage_(std::move(batch), rng);
   }
 
+  kernel::TokenTrait wants() const { return wants_; }
+
   std::string description() const { return description_; }
 
  private:
   std::string description_;
+  kernel::TokenTrait wants_;
   std::function<CutBatch<T>(CutBatch<T>, Rng&)> stage_;
 };
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>      // array
 #include <concepts>   // floating_point
+#include <cstdint>    // uint8_t
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
 #include <utility>    // move
@@ -15,9 +17,10 @@
 #include <splitvit/compress/kept_count.hpp>          // kept_count, require_fraction
 #include <splitvit/core/parallel.hpp>                // parallel_for
 #include <splitvit/core/random.hpp>                  // Rng
-#include <splitvit/core/text.hpp>                    // exact_text
+#include <splitvit/core/text.hpp>                    // exact_text, Named, name_of
 #include <splitvit/core/workspace.hpp>               // RecycledVector
 #include <splitvit/kernel/merge.hpp>                 // mean_of_groups, spread_to_groups
+#include <splitvit/kernel/token_trait.hpp>           // TokenTrait
 #include <splitvit/tensor/reduce.hpp>                // all_finite
 
 // MergeTokens: averages tokens of a sample that are alike, where SelectTokens drops the ones
@@ -25,11 +28,17 @@
 
 namespace splitvit::compress {
 
+/// By what tokens are compared.
+enum class TokenFeatures : std::uint8_t {
+  tokens,  ///< themselves
+  keys,    ///< their keys in the last block of the client, mean over heads
+};
+
 /// Merges like tokens until few enough are left.
 ///
 /// In a round, the patches at even places look for the most similar patch at an odd place (cosine
-/// of the tokens), and the most similar pairs merge, at most half of the patches. A token of zeros
-/// is like nothing. CLS is never merged.
+/// of their features), and the most similar pairs merge, at most half of the patches. Features of
+/// zeros are like nothing. CLS is never merged.
 ///
 /// Shapes  tokens (B, N, D) -> (B, P, D), cls_attention (B, N) -> (B, P), targets as they are,
 ///         with P = max(1, floor(keep * N)), CLS included. P = 1 keeps CLS alone and drops the
@@ -37,39 +46,43 @@ namespace splitvit::compress {
 ///         lowest member.
 /// Units   cls_attention: the sum over the members, so that each row keeps its sum.
 /// Grad    tokens only. A token in a group of s gets 1/s of its gradient.
-/// Errors  std::invalid_argument if keep is outside (0, 1] or a token is not finite; ShapeError
-///         if the batch's parts do not describe one batch.
+/// Errors  std::invalid_argument if keep is outside (0, 1], a feature is not finite, or the batch
+///         has no keys to compare; ShapeError if the batch's parts do not describe one batch.
 /// Source  after Bolya et al., "Token Merging: Your ViT But Faster", arXiv:2210.09461.
-/// Differs It compares keys and merges within every block; this compares the tokens themselves,
-///         once, at the cut.
+/// Differs It compares keys and merges within every block; this merges once, at the cut.
 struct MergeTokens {
   double keep = 0.5;  ///< fraction of the tokens that remains, CLS included, in (0, 1]
+  TokenFeatures features = TokenFeatures::tokens;
 
   template <std::floating_point T>
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
 
+  kernel::TokenTrait wants() const {
+    return features == TokenFeatures::keys ? kernel::TokenTrait::keys : kernel::TokenTrait::none;
+  }
+
   /// What it does and with which options, on one line.
-  std::string description() const { return "merge_tokens keep=" + exact_text(keep); }
+  std::string description() const;
 };
 
 /// For each sample which tokens MergeTokens would merge: the number of each token's group, 0 for
 /// CLS alone, groups numbered by their lowest members.
 ///
-/// Shapes  tokens (B, N, D) -> (B, N), 2 <= P <= N groups in each row.
-/// Errors  ShapeError for another rank or number of groups; std::invalid_argument if a token is
+/// Shapes  features (B, N, W) -> (B, N), 2 <= P <= N groups in each row.
+/// Errors  ShapeError for another rank or number of groups; std::invalid_argument if a feature is
 ///         not finite.
 template <std::floating_point T>
-Tensor<Index> like_tokens(const Tensor<T>& tokens, Index P) {
-  const Shape& shape = tokens.shape();
+Tensor<Index> like_tokens(const Tensor<T>& features, Index P) {
+  const Shape& shape = features.shape();
   if (shape.rank() != 3 || P < 2 || P > shape[1])
     throw ShapeError("like_tokens: " + std::to_string(P) + " groups of tokens " + shape.text() +
-                     ": wanted 2 to N of (B, N, D)");
-  if (!all_finite<T>(tokens.view()))
-    throw std::invalid_argument("like_tokens: a token is not finite");
-  const Index N = shape[1], D = shape[2];
+                     ": wanted 2 to N of (B, N, W)");
+  if (!all_finite<T>(features.view()))
+    throw std::invalid_argument("like_tokens: a feature is not finite");
+  const Index N = shape[1], W = shape[2];
   Tensor<Index> ids = Tensor<Index>::uninitialised({shape[0], N});
   parallel_for(shape[0], 1, [&](Index b, Index) {
-    detail::group_like_tokens(tokens.data() + b * N * D, N, D, P, ids.data() + b * N);
+    detail::group_like_tokens(features.data() + b * N * W, N, W, P, ids.data() + b * N);
   });
   return ids;
 }
@@ -81,7 +94,7 @@ Tensor<Index> like_tokens(const Tensor<T>& tokens, Index P) {
 /// at the end; a group of one is copied.
 ///
 /// Shapes  ids (B, N), each row with the numbers 0..P-1; tokens (B, N, D) -> (B, P, D),
-///         cls_attention (B, N) -> (B, P), added up.
+///         cls_attention (B, N) -> (B, P), added up. Traits are lost.
 /// Grad    tokens only, 1/s to each of the s members of a group.
 /// Errors  ShapeError if ids is no (B, N); std::invalid_argument if a number is outside 0..P-1
 ///         or missing, or if CLS is not alone in group 0.
@@ -89,6 +102,9 @@ template <std::floating_point T>
 CutBatch<T> merge_token_groups(CutBatch<T> batch, const Tensor<Index>& ids, Index P);
 
 namespace detail {
+
+inline constexpr std::array<Named<TokenFeatures>, 2> feature_names{
+    {{"tokens", TokenFeatures::tokens}, {"keys", TokenFeatures::keys}}};
 
 /// Errors  as merge_token_groups says.
 inline void require_token_groups(const Tensor<Index>& ids, Index B, Index N, Index P) {
@@ -134,6 +150,7 @@ CutBatch<T> merge_token_groups(CutBatch<T> batch, const Tensor<Index>& ids, Inde
   Tensor<double> attention{{B, P}};
   for (Index i = 0; i < B * N; ++i)
     attention[i / N * P + ids[i]] += static_cast<double>(batch.cls_attention[i]);
+  batch.traits = {};
   batch.cls_attention = Tensor<T>::uninitialised({B, P});
   for (Index i = 0; i < B * P; ++i) batch.cls_attention[i] = detail::finite<T>(attention[i]);
   const Variable<T> x = batch.tokens;
@@ -157,8 +174,16 @@ CutBatch<T> MergeTokens::operator()(CutBatch<T> batch, Rng&) const {
   const Index P = kept_count(keep, N, 1);
   if (P == N) return batch;
   if (P == 1) return gather_tokens(std::move(batch), RecycledVector<Index>{0});
-  const Tensor<Index> ids = like_tokens(batch.tokens.value(), P);
+  if (features == TokenFeatures::keys && batch.traits.empty())
+    throw std::invalid_argument("MergeTokens: no keys to compare: the batch has no traits");
+  const Tensor<Index> ids =
+      like_tokens(features == TokenFeatures::keys ? batch.traits : batch.tokens.value(), P);
   return merge_token_groups(std::move(batch), ids, P);
+}
+
+inline std::string MergeTokens::description() const {
+  return "merge_tokens keep=" + exact_text(keep) +
+         " features=" + name_of(detail::feature_names, features);
 }
 
 }  // namespace splitvit::compress

@@ -46,7 +46,9 @@ inline void read_options(StageText& text, SelectTokens& stage) {
   text.option("score", stage.score, score_names);
   text.option("rest", stage.rest, rest_names);
 }
-inline void read_options(StageText&, MergeTokens&) {}
+inline void read_options(StageText& text, MergeTokens& stage) {
+  text.option("features", stage.features, feature_names);
+}
 inline void read_options(StageText& text, Then<MergeSamples, SelectTokens>& stage) {
   read_options(text, stage.first);
   read_options(text, stage.second);
@@ -87,7 +89,7 @@ DynamicStage<T> parse_single_stage(std::string_view written) {
 ///   merge:R               MergeSamples, which keeps the fraction R. Options as its members
 ///   drop:R                DropSamples. min_samples=
 ///   select:R              SelectTokens. score=, rest=
-///   merge-tokens:R        MergeTokens
+///   merge-tokens:R        MergeTokens. features=
 ///
 /// Options follow the number, each after a colon: `select:0.3:score=norm:rest=mean`. They are
 /// called as in the stage's description().

@@ -31,9 +31,9 @@ namespace splitvit::compress {
 ///         rest token, which takes the place of the weakest one.
 /// Grad    tokens only. Kept tokens get their gradient, the others zero or, with a rest token,
 ///         their share of its gradient.
-/// Errors  std::invalid_argument if keep is outside (0, 1], or an attention value or a token
-///         that decides is not finite; ShapeError if the batch's parts do not describe one
-///         batch.
+/// Errors  std::invalid_argument if keep is outside (0, 1], or an attention value or a number
+///         that decides is not finite, or the batch lacks the traits that the score needs;
+///         ShapeError if the batch's parts do not describe one batch.
 /// Source  arXiv:2509.15058, token selection; authors' code:
 ///         Federico-Alvetreti/Split-Learning_ADC, methods/proposal.py. Rest token: the idea of
 ///         TSFLora, arXiv:2605.23988; weights and place are ours, as are the other scores.
@@ -45,6 +45,8 @@ struct SelectTokens {
 
   template <std::floating_point T>
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
+
+  kernel::TokenTrait wants() const { return trait_for(score); }
 
   /// What it does and with which options, on one line.
   std::string description() const {

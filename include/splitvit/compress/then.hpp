@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>   // string
-#include <utility>  // move
+#include <stdexcept>  // invalid_argument
+#include <string>     // string
+#include <utility>    // move
 
 #include <splitvit/compress/concepts.hpp>  // CompressionStage
 #include <splitvit/core/describe.hpp>      // describe
@@ -33,6 +34,16 @@ struct Then {
   template <HandledByBoth<First, Second> T>
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const {
     return second(first(std::move(batch), rng), rng);
+  }
+
+  /// Errors  std::invalid_argument if both want something else of the model.
+  kernel::TokenTrait wants() const {
+    const kernel::TokenTrait a = wanted_trait(first), b = wanted_trait(second);
+    if (a != b && a != kernel::TokenTrait::none && b != kernel::TokenTrait::none)
+      throw std::invalid_argument("then: " + describe(first) + " and " + describe(second) +
+                                  " want to know different things of the model's tokens; a batch "
+                                  "carries one");
+    return a != kernel::TokenTrait::none ? a : b;
   }
 
   std::string description() const { return describe(first) + " | " + describe(second); }

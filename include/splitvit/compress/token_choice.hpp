@@ -17,6 +17,7 @@
 #include <splitvit/core/random.hpp>                   // Rng
 #include <splitvit/core/text.hpp>                     // Named
 #include <splitvit/core/workspace.hpp>                // RecycledVector
+#include <splitvit/kernel/token_trait.hpp>            // TokenTrait
 #include <splitvit/tensor/reduce.hpp>                 // all_finite
 
 // choose_tokens: which tokens of each sample are worth sending. Letter: P tokens that are
@@ -33,14 +34,31 @@ enum class TokenScore : std::uint8_t {
   farthest,   ///< it is far from CLS and from those chosen before it; O(B P N D)
   even,       ///< it lies at one of P - 1 evenly spaced positions
   random,     ///< luck, for each sample anew
+  received,   ///< all tokens look at it; see kernel::TokenTrait for this and the next two
+  value,      ///< CLS gets much from it
+  rollout,    ///< CLS looks at it through all blocks of the client
 };
+
+/// What a score needs to know that is neither in the tokens nor in cls_attention.
+inline kernel::TokenTrait trait_for(TokenScore score) {
+  switch (score) {
+    case TokenScore::received:
+      return kernel::TokenTrait::received;
+    case TokenScore::value:
+      return kernel::TokenTrait::value;
+    case TokenScore::rollout:
+      return kernel::TokenTrait::rollout;
+    default:
+      return kernel::TokenTrait::none;
+  }
+}
 
 /// For each sample token 0 and the P - 1 tokens that are best in the sense of `score`, in
 /// ascending order; the lower token wins a tie. Only `random` draws from rng.
 ///
 /// Shapes  tokens (B, N, D), cls_attention (B, N) -> (B, P), 1 <= P <= N.
 /// Errors  ShapeError if P is outside 1..N; std::invalid_argument if a number that decides is
-///         not finite.
+///         not finite, or the batch lacks the traits that this score needs.
 template <std::floating_point T>
 Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P, Rng& rng);
 
@@ -76,12 +94,15 @@ Tensor<Index> best_tokens(const Tensor<T>& scores, Index P) {
 
 namespace detail {
 
-inline constexpr std::array<Named<TokenScore>, 6> score_names{{{"attention", TokenScore::attention},
+inline constexpr std::array<Named<TokenScore>, 9> score_names{{{"attention", TokenScore::attention},
                                                                {"norm", TokenScore::norm},
                                                                {"deviation", TokenScore::deviation},
                                                                {"farthest", TokenScore::farthest},
                                                                {"even", TokenScore::even},
-                                                               {"random", TokenScore::random}}};
+                                                               {"random", TokenScore::random},
+                                                               {"received", TokenScore::received},
+                                                               {"value", TokenScore::value},
+                                                               {"rollout", TokenScore::rollout}}};
 
 /// Token 0 and P - 1 evenly spaced ones, the same for all B samples: (B, P).
 inline Tensor<Index> even_tokens(Index B, Index N, Index P) {
@@ -131,6 +152,14 @@ Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P,
       return detail::even_tokens(B, N, P);
     case TokenScore::random:
       return detail::random_tokens(B, N, P, rng);
+    case TokenScore::received:
+    case TokenScore::value:
+    case TokenScore::rollout:
+      if (batch.traits.empty() || batch.traits.dim(2) != 1)
+        throw std::invalid_argument("choose_tokens: traits " + batch.traits.shape().text() +
+                                    ": score " + std::string{name_of(detail::score_names, score)} +
+                                    " wants those that its trait_for() names, (B, N, 1)");
+      return best_tokens(batch.traits.reshaped({B, N}), P);
   }
   throw std::invalid_argument("choose_tokens: no such score");
 }

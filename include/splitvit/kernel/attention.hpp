@@ -71,6 +71,34 @@ P exp_of_score(const P& score, const P& factor, const P& most) {
   return exp_of_nonpositive<T>(smaller(P(T{}), score * factor - most));
 }
 
+/// What a row of exponentials sums up to.
+template <class T>
+struct RowSum {
+  T inverse;  ///< 1 / sum
+  T log;      ///< of the sum of exp(factor score)
+};
+
+/// Turns a row of N scores into exp(factor score - the largest of them). The row has pack_cols(N)
+/// places; those past N get zeros.
+template <class T>
+RowSum<T> exponentials(T* row, Index N, T factor) {
+  using P = Pack<T>;
+  const Index cols = pack_cols<T>(N);
+  std::fill(row + N, row + cols, std::numeric_limits<T>::lowest());
+  const T most = largest(row, cols) * factor;
+  P sums(T{});
+  transform<T>(
+      cols, row,
+      [&](const auto& score) {
+        const P e = exp_of_score<T>(score, P(factor), P(most));
+        sums = sums + e;
+        return e;
+      },
+      row);
+  const T sum = sum_lanes<T>(sums);
+  return {T{1} / sum, most + std::log(sum)};
+}
+
 /// A strip for `rows` queries in somebody's memory.
 template <class T>
 Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
@@ -89,7 +117,6 @@ void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSi
   using P = Pack<T>;
   const T factor = detail::score_scale<T>(s);
   const Index height = detail::queries_a_strip(s.N);
-  const Index cols = detail::pack_cols<T>(s.N);
   Scratch<T> memory(height * detail::strip_cols<T>(s.N) + height);
   Packed<T> keys, values;
   if (cls_attention != nullptr) std::fill_n(cls_attention, s.N, T{});
@@ -102,21 +129,9 @@ void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSi
       T* inverse = memory.data() + height * detail::strip_cols<T>(s.N);  // 1 / sum of each row
       multiply<T>(detail::head_of(qkv, s, 0, h).slice(first, last), keys, scores);
       for (Index i = 0; i < scores.rows; ++i) {
-        T* row = scores.row(i);
-        std::fill(row + s.N, row + cols, std::numeric_limits<T>::lowest());
-        const T most = largest(row, cols) * factor;
-        Pack<T> sums(T{});
-        transform<T>(
-            cols, row,
-            [&](const auto& score) {
-              const P e = detail::exp_of_score<T>(score, P(factor), P(most));
-              sums = sums + e;
-              return e;
-            },
-            row);
-        const T sum = sum_lanes<T>(sums);
-        inverse[i] = T{1} / sum;
-        log_sums[h * s.N + first + i] = most + std::log(sum);
+        const auto sum = detail::exponentials(scores.row(i), s.N, factor);
+        inverse[i] = sum.inverse;
+        log_sums[h * s.N + first + i] = sum.log;
       }
       if (cls_attention != nullptr && first == 0)
         transform<T>(

@@ -33,7 +33,7 @@ inline constexpr bool has_tiles = !std::is_arithmetic_v<Pack<T>>;
 /// cache, and so many numbers that the block stays in the second one.
 inline constexpr Index depth_block = 384;
 inline constexpr Index block_bytes = 448 << 10;
-/// Rows of B that multiply_long packs at a time.
+/// The most rows of B that multiply_long packs at a time.
 inline constexpr Index long_block = 256;
 
 /// Panels of B in a block of `depth` rows.
@@ -224,12 +224,14 @@ struct LongScratch {
 };
 
 /// C (M, N) (+)= A^T B for A (K, M) and B (K, N) with K much longer than M and N, as in the
-/// gradient of a weight. Both factors are packed, a block of rows at a time. On one thread.
+/// gradient of a weight. Both factors are packed, in blocks of equally many rows. On one thread.
 template <class T>
 void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c,
                    Into into, LongScratch<T>& scratch) {
-  for (Index k = 0; k == 0 || k < a.rows; k += detail::long_block) {
-    const Index end = std::min(k + detail::long_block, a.rows);
+  const Index blocks = (a.rows + detail::long_block - 1) / detail::long_block;
+  const Index block = blocks > 1 ? (a.rows + blocks - 1) / blocks : detail::long_block;
+  for (Index k = 0; k == 0 || k < a.rows; k += block) {
+    const Index end = std::min(k + block, a.rows);
     scratch.b.pack(b.slice(k, end));
     multiply_transposed<T>(a.slice(k, end), scratch.b, c, k == 0 ? into : Into::add, scratch.a);
   }

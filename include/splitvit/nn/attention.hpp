@@ -3,7 +3,7 @@
 
 #include <concepts>  // floating_point
 
-#include <splitvit/autograd/ops/attention.hpp>  // attention, Attended, ClsRow
+#include <splitvit/autograd/ops/attention.hpp>  // attention, cls_attention
 #include <splitvit/nn/concepts.hpp>             // nested
 #include <splitvit/nn/linear.hpp>               // Linear
 
@@ -25,6 +25,9 @@ struct Attention {
     attended.y = proj(attended.y);
     return attended;
   }
+
+  /// Row 0 of y alone. Shapes  x (B, N, width) -> (B, width).
+  Variable<T> cls(const Variable<T>& x) const { return proj(cls_attention(qkv(x), heads)); }
 
   void each_parameter(auto&& see) const {
     nested("qkv.", qkv, see);

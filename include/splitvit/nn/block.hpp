@@ -3,10 +3,12 @@
 
 #include <concepts>  // floating_point
 
-#include <splitvit/autograd/ops/block.hpp>  // transformer_block
-#include <splitvit/nn/attention.hpp>        // Attention
-#include <splitvit/nn/layer_norm.hpp>       // LayerNorm
-#include <splitvit/nn/mlp.hpp>              // Mlp
+#include <splitvit/autograd/ops/arithmetic.hpp>  // add
+#include <splitvit/autograd/ops/block.hpp>       // transformer_block
+#include <splitvit/autograd/ops/tokens.hpp>      // cls_token
+#include <splitvit/nn/attention.hpp>             // Attention
+#include <splitvit/nn/layer_norm.hpp>            // LayerNorm
+#include <splitvit/nn/mlp.hpp>                   // Mlp
 
 // Block: one pre-norm transformer block, as timm's.
 
@@ -31,6 +33,15 @@ struct Block {
         norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
         norm2.weight, norm2.bias, mlp.fc1.weight,  mlp.fc1.bias,  mlp.fc2.weight,   mlp.fc2.bias};
     return transformer_block(x, parameters, attn.heads, norm1.eps, cls_row, activations);
+  }
+
+  /// What becomes of CLS alone: all that a classifier reads of a last block, at a quarter of the
+  /// work, since only keys and values are wanted of the other tokens.
+  ///
+  /// Shapes  x (B, N, width) -> (B, width).
+  Variable<T> cls(const Variable<T>& x) const {
+    const Variable<T> middle = add(cls_token(x), attn.cls(norm1(x)));
+    return add(middle, mlp(norm2(middle)));
   }
 
   void each_parameter(auto&& see) const {

@@ -41,8 +41,9 @@ struct Head {
         stem{c.channels, c.patch, c.patches(), c.dim},
         blocks{c, 0, cut_} {}
 
-  Attended<T> operator()(const Variable<T>& images, ClsRow cls_row = ClsRow::keep) const {
-    return blocks(stem(images), cls_row);
+  Attended<T> operator()(const Variable<T>& images, ClsRow cls_row = ClsRow::keep,
+                         TokenTraits<T>* traits = nullptr) const {
+    return blocks(stem(images), cls_row, traits);
   }
 
   /// What crosses the cut of tokens that the stages have left.
@@ -79,7 +80,7 @@ struct Tail {
   Index sent_width() const { return decoder ? decoder->input_width() : config.dim; }
 
   Variable<T> operator()(const Variable<T>& tokens) const {
-    return classifier(blocks(decoder ? (*decoder)(tokens) : tokens).y);
+    return classifier(blocks.cls(decoder ? (*decoder)(tokens) : tokens));
   }
 
   void each_parameter(auto&& see) const {

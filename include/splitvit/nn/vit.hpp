@@ -7,11 +7,12 @@
 #include <string_view>  // string_view
 #include <vector>       // vector
 
-#include <splitvit/autograd/ops/tokens.hpp>  // cls_token
-#include <splitvit/nn/block.hpp>             // Block
-#include <splitvit/nn/layer_norm.hpp>        // LayerNorm
-#include <splitvit/nn/linear.hpp>            // Linear
-#include <splitvit/nn/patch_embed.hpp>       // Stem
+#include <splitvit/nn/block.hpp>         // Block
+#include <splitvit/nn/layer_norm.hpp>    // LayerNorm
+#include <splitvit/nn/linear.hpp>        // Linear
+#include <splitvit/nn/patch_embed.hpp>   // Stem
+#include <splitvit/nn/token_traits.hpp>  // TokenTraits
+// Stem
 
 // The Vision Transformer: its sizes, its parts, and the whole, uncut model.
 
@@ -86,12 +87,27 @@ struct Blocks {
     for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
   }
 
-  /// The attention of CLS is that of the last block.
-  Attended<T> operator()(Variable<T> x, ClsRow cls_row = ClsRow::skip) const {
+  /// The attention of CLS is that of the last block. `traits`, unless null, sees the blocks that
+  /// it wants to see, which costs their queries, keys and values once more.
+  Attended<T> operator()(Variable<T> x, ClsRow cls_row = ClsRow::skip,
+                         TokenTraits<T>* traits = nullptr) const {
     Attended<T> out{std::move(x), {}};
-    for (const Block<T>& block : blocks)
-      out = block(out.y, &block == &blocks.back() ? cls_row : ClsRow::skip, activations);
+    for (const Block<T>& block : blocks) {
+      const bool last = &block == &blocks.back();
+      if (traits != nullptr && traits->wants(last))
+        traits->see(block.attn.qkv(block.norm1(out.y)).value());
+      out = block(out.y, last ? cls_row : ClsRow::skip, activations);
+    }
     return out;
+  }
+
+  /// What becomes of CLS alone, when nothing else is read of the last block.
+  ///
+  /// Shapes  x (B, N, dim) -> (B, dim).
+  Variable<T> cls(Variable<T> x) const {
+    for (const Block<T>& block : blocks)
+      x = &block == &blocks.back() ? block.cls(x) : block(x, ClsRow::skip, activations).y;
+    return x;
   }
 
   void each_parameter(auto&& see) const {
@@ -103,7 +119,7 @@ struct Blocks {
 
 /// All that comes after the last block: class scores from the CLS token.
 ///
-/// Shapes  tokens (B, N, dim) -> logits (B, classes).
+/// Shapes  cls (B, dim) -> logits (B, classes).
 template <std::floating_point T>
 struct Classifier {
   LayerNorm<T> norm;
@@ -111,8 +127,7 @@ struct Classifier {
 
   explicit Classifier(const VitConfig& c) : norm{c.dim}, head{c.dim, c.classes} {}
 
-  /// LayerNorm works token by token, so only CLS is normalised.
-  Variable<T> operator()(const Variable<T>& tokens) const { return head(norm(cls_token(tokens))); }
+  Variable<T> operator()(const Variable<T>& cls) const { return head(norm(cls)); }
 
   void each_parameter(auto&& see) const {
     nested("norm.", norm, see);
@@ -139,7 +154,7 @@ struct Vit {
         classifier{c} {}
 
   Variable<T> operator()(const Variable<T>& images) const {
-    return classifier(blocks(stem(images)).y);
+    return classifier(blocks.cls(stem(images)));
   }
 
   void each_parameter(auto&& see) const {

@@ -97,14 +97,19 @@ class Client {
     Timer timer;
 
     const Tensor<T> targets = targets_of("train_step", images, labels);
-    const Attended<T> at_cut = head_(Variable<T>{images});
+    nn::TokenTraits<T> traits{compress::wanted_trait(stage_), head_.config.heads};
+    const Attended<T> at_cut = head_(Variable<T>{images}, ClsRow::keep, &traits);
     report.seconds.client += timer.lap();
 
     // The stage works on a leaf of its own, so that its way back can be timed apart.
     const auto leaf = Variable<T>::parameter(at_cut.y.value());
     Rng rng = Rng{.seed = options_.seed}.at(for_stage, report.step);
     const compress::CutBatch<T> sent =
-        stage_(compress::CutBatch<T>{leaf, at_cut.cls_attention, targets}, rng);
+        stage_(compress::CutBatch<T>{.tokens = leaf,
+                                     .cls_attention = at_cut.cls_attention,
+                                     .targets = targets,
+                                     .traits = std::move(traits).result()},
+               rng);
     require_consistent("train_step", sent);
     report.sent_samples = sent.samples();
     report.sent_tokens = sent.token_count();

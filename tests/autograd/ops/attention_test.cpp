@@ -81,6 +81,29 @@ TEMPLATE_TEST_CASE("attention: finite for large and for equal scores", "[autogra
   }
 }
 
+TEST_CASE("cls_attention: row 0 of attention, and a gradient of its own", "[autograd]") {
+  Rng rng{.seed = 8};
+  for (const Index N : {1, 2, 9}) {
+    const auto qkv = drawn<double>({2, N, 18}, rng);
+    const Variable<double> all = attention(Variable<double>{qkv}, 3).y;
+    const Variable<double> cls = cls_attention(Variable<double>{qkv}, 3);
+    REQUIRE(cls.shape() == Shape{2, 6});
+    for (Index b = 0; b < 2; ++b)
+      for (Index j = 0; j < 6; ++j)
+        CHECK(cls.value()[b * 6 + j] == Approx(all.value()[b * N * 6 + j]).epsilon(1e-13));
+    CHECK(gradcheck([](const auto& v) { return probe(cls_attention(v, 3)); }, qkv));
+  }
+}
+
+TEST_CASE("cls_attention: misuse", "[autograd]") {
+  const auto complaint = [](const Shape& shape) {
+    return test::text_of<ShapeError>(
+        [&] { cls_attention(Variable<float>{Tensor<float>{shape}}, 2); });
+  };
+  CHECK_THAT(complaint({5, 12}), ContainsSubstring("cls_attention: qkv (5, 12) in 2 heads"));
+  CHECK_THAT(complaint({5, 0, 12}), ContainsSubstring("has no token 0"));
+}
+
 TEST_CASE("attention: misuse", "[autograd]") {
   const auto try_shape = [](const Shape& shape, Index heads) {
     return test::text_of<ShapeError>(

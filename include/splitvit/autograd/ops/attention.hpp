@@ -2,11 +2,14 @@
 #pragma once
 
 #include <concepts>  // floating_point
+#include <string>    // string, to_string
 
-#include <splitvit/autograd/variable.hpp>  // Variable, record
-#include <splitvit/kernel/attention.hpp>   // attention_forward, attention_backward
+#include <splitvit/autograd/variable.hpp>     // Variable, record
+#include <splitvit/kernel/attention.hpp>      // attention_forward, attention_backward
+#include <splitvit/kernel/cls_attention.hpp>  // cls_attention_forward, cls_attention_backward
 
-// attention: softmax(q k^T / sqrt d) v in several heads, and how CLS looks at each token.
+// attention: softmax(q k^T / sqrt d) v in several heads, and how CLS looks at each token;
+// cls_attention: for CLS alone.
 
 namespace splitvit {
 
@@ -19,6 +22,20 @@ struct Attended {
   Tensor<T> cls_attention;  ///< (B, N), or shape (0) when not asked for
 };
 
+namespace detail {
+
+/// Errors  ShapeError unless qkv is a (B, N, 3 D), and `heads` divides D.
+inline kernel::AttentionSizes attention_sizes(const char* operation, const Shape& qkv,
+                                              Index heads) {
+  if (qkv.rank() != 3 || heads < 1 || qkv[2] == 0 || qkv[2] % (3 * heads) != 0)
+    throw ShapeError(std::string{operation} + ": qkv " + qkv.text() + " in " +
+                     std::to_string(heads) +
+                     " heads: wanted (B, N, 3 D) with D a multiple of the heads");
+  return {.B = qkv[0], .N = qkv[1], .D = qkv[2] / 3, .H = heads};
+}
+
+}  // namespace detail
+
 /// Multi-head self-attention between its two linear layers.
 ///
 /// Shapes  qkv (B, N, 3 D): all queries, all keys, all values, each head by head -> y (B, N, D).
@@ -28,11 +45,7 @@ struct Attended {
 /// Errors  ShapeError unless `heads` divides D.
 template <std::floating_point T>
 Attended<T> attention(const Variable<T>& qkv, Index heads, ClsRow cls_row = ClsRow::skip) {
-  const Shape& shape = qkv.shape();
-  if (shape.rank() != 3 || heads < 1 || shape[2] == 0 || shape[2] % (3 * heads) != 0)
-    throw ShapeError("attention: qkv " + shape.text() + " in " + std::to_string(heads) +
-                     " heads: wanted (B, N, 3 D) with D a multiple of the heads");
-  const kernel::AttentionSizes s{.B = shape[0], .N = shape[1], .D = shape[2] / 3, .H = heads};
+  const kernel::AttentionSizes s = detail::attention_sizes("attention", qkv.shape(), heads);
   Tensor<T> y = Tensor<T>::uninitialised(Shape{s.B, s.N, s.D});
   Tensor<T> log_sums = Tensor<T>::uninitialised(Shape{s.B, s.H, s.N});
   Tensor<T> cls;
@@ -48,6 +61,28 @@ Attended<T> attention(const Variable<T>& qkv, Index heads, ClsRow cls_row = ClsR
                qkv.add_gradient(std::move(dqkv));
              });
   return {std::move(recorded), std::move(cls)};
+}
+
+/// Row 0 of what attention() gives, at 1 / N of its work.
+///
+/// Shapes  qkv (B, N, 3 D), N >= 1 -> (B, D).
+/// Grad    qkv; zero for the queries of all other tokens.
+/// Errors  ShapeError unless `heads` divides D.
+template <std::floating_point T>
+Variable<T> cls_attention(const Variable<T>& qkv, Index heads) {
+  const kernel::AttentionSizes s = detail::attention_sizes("cls_attention", qkv.shape(), heads);
+  if (s.N == 0) throw ShapeError("cls_attention: qkv " + qkv.shape().text() + " has no token 0");
+  Tensor<T> y = Tensor<T>::uninitialised(Shape{s.B, s.D});
+  Tensor<T> probabilities = Tensor<T>::uninitialised(Shape{s.B, s.H, s.N});
+  kernel::cls_attention_forward(qkv.value().data(), y.data(), probabilities.data(), s);
+  return record(
+      std::move(y), {qkv},
+      [qkv, s, probabilities = std::move(probabilities)](const Tensor<T>&, const Tensor<T>& dy) {
+        Tensor<T> dqkv = Tensor<T>::uninitialised(qkv.shape());
+        kernel::cls_attention_backward(qkv.value().data(), probabilities.data(), dy.data(),
+                                       dqkv.data(), s);
+        qkv.add_gradient(std::move(dqkv));
+      });
 }
 
 }  // namespace splitvit

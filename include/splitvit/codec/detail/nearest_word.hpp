@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // fill, max, min, sort
+#include <algorithm>    // copy_n, max, min, minmax_element, sort
 #include <array>        // array
 #include <cmath>        // abs
 #include <cstddef>      // size_t
@@ -64,6 +64,7 @@ struct Planes {
         for (Index i = begin * block; i < std::min(count, end * block); ++i)
           values[static_cast<std::size_t>(j * stride + i)] = pieces[piece(i) * width + j] / scale;
     });
+    if (!order.empty()) find_boxes();
   }
 
   T at(Index i, Index j) const { return values[static_cast<std::size_t>(j * stride + i)]; }
@@ -76,7 +77,10 @@ struct Planes {
   std::vector<Known> by_piece(std::vector<Known> by_place) const {
     if (order.empty()) return by_place;
     std::vector<Known> out(by_place.size());
-    for (std::size_t i = 0; i < out.size(); ++i) out[order[i]] = by_place[i];
+    parallel_for(count, Index{1} << 15, [&](Index begin, Index end) {
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
+        out[order[i]] = by_place[i];
+    });
     return out;
   }
 
@@ -86,8 +90,26 @@ struct Planes {
   T unit;
   std::vector<T> values;
   std::vector<std::uint32_t> order;  ///< empty: as they came
+  /// Where there is an order: the least and the largest number j of the pieces of each block, the
+  /// blocks one after the other.
+  std::vector<T> low, high;
 
  private:
+  void find_boxes() {
+    low.resize(static_cast<std::size_t>(stride / block * width));
+    high.resize(low.size());
+    parallel_for(stride / block, 64, [&](Index begin, Index end) {
+      for (Index b = begin; b < end; ++b)
+        for (Index j = 0; j < width; ++j) {
+          const T* const from = values.data() + j * stride + b * block;
+          const auto [least, most] =
+              std::minmax_element(from, from + std::min(block, count - b * block));
+          low[static_cast<std::size_t>(b * width + j)] = *least;
+          high[static_cast<std::size_t>(b * width + j)] = *most;
+        }
+    });
+  }
+
   /// Pieces by their cell in a grid of some 4096 cells, whose lines are quantiles of a sample.
   static std::vector<std::uint32_t> sorted_order(TensorView<const T> pieces) {
     constexpr std::array<Index, widest_sorted + 1> lines_of_width{0, 4095, 63, 15, 7};
@@ -132,20 +154,11 @@ struct Planes {
 template <class T>
 class NearWords {
  public:
-  /// Looks at the pieces begin..end-1, by the box around them.
-  void find(const Planes<T>& x, const std::vector<T>& words, Index begin, Index end) {
+  /// Looks at the pieces of block b, by the box around them.
+  void find(const Planes<T>& x, const std::vector<T>& words, Index b) {
     const Index d = x.width, W = static_cast<Index>(words.size()) / d;
-    std::array<T, static_cast<std::size_t>(Planes<T>::widest_sorted)> low{}, high{};
-    for (Index j = 0; j < d; ++j) {
-      const T* const from = x.values.data() + j * x.stride;
-      T least = from[begin], most = least;
-      for (Index i = begin; i < end; ++i) {
-        least = std::min(least, from[i]);
-        most = std::max(most, from[i]);
-      }
-      low[static_cast<std::size_t>(j)] = least;
-      high[static_cast<std::size_t>(j)] = most;
-    }
+    const T* const low = x.low.data() + b * d;
+    const T* const high = x.high.data() + b * d;
     // A word is out if all of the box is nearer to another one. Each step rounds as that of a
     // distance does, so a little slack is for compilers that join steps only.
     nearest_.resize(static_cast<std::size_t>(W));
@@ -154,8 +167,8 @@ class NearWords {
       T near = 0, far = 0;
       for (Index j = 0; j < d; ++j) {
         const T w = words[static_cast<std::size_t>(k * d + j)];
-        const T below = low[static_cast<std::size_t>(j)] - w;
-        const T above = w - high[static_cast<std::size_t>(j)];
+        const T below = low[j] - w;
+        const T above = w - high[j];
         const T gap = std::max(T{0}, std::max(below, above));
         const T reach = std::max(std::abs(below), std::abs(above));
         near += gap * gap;
@@ -248,7 +261,7 @@ void find_nearest(const Planes<T>& x, const std::vector<T>& words,
     for (Index b = begin; b < end; ++b) {
       const T* const from = x.values.data() + b * block;
       const Index filled = std::min(block, x.count - b * block);
-      if (!x.order.empty()) near.find(x, words, b * block, b * block + filled);
+      if (!x.order.empty()) near.find(x, words, b);
       const T* const offered = x.order.empty() ? words.data() : near.words();
       const Index count = x.order.empty() ? W : near.count();
       best.distance.fill(std::numeric_limits<T>::infinity());

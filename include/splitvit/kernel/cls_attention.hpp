@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // fill_n
+
+#include <splitvit/core/parallel.hpp>     // parallel_for
+#include <splitvit/kernel/attention.hpp>  // AttentionSizes, head_of, exp_of_score
+#include <splitvit/kernel/matrix.hpp>     // Scratch
+#include <splitvit/kernel/simd.hpp>       // transform, accumulate, largest
+
+// Attention of token 0 alone, for a last block of which nothing else is read: row 0 of what
+// attention.hpp computes, at 1 / N of the work.
+
+namespace splitvit::kernel {
+
+namespace detail {
+
+template <class T>
+T dot(const T* a, const T* b, Index n) {
+  return accumulate<T>(
+      n, [](const auto& x, const auto& y) { return x * y; }, a, b);
+}
+
+/// y = factor x
+template <class T>
+void scale_numbers(const T* x, T factor, T* y, Index n) {
+  transform<T>(
+      n, y, [factor](const auto& v) { return v * Pack<T>(factor); }, x);
+}
+
+/// y += factor x
+template <class T>
+void add_scaled(const T* x, T factor, T* y, Index n) {
+  transform<T>(
+      n, y,
+      [factor](const auto& sum, const auto& v) { return multiply_add(v, Pack<T>(factor), sum); }, y,
+      x);
+}
+
+}  // namespace detail
+
+/// y (D) = softmax(q_0 k^T / sqrt d) v of one sample, head by head, on one thread.
+/// probabilities (H, N) gets those of token 0.
+template <class T>
+void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s) {
+  using P = Pack<T>;
+  const Index d = s.head_width();
+  const T factor = detail::score_scale<T>(s);
+  std::fill_n(y, s.D, T{});
+  for (Index h = 0; h < s.H; ++h) {
+    const T* const q = detail::head_of(qkv, s, 0, h).data;
+    const auto k = detail::head_of(qkv, s, 1, h), v = detail::head_of(qkv, s, 2, h);
+    T* const p = probabilities + h * s.N;
+    for (Index j = 0; j < s.N; ++j) p[j] = detail::dot(q, k.row(j), d);
+    const T most = largest(p, s.N) * factor;
+    transform<T>(
+        s.N, p,
+        [&](const auto& score) { return detail::exp_of_score<T>(score, P(factor), P(most)); }, p);
+    const T sum = accumulate<T>(
+        s.N, [](const auto& e) { return e; }, p);
+    detail::scale_numbers(p, T{1} / sum, p, s.N);
+    for (Index j = 0; j < s.N; ++j) detail::add_scaled(v.row(j), p[j], y + h * d, d);
+  }
+}
+
+/// dqkv (N, 3 D) from dy (D) of one sample, given what attend_cls() read and wrote; on one thread.
+template <class T>
+void attend_cls_backward(const T* qkv, const T* probabilities, const T* dy, T* dqkv,
+                         const AttentionSizes& s) {
+  using P = Pack<T>;
+  const Index d = s.head_width();
+  const T factor = detail::score_scale<T>(s);
+  const Scratch<T> memory(s.N);
+  T* const ds = memory.data();
+  for (Index j = 0; j < s.N; ++j) std::fill_n(dqkv + j * 3 * s.D, s.D, T{});
+  for (Index h = 0; h < s.H; ++h) {
+    const T* const q = detail::head_of(qkv, s, 0, h).data;
+    const auto k = detail::head_of(qkv, s, 1, h), v = detail::head_of(qkv, s, 2, h);
+    T* const dq = detail::head_of(dqkv, s, 0, h).data;
+    const auto dk = detail::head_of(dqkv, s, 1, h), dv = detail::head_of(dqkv, s, 2, h);
+    const T* const p = probabilities + h * s.N;
+    const T* const g = dy + h * d;
+    for (Index j = 0; j < s.N; ++j) ds[j] = detail::dot(g, v.row(j), d);  // dp, so far
+    // forward: p = softmax(factor q k^T), so ds = factor p (dp - <dp, p>)
+    transform<T>(
+        s.N, ds,
+        [factor, mean = detail::dot(p, ds, s.N)](const auto& dp, const auto& prob) {
+          return P(factor) * prob * (dp - P(mean));
+        },
+        ds, p);
+    for (Index j = 0; j < s.N; ++j) {
+      detail::add_scaled(k.row(j), ds[j], dq, d);
+      detail::scale_numbers(q, ds[j], dk.row(j), d);
+      detail::scale_numbers(g, p[j], dv.row(j), d);
+    }
+  }
+}
+
+/// attend_cls() for every sample, on several threads: y (B, D) from qkv (B N, 3 D), with
+/// probabilities (B, H, N).
+template <class T>
+void cls_attention_forward(const T* qkv, T* y, T* probabilities, const AttentionSizes& s) {
+  parallel_for(s.B, 1, [&](Index b, Index) {
+    attend_cls(qkv + b * s.N * 3 * s.D, y + b * s.D, probabilities + b * s.H * s.N, s);
+  });
+}
+
+/// attend_cls_backward() for every sample, on several threads.
+template <class T>
+void cls_attention_backward(const T* qkv, const T* probabilities, const T* dy, T* dqkv,
+                            const AttentionSizes& s) {
+  parallel_for(s.B, 1, [&](Index b, Index) {
+    attend_cls_backward(qkv + b * s.N * 3 * s.D, probabilities + b * s.H * s.N, dy + b * s.D,
+                        dqkv + b * s.N * 3 * s.D, s);
+  });
+}
+
+}  // namespace splitvit::kernel

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // floating_point
+#include <utility>   // move
+#include <vector>    // vector
+
+#include <splitvit/core/parallel.hpp>        // parallel_for
+#include <splitvit/kernel/token_trait.hpp>   // TokenTrait
+#include <splitvit/kernel/token_traits.hpp>  // mean_attention, received_attention, roll_out
+#include <splitvit/tensor/tensor.hpp>        // Tensor
+
+// TokenTraits: collects what a compression stage wants to know of the tokens while they go through
+// a client's blocks.
+
+namespace splitvit::nn {
+
+/// Looks at the attention of blocks, one after the other. No gradient flows through it.
+template <std::floating_point T>
+class TokenTraits {
+ public:
+  TokenTraits(kernel::TokenTrait trait, Index heads) : trait_{trait}, heads_{heads} {}
+
+  /// Whether it wants to see a block.
+  bool wants(bool last_block) const {
+    using kernel::TokenTrait;
+    return trait_ == TokenTrait::rollout || (last_block && trait_ != TokenTrait::none);
+  }
+
+  /// Shapes  qkv (B, N, 3 D): queries, keys and values of a block.
+  void see(const Tensor<T>& qkv) {
+    using kernel::TokenTrait;
+    const kernel::AttentionSizes s{qkv.dim(0), qkv.dim(1), qkv.dim(2) / 3, heads_};
+    const auto of_each_sample = [&](Index numbers, const auto& write) {
+      Tensor<T> out = Tensor<T>::uninitialised({s.B, s.N, numbers});
+      parallel_for(s.B, 1, [&](Index b, Index) {
+        write(qkv.data() + b * s.N * 3 * s.D, out.data() + b * s.N * numbers);
+      });
+      return out;
+    };
+    const auto attention = [&] {
+      return of_each_sample(s.N, [&](const T* in, T* out) { kernel::mean_attention(in, out, s); });
+    };
+    switch (trait_) {
+      case TokenTrait::none:
+        return;
+      case TokenTrait::rollout:
+        seen_.push_back(attention());
+        return;
+      case TokenTrait::received: {
+        const Tensor<T> looks = attention();
+        traits_ = Tensor<T>::uninitialised({s.B, s.N, 1});
+        parallel_for(s.B, 1, [&](Index b, Index) {
+          kernel::received_attention(looks.data() + b * s.N * s.N, traits_.data() + b * s.N, s.N);
+        });
+        return;
+      }
+      case TokenTrait::value:
+        traits_ =
+            of_each_sample(1, [&](const T* in, T* out) { kernel::value_attention(in, out, s); });
+        return;
+      case TokenTrait::keys:
+        traits_ = of_each_sample(s.head_width(),
+                                 [&](const T* in, T* out) { kernel::mean_keys(in, out, s); });
+        return;
+    }
+  }
+
+  /// Shapes  (B, N, W), W = 1 but for keys (D / heads); (0) if nothing was wanted.
+  Tensor<T> result() && {
+    if (seen_.empty()) return std::move(traits_);
+    const Index B = seen_[0].dim(0), N = seen_[0].dim(1);
+    Tensor<T> rows{{B, N, 1}};
+    parallel_for(B, 1, [&](Index b, Index) {
+      T* const row = rows.data() + b * N;
+      row[0] = T{1};
+      for (auto attention = seen_.rbegin(); attention != seen_.rend(); ++attention)
+        kernel::roll_out(attention->data() + b * N * N, row, N);
+    });
+    return rows;
+  }
+
+ private:
+  kernel::TokenTrait trait_;
+  Index heads_;
+  Tensor<T> traits_;
+  std::vector<Tensor<T>> seen_;  // of rollout: the mean attention of each block
+};
+
+}  // namespace splitvit::nn
