@@ -87,6 +87,6 @@ TEST_CASE("parse_stage: a wrong option is refused with those that are possible",
   refused("merge:0.3:tolerance=nan", "wanted a number, at least 0");
   refused("adc:0.3:split=half", "possible are sqrt_sqrt, fifth, final_release");
   refused("none:1", "cannot have '1'; none takes no options");
-  refused("merge-tokens:0.3:keys=yes", "merge-tokens takes no options");
+  refused("merge-tokens:0.3:keys=yes", "merge-tokens takes each once, as name=value, features");
   refused("merge:0.5,select:0.3:rest=some", "possible are none, attention, mean");
 }
