@@ -1,28 +1,34 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws rows that the benchmarks have written as bars, with a line from smallest to largest.
+"""Draws ratios that the benchmarks have written as bars, with a line from smallest to largest.
 
-  draw_results.py TITLE ROWS.json... >results.svg
+  draw_results.py TITLE ROWS.json... [--without TEXT...] >results.svg
 
-Rows in units of "times as fast" stand beside a line at 1, those "of peak" end at 1.
+Rows that are no ratio, or have one of the texts in their name, are left out.
 """
+import argparse
 import html
 import json
 import sys
 
-WIDTH, LABELS, BAR, GAP, TOP = 860, 330, 18, 10, 64
+WIDTH, LABELS, BAR, GAP, TOP = 900, 380, 18, 10, 64
 INK, SOFT, FILL = "#222222", "#767676", "#4a6fa5"
 
 
 def main():
-    title, *paths = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("title")
+    parser.add_argument("files", nargs="+")
+    parser.add_argument("--without", nargs="+", default=[])
+    args = parser.parse_args()
     rows = []
-    for path in paths:
+    for path in args.files:
         with open(path) as file:
             rows += [row for row in json.load(file)
-                     if row["unit"] in ("times as fast", "times", "of peak", "of it")]
+                     if row["unit"].startswith("times")
+                     and not any(text in row["name"] for text in args.without)]
     if not rows:
-        sys.exit("draw_results.py: no row in these files is a ratio or a share")
+        sys.exit("draw_results.py: no row in these files is a ratio")
     most = max(1.0, *(row["max"] for row in rows)) * 1.05
     height = TOP + len(rows) * (BAR + GAP) + 30
 
@@ -32,7 +38,7 @@ def main():
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
            f'font-family="system-ui, sans-serif" font-size="13" fill="{INK}">',
            f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-           f'<text x="16" y="28" font-size="16" font-weight="600">{html.escape(title)}</text>',
+           f'<text x="16" y="28" font-size="16" font-weight="600">{html.escape(args.title)}</text>',
            f'<text x="16" y="48" fill="{SOFT}">median of the rounds; the line goes from the '
            'smallest to the largest</text>']
     for i, row in enumerate(rows):
@@ -44,8 +50,7 @@ def main():
                 f'height="{BAR}" rx="2" fill="{FILL}"/>',
                 f'<path d="M{x(row["min"]):.1f} {middle}H{x(row["max"]):.1f}" stroke="{INK}" '
                 'stroke-width="2"/>',
-                f'<text x="{x(row["max"]) + 8:.1f}" y="{y + 14}">{row["value"]:.2f}'
-                f'{" of peak" if row["unit"] == "of peak" else ""}</text>']
+                f'<text x="{x(row["max"]) + 8:.1f}" y="{y + 14}">{row["value"]:.2f}</text>']
     out += [f'<path d="M{x(1):.1f} {TOP - 6}V{height - 24}" stroke="{SOFT}" '
             'stroke-dasharray="4 3"/>',
             f'<text x="{x(1):.1f}" y="{height - 8}" text-anchor="middle" fill="{SOFT}">1</text>',
