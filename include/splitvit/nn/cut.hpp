@@ -27,6 +27,7 @@ inline void require_cut(const VitConfig& config, Index cut) {
 /// wanted, its encoder.
 ///
 /// Shapes  images (B, channels, image, image) -> tokens (B, N, dim), cls_attention (B, N).
+/// Units   `traits`, unless null, collects what it was made for; see token_traits.hpp.
 template <std::floating_point T>
 struct Head {
   VitConfig config;
