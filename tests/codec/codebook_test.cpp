@@ -153,6 +153,20 @@ TEST_CASE("refine_words: an empty word takes the farthest piece", "[codec]") {
   CHECK(test::apart(book.words, test::tensor<double>({3, 1}, {1.0, 3.0, 10.0})) == 0);
 }
 
+TEST_CASE("refine_words: an empty word takes the farthest of many pieces", "[codec]") {
+  Rng rng{.seed = 7};
+  const auto x = test::drawn<double>({20'000, 2}, rng);
+  const auto words = test::tensor<double>({2, 2}, {0.0, 0.0, 1000.0, 1000.0});
+  const auto book = refine_words<double>(x.view(), words.view(), 1);
+  Index farthest = 0;
+  for (Index i = 1; i < 20'000; ++i)
+    if (std::hypot(x[2 * i], x[2 * i + 1]) > std::hypot(x[2 * farthest], x[2 * farthest + 1]))
+      farthest = i;
+  CHECK(std::ranges::count(book.codes, 1) == 1);
+  CHECK(book.codes[at(farthest)] == 1);
+  check_means(x, book);
+}
+
 TEST_CASE("learn_words: equal seeds, equal words, for any number of threads", "[codec]") {
   Rng rng{.seed = 6};
   const auto x = test::drawn<float>({200000, 2}, rng);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>      // max, min
+#include <algorithm>      // find, max, min
 #include <concepts>       // floating_point
 #include <cstddef>        // size_t
 #include <cstdint>        // uint16_t, uint32_t
@@ -15,9 +15,9 @@
 #include <vector>         // vector
 
 #include <splitvit/codec/detail/finite_values.hpp>  // limited
-#include <splitvit/codec/detail/nearest_word.hpp>   // find_nearest, Planes, unit_of
+#include <splitvit/codec/detail/nearest_word.hpp>   // Assignment, find_nearest, Planes, unit_of
 #include <splitvit/core/error.hpp>                  // ShapeError
-#include <splitvit/core/parallel.hpp>               // parallel_for, parallel_reduce
+#include <splitvit/core/parallel.hpp>               // parallel_for
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
@@ -81,94 +81,107 @@ std::vector<Index> draw_distinct(TensorView<const T> pieces, Index count, Rng& r
 /// other.
 inline constexpr Index tables = 4;
 
-/// How many pieces each word has.
-inline std::vector<Index> count_members(const std::vector<std::uint16_t>& codes, Index words) {
-  using Sizes = std::vector<Index>;
-  const auto count = [&](Index begin, Index end) {
-    Sizes all(static_cast<std::size_t>(tables * words));
-    for (Index i = begin; i < end; ++i)
-      ++all[static_cast<std::size_t>(i % tables * words + codes[static_cast<std::size_t>(i)])];
-    for (std::size_t k = 0; k < all.size(); ++k)
-      if (const auto k0 = k % static_cast<std::size_t>(words); k0 != k) all[k0] += all[k];
-    all.resize(static_cast<std::size_t>(words));
-    return all;
-  };
-  const auto add = [](Sizes a, const Sizes& b) {
-    for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
-    return a;
-  };
-  return parallel_reduce(static_cast<Index>(codes.size()), std::max<Index>(1 << 16, words),
-                         Sizes(static_cast<std::size_t>(words)), count, add);
+/// What the pieces of each word add up to, (W, d + 1): their numbers, and how many they are. In
+/// double, in fixed parts and tables.
+template <class T>
+std::vector<double> totals_of(const Planes<T>& x, const Assignment& a, Index words) {
+  constexpr Index least_part = (1 << 16) / Planes<T>::block;
+  const Index row = x.width + 1, size = words * row;
+  const Index part = std::max(least_part, size / Planes<T>::block);
+  const Index parts = (x.blocks() + part - 1) / part;
+  std::vector<double> totals(static_cast<std::size_t>(parts * size));
+  parallel_for(parts, 1, [&](Index number, Index) {
+    std::vector<double> own(static_cast<std::size_t>(tables * size));
+    for (Index b = number * part; b < std::min(x.blocks(), (number + 1) * part); ++b) {
+      if (const auto whole = a.whole[static_cast<std::size_t>(b)]; whole != Assignment::several) {
+        double* const total = own.data() + whole * row;
+        for (Index j = 0; j < x.width; ++j)
+          total[j] += x.summaries[static_cast<std::size_t>(b * x.width + j)].sum;
+        total[x.width] += static_cast<double>(x.filled(b));
+        continue;
+      }
+      const Index first = b * Planes<T>::block;
+      for (Index i = first; i < first + x.filled(b); ++i) {
+        double* const total =
+            own.data() + i % tables * size + a.codes[static_cast<std::size_t>(i)] * row;
+        for (Index j = 0; j < x.width; ++j) total[j] += static_cast<double>(x.at(i, j));
+        total[x.width] += 1;
+      }
+    }
+    double* const total = totals.data() + number * size;
+    for (Index t = 0; t < tables; ++t)
+      for (Index k = 0; k < size; ++k) total[k] += own[static_cast<std::size_t>(t * size + k)];
+  });
+  for (Index k = size; k < parts * size; ++k)
+    totals[static_cast<std::size_t>(k % size)] += totals[static_cast<std::size_t>(k)];
+  totals.resize(static_cast<std::size_t>(size));
+  return totals;
 }
 
 /// Gives every word without pieces the one that is farthest from its own word, of those that
-/// are not alone; the first one of several. Ends if there are as many pieces as words.
+/// are not alone; the first one of several. Ends if there are as many pieces as words. Says
+/// whether there was such a word.
 template <class T>
-void fill_empty_words(const Planes<T>& x, std::vector<std::uint16_t>& codes,
-                      std::vector<T>& distances, std::vector<Index>& sizes) {
-  const auto comes_first = [&](std::size_t a, std::size_t b) {
-    return x.piece(static_cast<Index>(a)) < x.piece(static_cast<Index>(b));
+bool fill_empty_words(const Planes<T>& x, const std::vector<T>& words,
+                      const std::vector<double>& totals, Assignment& a) {
+  std::vector<double> sizes;
+  for (std::size_t k = static_cast<std::size_t>(x.width); k < totals.size();
+       k += static_cast<std::size_t>(x.width + 1))
+    sizes.push_back(totals[k]);
+  if (std::ranges::find(sizes, 0.0) == sizes.end()) return false;
+
+  std::vector<T> distances(a.codes.size());
+  for (std::size_t i = 0; i < distances.size(); ++i)
+    for (Index j = 0; j < x.width; ++j) {
+      const T gap = x.at(static_cast<Index>(i), j) -
+                    words[static_cast<std::size_t>(a.codes[i] * x.width + j)];
+      distances[i] += gap * gap;
+    }
+  const auto comes_first = [&](std::size_t i, std::size_t k) {
+    return x.piece(static_cast<Index>(i)) < x.piece(static_cast<Index>(k));
   };
   for (std::size_t empty = 0; empty < sizes.size(); ++empty) {
     if (sizes[empty] > 0) continue;
-    std::size_t farthest = codes.size();
-    for (std::size_t i = 0; i < codes.size(); ++i)
-      if (sizes[codes[i]] >= 2 &&
-          (farthest == codes.size() || distances[i] > distances[farthest] ||
+    std::size_t farthest = distances.size();
+    for (std::size_t i = 0; i < distances.size(); ++i)
+      if (sizes[a.codes[i]] >= 2 &&
+          (farthest == distances.size() || distances[i] > distances[farthest] ||
            (distances[i] == distances[farthest] && comes_first(i, farthest))))
         farthest = i;
-    --sizes[codes[farthest]];
-    codes[farthest] = static_cast<std::uint16_t>(empty);
+    sizes[a.codes[farthest]] -= 1;
+    a.codes[farthest] = static_cast<std::uint16_t>(empty);
+    a.whole[farthest / static_cast<std::size_t>(Planes<T>::block)] = Assignment::several;
     distances[farthest] = T{0};
     sizes[empty] = 1;
   }
+  return true;
 }
 
-/// Each word becomes the mean of its pieces: added in double, in fixed blocks and tables, then one
-/// division and one rounding.
+/// Each word becomes the mean of its pieces: one division and one rounding.
 template <class T>
-void move_words(const Planes<T>& x, const std::vector<std::uint16_t>& codes,
-                const std::vector<Index>& sizes, std::vector<T>& words) {
-  const Index block = std::max<Index>(1 << 16, static_cast<Index>(words.size()));
-  const Index blocks = (x.count + block - 1) / block;
-  std::vector<double> sums(static_cast<std::size_t>(blocks) * words.size());
-  parallel_for(blocks, 1, [&](Index piece_of_work, Index) {
-    const auto size = static_cast<Index>(words.size());
-    std::vector<double> all(static_cast<std::size_t>(tables * size));
-    const Index end = std::min(x.count, (piece_of_work + 1) * block);
-    for (Index i = piece_of_work * block; i < end; ++i) {
-      double* const sum =
-          all.data() + i % tables * size + codes[static_cast<std::size_t>(i)] * x.width;
-      for (Index j = 0; j < x.width; ++j) sum[j] += static_cast<double>(x.at(i, j));
-    }
-    double* const sum = sums.data() + piece_of_work * size;
-    for (Index t = 0; t < tables; ++t)
-      for (Index k = 0; k < size; ++k) sum[k] += all[static_cast<std::size_t>(t * size + k)];
-  });
-  for (std::size_t k = 0; k < words.size(); ++k) {
-    double sum = 0;
-    for (Index b = 0; b < blocks; ++b) sum += sums[static_cast<std::size_t>(b) * words.size() + k];
-    words[k] =
-        static_cast<T>(sum / static_cast<double>(sizes[k / static_cast<std::size_t>(x.width)]));
+void move_words(const std::vector<double>& totals, Index width, std::vector<T>& words) {
+  for (Index k = 0; k * width < static_cast<Index>(words.size()); ++k) {
+    const double* const total = totals.data() + k * (width + 1);
+    for (Index j = 0; j < width; ++j)
+      words[static_cast<std::size_t>(k * width + j)] = static_cast<T>(total[j] / total[width]);
   }
 }
 
 /// The rounds of k-means from given words, until one repeats the codes of the one before. Changes
-/// the words and returns the code of each place of x.
+/// the words and returns the word of each place of x.
 template <class T>
-std::vector<std::uint16_t> refine(const Planes<T>& x, std::vector<T>& words, int rounds) {
+Assignment refine(const Planes<T>& x, std::vector<T>& words, int rounds) {
   const Index W = static_cast<Index>(words.size()) / x.width;
-  std::vector<std::uint16_t> codes(static_cast<std::size_t>(x.count)), before(codes.size());
-  std::vector<T> distances(codes.size());
+  Assignment now{x}, before{x};
   for (int round = 0; round < rounds; ++round) {
-    find_nearest(x, words, codes, distances);
-    std::vector<Index> sizes = count_members(codes, W);
-    fill_empty_words(x, codes, distances, sizes);
-    move_words(x, codes, sizes, words);
-    if (round > 0 && codes == before) break;
-    if (round + 1 < rounds) std::swap(codes, before);
+    find_nearest(x, words, now);
+    std::vector<double> totals = totals_of(x, now, W);
+    if (fill_empty_words(x, words, totals, now)) totals = totals_of(x, now, W);
+    move_words(totals, x.width, words);
+    if (round > 0 && now.codes == before.codes) break;
+    if (round + 1 < rounds) std::swap(now, before);
   }
-  return codes;
+  return now;
 }
 
 /// Words (divided by x's unit) and the codes of places as what they are.
@@ -201,10 +214,9 @@ std::vector<std::uint16_t> nearest_words(TensorView<const T> pieces, TensorView<
   const detail::Planes<T> x{pieces, unit};
   std::vector<T> scaled(words.span().begin(), words.span().end());
   for (T& value : scaled) value /= unit;
-  std::vector<std::uint16_t> codes(static_cast<std::size_t>(x.count));
-  std::vector<T> distances(codes.size());
-  detail::find_nearest(x, scaled, codes, distances);
-  return x.by_piece(std::move(codes));
+  detail::Assignment found{x};
+  detail::find_nearest(x, scaled, found);
+  return x.by_piece(std::move(found.codes));
 }
 
 /// k-means from given words, of which no two are equal: gives each piece to the nearest one;
@@ -222,8 +234,8 @@ Codebook<T> refine_words(TensorView<const T> pieces, TensorView<const T> words, 
   std::vector<T> scaled(words.span().begin(), words.span().end());
   for (T& value : scaled) value /= unit;
   const detail::Planes<T> x{pieces, unit};
-  auto codes = detail::refine(x, scaled, rounds);
-  return detail::codebook_of(x, scaled, std::move(codes));
+  auto found = detail::refine(x, scaled, rounds);
+  return detail::codebook_of(x, scaled, std::move(found.codes));
 }
 
 /// Which codes learn_words gives.
@@ -248,12 +260,9 @@ Codebook<T> learn_words(TensorView<const T> pieces, Index words, int rounds, Rng
   std::vector<T> found;
   for (const Index piece : detail::draw_distinct(pieces, std::min(words, x.count), rng))
     for (Index j = 0; j < x.width; ++j) found.push_back(pieces[piece * x.width + j] / x.unit);
-  auto codes = detail::refine(x, found, rounds);
-  if (wanted == Codes::nearest) {
-    std::vector<T> distances(codes.size());
-    detail::find_nearest(x, found, codes, distances);
-  }
-  return detail::codebook_of(x, found, std::move(codes));
+  auto assigned = detail::refine(x, found, rounds);
+  if (wanted == Codes::nearest) detail::find_nearest(x, found, assigned);
+  return detail::codebook_of(x, found, std::move(assigned.codes));
 }
 
 }  // namespace splitvit::codec

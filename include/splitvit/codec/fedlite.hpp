@@ -5,7 +5,7 @@
 #include <cmath>      // isfinite
 #include <concepts>   // floating_point
 #include <cstddef>    // byte, size_t
-#include <cstdint>    // uint16_t, uint32_t
+#include <cstdint>    // uint16_t, uint32_t, uint8_t
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
@@ -265,12 +265,13 @@ struct FedLite {
   /// The words that pieces have, in their order; codes are changed to match.
   template <class T>
   static Tensor<T> used_words(const Tensor<T>& book, std::vector<std::uint16_t>& codes) {
-    const auto sizes = detail::count_members(codes, book.dim(0));
-    std::vector<std::uint16_t> renumbered(sizes.size());
+    std::vector<std::uint8_t> is_used(static_cast<std::size_t>(book.dim(0)));
+    for (const std::uint16_t code : codes) is_used[code] = 1;
+    std::vector<std::uint16_t> renumbered(is_used.size());
     std::vector<T> used;
     Index count = 0;
-    for (std::size_t k = 0; k < sizes.size(); ++k) {
-      if (sizes[k] == 0) continue;
+    for (std::size_t k = 0; k < is_used.size(); ++k) {
+      if (is_used[k] == 0) continue;
       renumbered[k] = static_cast<std::uint16_t>(count++);
       const auto word = book.view().slice(static_cast<Index>(k), static_cast<Index>(k) + 1).span();
       used.insert(used.end(), word.begin(), word.end());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy_n, max, min, minmax_element, sort
+#include <algorithm>    // copy, copy_n, fill_n, max, min, min_element, sort
 #include <array>        // array
 #include <cmath>        // abs
 #include <cstddef>      // size_t
@@ -9,7 +9,7 @@
 #include <limits>       // numeric_limits
 #include <numeric>      // partial_sum
 #include <span>         // span
-#include <type_traits>  // conditional_t
+#include <type_traits>  // conditional_t, integral_constant
 #include <vector>       // vector
 
 #include <splitvit/core/parallel.hpp>  // parallel_for, parallel_reduce
@@ -51,6 +51,12 @@ struct Planes {
   static constexpr Index block = 256;
   static constexpr Index widest_sorted = 4;
 
+  /// The numbers of all pieces of a block lie between the least and the largest; and their sum.
+  struct Summary {
+    T least, largest;
+    double sum;
+  };
+
   /// pieces (m, d), divided by `scale`.
   Planes(TensorView<const T> pieces, T scale)
       : count{pieces.dim(0)},
@@ -59,13 +65,18 @@ struct Planes {
         unit{scale},
         values(static_cast<std::size_t>(width * stride)) {
     if (count >= 1 << 14 && width <= widest_sorted) order = sorted_order(pieces);
-    parallel_for(stride / block, 64, [&](Index begin, Index end) {
-      for (Index j = 0; j < width; ++j)
-        for (Index i = begin * block; i < std::min(count, end * block); ++i)
-          values[static_cast<std::size_t>(j * stride + i)] = pieces[piece(i) * width + j] / scale;
+    parallel_for(blocks(), 64, [&](Index begin, Index end) {
+      for (Index b = begin; b < end; ++b)
+        for (Index j = 0; j < width; ++j)
+          for (Index i = b * block; i < b * block + filled(b); ++i)
+            values[static_cast<std::size_t>(j * stride + i)] = pieces[piece(i) * width + j] / scale;
     });
-    if (!order.empty()) find_boxes();
+    if (!order.empty()) summarise();
   }
+
+  Index blocks() const { return stride / block; }
+  /// Pieces of block b: the last one may not be full.
+  Index filled(Index b) const { return std::min(block, count - b * block); }
 
   T at(Index i, Index j) const { return values[static_cast<std::size_t>(j * stride + i)]; }
   Index piece(Index i) const {
@@ -90,29 +101,32 @@ struct Planes {
   T unit;
   std::vector<T> values;
   std::vector<std::uint32_t> order;  ///< empty: as they came
-  /// Where there is an order: the least and the largest number j of the pieces of each block, the
-  /// blocks one after the other.
-  std::vector<T> low, high;
+  /// Where there is an order: of number j of the pieces of each block, (blocks, width).
+  std::vector<Summary> summaries;
 
  private:
-  void find_boxes() {
-    low.resize(static_cast<std::size_t>(stride / block * width));
-    high.resize(low.size());
-    parallel_for(stride / block, 64, [&](Index begin, Index end) {
+  void summarise() {
+    summaries.resize(static_cast<std::size_t>(blocks() * width));
+    parallel_for(blocks(), 64, [&](Index begin, Index end) {
       for (Index b = begin; b < end; ++b)
         for (Index j = 0; j < width; ++j) {
           const T* const from = values.data() + j * stride + b * block;
-          const auto [least, most] =
-              std::minmax_element(from, from + std::min(block, count - b * block));
-          low[static_cast<std::size_t>(b * width + j)] = *least;
-          high[static_cast<std::size_t>(b * width + j)] = *most;
+          Summary own{from[0], from[0], 0};
+          for (Index i = 0; i < filled(b); ++i) {
+            own.least = std::min(own.least, from[i]);
+            own.largest = std::max(own.largest, from[i]);
+            own.sum += static_cast<double>(from[i]);
+          }
+          summaries[static_cast<std::size_t>(b * width + j)] = own;
         }
     });
   }
 
-  /// Pieces by their cell in a grid of some 4096 cells, whose lines are quantiles of a sample.
+  /// Pieces by their cell in a grid, whose lines are quantiles of a sample; each row of cells is
+  /// gone through against the direction of the one before, so that neighbours stay together.
   static std::vector<std::uint32_t> sorted_order(TensorView<const T> pieces) {
-    constexpr std::array<Index, widest_sorted + 1> lines_of_width{0, 4095, 63, 15, 7};
+    constexpr std::array<Index, widest_sorted + 1> lines_of_width{0, 1023, 111, 15, 7};
+    constexpr std::size_t most_cells = 112 * 112;  // 111 lines each way; others have fewer
     constexpr Index sample = 4096;
     const Index m = pieces.dim(0), d = pieces.dim(1), n = std::min(m, sample);
     const Index lines = lines_of_width[static_cast<std::size_t>(d)];
@@ -131,16 +145,19 @@ struct Planes {
       for (Index j = 0; j < d; ++j) {
         for (Index i = begin; i < end; ++i)
           x[static_cast<std::size_t>(i - begin)] = pieces[i * d + j];
-        for (auto& so_far : number) so_far *= static_cast<NumberLike<T>>(lines + 1);
+        std::array<NumberLike<T>, static_cast<std::size_t>(block)> passed{};
         for (Index l = j * lines; l < (j + 1) * lines; ++l)
           for (std::size_t i = 0; i < x.size(); ++i)
-            number[i] += x[i] > line[static_cast<std::size_t>(l)] ? 1 : 0;
+            passed[i] += x[i] > line[static_cast<std::size_t>(l)] ? 1 : 0;
+        const auto last = static_cast<NumberLike<T>>(lines);
+        for (std::size_t i = 0; i < x.size(); ++i)
+          number[i] = number[i] * (last + 1) + (number[i] % 2 == 0 ? passed[i] : last - passed[i]);
       }
       for (Index i = begin; i < end; ++i)
         cell[static_cast<std::size_t>(i)] =
             static_cast<std::uint16_t>(number[static_cast<std::size_t>(i - begin)]);
     });
-    std::vector<std::uint32_t> next(4097);
+    std::vector<std::uint32_t> next(most_cells + 1);
     for (const std::uint16_t c : cell) ++next[c + std::size_t{1}];
     std::partial_sum(next.begin(), next.end(), next.begin());
     std::vector<std::uint32_t> out(cell.size());
@@ -150,41 +167,70 @@ struct Planes {
   }
 };
 
+/// Words, first numbers first like Planes, so that many are compared at once; padded with words
+/// that are infinitely far.
+template <class T>
+struct WordPlanes {
+  static constexpr Index together = 16;
+
+  /// words (W, d), one after the other.
+  WordPlanes(const std::vector<T>& words, Index d)
+      : count{static_cast<Index>(words.size()) / d},
+        width{d},
+        stride{(count + together - 1) / together * together},
+        values(static_cast<std::size_t>(width * stride), std::numeric_limits<T>::infinity()) {
+    for (Index k = 0; k < count; ++k)
+      for (Index j = 0; j < width; ++j)
+        values[static_cast<std::size_t>(j * stride + k)] =
+            words[static_cast<std::size_t>(k * width + j)];
+  }
+
+  T at(Index k, Index j) const { return values[static_cast<std::size_t>(j * stride + k)]; }
+
+  Index count;
+  Index width;
+  Index stride;
+  std::vector<T> values;
+};
+
 /// The words that may be the nearest of some piece in a block, in their order.
 template <class T>
 class NearWords {
  public:
   /// Looks at the pieces of block b, by the box around them.
-  void find(const Planes<T>& x, const std::vector<T>& words, Index b) {
-    const Index d = x.width, W = static_cast<Index>(words.size()) / d;
-    const T* const low = x.low.data() + b * d;
-    const T* const high = x.high.data() + b * d;
+  void find(const Planes<T>& x, const WordPlanes<T>& words, Index b) {
     // A word is out if all of the box is nearer to another one. Each step rounds as that of a
     // distance does, so a little slack is for compilers that join steps only.
-    nearest_.resize(static_cast<std::size_t>(W));
-    T limit = std::numeric_limits<T>::infinity();
-    for (Index k = 0; k < W; ++k) {
-      T near = 0, far = 0;
-      for (Index j = 0; j < d; ++j) {
-        const T w = words[static_cast<std::size_t>(k * d + j)];
-        const T below = low[j] - w;
-        const T above = w - high[j];
-        const T gap = std::max(T{0}, std::max(below, above));
-        const T reach = std::max(std::abs(below), std::abs(above));
-        near += gap * gap;
-        far += reach * reach;
+    constexpr auto lanes = static_cast<std::size_t>(WordPlanes<T>::together);
+    nearest_.resize(static_cast<std::size_t>(words.stride));
+    std::array<T, lanes> limits;
+    limits.fill(std::numeric_limits<T>::infinity());
+    for (Index k = 0; k < words.stride; k += WordPlanes<T>::together) {
+      std::array<T, lanes> near{}, far{};
+      for (Index j = 0; j < x.width; ++j) {
+        const auto& box = x.summaries[static_cast<std::size_t>(b * x.width + j)];
+        const T* const w = words.values.data() + j * words.stride + k;
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+          const T below = box.least - w[lane], above = w[lane] - box.largest;
+          const T gap = std::max(T{0}, std::max(below, above));
+          const T reach = std::max(std::abs(below), std::abs(above));
+          near[lane] += gap * gap;
+          far[lane] += reach * reach;
+        }
       }
-      nearest_[static_cast<std::size_t>(k)] = near;
-      limit = std::min(limit, far);
+      std::ranges::copy(near, nearest_.begin() + k);
+      for (std::size_t lane = 0; lane < lanes; ++lane)
+        limits[lane] = std::min(limits[lane], far[lane]);
     }
-    limit *= 1 + 64 * std::numeric_limits<T>::epsilon();
+    const T limit =
+        *std::ranges::min_element(limits) * (1 + 64 * std::numeric_limits<T>::epsilon());
     numbers_.clear();
+    for (Index k = 0; k < words.count; ++k)
+      if (nearest_[static_cast<std::size_t>(k)] <= limit)
+        numbers_.push_back(static_cast<std::uint16_t>(k));
     words_.clear();
-    for (Index k = 0; k < W; ++k) {
-      if (!(nearest_[static_cast<std::size_t>(k)] <= limit)) continue;
-      numbers_.push_back(static_cast<std::uint16_t>(k));
-      for (Index j = 0; j < d; ++j) words_.push_back(words[static_cast<std::size_t>(k * d + j)]);
-    }
+    for (const std::uint16_t k : numbers_)
+      for (Index j = 0; j < x.width; ++j) words_.push_back(words.at(k, j));
   }
 
   Index count() const { return static_cast<Index>(numbers_.size()); }
@@ -194,6 +240,19 @@ class NearWords {
  private:
   std::vector<T> nearest_, words_;
   std::vector<std::uint16_t> numbers_;
+};
+
+/// Which word each place of Planes belongs to.
+struct Assignment {
+  static constexpr std::int32_t several = -1;
+
+  template <class T>
+  explicit Assignment(const Planes<T>& x)
+      : codes(static_cast<std::size_t>(x.count)),
+        whole(static_cast<std::size_t>(x.blocks()), several) {}
+
+  std::vector<std::uint16_t> codes;  ///< (count)
+  std::vector<std::int32_t> whole;   ///< (blocks): the word of all its pieces, or `several`
 };
 
 /// The best word so far of each piece of a block, and how far it is (squared).
@@ -248,22 +307,31 @@ void offer_long(const T* x, Index stride, Index width, const T* words, Index k, 
   }
 }
 
-/// The nearest word (the first one of several) and its squared distance for each place of x.
+/// The nearest word (the first one of several) for each place of x; words (W, d) one after the
+/// other.
 template <class T>
-void find_nearest(const Planes<T>& x, const std::vector<T>& words,
-                  std::vector<std::uint16_t>& codes, std::vector<T>& distances) {
+void find_nearest(const Planes<T>& x, const std::vector<T>& words, Assignment& found) {
   constexpr Index block = Planes<T>::block, together = 4;
-  const Index W = static_cast<Index>(words.size()) / x.width;
-  const auto work = std::max<Index>(1, W * x.width / 64);
-  parallel_for(x.stride / block, std::max<Index>(1, 64 / work), [&](Index begin, Index end) {
+  const bool sorted = !x.order.empty();
+  const WordPlanes<T> planes{words, x.width};
+  const auto work = std::max<Index>(1, planes.count * x.width / 64);
+  parallel_for(x.blocks(), std::max<Index>(1, 64 / work), [&](Index begin, Index end) {
     Nearest<T> best;
     NearWords<T> near;
     for (Index b = begin; b < end; ++b) {
+      std::uint16_t* const codes = found.codes.data() + b * block;
+      std::int32_t& whole = found.whole[static_cast<std::size_t>(b)];
+      if (sorted) {
+        near.find(x, planes, b);
+        whole = near.count() == 1 ? near.number(0) : Assignment::several;
+        if (whole != Assignment::several) {
+          std::fill_n(codes, x.filled(b), near.number(0));
+          continue;
+        }
+      }
       const T* const from = x.values.data() + b * block;
-      const Index filled = std::min(block, x.count - b * block);
-      if (!x.order.empty()) near.find(x, words, b);
-      const T* const offered = x.order.empty() ? words.data() : near.words();
-      const Index count = x.order.empty() ? W : near.count();
+      const T* const offered = sorted ? near.words() : words.data();
+      const Index count = sorted ? near.count() : planes.count;
       best.distance.fill(std::numeric_limits<T>::infinity());
       best.word.fill(0);
       const auto offer_all = [&](auto width) {
@@ -286,14 +354,11 @@ void find_nearest(const Planes<T>& x, const std::vector<T>& words,
           offer_all(std::integral_constant<Index, 4>{});
           break;
         default:
-          for (Index k = 0; k < W; ++k) offer_long(from, x.stride, x.width, offered, k, best);
+          for (Index k = 0; k < count; ++k) offer_long(from, x.stride, x.width, offered, k, best);
       }
-      for (Index i = 0; i < filled; ++i) {
-        const auto own = static_cast<std::size_t>(i);
-        const auto place = static_cast<std::size_t>(b * block + i);
-        const auto word = static_cast<std::size_t>(best.word[own]);
-        codes[place] = x.order.empty() ? static_cast<std::uint16_t>(word) : near.number(word);
-        distances[place] = best.distance[own];
+      for (Index i = 0; i < x.filled(b); ++i) {
+        const auto word = static_cast<std::size_t>(best.word[static_cast<std::size_t>(i)]);
+        codes[i] = sorted ? near.number(word) : static_cast<std::uint16_t>(word);
       }
     }
   });
