@@ -9,7 +9,8 @@
 #include <splitvit/kernel/exponential.hpp>  // exp_of_nonpositive
 #include <splitvit/kernel/gemm.hpp>         // multiply, multiply_long, Packed
 #include <splitvit/kernel/matrix.hpp>       // Matrix, Scratch
-#include <splitvit/kernel/simd.hpp>         // transform, accumulate, largest
+#include <splitvit/kernel/numbers.hpp>      // dot
+#include <splitvit/kernel/simd.hpp>         // transform, largest
 
 // Self-attention of B samples with N tokens in H heads of d = D / H numbers.
 //
@@ -182,9 +183,7 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
       for (Index i = 0; i < p.rows; ++i) {
         // forward: p = softmax(factor q k^T), so ds = factor p (dp - <dp, p>), and
         // <dp, p> = <dy, y> since y = p v.
-        const T dot = accumulate<T>(
-            s.head_width(), [](const auto& g, const auto& out) { return g * out; }, head_dy.row(i),
-            head_y.row(i));
+        const T mean = dot<T>(head_dy.row(i), head_y.row(i), s.head_width());
         transform<T>(
             cols, p.row(i),
             [factor, l = log_sums[h * s.N + first + i]](const auto& score) {
@@ -193,8 +192,8 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
             p.row(i));
         transform<T>(
             cols, ds.row(i),
-            [factor, dot](const auto& dp, const auto& prob) {
-              return P(factor) * prob * (dp - P(dot));
+            [factor, mean](const auto& dp, const auto& prob) {
+              return P(factor) * prob * (dp - P(mean));
             },
             ds.row(i), p.row(i));
       }

@@ -10,8 +10,8 @@
 #include <splitvit/kernel/gelu.hpp>        // gelu_values, gelu_values_and_gradient
 #include <splitvit/kernel/gemm.hpp>        // multiply, multiply_transposed, Packed
 #include <splitvit/kernel/layer_norm.hpp>  // normalise_rows, norm_rows_backward
-#include <splitvit/kernel/linear.hpp>      // add_numbers
 #include <splitvit/kernel/matrix.hpp>      // Matrix, Scratch
+#include <splitvit/kernel/numbers.hpp>     // add_numbers
 
 // A pre-norm transformer block as one operation:
 //
@@ -140,17 +140,21 @@ template <class T>
 struct PackedBlock {
   Packed<T> qkv, proj, fc1, fc2;
 
-  enum class Way { forward, backward };
+  enum class Way {
+    forward,
+    forward_again,  ///< up to what GELU is given, for the way back
+    backward
+  };
 
   PackedBlock(const BlockPointers<const T>& p, const BlockSizes& s, Way way) {
     const auto pack = [way](Packed<T>& to, const T* w, Index out, Index in) {
       const Matrix<const T> weight = dense(w, out, in);
-      to.pack_in_parallel(way == Way::forward ? transposed(weight) : Factor<T>{weight});
+      to.pack_in_parallel(way == Way::backward ? Factor<T>{weight} : transposed(weight));
     };
     pack(qkv, p[qkv_weight], 3 * s.D, s.D);
     pack(proj, p[proj_weight], s.D, s.D);
     pack(fc1, p[fc1_weight], s.hidden, s.D);
-    pack(fc2, p[fc2_weight], s.D, s.hidden);
+    if (way != Way::forward_again) pack(fc2, p[fc2_weight], s.D, s.hidden);
   }
 };
 
@@ -311,7 +315,7 @@ void block_backward(const T* x, const T* dy, const BlockKept<T>* kept,
   using Packs = detail::PackedBlock<T>;
   const Packs weights{parameters, s, Packs::Way::backward};
   std::optional<Packs> forward_weights;
-  if (kept == nullptr) forward_weights.emplace(parameters, s, Packs::Way::forward);
+  if (kept == nullptr) forward_weights.emplace(parameters, s, Packs::Way::forward_again);
   const Index piece = s.samples_a_piece(), pieces = s.pieces(), slots = s.slots();
   const Index numbers = s.parameters();
   Scratch<T> memory;
@@ -351,7 +355,7 @@ void block_backward(const T* x, const T* dy, const BlockKept<T>* kept,
     parallel_for(s.part_sizes()[i], Index{1} << 14, [&](Index begin, Index end) {
       std::copy_n(from + begin, end - begin, to + begin);
       for (Index slot = 1; slot < slots; ++slot)
-        detail::add_numbers(to + begin, from + slot * numbers + begin, end - begin);
+        add_numbers(to + begin, from + slot * numbers + begin, end - begin);
     });
   }
 }

@@ -6,38 +6,13 @@
 #include <splitvit/core/parallel.hpp>     // parallel_for
 #include <splitvit/kernel/attention.hpp>  // AttentionSizes, head_of, exp_of_score
 #include <splitvit/kernel/matrix.hpp>     // Scratch
+#include <splitvit/kernel/numbers.hpp>    // add_scaled, dot, scale_numbers
 #include <splitvit/kernel/simd.hpp>       // transform, accumulate, largest
 
 // Attention of token 0 alone, for a last block of which nothing else is read: row 0 of what
 // attention.hpp computes, at 1 / N of the work.
 
 namespace splitvit::kernel {
-
-namespace detail {
-
-template <class T>
-T dot(const T* a, const T* b, Index n) {
-  return accumulate<T>(
-      n, [](const auto& x, const auto& y) { return x * y; }, a, b);
-}
-
-/// y = factor x
-template <class T>
-void scale_numbers(const T* x, T factor, T* y, Index n) {
-  transform<T>(
-      n, y, [factor](const auto& v) { return v * Pack<T>(factor); }, x);
-}
-
-/// y += factor x
-template <class T>
-void add_scaled(const T* x, T factor, T* y, Index n) {
-  transform<T>(
-      n, y,
-      [factor](const auto& sum, const auto& v) { return multiply_add(v, Pack<T>(factor), sum); }, y,
-      x);
-}
-
-}  // namespace detail
 
 /// y (D) = softmax(q_0 k^T / sqrt d) v of one sample, head by head, on one thread.
 /// probabilities (H, N) gets those of token 0.
@@ -51,15 +26,15 @@ void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s) {
     const T* const q = detail::head_of(qkv, s, 0, h).data;
     const auto k = detail::head_of(qkv, s, 1, h), v = detail::head_of(qkv, s, 2, h);
     T* const p = probabilities + h * s.N;
-    for (Index j = 0; j < s.N; ++j) p[j] = detail::dot(q, k.row(j), d);
+    for (Index j = 0; j < s.N; ++j) p[j] = dot(q, k.row(j), d);
     const T most = largest(p, s.N) * factor;
     transform<T>(
         s.N, p,
         [&](const auto& score) { return detail::exp_of_score<T>(score, P(factor), P(most)); }, p);
     const T sum = accumulate<T>(
         s.N, [](const auto& e) { return e; }, p);
-    detail::scale_numbers(p, T{1} / sum, p, s.N);
-    for (Index j = 0; j < s.N; ++j) detail::add_scaled(v.row(j), p[j], y + h * d, d);
+    scale_numbers(p, T{1} / sum, p, s.N);
+    for (Index j = 0; j < s.N; ++j) add_scaled(y + h * d, v.row(j), p[j], d);
   }
 }
 
@@ -80,18 +55,18 @@ void attend_cls_backward(const T* qkv, const T* probabilities, const T* dy, T* d
     const auto dk = detail::head_of(dqkv, s, 1, h), dv = detail::head_of(dqkv, s, 2, h);
     const T* const p = probabilities + h * s.N;
     const T* const g = dy + h * d;
-    for (Index j = 0; j < s.N; ++j) ds[j] = detail::dot(g, v.row(j), d);  // dp, so far
+    for (Index j = 0; j < s.N; ++j) ds[j] = dot(g, v.row(j), d);  // dp, so far
     // forward: p = softmax(factor q k^T), so ds = factor p (dp - <dp, p>)
     transform<T>(
         s.N, ds,
-        [factor, mean = detail::dot(p, ds, s.N)](const auto& dp, const auto& prob) {
+        [factor, mean = dot(p, ds, s.N)](const auto& dp, const auto& prob) {
           return P(factor) * prob * (dp - P(mean));
         },
         ds, p);
     for (Index j = 0; j < s.N; ++j) {
-      detail::add_scaled(k.row(j), ds[j], dq, d);
-      detail::scale_numbers(q, ds[j], dk.row(j), d);
-      detail::scale_numbers(g, p[j], dv.row(j), d);
+      add_scaled(dq, k.row(j), ds[j], d);
+      scale_numbers(q, ds[j], dk.row(j), d);
+      scale_numbers(g, p[j], dv.row(j), d);
     }
   }
 }

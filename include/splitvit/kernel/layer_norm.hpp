@@ -3,11 +3,12 @@
 
 #include <cmath>  // sqrt
 
-#include <splitvit/core/parallel.hpp>  // parallel_for
-#include <splitvit/kernel/gemm.hpp>    // Packed
-#include <splitvit/kernel/linear.hpp>  // add_pairwise
-#include <splitvit/kernel/matrix.hpp>  // Scratch
-#include <splitvit/kernel/simd.hpp>    // transform, accumulate
+#include <splitvit/core/parallel.hpp>   // parallel_for
+#include <splitvit/kernel/gemm.hpp>     // Packed
+#include <splitvit/kernel/linear.hpp>   // add_pairwise
+#include <splitvit/kernel/matrix.hpp>   // Scratch
+#include <splitvit/kernel/numbers.hpp>  // add_numbers
+#include <splitvit/kernel/simd.hpp>     // transform, accumulate
 
 // Layer normalisation of M rows of D numbers: y = (x - mean) / sqrt(variance + eps) w + b,
 // with the biased variance.
@@ -98,7 +99,7 @@ void norm_rows_backward(const T* x, const T* w, const NormKept<T>& kept, const T
         D, dw,
         [](const auto& sum, const auto& g, const auto& v) { return multiply_add(g, v, sum); }, dw,
         dy, n);
-    detail::add_numbers(db, dy, D);
+    add_numbers(db, dy, D);
     const T mean_g = accumulate<T>(
                          D, [](const auto& g, const auto& v) { return g * v; }, dy, w) /
                      static_cast<T>(D);
@@ -145,8 +146,8 @@ void layer_norm_backward(const T* x, const T* w, const NormKept<T>& kept, const 
                           dx + begin * D, sum, sum + D, end - begin, D);
   });
   detail::add_pairwise(sums.data(), parts, 2 * D);
-  detail::add_numbers(dw, sums.data(), D);
-  detail::add_numbers(db, sums.data() + D, D);
+  add_numbers(dw, sums.data(), D);
+  add_numbers(db, sums.data() + D, D);
 }
 
 }  // namespace splitvit::kernel

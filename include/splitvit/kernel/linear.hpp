@@ -3,9 +3,9 @@
 
 #include <algorithm>  // min
 
-#include <splitvit/core/parallel.hpp>  // parallel_for
-#include <splitvit/kernel/gemm.hpp>    // multiply, Packed
-#include <splitvit/kernel/simd.hpp>    // transform
+#include <splitvit/core/parallel.hpp>   // parallel_for
+#include <splitvit/kernel/gemm.hpp>     // multiply, Packed
+#include <splitvit/kernel/numbers.hpp>  // add_numbers
 
 // A linear layer over many rows, both directions. M rows, K inputs, N outputs.
 
@@ -16,13 +16,6 @@ namespace detail {
 /// Rows that one thread takes at a time: a multiple of all tile heights, so few that they
 /// stay in the second cache with what is computed from them.
 inline constexpr Index row_block = 96;
-
-/// sum_i += part_i over n numbers.
-template <class T>
-void add_numbers(T* sum, const T* part, Index n) {
-  transform<T>(
-      n, sum, [](const auto& a, const auto& b) { return a + b; }, sum, part);
-}
 
 /// Adds `parts` arrays of n numbers, one after the other in memory, pairwise into the first.
 template <class T>
@@ -43,10 +36,10 @@ void add_column_sums(const Matrix<const T>& x, T* out) {
   RecycledVector<T> sums(static_cast<std::size_t>(parts * x.cols), T{});
   parallel_for(x.rows, rows_a_part, [&](Index begin, Index end) {
     T* sum = sums.data() + begin / rows_a_part * x.cols;
-    for (Index i = begin; i < end; ++i) detail::add_numbers(sum, x.row(i), x.cols);
+    for (Index i = begin; i < end; ++i) add_numbers(sum, x.row(i), x.cols);
   });
   detail::add_pairwise(sums.data(), parts, x.cols);
-  detail::add_numbers(out, sums.data(), x.cols);
+  add_numbers(out, sums.data(), x.cols);
 }
 
 /// y (M, N) = x (M, K) w^T + bias, with w (N, K) and bias (N) or null.
@@ -98,7 +91,7 @@ void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,
   if (parts == 1) return;
   parallel_for(size, Index{1} << 14, [&](Index begin, Index end) {
     for (Index part = 1; part < parts; ++part)
-      detail::add_numbers(dw.data + begin, sums + (part - 1) * size + begin, end - begin);
+      add_numbers(dw.data + begin, sums + (part - 1) * size + begin, end - begin);
   });
 }
 

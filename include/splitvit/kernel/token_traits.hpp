@@ -5,8 +5,9 @@
 #include <cmath>      // sqrt
 
 #include <splitvit/kernel/attention.hpp>      // AttentionSizes, head_of, exponentials
-#include <splitvit/kernel/cls_attention.hpp>  // attend_cls, add_scaled, scale_numbers, dot
+#include <splitvit/kernel/cls_attention.hpp>  // attend_cls
 #include <splitvit/kernel/matrix.hpp>         // Scratch
+#include <splitvit/kernel/numbers.hpp>        // add_scaled, dot, scale_numbers
 
 // The traits of token_trait.hpp, of one sample, on one thread, from qkv (N, 3 D) as in
 // attention.hpp.
@@ -28,8 +29,7 @@ void mean_attention(const T* qkv, T* out, const AttentionSizes& s) {
       multiply<T>(detail::head_of(qkv, s, 0, h).slice(first, last), keys, scores);
       for (Index i = 0; i < scores.rows; ++i) {
         const auto sum = detail::exponentials(scores.row(i), s.N, detail::score_scale<T>(s));
-        detail::add_scaled(scores.row(i), sum.inverse / static_cast<T>(s.H),
-                           out + (first + i) * s.N, s.N);
+        add_scaled(out + (first + i) * s.N, scores.row(i), sum.inverse / static_cast<T>(s.H), s.N);
       }
     }
   }
@@ -39,8 +39,7 @@ void mean_attention(const T* qkv, T* out, const AttentionSizes& s) {
 template <class T>
 void received_attention(const T* attention, T* out, Index N) {
   std::fill_n(out, N, T{});
-  for (Index i = 0; i < N; ++i)
-    detail::add_scaled(attention + i * N, T{1} / static_cast<T>(N), out, N);
+  for (Index i = 0; i < N; ++i) add_scaled(out, attention + i * N, T{1} / static_cast<T>(N), N);
 }
 
 /// row (N) becomes row (A + 1) / 2 for mean_attention()'s A (N, N).
@@ -49,8 +48,8 @@ void roll_out(const T* attention, T* row, Index N) {
   const Scratch<T> memory(N);
   T* const before = memory.data();
   std::copy_n(row, N, before);
-  detail::scale_numbers(before, T{0.5}, row, N);
-  for (Index i = 0; i < N; ++i) detail::add_scaled(attention + i * N, before[i] / T{2}, row, N);
+  scale_numbers(before, T{0.5}, row, N);
+  for (Index i = 0; i < N; ++i) add_scaled(row, attention + i * N, before[i] / T{2}, N);
 }
 
 /// out (N): TokenTrait::value.
@@ -64,7 +63,7 @@ void value_attention(const T* qkv, T* out, const AttentionSizes& s) {
   for (Index h = 0; h < s.H; ++h) {
     const auto v = detail::head_of(qkv, s, 2, h);
     for (Index j = 0; j < s.N; ++j)
-      out[j] += probabilities[h * s.N + j] * std::sqrt(detail::dot(v.row(j), v.row(j), d));
+      out[j] += probabilities[h * s.N + j] * std::sqrt(dot(v.row(j), v.row(j), d));
   }
 }
 
@@ -76,7 +75,7 @@ void mean_keys(const T* qkv, T* out, const AttentionSizes& s) {
   for (Index h = 0; h < s.H; ++h) {
     const auto k = detail::head_of(qkv, s, 1, h);
     for (Index j = 0; j < s.N; ++j)
-      detail::add_scaled(k.row(j), T{1} / static_cast<T>(s.H), out + j * d, d);
+      add_scaled(out + j * d, k.row(j), T{1} / static_cast<T>(s.H), d);
   }
 }
 
