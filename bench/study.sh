@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Every method on the same real images, at several sizes of its messages; the table and the figure
+# of the README. Files in CIFAR-10's binary layout.
+#
+#   bench/study.sh small TRAIN.bin TEST.bin OUT [OPTION...]
+#   bench/study.sh real TRAIN.bin TEST.bin WEIGHTS.safetensors OUT [OPTION...]
+#
+# small: a ViT of 4 blocks and 65 tokens from scratch, until 48 MiB have crossed the link, three
+# seeds. real: pretrained DeiT-Tiny at 224 pixels, cut after block 3, 32 steps of 32 images.
+# OPTIONs go to split_train, which stands in $SPLIT_TRAIN (build/release/examples/split_train);
+# --resume goes on with what was begun.
+set -euo pipefail
+program=${SPLIT_TRAIN:-$(dirname "${BASH_SOURCE[0]}")/../build/release/examples/split_train}
+
+# A family of methods a line, from its largest messages to its smallest ones.
+small=(
+  none
+  none@fedlite:{2080,520},words=64
+  adc:{0.25,0.1,0.05}
+  adc:{0.9,0.36,0.18}@q:8
+  adc:{0.62,0.31}@q:4
+  none@q:8 none@q:2 none@q:1,range=sample
+  none@topk:{0.23,0.09,0.045}
+  none@random_topk:{0.23,0.09,0.045}
+  none@c3:{4,10,20}
+  none@splitfc:1,up_bits=8,down_bits=8 none@splitfc:{0.75,0.375}
+  none@slacc:4,min_bits=6,max_bits=8
+  none@slacc:4,min_bits=2,max_bits=4
+  none@slacc:4,min_bits=1,max_bits=2
+  none@slfac:0.9,mid_bits=7,min_bits=5,max_bits=9
+  none@slfac:0.9,mid_bits=3,min_bits=2,max_bits=4
+  none@slfac:0.9,mid_bits=1,min_bits=1,max_bits=2
+  bottleneck:{0.25,0.1,0.05}
+  bottleneck:{0.25,0.125}@q:8
+  select:{0.62,0.31}@q:4
+  merge-tokens:0.9@q:8 merge-tokens:{0.62,0.31}@q:4
+  # Controls, each of about a tenth of the bytes.
+  merge:0.1 select:0.1
+  drop:0.316,select:0.316
+  merge:0.316:grouping=random,select:0.316
+  merge:0.316,select:0.316:score={random,even}
+)
+real=(
+  none
+  adc:{0.3,0.1,0.05,0.025}
+  adc:{0.38,0.2,0.1}@q:8 adc:0.19@q:4
+  none@q:8 none@q:3 none@q:1
+  none@topk:{0.27,0.09,0.046,0.023}
+  none@c3:10
+  none@splitfc:1,up_bits=8,down_bits=8
+  none@splitfc:1,up_bits=2.5,down_bits=2.5
+  none@splitfc:1,up_bits=1,down_bits=1
+  none@splitfc:0.4,up_bits=2,down_bits=2
+  none@slfac:0.9,mid_bits=3,min_bits=2,max_bits=4
+  none@slfac:0.9,mid_bits=1,min_bits=1,max_bits=2
+  bottleneck:{0.1,0.05,0.025}
+  bottleneck:{0.4,0.2,0.1}:start=pca@q:8,range=channel
+  select:{0.75,0.37,0.18}@q:4
+  merge-tokens:{0.75,0.37,0.18}@q:4
+)
+
+usage() {
+  sed -n '/^#   bench/s/^# *//p' "${BASH_SOURCE[0]}" >&2
+  exit 2
+}
+
+case ${1:-} in
+  small)
+    (($# >= 4)) || usage
+    exec "$program" --data "cifar:$2,$3" --out "$4" --model vit_micro --image 64 --cut 1 \
+      --batch 64 --lr 1e-3 --augment flip,crop --budget-mib 48 --seed 1 2 3 --threads 1 \
+      --compress "${small[@]}" "${@:5}"
+    ;;
+  real)
+    (($# >= 5)) || usage
+    exec "$program" --data "cifar:$2,$3" --weights "$4" --out "$5" --model deit_tiny --image 224 \
+      --cut 3 --batch 32 --lr 1e-4 --steps 32 --seed 1 --threads 1 \
+      --compress "${real[@]}" "${@:6}"
+    ;;
+  *) usage ;;
+esac
