@@ -78,8 +78,8 @@ def main():
 
     shown = [point for own in lines.values() for point in own] + [points["none"]]
     least, most = min(p[0] for p in shown) * 0.85, 130
-    low = math.floor(min(p[1] - p[2] for p in shown) / 10) * 10
-    high = math.ceil(max(p[1] + p[2] for p in shown) / 10) * 10
+    low = math.floor(min(p[1] - p[2] for p in shown) / 5) * 5
+    high = math.ceil(max(p[1] + p[2] for p in shown) / 5) * 5
 
     def x(share):  # fewer bytes lie to the right
         return LEFT + math.log(most / share) / math.log(most / least) * (WIDTH - LEFT - RIGHT)
@@ -94,7 +94,7 @@ def main():
            f'<text x="16" y="48" fill="{SOFT}">test accuracy, %</text>',
            f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" fill="{SOFT}" '
            'text-anchor="middle">bytes of a step, % of uncompressed: fewer to the right</text>']
-    for accuracy in range(low, high + 1, 10):
+    for accuracy in range(math.ceil(low / 10) * 10, high + 1, 10):
         out += [f'<path d="M{LEFT} {y(accuracy):.1f}H{WIDTH - RIGHT}" stroke="{RULE}"/>',
                 f'<text x="{LEFT - 8}" y="{y(accuracy) + 4:.1f}" text-anchor="end" '
                 f'fill="{SOFT}">{accuracy}</text>']
