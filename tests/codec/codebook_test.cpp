@@ -102,6 +102,21 @@ TEST_CASE("learn_words: many pieces, for any number of threads; the nearest word
   CHECK(nearest.codes == nearest_words<float>(x.view(), nearest.words.view()));
 }
 
+TEST_CASE("refine_words: small numbers count beside large ones of the same block", "[codec]") {
+  Rng rng{.seed = 9};
+  Tensor<float> x{{20'000, 1}};
+  double sum = 0, count = 0;
+  for (Index i = 0; i < x.size(); ++i) {
+    const bool large = rng.below(200) == 0;
+    x[i] = static_cast<float>((large ? 1e8 : 1e-8) * (1 + rng.uniform()));
+    sum += large ? 0 : static_cast<double>(x[i]);
+    count += large ? 0 : 1;
+  }
+  const auto words = test::tensor<float>({2, 1}, {1e8f, 0.0f});
+  const auto book = refine_words<float>(x.view(), words.view(), 1);
+  CHECK(static_cast<double>(book.words[1]) == Approx(sum / count).epsilon(1e-6));
+}
+
 TEST_CASE("nearest_words: the first of equally near words; huge numbers", "[codec]") {
   const auto words = test::tensor<float>({4, 1}, {1.0f, 3.0f, 3.0f, 5.0f});
   const auto x = test::tensor<float>({4, 1}, {2.0f, 3.0f, 4.0f, 9.0f});

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, copy_n, max, min, rotate
+#include <algorithm>  // clamp, copy_n, min, rotate
 #include <array>      // array
-#include <cmath>      // abs, sqrt
+#include <cmath>      // sqrt
 #include <concepts>   // floating_point, same_as
 #include <cstddef>    // size_t
 #include <cstdint>    // uint32_t, uint64_t
@@ -12,11 +12,12 @@
 #include <string>     // string, to_string
 #include <vector>     // vector
 
-#include <splitvit/core/error.hpp>     // ShapeError
-#include <splitvit/core/parallel.hpp>  // parallel_for
-#include <splitvit/core/random.hpp>    // Rng
-#include <splitvit/kernel/fft.hpp>     // Fft, fft_lanes
-#include <splitvit/tensor/tensor.hpp>  // Tensor, TensorView
+#include <splitvit/codec/detail/unit.hpp>  // unit_of
+#include <splitvit/core/error.hpp>         // ShapeError
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/core/random.hpp>        // Rng
+#include <splitvit/kernel/fft.hpp>         // Fft, fft_lanes
+#include <splitvit/tensor/tensor.hpp>      // Tensor, TensorView
 
 // The keys of C3-SL: with them several samples are added up in one vector and taken apart
 // again. Letters: B samples, n values a sample, R samples in a group, G = ceil(B / R) groups.
@@ -110,7 +111,7 @@ class C3Keys {
     const Index n = size(), B = z.dim(0);
     const Groups groups{B, R_};
     Tensor<T> out = Tensor<T>::uninitialised({groups.count, n});
-    const T unit = unit_of(z);
+    const T unit = detail::unit_of<T>(z.span(), safe_exponent);
 
     Tensor<T> terms = Tensor<T>::uninitialised({groups.term_batches(), n, 2, W});
     parallel_for(groups.term_batches(), 1, [&](Index batch, Index) {
@@ -141,7 +142,7 @@ class C3Keys {
       throw ShapeError("C3Keys: separate: " + V.shape().text() + " for " + std::to_string(samples) +
                        " samples, wanted " + std::to_string(groups.count) + " rows");
     Tensor<T> out = Tensor<T>::uninitialised({samples, n});
-    const T unit = unit_of(V);
+    const T unit = detail::unit_of<T>(V.span(), safe_exponent);
 
     Tensor<T> sums = Tensor<T>::uninitialised({groups.sum_batches(), n, 2, W});
     parallel_for(groups.sum_batches(), 1, [&](Index batch, Index) {
@@ -206,14 +207,8 @@ class C3Keys {
                        std::to_string(size()));
   }
 
-  /// A power of two to divide by so that no sum overflows: 1 for all but absurdly large numbers.
-  static T unit_of(TensorView<const T> x) {
-    T largest = 0;
-    for (const T value : x.span()) largest = std::max(largest, std::abs(value));
-    return largest > T{0x1p64} ? std::numeric_limits<T>::max() * T{0x1p-64} : T{1};
-  }
-
-  static constexpr Index block = 64;  // points at a time: they stay in the nearest cache
+  static constexpr int safe_exponent = 64;  // no sum of smaller numbers overflows
+  static constexpr Index block = 64;        // points at a time: they stay in the nearest cache
 
   /// Rows of n numbers, times `factor`, into the lanes that rows_of(lane) names.
   template <class RowsOf>

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>      // find, max, min
+#include <algorithm>      // copy_n, find, max, min
+#include <array>          // array
 #include <concepts>       // floating_point
 #include <cstddef>        // size_t
 #include <cstdint>        // uint16_t, uint32_t
 #include <functional>     // hash
 #include <limits>         // numeric_limits
-#include <numeric>        // iota
+#include <numeric>        // accumulate, iota
 #include <stdexcept>      // invalid_argument
 #include <string>         // string, to_string
 #include <unordered_set>  // unordered_set
@@ -15,11 +16,13 @@
 #include <vector>         // vector
 
 #include <splitvit/codec/detail/finite_values.hpp>  // limited
-#include <splitvit/codec/detail/nearest_word.hpp>   // Assignment, find_nearest, Planes, unit_of
-#include <splitvit/core/error.hpp>                  // ShapeError
-#include <splitvit/core/parallel.hpp>               // parallel_for
-#include <splitvit/core/random.hpp>                 // Rng
-#include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
+#include <splitvit/codec/detail/nearest_word.hpp>  // Assignment, FewWords, find_nearest, NumberLike
+#include <splitvit/codec/detail/planes.hpp>        // Planes
+#include <splitvit/codec/detail/unit.hpp>          // unit_of
+#include <splitvit/core/error.hpp>                 // ShapeError
+#include <splitvit/core/parallel.hpp>              // parallel_reduce
+#include <splitvit/core/random.hpp>                // Rng
+#include <splitvit/tensor/tensor.hpp>              // Tensor, TensorView
 
 // Codebooks: a few words that stand for very many short pieces, found by k-means. Letters: m
 // pieces of d numbers, W words. compress/kmeans.hpp does the same for a few long rows.
@@ -47,6 +50,12 @@ void require_pieces(const Shape& pieces, const Shape& words, const char* what) {
                      ", wanted (m, d) and (W, d) with m below 2^32, W from 1 to 65536");
 }
 
+/// What pieces are divided by, so that no squared distance overflows.
+template <class T>
+T piece_unit(TensorView<const T> pieces) {
+  return unit_of<T>(pieces.span(), sizeof(T) == 4 ? 50 : 480);
+}
+
 /// Numbers of distinct pieces (m, d) in random order: as many as there are, at most `count`.
 template <class T>
 std::vector<Index> draw_distinct(TensorView<const T> pieces, Index count, Rng& rng) {
@@ -64,58 +73,122 @@ std::vector<Index> draw_distinct(TensorView<const T> pieces, Index count, Rng& r
   };
   std::unordered_set<Index, decltype(hash), decltype(equal)> taken(
       static_cast<std::size_t>(2 * count), hash, equal);
-  std::vector<std::uint32_t> order(static_cast<std::size_t>(m));
-  std::iota(order.begin(), order.end(), 0u);
+  auto order = Tensor<std::uint32_t>::uninitialised({m});
+  std::iota(order.data(), order.data() + m, 0u);
   std::vector<Index> out;
   // A shuffle, as far as it is needed.
   for (Index i = 0; i < m && static_cast<Index>(out.size()) < count; ++i) {
-    std::swap(order[static_cast<std::size_t>(i)],
-              order[static_cast<std::size_t>(i + rng.below(m - i))]);
-    const Index piece = order[static_cast<std::size_t>(i)];
+    std::swap(order[i], order[i + rng.below(m - i)]);
+    const Index piece = order[i];
     if (taken.insert(piece).second) out.push_back(piece);
   }
   return out;
 }
 
-/// Neighbours often have the same word. Sums that go round so many tables do not wait for each
-/// other.
-inline constexpr Index tables = 4;
+/// Adds the pieces of block b to the totals of their words, (W, d + 1).
+template <class T>
+class BlockTotals {
+ public:
+  BlockTotals(const Planes<T>& x, const Assignment& a) : x_{x}, a_{a}, row_{x.width + 1} {}
+
+  void add(Index b, std::vector<double>& totals) {
+    const FewWords& few = a_.words_of_block[static_cast<std::size_t>(b)];
+    if (few.alone())
+      add_whole(b, totals.data() + few.numbers()[0] * row_);
+    else if (few.known())
+      add_few(b, few, totals);
+    else
+      add_any(b, totals);
+  }
+
+ private:
+  using Codes = std::array<NumberLike<T>, static_cast<std::size_t>(Planes<T>::block)>;
+
+  void add_whole(Index b, double* total) {
+    for (Index j = 0; j < x_.width; ++j) total[j] += x_.summary(b, j).sum;
+    total[x_.width] += static_cast<double>(x_.filled(b));
+  }
+
+  /// Goes through the block once for each word: faster than from total to total, piece by piece.
+  /// Where no sum is rounded, the last word has what the others leave.
+  void add_few(Index b, const FewWords& few, std::vector<double>& totals) {
+    Codes own;
+    own.fill(-1);
+    std::copy_n(a_.codes.data() + b * Planes<T>::block, x_.filled(b), own.begin());
+    std::array<double, static_cast<std::size_t>(Planes<T>::widest_sorted) + 1> left{};
+    bool exact = true;
+    for (Index j = 0; j < x_.width; ++j) {
+      left[static_cast<std::size_t>(j)] = x_.summary(b, j).sum;
+      exact = exact && x_.summary(b, j).exact;
+    }
+    left[static_cast<std::size_t>(x_.width)] = static_cast<double>(x_.filled(b));
+    for (const std::uint16_t word : few.numbers()) {
+      const bool has_rest = exact && word == few.numbers().back();
+      for (Index j = 0; j <= x_.width; ++j) {
+        double& rest = left[static_cast<std::size_t>(j)];
+        const double sum = has_rest       ? rest
+                           : j < x_.width ? sum_of(own, word, b, j)
+                                          : count(own, word);
+        totals[static_cast<std::size_t>(word * row_ + j)] += sum;
+        rest -= sum;
+      }
+    }
+  }
+
+  /// Of numbers j of the pieces of block b that have a word.
+  double sum_of(const Codes& codes, NumberLike<T> word, Index b, Index j) const {
+    const T* const x = x_.plane(j) + b * Planes<T>::block;
+    constexpr std::size_t quarter = Codes{}.size() / 4;
+    std::array<T, 4 * quarter> values;
+    std::array<double, quarter> sums;
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = codes[i] == word ? x[i] : T{0};
+    for (std::size_t i = 0; i < quarter; ++i)
+      sums[i] = (double{values[i]} + double{values[i + quarter]}) +
+                (double{values[i + 2 * quarter]} + double{values[i + 3 * quarter]});
+    for (std::size_t half = quarter / 2; half >= 8; half /= 2)
+      for (std::size_t i = 0; i < half; ++i) sums[i] += sums[i + half];
+    return std::accumulate(sums.begin(), sums.begin() + 8, 0.0);
+  }
+
+  static double count(const Codes& codes, NumberLike<T> word) {
+    NumberLike<T> pieces = 0;
+    for (const NumberLike<T> code : codes) pieces += code == word ? 1 : 0;
+    return static_cast<double>(pieces);
+  }
+
+  void add_any(Index b, std::vector<double>& totals) {
+    const Index first = b * Planes<T>::block;
+    for (Index i = first; i < first + x_.filled(b); ++i) {
+      double* const total = totals.data() + a_.codes[static_cast<std::size_t>(i)] * row_;
+      for (Index j = 0; j < x_.width; ++j) total[j] += static_cast<double>(x_.at(i, j));
+      total[x_.width] += 1;
+    }
+  }
+
+  const Planes<T>& x_;
+  const Assignment& a_;
+  Index row_;
+};
 
 /// What the pieces of each word add up to, (W, d + 1): their numbers, and how many they are. In
-/// double, in fixed parts and tables.
+/// double, in parts that depend on sizes alone.
 template <class T>
 std::vector<double> totals_of(const Planes<T>& x, const Assignment& a, Index words) {
   constexpr Index least_part = (1 << 16) / Planes<T>::block;
-  const Index row = x.width + 1, size = words * row;
+  const Index size = words * (x.width + 1);
   const Index part = std::max(least_part, size / Planes<T>::block);
-  const Index parts = (x.blocks() + part - 1) / part;
-  std::vector<double> totals(static_cast<std::size_t>(parts * size));
-  parallel_for(parts, 1, [&](Index number, Index) {
-    std::vector<double> own(static_cast<std::size_t>(tables * size));
-    for (Index b = number * part; b < std::min(x.blocks(), (number + 1) * part); ++b) {
-      if (const auto whole = a.whole[static_cast<std::size_t>(b)]; whole != Assignment::several) {
-        double* const total = own.data() + whole * row;
-        for (Index j = 0; j < x.width; ++j)
-          total[j] += x.summaries[static_cast<std::size_t>(b * x.width + j)].sum;
-        total[x.width] += static_cast<double>(x.filled(b));
-        continue;
-      }
-      const Index first = b * Planes<T>::block;
-      for (Index i = first; i < first + x.filled(b); ++i) {
-        double* const total =
-            own.data() + i % tables * size + a.codes[static_cast<std::size_t>(i)] * row;
-        for (Index j = 0; j < x.width; ++j) total[j] += static_cast<double>(x.at(i, j));
-        total[x.width] += 1;
-      }
-    }
-    double* const total = totals.data() + number * size;
-    for (Index t = 0; t < tables; ++t)
-      for (Index k = 0; k < size; ++k) total[k] += own[static_cast<std::size_t>(t * size + k)];
-  });
-  for (Index k = size; k < parts * size; ++k)
-    totals[static_cast<std::size_t>(k % size)] += totals[static_cast<std::size_t>(k)];
-  totals.resize(static_cast<std::size_t>(size));
-  return totals;
+  std::vector<double> zeros(static_cast<std::size_t>(size));
+  const auto partial = [&](Index begin, Index end) {
+    std::vector<double> totals = zeros;
+    BlockTotals<T> blocks{x, a};
+    for (Index b = begin; b < end; ++b) blocks.add(b, totals);
+    return totals;
+  };
+  const auto together = [](std::vector<double> to, const std::vector<double>& from) {
+    for (std::size_t k = 0; k < to.size(); ++k) to[k] += from[k];
+    return to;
+  };
+  return parallel_reduce(x.blocks(), part, zeros, partial, together);
 }
 
 /// Gives every word without pieces the one that is farthest from its own word, of those that
@@ -150,7 +223,7 @@ bool fill_empty_words(const Planes<T>& x, const std::vector<T>& words,
         farthest = i;
     sizes[a.codes[farthest]] -= 1;
     a.codes[farthest] = static_cast<std::uint16_t>(empty);
-    a.whole[farthest / static_cast<std::size_t>(Planes<T>::block)] = Assignment::several;
+    a.words_of_block[farthest / static_cast<std::size_t>(Planes<T>::block)] = {};
     distances[farthest] = T{0};
     sizes[empty] = 1;
   }
@@ -210,7 +283,7 @@ inline void require_rounds(int rounds, const char* what) {
 template <std::floating_point T>
 std::vector<std::uint16_t> nearest_words(TensorView<const T> pieces, TensorView<const T> words) {
   detail::require_pieces<T>(pieces.shape(), words.shape(), "nearest_words");
-  const T unit = std::max(detail::unit_of<T>(pieces.span()), detail::unit_of<T>(words.span()));
+  const T unit = std::max(detail::piece_unit(pieces), detail::piece_unit(words));
   const detail::Planes<T> x{pieces, unit};
   std::vector<T> scaled(words.span().begin(), words.span().end());
   for (T& value : scaled) value /= unit;
@@ -230,7 +303,7 @@ template <std::floating_point T>
 Codebook<T> refine_words(TensorView<const T> pieces, TensorView<const T> words, int rounds) {
   detail::require_pieces<T>(pieces.shape(), words.shape(), "refine_words");
   detail::require_rounds(rounds, "refine_words");
-  const T unit = std::max(detail::unit_of<T>(pieces.span()), detail::unit_of<T>(words.span()));
+  const T unit = std::max(detail::piece_unit(pieces), detail::piece_unit(words));
   std::vector<T> scaled(words.span().begin(), words.span().end());
   for (T& value : scaled) value /= unit;
   const detail::Planes<T> x{pieces, unit};
@@ -256,7 +329,7 @@ Codebook<T> learn_words(TensorView<const T> pieces, Index words, int rounds, Rng
                                 " words, wanted 1 to 65536");
   detail::require_pieces<T>(pieces.shape(), pieces.shape().with(0, 1), "learn_words");
   detail::require_rounds(rounds, "learn_words");
-  const detail::Planes<T> x{pieces, detail::unit_of<T>(pieces.span())};
+  const detail::Planes<T> x{pieces, detail::piece_unit(pieces)};
   std::vector<T> found;
   for (const Index piece : detail::draw_distinct(pieces, std::min(words, x.count), rng))
     for (Index j = 0; j < x.width; ++j) found.push_back(pieces[piece * x.width + j] / x.unit);

@@ -5,6 +5,7 @@
 #include <array>        // array
 #include <cmath>        // exp, erf, sqrt, fma
 #include <cstddef>      // size_t
+#include <functional>   // identity
 #include <type_traits>  // is_arithmetic_v
 
 #ifndef SPLITVIT_USE_XSIMD
@@ -213,13 +214,13 @@ T accumulate(Index n, const F& f, const Inputs*... x) {
   return sum_lanes<T>(sum);
 }
 
-/// The largest of n >= 1 numbers.
-template <class T>
-T largest(const T* x, Index n) {
-  Pack<T> most(x[0]);
+/// The largest f(x_i) of n >= 1 numbers, where f works on packs.
+template <class T, class F = std::identity>
+T largest(const T* x, Index n, const F& f = {}) {
+  Pack<T> most = f(Pack<T>(x[0]));
   Index i = 0;
-  for (; i + lanes<T> <= n; i += lanes<T>) most = larger(most, load<T>(x + i));
-  if (i < n) most = larger(most, load_part<T>(x + i, n - i, x[0]));
+  for (; i + lanes<T> <= n; i += lanes<T>) most = larger(most, Pack<T>(f(load<T>(x + i))));
+  if (i < n) most = larger(most, Pack<T>(f(load_part<T>(x + i, n - i, x[0]))));
   return largest_lane<T>(most);
 }
 

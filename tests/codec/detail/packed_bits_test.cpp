@@ -53,6 +53,35 @@ TEST_CASE("packed bits: how many", "[codec]") {
   CHECK(packed_bytes(9, 7) == 8);
 }
 
+TEST_CASE("packed bits: long rows are the same bits, wherever they begin", "[codec]") {
+  Rng rng{.seed = 2};
+  for (const int bits : {1, 5, 6, 16})
+    for (const int first_bits : {0, 3, 8, 16}) {
+      CAPTURE(bits, first_bits);
+      std::vector<std::uint16_t> values(50'003);
+      for (auto& value : values) value = static_cast<std::uint16_t>(rng.below(Index{1} << bits));
+      Bytes together, apart;
+      BitWriter writer{together}, plain{apart};
+      for (BitWriter* const each : {&writer, &plain}) each->put(0, first_bits);
+      writer.put_all<std::uint16_t>(values, bits);
+      for (const auto value : values) plain.put(value, bits);
+      for (BitWriter* const each : {&writer, &plain}) {
+        each->put(1, 2);
+        each->finish();
+      }
+      CHECK(together == apart);
+      ByteReader bytes{together};
+      BitReader reader{bytes, "test"};
+      reader.get(first_bits);
+      std::vector<std::uint16_t> came(values.size());
+      reader.get_all(std::span{came}, bits);
+      CHECK(came == values);
+      CHECK(reader.get(2) == 1);
+      reader.finish();
+      bytes.expect_end();
+    }
+}
+
 TEST_CASE("packed bits: any numbers come back, one by one and many at once", "[codec]") {
   Rng rng{.seed = 1};
   for (int run = 0; run < 400; ++run) {

@@ -9,9 +9,10 @@
 #include <string>   // string, to_string
 #include <vector>   // vector
 
-#include <splitvit/core/bytes.hpp>  // ByteReader
-#include <splitvit/core/error.hpp>  // WireError
-#include <splitvit/core/shape.hpp>  // Index
+#include <splitvit/core/bytes.hpp>     // ByteReader
+#include <splitvit/core/error.hpp>     // WireError
+#include <splitvit/core/parallel.hpp>  // parallel_for
+#include <splitvit/core/shape.hpp>     // Index
 
 // BitWriter and BitReader: packed whole numbers. Little-endian, lowest bit first, without gaps
 // inside a section; a section ends with zero bits up to the next byte.
@@ -27,6 +28,9 @@ inline int bits_for(Index count) {
 inline std::size_t packed_bytes(Index count, int bits) {
   return (static_cast<std::size_t>(count) * static_cast<std::size_t>(bits) + 7) / 8;
 }
+
+/// So many numbers of a long row are for one thread; a multiple of eight.
+inline constexpr Index numbers_a_piece = 1 << 14;
 
 /// Appends one section to a vector of bytes; `finish` ends it.
 class BitWriter {
@@ -54,11 +58,40 @@ class BitWriter {
   /// Many numbers of 1..32 bits each.
   template <class Unsigned>
   void put_all(std::span<const Unsigned> values, int bits) {
-    const std::size_t begin = out_->size();
-    const std::size_t whole =
-        (static_cast<std::size_t>(filled_) + values.size() * static_cast<std::size_t>(bits)) / 8;
-    out_->resize(begin + whole);
-    std::byte* to = out_->data() + begin;
+    append_whole_bytes();
+    // Every eight numbers end with a byte if they begin with one: several threads can write them.
+    const std::size_t eights = filled_ == 0 ? values.size() / 8 * 8 : 0;
+    const std::size_t begin = out_->size(), each = static_cast<std::size_t>(bits);
+    out_->resize(begin + eights * each / 8);
+    std::byte* const to = out_->data() + begin;
+    parallel_for(static_cast<Index>(eights), numbers_a_piece, [&](Index first, Index last) {
+      const auto at = static_cast<std::size_t>(first);
+      BitWriter own{*out_};
+      own.pack(values.subspan(at, static_cast<std::size_t>(last) - at), bits, to + at * each / 8);
+    });
+    const std::size_t rest = values.size() - eights;
+    const std::size_t end = out_->size();
+    out_->resize(end + (static_cast<std::size_t>(filled_) + rest * each) / 8);
+    pack(values.subspan(eights), bits, out_->data() + end);
+  }
+
+  /// Fills the last byte with zeros. The writer can then begin another section.
+  void finish() {
+    append_whole_bytes();
+    if (filled_ > 0) out_->push_back(static_cast<std::byte>(waiting_));
+    waiting_ = 0;
+    filled_ = 0;
+  }
+
+ private:
+  void append_whole_bytes() {
+    for (; filled_ >= 8; filled_ -= 8, waiting_ >>= 8)
+      out_->push_back(static_cast<std::byte>(waiting_ & 0xFF));
+  }
+
+  /// Writes what waits and then `values`, as many whole bytes as they fill. The rest waits.
+  template <class Unsigned>
+  void pack(std::span<const Unsigned> values, int bits, std::byte* to) {
     for (const Unsigned value : values) {
       waiting_ |= std::uint64_t{value} << filled_;
       filled_ += bits;
@@ -72,14 +105,6 @@ class BitWriter {
     for (; filled_ >= 8; filled_ -= 8, waiting_ >>= 8) store(to++, 1);
   }
 
-  /// Fills the last byte with zeros. The writer can then begin another section.
-  void finish() {
-    for (; filled_ > 0; filled_ -= 8, waiting_ >>= 8)
-      out_->push_back(static_cast<std::byte>(waiting_ & 0xFF));
-    filled_ = 0;
-  }
-
- private:
   /// The lowest `bytes` bytes that wait.
   void store(std::byte* to, int bytes) const {
     if constexpr (std::endian::native == std::endian::little) {
@@ -137,10 +162,21 @@ class BitReader {
   template <class Unsigned>
   void get_all(std::span<Unsigned> values, int bits) {
     require(static_cast<Index>(values.size()), bits);
-    for (Unsigned& value : values) {
-      if (filled_ < bits) refill();
-      value = static_cast<Unsigned>(take(bits));
+    if (filled_ % 8 == 0) {  // several threads, as BitWriter does it
+      next_ -= static_cast<std::size_t>(filled_ / 8);
+      waiting_ = 0;
+      filled_ = 0;
+      const std::size_t eights = values.size() / 8 * 8, each = static_cast<std::size_t>(bits);
+      parallel_for(static_cast<Index>(eights), numbers_a_piece, [&](Index first, Index last) {
+        const auto at = static_cast<std::size_t>(first);
+        BitReader own = *this;
+        own.next_ += at * each / 8;
+        own.unpack(values.subspan(at, static_cast<std::size_t>(last) - at), bits);
+      });
+      next_ += eights * each / 8;
+      values = values.subspan(eights);
     }
+    unpack(values, bits);
   }
 
   /// The rest of the last byte must be zero. What was read is now taken from the message.
@@ -156,6 +192,14 @@ class BitReader {
   }
 
  private:
+  template <class Unsigned>
+  void unpack(std::span<Unsigned> values, int bits) {
+    for (Unsigned& value : values) {
+      if (filled_ < bits) refill();
+      value = static_cast<Unsigned>(take(bits));
+    }
+  }
+
   /// Has more than 32 bits wait, if as many are there.
   void refill() {
     if (bytes_.size() - next_ >= 4) {

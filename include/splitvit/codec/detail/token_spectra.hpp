@@ -2,15 +2,13 @@
 #pragma once
 
 #include <algorithm>  // sort
-#include <cmath>      // abs
 #include <concepts>   // floating_point
-#include <limits>     // numeric_limits
 #include <numeric>    // iota
-#include <span>       // span
 #include <vector>     // vector
 
 #include <splitvit/codec/detail/finite_values.hpp>  // limited
 #include <splitvit/codec/detail/transpose.hpp>      // transpose
+#include <splitvit/codec/detail/unit.hpp>           // unit_of
 #include <splitvit/core/parallel.hpp>               // parallel_for
 #include <splitvit/core/shape.hpp>                  // Index, Shape
 #include <splitvit/kernel/dct.hpp>                  // Dct
@@ -43,7 +41,7 @@ class TokenSpectra {
   Tensor<T> forward(TensorView<const T> x) const {
     const Index count = h_ * w_;
     const kernel::Dct<T> down{h_}, across{w_};
-    const T unit = unit_of(x.span());
+    const T unit = unit_of<T>(x.span(), safe_exponent);
     Tensor<T> spectra = Tensor<T>::uninitialised({B_, count, D_});
     parallel_for(B_, 1, [&](Index b, Index) {
       T* const own = spectra.data() + b * count * D_;
@@ -73,7 +71,7 @@ class TokenSpectra {
   void inverse(Tensor<T> coefficients, Tensor<T>& x) const {
     const Index count = h_ * w_;
     const kernel::Dct<T> down{h_}, across{w_};
-    const T unit = unit_of<T>(coefficients.span());
+    const T unit = unit_of<T>(coefficients.span(), safe_exponent);
     parallel_for(count, 2, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i)
         transpose(coefficients.data() + i * B_, count * B_, D_, B_,
@@ -93,13 +91,7 @@ class TokenSpectra {
   }
 
  private:
-  /// A power of two to divide by so that no sum overflows: 1 for all but absurdly large numbers.
-  template <class T>
-  static T unit_of(std::span<const T> values) {
-    T largest = 0;
-    for (const T value : values) largest = std::max(largest, std::abs(value));
-    return largest > T{0x1p64f} ? std::numeric_limits<T>::max() * T{0x1p-64f} : T{1};
-  }
+  static constexpr int safe_exponent = 64;  // no sum of smaller numbers overflows
 
   Index B_, N_, D_, h_, w_;
   std::vector<Index> order_;  // where each coefficient of the result lies in (h, w)
