@@ -54,6 +54,7 @@ const std::vector<std::string>& every_stage() {
       "select:R:score=random:rest=attention",
       "merge-tokens:R",
       "merge-tokens:R:features=keys",
+      "merge-tokens:R:send_sizes=yes",
       "adc:R",
       "adc:R:split=fifth:score=norm",
       "adc:R:split=final_release:rest=mean:grouping=random",

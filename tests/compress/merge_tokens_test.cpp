@@ -9,7 +9,10 @@
 #include <vector>
 
 #include <splitvit/autograd/backward.hpp>
+#include <splitvit/compress/drop_samples.hpp>
+#include <splitvit/compress/merge_samples.hpp>
 #include <splitvit/compress/merge_tokens.hpp>
+#include <splitvit/compress/select_tokens.hpp>
 
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
@@ -139,6 +142,31 @@ TEST_CASE("merge_token_groups: means and sums, worked by hand", "[compress]") {
   CHECK(equal_bits(x.gradient(), tensor<float>({1, 5, 1}, {10, 10, 20, 10, 10})));
 }
 
+TEST_CASE("MergeTokens: sizes follow the tokens through later stages", "[compress]") {
+  Rng rng{.seed = 12};
+  const auto batch = random_batch<float>({.samples = 4, .tokens = 9}, rng);
+  const MergeTokens stage{.keep = 0.5, .send_sizes = true};
+  CHECK(MergeTokens{.keep = 0.5}(batch, rng).token_sizes.empty());
+  const auto merged = stage(batch, rng);
+  const auto ids = like_tokens(batch.tokens.value(), 4);
+  REQUIRE(merged.token_sizes.shape() == Shape{4, 4});
+  for (Index i = 0; i < 16; ++i)
+    CHECK(merged.token_sizes[i] ==
+          static_cast<float>(
+              std::count(ids.data() + i / 4 * 9, ids.data() + (i / 4 + 1) * 9, i % 4)));
+  const std::vector<Index> tokens{0, 3}, samples{2};
+  const auto selected = gather_tokens<float>(merged, tokens);
+  CHECK(selected.token_sizes[3] == merged.token_sizes[7]);
+  const auto dropped = gather_samples<float>(merged, samples);
+  CHECK(dropped.token_sizes[1] == merged.token_sizes[9]);
+  const std::vector<Index> pairs{0, 0, 1, 1};
+  const auto averaged = merge_clusters<float>(merged, pairs, 2);
+  CHECK(averaged.token_sizes[1] == (merged.token_sizes[1] + merged.token_sizes[5]) / 2);
+  CHECK_THROWS_AS(stage(merged, rng), std::invalid_argument);
+  CHECK_THROWS_AS((SelectTokens{.keep = 0.75, .rest = RestToken::mean}(merged, rng)),
+                  std::invalid_argument);
+}
+
 TEST_CASE("merge_token_groups: size 1 everywhere is the identity", "[compress]") {
   Rng rng{.seed = 5};
   const auto batch = random_batch<double>({.samples = 3, .tokens = 7}, rng);
@@ -193,7 +221,8 @@ TEST_CASE("MergeTokens: compares keys where it is told to", "[compress]") {
 }
 
 TEST_CASE("MergeTokens: description holds every option", "[compress]") {
-  CHECK(MergeTokens{.keep = 0.25}.description() == "merge_tokens keep=0.25 features=tokens");
+  CHECK(MergeTokens{.keep = 0.25}.description() ==
+        "merge_tokens keep=0.25 features=tokens send_sizes=no");
 }
 
 TEST_CASE("MergeTokens: misuse", "[compress]") {

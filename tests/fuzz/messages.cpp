@@ -46,9 +46,10 @@ void read_activations(Bytes payload) {
   require(shape.elements() > 0 && shape[1] <= test::fuzzed_vit.tokens());
   require(static_cast<std::uint64_t>(shape.elements()) * sizeof(T) <= most_bytes);
   require(came.sizes.empty() || came.sizes.size() == static_cast<std::size_t>(came.samples));
-  require(split::Activations::head_bytes + 2 * came.sizes.size() + came.targets.size() +
-              came.encoded.size() ==
+  require(split::Activations::head_bytes + 2 * came.sizes.size() + came.token_sizes.size() +
+              came.targets.size() + came.encoded.size() ==
           payload.size());
+  for (const T log_size : came.log_token_sizes<T>().span()) require(log_size >= 0);
   const auto targets =
       codec::decode_targets<T>(came.targets, came.samples, test::fuzzed_vit.classes);
   require(targets.shape() == Shape{came.samples, test::fuzzed_vit.classes});

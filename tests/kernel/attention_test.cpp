@@ -28,16 +28,18 @@ struct Result {
 };
 
 template <class T>
-Result<T> run(const AttentionSizes& s, const std::vector<T>& qkv, const std::vector<T>& dy) {
+Result<T> run(const AttentionSizes& s, const std::vector<T>& qkv, const std::vector<T>& dy,
+              const T* bias = nullptr) {
   Result<T> r{s};
-  attention_forward(qkv.data(), r.y.data(), r.log_sums.data(), r.cls.data(), s);
-  attention_backward(qkv.data(), r.y.data(), r.log_sums.data(), dy.data(), r.dqkv.data(), s);
+  attention_forward(qkv.data(), r.y.data(), r.log_sums.data(), r.cls.data(), s, bias);
+  attention_backward(qkv.data(), r.y.data(), r.log_sums.data(), dy.data(), r.dqkv.data(), s, bias);
   return r;
 }
 
 /// The same by plain loops in double, with the whole Jacobian of softmax.
 template <class T>
-Result<double> plain(const AttentionSizes& s, const std::vector<T>& qkv, const std::vector<T>& dy) {
+Result<double> plain(const AttentionSizes& s, const std::vector<T>& qkv, const std::vector<T>& dy,
+                     const std::vector<T>& bias) {
   Result<double> r{s};
   const Index d = s.head_width();
   const double factor = 1 / std::sqrt(static_cast<double>(d));
@@ -56,7 +58,8 @@ Result<double> plain(const AttentionSizes& s, const std::vector<T>& qkv, const s
         for (Index k = 0; k < s.N; ++k) {
           double score = 0;
           for (Index j = 0; j < d; ++j) score += value(0, i, j) * value(1, k, j);
-          sum += p[at(k)] = std::exp(factor * score);
+          const double added = bias.empty() ? 0 : static_cast<double>(bias[at(b * s.N + k)]);
+          sum += p[at(k)] = std::exp(factor * score + added);
         }
         r.log_sums[at((b * s.H + h) * s.N + i)] = std::log(sum);
         for (Index k = 0; k < s.N; ++k) {
@@ -99,12 +102,14 @@ TEMPLATE_TEST_CASE("attention: equals the plain version, both directions", "[ker
     INFO("B " << s.B << ", N " << s.N << ", D " << s.D << ", H " << s.H);
     const auto qkv = drawn_vector<T>(3 * s.B * s.N * s.D, rng);
     const auto dy = drawn_vector<T>(s.B * s.N * s.D, rng);
-    const auto ours = run(s, qkv, dy);
-    const auto wanted = plain(s, qkv, dy);
-    CHECK(apart(ours.y, wanted.y) <= 32 * unit<T>);
-    CHECK(apart(ours.log_sums, wanted.log_sums) <= 32 * unit<T>);
-    CHECK(apart(ours.cls, wanted.cls) <= 32 * unit<T>);
-    CHECK(apart(ours.dqkv, wanted.dqkv) <= 128 * unit<T>);
+    for (const auto& bias : {std::vector<T>{}, drawn_vector<T>(s.B * s.N, rng)}) {
+      const auto ours = run(s, qkv, dy, bias.empty() ? nullptr : bias.data());
+      const auto wanted = plain(s, qkv, dy, bias);
+      CHECK(apart(ours.y, wanted.y) <= 32 * unit<T>);
+      CHECK(apart(ours.log_sums, wanted.log_sums) <= 32 * unit<T>);
+      CHECK(apart(ours.cls, wanted.cls) <= 32 * unit<T>);
+      CHECK(apart(ours.dqkv, wanted.dqkv) <= 128 * unit<T>);
+    }
   }
 }
 
@@ -135,7 +140,7 @@ TEMPLATE_TEST_CASE("attention: sharp and even scores", "[kernel][attention]", fl
   const auto even = run(s, qkv, dy);
   for (const T v : even.y) CHECK(v == Approx(3).epsilon(8 * unit<T>));
   for (const T p : even.cls) CHECK(p == Approx(1.0 / 6).epsilon(8 * unit<T>));
-  CHECK(apart(even.dqkv, plain(s, qkv, dy).dqkv) <= 512 * unit<T>);
+  CHECK(apart(even.dqkv, plain(s, qkv, dy, {}).dqkv) <= 512 * unit<T>);
 }
 
 TEMPLATE_TEST_CASE("attention: the same bits for any number of threads", "[kernel][attention]",

@@ -27,19 +27,20 @@ TEMPLATE_TEST_CASE("cls_attention: row 0 of attention, both directions", "[kerne
     const auto qkv = drawn_vector<T>(3 * s.B * s.N * s.D, rng);
     const auto dy = drawn_vector<T>(s.B * s.D, rng);
     std::vector<T> y(dy.size()), probabilities(at(s.B * s.H * s.N)), dqkv(qkv.size());
-    cls_attention_forward(qkv.data(), y.data(), probabilities.data(), s);
+    const auto bias = drawn_vector<T>(s.B * s.N, rng);
+    cls_attention_forward(qkv.data(), y.data(), probabilities.data(), s, bias.data());
     cls_attention_backward(qkv.data(), probabilities.data(), dy.data(), dqkv.data(), s);
 
     // attention of all tokens, of which the others have no gradient
     std::vector<T> all(at(s.B * s.N * s.D)), log_sums(probabilities.size()), d_all(all.size());
     std::vector<T> wanted_y(y.size()), wanted_dqkv(dqkv.size());
-    attention_forward<T>(qkv.data(), all.data(), log_sums.data(), nullptr, s);
+    attention_forward<T>(qkv.data(), all.data(), log_sums.data(), nullptr, s, bias.data());
     for (Index b = 0; b < s.B; ++b) {
       std::copy_n(all.data() + b * s.N * s.D, s.D, wanted_y.data() + b * s.D);
       std::copy_n(dy.data() + b * s.D, s.D, d_all.data() + b * s.N * s.D);
     }
-    attention_backward(qkv.data(), all.data(), log_sums.data(), d_all.data(), wanted_dqkv.data(),
-                       s);
+    attention_backward(qkv.data(), all.data(), log_sums.data(), d_all.data(), wanted_dqkv.data(), s,
+                       bias.data());
     CHECK(apart(y, wanted_y) <= 32 * unit<T>);
     CHECK(apart(dqkv, wanted_dqkv) <= 128 * unit<T>);
   }

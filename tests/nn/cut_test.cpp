@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cmath>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -127,6 +129,30 @@ TEST_CASE("cut: the tail takes any number of samples and tokens", "[nn][cut]") {
       CHECK(tail(Variable<float>{test::drawn<float>({B, N, 12}, rng)}).shape() == Shape{B, 5});
   CHECK_THROWS_AS(tail(Variable<float>{Tensor<float>{{2, 10, 11}}}), ShapeError);
   CHECK_THROWS_AS(tail(Variable<float>{Tensor<float>{{2, 0, 12}}}), ShapeError);
+}
+
+TEST_CASE("cut: to the tail, a token of size 3 is three equal tokens", "[nn][cut]") {
+  Rng rng{.seed = 20};
+  const auto tail = make_tail<double>(small_vit, 1, start);
+  test::draw_parameters<double>(tail, rng);
+  const auto three = Variable<double>::parameter(test::drawn<double>({1, 3, 12}, rng));
+  Tensor<double> repeated{{1, 5, 12}}, log_sizes{{1, 3}};
+  for (Index p = 0; p < 5; ++p)
+    std::copy_n(three.value().data() + std::min<Index>(p, 2) * 12, 12, repeated.data() + p * 12);
+  log_sizes[2] = std::log(3.0);
+  const auto five = Variable<double>::parameter(std::move(repeated));
+  const std::vector<Index> ids{2};
+  const auto loss = cross_entropy(tail(three, log_sizes), std::span<const Index>{ids});
+  const auto wanted = cross_entropy(tail(five), std::span<const Index>{ids});
+  CHECK(loss.value()[0] == Approx(wanted.value()[0]));
+  backward(loss);
+  backward(wanted);
+  for (Index i = 0; i < 12; ++i) {
+    const double* const g = five.gradient().data() + i;
+    CHECK(three.gradient()[i] == Approx(g[0]).margin(1e-12));
+    CHECK(three.gradient()[24 + i] == Approx(g[24] + g[36] + g[48]).margin(1e-12));
+  }
+  CHECK_THROWS_AS(tail(five, log_sizes), ShapeError);
 }
 
 TEST_CASE("cut: the order of the tokens after CLS does not matter to the tail", "[nn][cut]") {

@@ -182,6 +182,37 @@ TEST_CASE("client: rows count as often as they are large, where the stage asks f
   CHECK(merged.traffic.up.payload == alike.traffic.up.payload + 2 * 2);
 }
 
+TEST_CASE("client: the server knows how many tokens each one stands for, if it is told",
+          "[split]") {
+  const auto batch = RandomBatches<float>{}.make();
+  const auto step_of = [&](const compress::MergeTokens& stage) {
+    test::Parties parties{stage};
+    const split::StepReport step = parties.client.train_step(batch.images, batch.labels);
+    parties.finish();
+    return step;
+  };
+  const compress::MergeTokens stage{.keep = 0.7, .send_sizes = true};
+  const auto told = step_of(stage), untold = step_of({.keep = 0.7});
+  CHECK(told.traffic.up.payload == untold.traffic.up.payload + 6 * 3);
+
+  const auto at_cut = nn::make_head<float>(small_vit, 1, start)(Variable<float>{batch.images});
+  const std::span<const Index> labels{batch.labels};
+  Rng rng;
+  const auto merged =
+      stage(compress::CutBatch<float>{.tokens = at_cut.y,
+                                      .cls_attention = at_cut.cls_attention,
+                                      .targets = one_hot<float>(labels, small_vit.classes)},
+            rng);
+  Tensor<float> log_sizes = merged.token_sizes;
+  for (float& size : log_sizes.span()) size = std::log(size);
+  const auto tail = nn::make_tail<float>(small_vit, 1, start);
+  const auto loss_of = [&](const Variable<float>& scores) {
+    return static_cast<double>(cross_entropy(scores, labels).value()[0]);
+  };
+  CHECK(told.loss == Approx(loss_of(tail(merged.tokens, log_sizes))).epsilon(1e-6));
+  CHECK(untold.loss == Approx(loss_of(tail(merged.tokens))).epsilon(1e-6));
+}
+
 TEST_CASE("client: a stage finds in the batch what it wants to know of the tokens", "[split]") {
   for (const char* text :
        {"select:0.5:score=received", "select:0.5:score=value", "merge:0.5,select:0.5:score=rollout",

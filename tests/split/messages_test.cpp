@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
 #include <splitvit/split/messages.hpp>
 
 #include "split/loopback.hpp"
+#include "support/bytes.hpp"
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 using namespace splitvit;
 using test::small_vit;
@@ -51,11 +58,44 @@ TEST_CASE("messages: sizes travel as two bytes each, and are checked", "[split]"
   CHECK_THROWS_WITH(payload({1, 1}), ContainsSubstring("2 sizes for 3 samples"));
   auto marked = payload(sizes);
   CHECK_THROWS_AS(read(std::span{marked}.first(26)), WireError);
-  marked[20] = std::byte{2};
-  CHECK_THROWS_WITH(read(marked), ContainsSubstring("is 2, wanted 0 or 1"));
+  marked[20] = std::byte{4};
+  CHECK_THROWS_WITH(read(marked), ContainsSubstring("is 4, wanted 0 to 3"));
   auto without = payload(sizes);
   without[21] = without[22] = std::byte{0};
   CHECK_THROWS_WITH(read(without), ContainsSubstring("a sample of size 0"));
+}
+
+TEST_CASE("messages: sizes of tokens travel as a byte each, and are checked", "[split]") {
+  const auto sizes = split::token_size_bytes(
+      test::tensor<float>({2, 3}, {1.0f, 2.5f, 254.6f, 1.0f, 300.0f, 2.0f}));
+  CHECK(std::ranges::equal(sizes, test::bytes_of({1, 3, 255, 1, 255, 2})));
+  const auto payload = [](std::span<const std::byte> token_sizes) {
+    std::vector<std::byte> bytes;
+    split::Activations{.step = 1,
+                       .samples = 2,
+                       .tokens = 3,
+                       .sizes = {7, 8},
+                       .token_sizes = token_sizes,
+                       .targets = {},
+                       .encoded = {}}
+        .put_head(bytes);
+    return bytes;
+  };
+  auto bytes = payload(sizes);
+  CHECK(bytes.size() == split::Activations::head_bytes + 4 + 6);
+  const auto came = split::Activations::read(bytes, limits);
+  CHECK(came.sizes == std::vector<Index>{7, 8});
+  CHECK(std::ranges::equal(came.token_sizes, sizes));
+  const auto logs = came.log_token_sizes<double>();
+  CHECK(logs.shape() == Shape{2, 3});
+  CHECK(logs[0] == 0);
+  CHECK(logs[5] == std::log(2.0));
+  CHECK(split::Activations::read(payload({}), limits).log_token_sizes<float>().empty());
+  CHECK_THROWS_WITH(payload(std::span{sizes}.first(5)), ContainsSubstring("5 sizes for 2 samples"));
+  CHECK_THROWS_AS(split::Activations::read(std::span{bytes}.first(30), limits), WireError);
+  bytes.back() = std::byte{0};
+  CHECK_THROWS_WITH(split::Activations::read(bytes, limits),
+                    ContainsSubstring("a token of size 0"));
 }
 
 TEST_CASE("messages: a shape is refused before memory is taken for it", "[split]") {

@@ -15,12 +15,14 @@ namespace splitvit::compress {
 /// A batch at the cut between client and server.
 ///
 /// Shapes  tokens (B, N, D), token 0 is CLS; cls_attention (B, N); targets (B, C);
-///         sizes (B) or empty; traits (B, N, W) or empty.
+///         sizes (B) or empty; token_sizes (B, N) or empty; traits (B, N, W) or empty.
 /// Units   cls_attention: how the CLS token of the last client block looks at each token,
 ///         softmax probabilities averaged over heads; no gradient flows through it.
 ///         targets: class probabilities, each row sums to 1.
 ///         sizes: how many samples a row stands for, and counts for in the loss; empty where
 ///         all rows count alike.
+///         token_sizes: how many tokens of the model a token stands for, at least 1; empty where
+///         the server need not know. Sent as whole numbers up to 255.
 ///         traits: what the stage's wants() has asked for, see kernel/token_trait.hpp; no
 ///         gradient flows through them.
 /// Grad    tokens only.
@@ -30,6 +32,7 @@ struct CutBatch {
   Tensor<T> cls_attention;
   Tensor<T> targets;
   RecycledVector<Index> sizes = {};
+  Tensor<T> token_sizes = {};
   Tensor<T> traits = {};
 
   Index samples() const { return tokens.dim(0); }
@@ -54,6 +57,9 @@ void require_consistent(const char* operation, const CutBatch<T>& batch) {
   if (!batch.sizes.empty() && static_cast<Index>(batch.sizes.size()) != batch.samples())
     throw ShapeError(std::string(operation) + ": " + std::to_string(batch.sizes.size()) +
                      " sizes for " + std::to_string(batch.samples()) + " samples");
+  if (!batch.token_sizes.empty() && batch.token_sizes.shape() != a)
+    throw ShapeError(std::string(operation) + ": token_sizes " + batch.token_sizes.shape().text() +
+                     " for tokens " + x.text() + ": wanted (B, N)");
   const Shape& traits = batch.traits.shape();
   if (!batch.traits.empty() && (traits.rank() != 3 || traits[0] != x[0] || traits[1] != x[1]))
     throw ShapeError(std::string(operation) + ": traits " + traits.text() + " for tokens " +

@@ -90,6 +90,7 @@ CutBatch<T> gather_samples(CutBatch<T> batch, std::span<const Index> index) {
   batch.cls_attention = detail::gather_rows(batch.cls_attention, index);
   batch.targets = detail::gather_rows(batch.targets, index);
   if (!batch.traits.empty()) batch.traits = detail::gather_rows(batch.traits, index);
+  if (!batch.token_sizes.empty()) batch.token_sizes = detail::gather_rows(batch.token_sizes, index);
   if (!batch.sizes.empty()) {
     RecycledVector<Index> sizes;
     for (const Index sample : index) sizes.push_back(batch.sizes[static_cast<std::size_t>(sample)]);

@@ -40,19 +40,24 @@ enum class TokenFeatures : std::uint8_t {
 /// of their features), and the most similar pairs merge, at most half of the patches. Features of
 /// zeros are like nothing. CLS is never merged.
 ///
-/// Shapes  tokens (B, N, D) -> (B, P, D), cls_attention (B, N) -> (B, P), targets as they are,
+/// Shapes  tokens (B, N, D) -> (B, P, D), cls_attention (B, N) -> (B, P), token_sizes (B, P) where
+///         they are sent, targets as they are,
 ///         with P = max(1, floor(keep * N)), CLS included. P = 1 keeps CLS alone and drops the
 ///         patches; P = N returns the batch as it is, bit for bit. Order: CLS, then by the
 ///         lowest member.
 /// Units   cls_attention: the sum over the members, so that each row keeps its sum.
 /// Grad    tokens only. A token in a group of s gets 1/s of its gradient.
 /// Errors  std::invalid_argument if keep is outside (0, 1], a feature is not finite, or the batch
-///         has no keys to compare; ShapeError if the batch's parts do not describe one batch.
+///         has no keys to compare or tokens that stand for several; ShapeError if the batch's parts
+///         do not describe one batch.
 /// Source  after Bolya et al., "Token Merging: Your ViT But Faster", arXiv:2210.09461.
 /// Differs It compares keys and merges within every block; this merges once, at the cut.
 struct MergeTokens {
   double keep = 0.5;  ///< fraction of the tokens that remains, CLS included, in (0, 1]
   TokenFeatures features = TokenFeatures::tokens;
+  /// Tells the server how many tokens each one stands for, in a byte a token: it then attends to
+  /// it as to so many.
+  bool send_sizes = false;
 
   template <std::floating_point T>
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
@@ -94,12 +99,14 @@ Tensor<Index> like_tokens(const Tensor<T>& features, Index P) {
 /// at the end; a group of one is copied.
 ///
 /// Shapes  ids (B, N), each row with the numbers 0..P-1; tokens (B, N, D) -> (B, P, D),
-///         cls_attention (B, N) -> (B, P), added up. Traits are lost.
+///         cls_attention (B, N) -> (B, P), added up; token_sizes (B, P) get the numbers of members
+///         if `with_sizes`. Traits are lost.
 /// Grad    tokens only, 1/s to each of the s members of a group.
 /// Errors  ShapeError if ids is no (B, N); std::invalid_argument if a number is outside 0..P-1
-///         or missing, or if CLS is not alone in group 0.
+///         or missing, or if CLS is not alone in group 0, or if tokens already stand for several.
 template <std::floating_point T>
-CutBatch<T> merge_token_groups(CutBatch<T> batch, const Tensor<Index>& ids, Index P);
+CutBatch<T> merge_token_groups(CutBatch<T> batch, const Tensor<Index>& ids, Index P,
+                               bool with_sizes = false);
 
 namespace detail {
 
@@ -142,14 +149,22 @@ inline Groups groups_of_tokens(const Tensor<Index>& ids, Index P) {
 }  // namespace detail
 
 template <std::floating_point T>
-CutBatch<T> merge_token_groups(CutBatch<T> batch, const Tensor<Index>& ids, Index P) {
+CutBatch<T> merge_token_groups(CutBatch<T> batch, const Tensor<Index>& ids, Index P,
+                               bool with_sizes) {
   require_consistent("merge_token_groups", batch);
+  if (!batch.token_sizes.empty())
+    throw std::invalid_argument(
+        "merge_token_groups: tokens that already stand for several cannot be merged again");
   const Index B = batch.samples(), N = batch.token_count(), D = batch.width();
   detail::require_token_groups(ids, B, N, P);
   detail::Groups groups = detail::groups_of_tokens(ids, P);
   Tensor<double> attention{{B, P}};
-  for (Index i = 0; i < B * N; ++i)
-    attention[i / N * P + ids[i]] += static_cast<double>(batch.cls_attention[i]);
+  if (with_sizes) batch.token_sizes = Tensor<T>{{B, P}};
+  for (Index i = 0; i < B * N; ++i) {
+    const Index group = i / N * P + ids[i];
+    attention[group] += static_cast<double>(batch.cls_attention[i]);
+    if (with_sizes) batch.token_sizes[group] += 1;
+  }
   batch.traits = {};
   batch.cls_attention = Tensor<T>::uninitialised({B, P});
   for (Index i = 0; i < B * P; ++i) batch.cls_attention[i] = detail::finite<T>(attention[i]);
@@ -178,12 +193,13 @@ CutBatch<T> MergeTokens::operator()(CutBatch<T> batch, Rng&) const {
     throw std::invalid_argument("MergeTokens: no keys to compare: the batch has no traits");
   const Tensor<Index> ids =
       like_tokens(features == TokenFeatures::keys ? batch.traits : batch.tokens.value(), P);
-  return merge_token_groups(std::move(batch), ids, P);
+  return merge_token_groups(std::move(batch), ids, P, send_sizes);
 }
 
 inline std::string MergeTokens::description() const {
   return "merge_tokens keep=" + exact_text(keep) +
-         " features=" + name_of(detail::feature_names, features);
+         " features=" + name_of(detail::feature_names, features) +
+         " send_sizes=" + name_of(yes_or_no, send_sizes);
 }
 
 }  // namespace splitvit::compress

@@ -48,6 +48,7 @@ inline void read_options(StageText& text, SelectTokens& stage) {
 }
 inline void read_options(StageText& text, MergeTokens& stage) {
   text.option("features", stage.features, feature_names);
+  text.option("send_sizes", stage.send_sizes);
 }
 inline void read_options(StageText& text, Then<MergeSamples, SelectTokens>& stage) {
   read_options(text, stage.first);
@@ -89,7 +90,7 @@ DynamicStage<T> parse_single_stage(std::string_view written) {
 ///   merge:R               MergeSamples, which keeps the fraction R. Options as its members
 ///   drop:R                DropSamples. min_samples=
 ///   select:R              SelectTokens. score=, rest=
-///   merge-tokens:R        MergeTokens. features=
+///   merge-tokens:R        MergeTokens. features=, send_sizes=
 ///
 /// Options follow the number, each after a colon: `select:0.3:score=norm:rest=mean`. They are
 /// called as in the stage's description().

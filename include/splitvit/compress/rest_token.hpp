@@ -139,6 +139,9 @@ CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, Rest
     throw ShapeError("gather_with_rest: all " + std::to_string(N) +
                      " tokens are kept, none is left for the rest");
   detail::RestWeights weights = detail::rest_weights(batch.cls_attention, index, rest);
+  if (!batch.token_sizes.empty())
+    throw std::invalid_argument(
+        "gather_with_rest: tokens that already stand for several have no rest token");
   Tensor<T> attention = Tensor<T>::uninitialised({B, P + 1});
   for (Index b = 0; b < B; ++b) {
     for (Index p = 0; p < P; ++p)

@@ -72,6 +72,17 @@ P exp_of_score(const P& score, const P& factor, const P& most) {
   return exp_of_nonpositive<T>(smaller(P(T{}), score * factor - most));
 }
 
+/// Adds a bias to a row of N scores: factor score becomes factor score + bias.
+template <class T>
+void add_bias(T* scores, const T* bias, Index N, T factor) {
+  transform<T>(
+      N, scores,
+      [inverse = T{1} / factor](const auto& score, const auto& b) {
+        return multiply_add(b, Pack<T>(inverse), score);
+      },
+      scores, bias);
+}
+
 /// What a row of exponentials sums up to.
 template <class T>
 struct RowSum {
@@ -100,6 +111,12 @@ RowSum<T> exponentials(T* row, Index N, T factor) {
   return {T{1} / sum, most + std::log(sum)};
 }
 
+/// Row b of an optional (B, N).
+template <class T>
+T* row_of(T* matrix, Index b, Index N) {
+  return matrix == nullptr ? nullptr : matrix + b * N;
+}
+
 /// A strip for `rows` queries in somebody's memory.
 template <class T>
 Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
@@ -109,12 +126,14 @@ Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
 
 }  // namespace detail
 
-/// y (N, D) = softmax(q k^T / sqrt d) v of one sample, head by head, on one thread.
+/// y (N, D) = softmax(q k^T / sqrt d + bias) v of one sample, head by head, on one thread. bias
+/// (N) is one number for each key; null: zero.
 ///
 /// log_sums (H, N) gets log(sum exp(scores)) of each row. cls_attention (N), unless null, gets
 /// row 0 of the probabilities, averaged over heads.
 template <class T>
-void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s) {
+void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s,
+            const T* bias = nullptr) {
   using P = Pack<T>;
   const T factor = detail::score_scale<T>(s);
   const Index height = detail::queries_a_strip(s.N);
@@ -130,6 +149,7 @@ void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSi
       T* inverse = memory.data() + height * detail::strip_cols<T>(s.N);  // 1 / sum of each row
       multiply<T>(detail::head_of(qkv, s, 0, h).slice(first, last), keys, scores);
       for (Index i = 0; i < scores.rows; ++i) {
+        if (bias != nullptr) detail::add_bias(scores.row(i), bias, s.N, factor);
         const auto sum = detail::exponentials(scores.row(i), s.N, factor);
         inverse[i] = sum.inverse;
         log_sums[h * s.N + first + i] = sum.log;
@@ -157,7 +177,7 @@ void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSi
 /// dqkv (N, 3 D) from dy (N, D) of one sample, given what attend() read and wrote; on one thread.
 template <class T>
 void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T* dqkv,
-                     const AttentionSizes& s) {
+                     const AttentionSizes& s, const T* bias = nullptr) {
   using P = Pack<T>;
   const T factor = detail::score_scale<T>(s);
   const Index height = detail::queries_a_strip(s.N);
@@ -181,7 +201,8 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
       multiply<T>(q, keys_across, p);
       multiply<T>(head_dy, values_across, ds);  // dp = dy v^T, so far
       for (Index i = 0; i < p.rows; ++i) {
-        // forward: p = softmax(factor q k^T), so ds = factor p (dp - <dp, p>), and
+        if (bias != nullptr) detail::add_bias(p.row(i), bias, s.N, factor);
+        // forward: p = softmax(factor q k^T + bias), so ds = factor p (dp - <dp, p>), and
         // <dp, p> = <dy, y> since y = p v.
         const T mean = dot<T>(head_dy.row(i), head_y.row(i), s.head_width());
         transform<T>(
@@ -209,22 +230,23 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
 }
 
 /// attend() for every sample, on several threads: y (B N, D) from qkv (B N, 3 D), with log_sums
-/// (B, H, N) and cls_attention (B, N) or null.
+/// (B, H, N), and bias and cls_attention (B, N) or null.
 template <class T>
-void attention_forward(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s) {
+void attention_forward(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s,
+                       const T* bias = nullptr) {
   parallel_for(s.B, 1, [&](Index b, Index) {
     attend(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
-           cls_attention == nullptr ? nullptr : cls_attention + b * s.N, s);
+           detail::row_of(cls_attention, b, s.N), s, detail::row_of(bias, b, s.N));
   });
 }
 
 /// attend_backward() for every sample, on several threads.
 template <class T>
 void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T* dqkv,
-                        const AttentionSizes& s) {
+                        const AttentionSizes& s, const T* bias = nullptr) {
   parallel_for(s.B, 1, [&](Index b, Index) {
     attend_backward(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
-                    dy + b * s.N * s.D, dqkv + b * s.N * 3 * s.D, s);
+                    dy + b * s.N * s.D, dqkv + b * s.N * 3 * s.D, s, detail::row_of(bias, b, s.N));
   });
 }
 

@@ -17,6 +17,8 @@
 //
 //   middle = x + proj(attention(qkv(norm1 x)))     y = middle + fc2(gelu(fc1(norm2 middle)))
 //
+// A bias (B, N), if there is one, goes to the scores of attention, one number for each key.
+//
 // A thread takes a few samples through the whole block while they are in its cache. What the
 // way back needs is stored, or computed once more to save memory; norms, GELU and probabilities
 // always are, since that is cheaper.
@@ -161,9 +163,9 @@ struct PackedBlock {
 /// The way forward of `samples` samples up to what GELU is given, on one thread: fills kept.
 /// normal is memory for (samples N, D); `finish` is multiply()'s, for kept.before.
 template <class T, class Finish = NoFinish>
-void block_keep_piece(const T* x, T* cls_attention, const BlockKept<T>& kept, Index samples,
-                      const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
-                      const BlockSizes& s, T* normal_memory, const Finish& finish = {}) {
+void block_keep_piece(const T* x, const T* bias, T* cls_attention, const BlockKept<T>& kept,
+                      Index samples, const BlockPointers<const T>& p, const PackedBlock<T>& w,
+                      T eps, const BlockSizes& s, T* normal_memory, const Finish& finish = {}) {
   const Index rows = samples * s.N;
   const auto normal = dense(normal_memory, rows, s.D);
   normalise_rows(x, {p[norm1_weight], p[norm1_bias], eps}, kept.norm1(rows), normal.data, rows,
@@ -171,8 +173,8 @@ void block_keep_piece(const T* x, T* cls_attention, const BlockKept<T>& kept, In
   multiply<T>(normal, w.qkv, dense(kept.qkv, rows, 3 * s.D), Into::replace, p[qkv_bias]);
   for (Index b = 0; b < samples; ++b)
     attend<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
-              kept.log_sums + b * s.N * s.H,
-              cls_attention == nullptr ? nullptr : cls_attention + b * s.N, s.attention());
+              kept.log_sums + b * s.N * s.H, row_of(cls_attention, b, s.N), s.attention(),
+              row_of(bias, b, s.N));
   const auto middle = dense(kept.middle, rows, s.D);
   multiply<T>(dense(kept.attended, rows, s.D), w.proj, middle, Into::replace, p[proj_bias],
               adding(x, middle));
@@ -184,14 +186,14 @@ void block_keep_piece(const T* x, T* cls_attention, const BlockKept<T>& kept, In
 
 /// The way forward of `samples` samples, on one thread.
 template <class T>
-void block_forward_piece(const T* x, T* y, T* cls_attention, const BlockKept<T>& kept,
-                         Index samples, const BlockPointers<const T>& p, const PackedBlock<T>& w,
-                         T eps, const BlockSizes& s) {
+void block_forward_piece(const T* x, const T* bias, T* y, T* cls_attention,
+                         const BlockKept<T>& kept, Index samples, const BlockPointers<const T>& p,
+                         const PackedBlock<T>& w, T eps, const BlockSizes& s) {
   const Index rows = samples * s.N;
   Scratch<T> memory(rows * (s.D + s.hidden));
   const auto before = dense(kept.before, rows, s.hidden);
   const auto active = dense(memory.data() + rows * s.D, rows, s.hidden);
-  block_keep_piece(x, cls_attention, kept, samples, p, w, eps, s, memory.data(),
+  block_keep_piece(x, bias, cls_attention, kept, samples, p, w, eps, s, memory.data(),
                    [&](Index row, Index count, Index column, Index cols) {
                      for (Index i = row; i < row + count; ++i)
                        gelu_values(before.row(i) + column, active.row(i) + column, cols);
@@ -211,9 +213,9 @@ void weight_gradient(const Matrix<const T>& dy, const Packed<T>& x, T* dw, T* db
 /// The way back of `samples` samples, on one thread. Gradients of parameters are added to
 /// `gradient`, or begun with Into::replace; null: they are not wanted.
 template <class T>
-void block_backward_piece(const T* x, const T* dy, T* dx, const BlockKept<T>& kept, Index samples,
-                          const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
-                          const BlockSizes& s, const BlockPointers<T>* gradient, Into into) {
+void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const BlockKept<T>& kept,
+                          Index samples, const BlockPointers<const T>& p, const PackedBlock<T>& w,
+                          T eps, const BlockSizes& s, const BlockPointers<T>* gradient, Into into) {
   const Index rows = samples * s.N;
   Scratch<T> memory(rows * (s.hidden + 5 * s.D) + 2 * s.D);
   const auto d_before = dense(memory.data(), rows, s.hidden);
@@ -256,7 +258,7 @@ void block_backward_piece(const T* x, const T* dy, T* dx, const BlockKept<T>& ke
   for (Index b = 0; b < samples; ++b)
     attend_backward<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
                        kept.log_sums + b * s.N * s.H, d_attended.row(b * s.N), d_qkv.row(b * s.N),
-                       s.attention());
+                       s.attention(), row_of(bias, b, s.N));
   const NormWeights<T> weights1{p[norm1_weight], p[norm1_bias], eps};
   if (gradient != nullptr) {
     normal.pack(dense(kept.attended, rows, s.D));
@@ -288,7 +290,7 @@ BlockPointers<T> parts_in(T* memory, const BlockSizes& s) {
 /// token: row 0 of the attention, averaged over heads. kept is for the whole batch; null: nothing
 /// is stored, and there is no way back.
 template <class T>
-void block_forward(const T* x, const BlockPointers<const T>& parameters, T eps, T* y,
+void block_forward(const T* x, const T* bias, const BlockPointers<const T>& parameters, T eps, T* y,
                    T* cls_attention, const BlockKept<T>* kept, const BlockSizes& s) {
   using Packs = detail::PackedBlock<T>;
   const Packs weights{parameters, s, Packs::Way::forward};
@@ -299,8 +301,8 @@ void block_forward(const T* x, const BlockPointers<const T>& parameters, T eps, 
         kept != nullptr
             ? kept->from(begin, s)
             : BlockKept<T>{passing.room(BlockKept<T>::numbers(end - begin, s)), end - begin, s};
-    detail::block_forward_piece(x + begin * s.N * s.D, y + begin * s.N * s.D,
-                                cls_attention == nullptr ? nullptr : cls_attention + begin * s.N,
+    detail::block_forward_piece(x + begin * s.N * s.D, detail::row_of(bias, begin, s.N),
+                                y + begin * s.N * s.D, detail::row_of(cls_attention, begin, s.N),
                                 stored, end - begin, parameters, weights, eps, s);
   });
 }
@@ -309,7 +311,7 @@ void block_forward(const T* x, const BlockPointers<const T>& parameters, T eps, 
 /// computed once more, piece by piece, to the same bits. `gradient` gets the gradients of all
 /// parameters; null: they are not wanted.
 template <class T>
-void block_backward(const T* x, const T* dy, const BlockKept<T>* kept,
+void block_backward(const T* x, const T* bias, const T* dy, const BlockKept<T>* kept,
                     const BlockPointers<const T>& parameters, T eps, T* dx,
                     const BlockPointers<T>* gradient, const BlockSizes& s) {
   using Packs = detail::PackedBlock<T>;
@@ -333,18 +335,20 @@ void block_backward(const T* x, const T* dy, const BlockKept<T>* kept,
     for (Index i = first; i < last; ++i) {
       const Index begin = i * piece, end = std::min(begin + piece, s.B);
       const T* const piece_x = x + begin * s.N * s.D;
+      const T* const piece_bias = detail::row_of(bias, begin, s.N);
       const auto stored = [&] {
         if (kept != nullptr) return kept->from(begin, s);
         const Index count = end - begin, room = BlockKept<T>::numbers(count, s);
         T* const parts = again.room(room + count * s.N * s.D);
         const BlockKept<T> computed{parts, count, s};
-        detail::block_keep_piece<T>(piece_x, nullptr, computed, count, parameters, *forward_weights,
-                                    eps, s, parts + room);
+        detail::block_keep_piece<T>(piece_x, piece_bias, nullptr, computed, count, parameters,
+                                    *forward_weights, eps, s, parts + room);
         return computed;
       }();
-      detail::block_backward_piece(piece_x, dy + begin * s.N * s.D, dx + begin * s.N * s.D, stored,
-                                   end - begin, parameters, weights, eps, s,
-                                   sums ? &*sums : nullptr, i == first ? Into::replace : Into::add);
+      detail::block_backward_piece(piece_x, piece_bias, dy + begin * s.N * s.D,
+                                   dx + begin * s.N * s.D, stored, end - begin, parameters, weights,
+                                   eps, s, sums ? &*sums : nullptr,
+                                   i == first ? Into::replace : Into::add);
     }
   });
   if (gradient == nullptr) return;

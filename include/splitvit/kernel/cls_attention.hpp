@@ -14,10 +14,11 @@
 
 namespace splitvit::kernel {
 
-/// y (D) = softmax(q_0 k^T / sqrt d) v of one sample, head by head, on one thread.
-/// probabilities (H, N) gets those of token 0.
+/// y (D) = softmax(q_0 k^T / sqrt d + bias) v of one sample, head by head, on one thread.
+/// bias (N) or null; probabilities (H, N) gets those of token 0.
 template <class T>
-void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s) {
+void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
+                const T* bias = nullptr) {
   using P = Pack<T>;
   const Index d = s.head_width();
   const T factor = detail::score_scale<T>(s);
@@ -27,6 +28,7 @@ void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s) {
     const auto k = detail::head_of(qkv, s, 1, h), v = detail::head_of(qkv, s, 2, h);
     T* const p = probabilities + h * s.N;
     for (Index j = 0; j < s.N; ++j) p[j] = dot(q, k.row(j), d);
+    if (bias != nullptr) detail::add_bias(p, bias, s.N, factor);
     const T most = largest(p, s.N) * factor;
     transform<T>(
         s.N, p,
@@ -56,7 +58,7 @@ void attend_cls_backward(const T* qkv, const T* probabilities, const T* dy, T* d
     const T* const p = probabilities + h * s.N;
     const T* const g = dy + h * d;
     for (Index j = 0; j < s.N; ++j) ds[j] = dot(g, v.row(j), d);  // dp, so far
-    // forward: p = softmax(factor q k^T), so ds = factor p (dp - <dp, p>)
+    // forward: p = softmax(factor q k^T + bias), so ds = factor p (dp - <dp, p>)
     transform<T>(
         s.N, ds,
         [factor, mean = dot(p, ds, s.N)](const auto& dp, const auto& prob) {
@@ -71,12 +73,14 @@ void attend_cls_backward(const T* qkv, const T* probabilities, const T* dy, T* d
   }
 }
 
-/// attend_cls() for every sample, on several threads: y (B, D) from qkv (B N, 3 D), with
-/// probabilities (B, H, N).
+/// attend_cls() for every sample, on several threads: y (B, D) from qkv (B N, 3 D), with bias
+/// (B, N) or null, and probabilities (B, H, N).
 template <class T>
-void cls_attention_forward(const T* qkv, T* y, T* probabilities, const AttentionSizes& s) {
+void cls_attention_forward(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
+                           const T* bias = nullptr) {
   parallel_for(s.B, 1, [&](Index b, Index) {
-    attend_cls(qkv + b * s.N * 3 * s.D, y + b * s.D, probabilities + b * s.H * s.N, s);
+    attend_cls(qkv + b * s.N * 3 * s.D, y + b * s.D, probabilities + b * s.H * s.N, s,
+               detail::row_of(bias, b, s.N));
   });
 }
 

@@ -11,7 +11,8 @@
 
 namespace splitvit::nn {
 
-/// Shapes  x (B, N, width) -> y (B, N, width), cls_attention (B, N) where asked for.
+/// Shapes  x (B, N, width) -> y (B, N, width), cls_attention (B, N) where asked for. bias (B, N) or
+///         empty: added to the scores of attention, one number for each key.
 template <std::floating_point T>
 struct Attention {
   Linear<T> qkv;   ///< queries, keys and values at once, with bias
@@ -20,14 +21,17 @@ struct Attention {
 
   Attention(Index width, Index heads_) : qkv{width, 3 * width}, proj{width, width}, heads{heads_} {}
 
-  Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip) const {
-    Attended<T> attended = attention(qkv(x), heads, cls_row);
+  Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip,
+                         const Tensor<T>& bias = {}) const {
+    Attended<T> attended = attention(qkv(x), heads, cls_row, bias);
     attended.y = proj(attended.y);
     return attended;
   }
 
-  /// Row 0 of y alone. Shapes  x (B, N, width) -> (B, width).
-  Variable<T> cls(const Variable<T>& x) const { return proj(cls_attention(qkv(x), heads)); }
+  /// Row 0 of y alone. Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
+  Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
+    return proj(cls_attention(qkv(x), heads, bias));
+  }
 
   void each_parameter(auto&& see) const {
     nested("qkv.", qkv, see);

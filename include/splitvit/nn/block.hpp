@@ -16,7 +16,8 @@ namespace splitvit::nn {
 
 /// x + attention(norm1 x), then x + mlp(norm2 x); computed as one operation.
 ///
-/// Shapes  x (B, N, width) -> y (B, N, width), cls_attention (B, N) where asked for.
+/// Shapes  x (B, N, width) -> y (B, N, width), cls_attention (B, N) where asked for. bias (B, N) or
+///         empty: added to the scores of attention, one number for each key.
 template <std::floating_point T>
 struct Block {
   LayerNorm<T> norm1;
@@ -28,19 +29,20 @@ struct Block {
       : norm1{width}, attn{width, heads}, norm2{width}, mlp{width, hidden} {}
 
   Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip,
-                         Activations activations = Activations::store) const {
+                         Activations activations = Activations::store,
+                         const Tensor<T>& bias = {}) const {
     const BlockVariables<T> parameters{
         norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
         norm2.weight, norm2.bias, mlp.fc1.weight,  mlp.fc1.bias,  mlp.fc2.weight,   mlp.fc2.bias};
-    return transformer_block(x, parameters, attn.heads, norm1.eps, cls_row, activations);
+    return transformer_block(x, parameters, attn.heads, norm1.eps, cls_row, activations, bias);
   }
 
   /// What becomes of CLS alone: all that a classifier reads of a last block, at a quarter of the
   /// work, since only keys and values are wanted of the other tokens.
   ///
-  /// Shapes  x (B, N, width) -> (B, width).
-  Variable<T> cls(const Variable<T>& x) const {
-    const Variable<T> middle = add(cls_token(x), attn.cls(norm1(x)));
+  /// Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
+  Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
+    const Variable<T> middle = add(cls_token(x), attn.cls(norm1(x), bias));
     return add(middle, mlp(norm2(middle)));
   }
 

@@ -65,7 +65,10 @@ struct Head {
 /// classifier.
 ///
 /// Shapes  tokens (B', N', sent_width()), any number of tokens with CLS first
-///         -> logits (B', classes).
+///         -> logits (B', classes). log_sizes (B', N') or empty: where a token stands for
+///         several, the logarithm of how many; attention then looks at it as at so many.
+/// Source  log_sizes: Bolya et al., "Token Merging: Your ViT But Faster", arXiv:2210.09461,
+///         proportional attention.
 template <std::floating_point T>
 struct Tail {
   VitConfig config;
@@ -80,8 +83,8 @@ struct Tail {
   /// How wide a token is that crosses the cut.
   Index sent_width() const { return decoder ? decoder->input_width() : config.dim; }
 
-  Variable<T> operator()(const Variable<T>& tokens) const {
-    return classifier(blocks.cls(decoder ? (*decoder)(tokens) : tokens));
+  Variable<T> operator()(const Variable<T>& tokens, const Tensor<T>& log_sizes = {}) const {
+    return classifier(blocks.cls(decoder ? (*decoder)(tokens) : tokens, log_sizes));
   }
 
   void each_parameter(auto&& see) const {

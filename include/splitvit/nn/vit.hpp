@@ -103,10 +103,11 @@ struct Blocks {
 
   /// What becomes of CLS alone, when nothing else is read of the last block.
   ///
-  /// Shapes  x (B, N, dim) -> (B, dim).
-  Variable<T> cls(Variable<T> x) const {
+  /// Shapes  x (B, N, dim), bias of the scores of attention (B, N) or empty -> (B, dim).
+  Variable<T> cls(Variable<T> x, const Tensor<T>& bias = {}) const {
     for (const Block<T>& block : blocks)
-      x = &block == &blocks.back() ? block.cls(x) : block(x, ClsRow::skip, activations).y;
+      x = &block == &blocks.back() ? block.cls(x, bias)
+                                   : block(x, ClsRow::skip, activations, bias).y;
     return x;
   }
 

@@ -26,7 +26,7 @@
 #include <splitvit/nn/cut.hpp>                      // Head, Tail
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
 #include <splitvit/split/concepts.hpp>              // BatchSource
-#include <splitvit/split/messages.hpp>              // Activations, Gradient, Score, put_weights
+#include <splitvit/split/messages.hpp>              // Activations, Gradient, put_weights, Score
 #include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
 #include <splitvit/split/report.hpp>                // StepReport, EpochReport, Evaluation
 #include <splitvit/split/settings.hpp>              // settings_of
@@ -117,11 +117,13 @@ class Client {
     encoded_.clear();
     const auto receipt = code_.encode(crossing.value().view(), encoded_, rng);
     report.saturated = codec::saturated_values(receipt);
+    const RecycledVector<std::byte> token_sizes = token_size_bytes(sent.token_sizes);
     send_activations(wire::MessageKind::forward,
                      {.step = report.step,
                       .samples = report.sent_samples,
                       .tokens = report.sent_tokens,
-                      .sizes = sent.sizes},
+                      .sizes = sent.sizes,
+                      .token_sizes = token_sizes},
                      sent.targets);
     report.seconds.compression += timer.lap();
 

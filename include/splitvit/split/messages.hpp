@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max
-#include <cmath>      // isfinite
+#include <algorithm>  // clamp, find, max, transform
+#include <cmath>      // isfinite, log, round
 #include <concepts>   // floating_point
 #include <cstddef>    // byte, size_t
 #include <cstdint>    // uint32_t, uint64_t
@@ -27,13 +27,11 @@ namespace splitvit::split {
 
 namespace detail {
 
+/// What follows the head of activations: bits of a byte.
+inline constexpr std::uint8_t sizes_follow = 1, token_sizes_follow = 2;
+
 inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
   RecycledVector<Index> sizes;
-  const auto follow = in.get<std::uint8_t>();
-  if (follow > 1)
-    throw WireError(Reason::malformed, "activations: the byte that says whether sizes follow is " +
-                                           std::to_string(follow) + ", wanted 0 or 1");
-  if (follow == 0) return sizes;
   ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
   while (all.left() > 0) {
     sizes.push_back(all.get<std::uint16_t>());
@@ -43,7 +41,23 @@ inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
   return sizes;
 }
 
+inline std::span<const std::byte> read_token_sizes(ByteReader& in, Index tokens) {
+  const std::span<const std::byte> sizes = in.get_bytes(static_cast<std::size_t>(tokens));
+  if (std::ranges::find(sizes, std::byte{0}) != sizes.end())
+    throw WireError(Reason::malformed, "activations: a token of size 0 came");
+  return sizes;
+}
+
 }  // namespace detail
+
+/// Sizes of tokens, (samples, tokens) or empty, as they are sent: rounded, and 255 at most.
+template <std::floating_point T>
+RecycledVector<std::byte> token_size_bytes(const Tensor<T>& sizes) {
+  RecycledVector<std::byte> bytes;
+  for (const T size : sizes.span())
+    bytes.push_back(static_cast<std::byte>(std::clamp(std::round(size), T{1}, T{255})));
+  return bytes;
+}
 
 /// What activations may be at most; all of it is agreed.
 struct ActivationLimits {
@@ -57,7 +71,8 @@ struct ActivationLimits {
 /// What a client sends up: activations as the codec wrote them, and what they should become.
 ///
 ///   u64 step (0 in an evaluation)   u32 samples   u32 tokens   u32 bytes of targets
-///   u8 1 if sizes follow, else 0   u16 size of each sample   targets   activations
+///   u8 1 if sizes of samples follow, plus 2 if sizes of tokens do   u16 size of each sample
+///   u8 size of each token   targets   activations
 ///
 /// Shapes  tokens (samples, tokens, w), targets (samples, C); w, the width that crosses the cut,
 ///         and C are agreed.
@@ -66,6 +81,8 @@ struct Activations {
   Index samples = 0;
   Index tokens = 0;
   RecycledVector<Index> sizes = {};  ///< how often each sample counts; empty: all alike
+  /// (samples tokens): how many tokens each one stands for, 1..255; empty: one.
+  std::span<const std::byte> token_sizes = {};
   std::span<const std::byte> targets = {};
   std::span<const std::byte> encoded = {};
 
@@ -85,7 +102,8 @@ struct Activations {
     writer.put(static_cast<std::uint32_t>(samples));
     writer.put(static_cast<std::uint32_t>(tokens));
     writer.put(static_cast<std::uint32_t>(targets.size()));
-    writer.put(static_cast<std::uint8_t>(sizes.empty() ? 0 : 1));
+    writer.put(static_cast<std::uint8_t>((sizes.empty() ? 0 : detail::sizes_follow) |
+                                         (token_sizes.empty() ? 0 : detail::token_sizes_follow)));
     if (!sizes.empty() && static_cast<Index>(sizes.size()) != samples)
       throw std::invalid_argument("activations: " + std::to_string(sizes.size()) + " sizes for " +
                                   std::to_string(samples) + " samples");
@@ -95,7 +113,23 @@ struct Activations {
                                     " samples, 1 to 65535 can be sent");
       writer.put(static_cast<std::uint16_t>(size));
     }
+    if (!token_sizes.empty() && static_cast<Index>(token_sizes.size()) != samples * tokens)
+      throw std::invalid_argument("activations: " + std::to_string(token_sizes.size()) +
+                                  " sizes for " + std::to_string(samples) + " samples of " +
+                                  std::to_string(tokens) + " tokens");
+    writer.put_bytes(token_sizes);
     writer.put_bytes(targets);
+  }
+
+  /// The logarithm of each size, (samples, tokens); empty where there are none.
+  template <std::floating_point T>
+  Tensor<T> log_token_sizes() const {
+    if (token_sizes.empty()) return {};
+    Tensor<T> logs = Tensor<T>::uninitialised({samples, tokens});
+    std::ranges::transform(token_sizes, logs.data(), [](std::byte size) {
+      return std::log(static_cast<T>(std::to_integer<int>(size)));
+    });
+    return logs;
   }
 
   /// Errors  WireError: truncated; malformed for a size of 0 or a wrong mark of sizes;
@@ -119,7 +153,13 @@ struct Activations {
     a.samples = static_cast<Index>(samples);
     a.tokens = static_cast<Index>(tokens);
     const auto target_bytes = in.get<std::uint32_t>();
-    a.sizes = detail::read_sizes(in, a.samples);
+    const auto follow = in.get<std::uint8_t>();
+    if (follow > (detail::sizes_follow | detail::token_sizes_follow))
+      throw WireError(Reason::malformed, "activations: the byte that says which sizes follow is " +
+                                             std::to_string(follow) + ", wanted 0 to 3");
+    if ((follow & detail::sizes_follow) != 0) a.sizes = detail::read_sizes(in, a.samples);
+    if ((follow & detail::token_sizes_follow) != 0)
+      a.token_sizes = detail::read_token_sizes(in, a.samples * a.tokens);
     a.targets = in.get_bytes(target_bytes);
     a.encoded = in.get_bytes(in.left());
     return a;

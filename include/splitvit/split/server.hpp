@@ -130,7 +130,7 @@ class Server {
           codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
       nn::weigh_rows(targets, std::span<const Index>{came.sizes});
       const auto leaf = Variable<T>::parameter(std::move(decoded.values));
-      const Variable<T> loss = cross_entropy(tail_(leaf), targets);
+      const Variable<T> loss = cross_entropy(tail_(leaf, came.log_token_sizes<T>()), targets);
       backward(loss);
 
       // The reply is complete before a weight changes: a step that fails is not applied.
@@ -166,7 +166,7 @@ class Server {
     const Workspace::Use use{workspace_};
     const nn::Frozen<T> frozen{tail_};
     const Activations came = read_activations();
-    if (came.step != 0 || !came.sizes.empty())
+    if (came.step != 0 || !came.sizes.empty() || !came.token_sizes.empty())
       throw WireError(Reason::malformed, "evaluate: the number of a step came, or sizes");
     auto decoded =
         codec::Float32{}.template decode<T>(came.encoded, came.shape(tail_.sent_width()));

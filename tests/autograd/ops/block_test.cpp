@@ -34,8 +34,10 @@ BlockVariables<T> drawn_block(const Sizes& s, Rng& rng) {
 
 /// The block from small operations: the plain version of the fused one.
 template <class T>
-Attended<T> plain_block(const Variable<T>& x, const BlockVariables<T>& p, Index heads) {
-  Attended<T> out = attention(linear(layer_norm(x, p[0], p[1]), p[2], p[3]), heads, ClsRow::keep);
+Attended<T> plain_block(const Variable<T>& x, const BlockVariables<T>& p, Index heads,
+                        const Tensor<T>& bias = {}) {
+  Attended<T> out =
+      attention(linear(layer_norm(x, p[0], p[1]), p[2], p[3]), heads, ClsRow::keep, bias);
   const auto middle = add(x, linear(out.y, p[4], p[5]));
   out.y =
       add(middle, linear(gelu(linear(layer_norm(middle, p[6], p[7]), p[8], p[9])), p[10], p[11]));
@@ -77,6 +79,30 @@ TEMPLATE_TEST_CASE("transformer_block: what its parts compute, sizes odd and eve
       CHECK(test::apart(ours[i], plain[i]) <= 200 * test::unit<T> * (1 + largest));
     }
   }
+}
+
+TEMPLATE_TEST_CASE("transformer_block: a bias of the scores, stored or computed once more",
+                   "[autograd]", float, double) {
+  using T = TestType;
+  const Sizes s{9, 33, 12, 3, 20};
+  Rng rng{.seed = 8};
+  const auto bias = test::drawn<T>({s.B, s.N}, rng);
+  const auto plain =
+      results<T>(s, [&](const auto& x, const auto& p) { return plain_block(x, p, s.H, bias); });
+  for (const Activations way : {Activations::store, Activations::recompute}) {
+    const auto ours = results<T>(s, [&](const auto& x, const auto& p) {
+      return transformer_block(x, p, s.H, T(1e-6), ClsRow::keep, way, bias);
+    });
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      INFO("result " << i);
+      CHECK(test::apart(ours[i], plain[i]) <= 2000 * test::unit<T>);
+    }
+  }
+  const auto block = drawn_block<T>(s, rng);
+  const Variable<T> x{test::drawn<T>({2, 3, s.D}, rng)};
+  CHECK_THROWS_AS(transformer_block(x, block, s.H, T(1e-6), ClsRow::skip, Activations::store,
+                                    Tensor<T>{{2, 4}}),
+                  ShapeError);
 }
 
 TEST_CASE("transformer_block: the same bits for any number of threads", "[autograd]") {

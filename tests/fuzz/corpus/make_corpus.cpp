@@ -80,13 +80,19 @@ Buffer continued() {
 }
 
 /// Activations of two samples with three tokens of four numbers, and their classes.
-Buffer activations(const RecycledVector<Index>& sizes) {
+Buffer activations(const RecycledVector<Index>& sizes,
+                   std::span<const std::byte> token_sizes = {}) {
   Tensor<float> targets{{2, 3}};
   targets[1] = targets[3] = 1.0f;
   Buffer target_bytes, out;
   codec::encode_targets<float>(targets.view(), target_bytes);
-  split::Activations{
-      .step = 7, .samples = 2, .tokens = 3, .sizes = sizes, .targets = target_bytes, .encoded = {}}
+  split::Activations{.step = 7,
+                     .samples = 2,
+                     .tokens = 3,
+                     .sizes = sizes,
+                     .token_sizes = token_sizes,
+                     .targets = target_bytes,
+                     .encoded = {}}
       .put_head(out);
   ByteWriter writer{out};
   for (int i = 0; i < 2 * 3 * 4; ++i) writer.put(0.5f);
@@ -146,6 +152,7 @@ int main(int argc, char** argv) {
 
   save(messages / "activations", 0, activations({}));
   save(messages / "activations_with_sizes", 0, activations({3, 1}));
+  save(messages / "activations_with_token_sizes", 0, activations({}, Buffer(6, std::byte{2})));
   save(messages / "gradient", 1, gradient());
   save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = 3}.payload());
   save(messages / "weights", 3, tail_weights<float>());

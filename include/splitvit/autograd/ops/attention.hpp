@@ -34,47 +34,67 @@ inline kernel::AttentionSizes attention_sizes(const char* operation, const Shape
   return {.B = qkv[0], .N = qkv[1], .D = qkv[2] / 3, .H = heads};
 }
 
+/// Errors  ShapeError unless bias is empty or (B, N).
+template <class T>
+void require_bias(const char* operation, const Tensor<T>& bias, Index B, Index N) {
+  if (!bias.empty() && bias.shape() != Shape{B, N})
+    throw ShapeError(std::string{operation} + ": bias " + bias.shape().text() + ", wanted " +
+                     Shape{B, N}.text());
+}
+
+/// Null for an empty tensor.
+template <class T>
+const T* data_of(const Tensor<T>& optional) {
+  return optional.empty() ? nullptr : optional.data();
+}
+
 }  // namespace detail
 
 /// Multi-head self-attention between its two linear layers.
 ///
 /// Shapes  qkv (B, N, 3 D): all queries, all keys, all values, each head by head -> y (B, N, D).
+///         bias (B, N) or empty: added to the scores of each key.
 /// Units   cls_attention: probabilities of token 0, mean over heads, each row sums to 1; it
 ///         carries no gradient.
 /// Grad    qkv.
-/// Errors  ShapeError unless `heads` divides D.
+/// Errors  ShapeError unless `heads` divides D and the bias fits.
 template <std::floating_point T>
-Attended<T> attention(const Variable<T>& qkv, Index heads, ClsRow cls_row = ClsRow::skip) {
+Attended<T> attention(const Variable<T>& qkv, Index heads, ClsRow cls_row = ClsRow::skip,
+                      const Tensor<T>& bias = {}) {
   const kernel::AttentionSizes s = detail::attention_sizes("attention", qkv.shape(), heads);
+  detail::require_bias("attention", bias, s.B, s.N);
   Tensor<T> y = Tensor<T>::uninitialised(Shape{s.B, s.N, s.D});
   Tensor<T> log_sums = Tensor<T>::uninitialised(Shape{s.B, s.H, s.N});
   Tensor<T> cls;
   if (cls_row == ClsRow::keep) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
   kernel::attention_forward(qkv.value().data(), y.data(), log_sums.data(),
-                            cls_row == ClsRow::keep ? cls.data() : nullptr, s);
-  Variable<T> recorded =
-      record(std::move(y), {qkv},
-             [qkv, s, log_sums = std::move(log_sums)](const Tensor<T>& out, const Tensor<T>& dy) {
-               Tensor<T> dqkv = Tensor<T>::uninitialised(qkv.shape());
-               kernel::attention_backward(qkv.value().data(), out.data(), log_sums.data(),
-                                          dy.data(), dqkv.data(), s);
-               qkv.add_gradient(std::move(dqkv));
-             });
+                            cls_row == ClsRow::keep ? cls.data() : nullptr, s,
+                            detail::data_of(bias));
+  Variable<T> recorded = record(
+      std::move(y), {qkv},
+      [qkv, s, bias, log_sums = std::move(log_sums)](const Tensor<T>& out, const Tensor<T>& dy) {
+        Tensor<T> dqkv = Tensor<T>::uninitialised(qkv.shape());
+        kernel::attention_backward(qkv.value().data(), out.data(), log_sums.data(), dy.data(),
+                                   dqkv.data(), s, detail::data_of(bias));
+        qkv.add_gradient(std::move(dqkv));
+      });
   return {std::move(recorded), std::move(cls)};
 }
 
 /// Row 0 of what attention() gives, at 1 / N of its work.
 ///
-/// Shapes  qkv (B, N, 3 D), N >= 1 -> (B, D).
+/// Shapes  qkv (B, N, 3 D), N >= 1 -> (B, D); bias (B, N) or empty.
 /// Grad    qkv; zero for the queries of all other tokens.
-/// Errors  ShapeError unless `heads` divides D.
+/// Errors  ShapeError unless `heads` divides D and the bias fits.
 template <std::floating_point T>
-Variable<T> cls_attention(const Variable<T>& qkv, Index heads) {
+Variable<T> cls_attention(const Variable<T>& qkv, Index heads, const Tensor<T>& bias = {}) {
   const kernel::AttentionSizes s = detail::attention_sizes("cls_attention", qkv.shape(), heads);
   if (s.N == 0) throw ShapeError("cls_attention: qkv " + qkv.shape().text() + " has no token 0");
+  detail::require_bias("cls_attention", bias, s.B, s.N);
   Tensor<T> y = Tensor<T>::uninitialised(Shape{s.B, s.D});
   Tensor<T> probabilities = Tensor<T>::uninitialised(Shape{s.B, s.H, s.N});
-  kernel::cls_attention_forward(qkv.value().data(), y.data(), probabilities.data(), s);
+  kernel::cls_attention_forward(qkv.value().data(), y.data(), probabilities.data(), s,
+                                detail::data_of(bias));
   return record(
       std::move(y), {qkv},
       [qkv, s, probabilities = std::move(probabilities)](const Tensor<T>&, const Tensor<T>& dy) {

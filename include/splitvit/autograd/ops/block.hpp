@@ -6,7 +6,7 @@
 #include <cstddef>   // size_t
 #include <optional>  // optional
 
-#include <splitvit/autograd/ops/attention.hpp>  // Attended, ClsRow
+#include <splitvit/autograd/ops/attention.hpp>  // Attended, ClsRow, data_of, require_bias
 #include <splitvit/autograd/variable.hpp>       // Variable, record
 #include <splitvit/kernel/block.hpp>            // block_forward, block_backward
 
@@ -61,7 +61,8 @@ kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariabl
 /// middle = x + proj(attention(qkv(norm1 x))), then middle + fc2(gelu(fc1(norm2 middle))): what
 /// layer_norm, linear, attention, gelu and add compute one after the other.
 ///
-/// Shapes  x (B, N, D) -> y (B, N, D), cls_attention (B, N) where asked for.
+/// Shapes  x (B, N, D) -> y (B, N, D), cls_attention (B, N) where asked for. bias (B, N) or empty:
+///         added to the scores of attention, one number for each key.
 /// Units   cls_attention: probabilities of token 0, mean over heads, each row sums to 1; it
 ///         carries no gradient.
 /// Grad    x and all parameters.
@@ -69,8 +70,10 @@ kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariabl
 template <std::floating_point T>
 Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& parameters,
                               Index heads, T eps, ClsRow cls_row = ClsRow::skip,
-                              Activations activations = Activations::store) {
+                              Activations activations = Activations::store,
+                              const Tensor<T>& bias = {}) {
   const kernel::BlockSizes s = detail::require_block_shapes(x, parameters, heads);
+  detail::require_bias("transformer_block", bias, s.B, s.N);
   const auto& p = parameters;
   bool learns = false;
   for (const Variable<T>& parameter : p) learns = learns || parameter.needs_gradient();
@@ -84,14 +87,14 @@ Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& par
     memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s)});
     kept.emplace(memory.data(), s.B, s);
   }
-  kernel::block_forward<T>(x.value().data(), detail::values_of(p), eps, y.data(),
-                           cls_row == ClsRow::keep ? cls.data() : nullptr, kept ? &*kept : nullptr,
-                           s);
+  kernel::block_forward<T>(x.value().data(), detail::data_of(bias), detail::values_of(p), eps,
+                           y.data(), cls_row == ClsRow::keep ? cls.data() : nullptr,
+                           kept ? &*kept : nullptr, s);
 
   Variable<T> recorded = record(
       std::move(y), {x, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11]},
-      [x, parameters, s, eps, learns, memory = std::move(memory)](const Tensor<T>&,
-                                                                  const Tensor<T>& dy) mutable {
+      [x, bias, parameters, s, eps, learns, memory = std::move(memory)](
+          const Tensor<T>&, const Tensor<T>& dy) mutable {
         Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
         std::array<Tensor<T>, kernel::block_parts> gradients;
         kernel::BlockPointers<T> pointers;
@@ -101,9 +104,9 @@ Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& par
         }
         std::optional<kernel::BlockKept<T>> stored;
         if (!memory.empty()) stored.emplace(memory.data(), s.B, s);
-        kernel::block_backward<T>(x.value().data(), dy.data(), stored ? &*stored : nullptr,
-                                  detail::values_of(parameters), eps, dx.data(),
-                                  learns ? &pointers : nullptr, s);
+        kernel::block_backward<T>(x.value().data(), detail::data_of(bias), dy.data(),
+                                  stored ? &*stored : nullptr, detail::values_of(parameters), eps,
+                                  dx.data(), learns ? &pointers : nullptr, s);
         x.add_gradient(std::move(dx));
         for (std::size_t i = 0; learns && i < gradients.size(); ++i)
           parameters[i].add_gradient(std::move(gradients[i]));
