@@ -7,7 +7,8 @@
 #   bench/study.sh real TRAIN.bin TEST.bin WEIGHTS.safetensors OUT [OPTION...]
 #
 # small: a ViT of 4 blocks and 65 tokens from scratch, until 48 MiB have crossed the link, three
-# seeds. real: pretrained DeiT-Tiny at 224 pixels, cut after block 3, 32 steps of 32 images.
+# seeds. real: pretrained DeiT-Tiny at 224 pixels, cut after block 3, 32 steps of 32 images, in
+# OUT/three_seeds and OUT/one_seed.
 # OPTIONs go to split_train, which stands in $SPLIT_TRAIN (build/release/examples/split_train);
 # --resume goes on with what was begun.
 set -euo pipefail
@@ -41,23 +42,28 @@ small=(
   merge:0.316:grouping=random,select:0.316
   merge:0.316,select:0.316:score={random,even}
 )
-real=(
+# Pretrained: those that matter most, with three seeds, and the others with one.
+real_thrice=(
   none
   adc:{0.3,0.1,0.05,0.025}
-  adc:{0.38,0.2,0.1}@q:8 adc:0.19@q:4
-  none@q:8 none@q:3 none@q:1
-  none@topk:{0.27,0.09,0.046,0.023}
-  none@c3:10
+  adc:{0.38,0.2,0.1}@q:8
   none@splitfc:1,up_bits=8,down_bits=8
   none@splitfc:1,up_bits=2.5,down_bits=2.5
   none@splitfc:1,up_bits=1,down_bits=1
   none@splitfc:0.4,up_bits=2,down_bits=2
+  bottleneck:{0.4,0.2,0.1}:start=pca@q:8,range=channel
+  merge-tokens:0.9@q:8 merge-tokens:{0.75,0.37,0.18}@q:4
+)
+real_once=(
+  adc:0.19@q:4
+  none@q:8 none@q:3 none@q:1
+  none@topk:{0.27,0.09,0.046,0.023}
+  none@c3:10
   none@slfac:0.9,mid_bits=3,min_bits=2,max_bits=4
   none@slfac:0.9,mid_bits=1,min_bits=1,max_bits=2
   bottleneck:{0.1,0.05,0.025}
-  bottleneck:{0.4,0.2,0.1}:start=pca@q:8,range=channel
   select:{0.75,0.37,0.18}@q:4
-  merge-tokens:{0.75,0.37,0.18}@q:4
+  merge-tokens:0.37:send_sizes=yes@q:4
 )
 
 usage() {
@@ -74,9 +80,11 @@ case ${1:-} in
     ;;
   real)
     (($# >= 5)) || usage
-    exec "$program" --data "cifar:$2,$3" --weights "$4" --out "$5" --model deit_tiny --image 224 \
-      --cut 3 --batch 32 --lr 1e-4 --steps 32 --seed 1 --threads 1 \
-      --compress "${real[@]}" "${@:6}"
+    common=(--data "cifar:$2,$3" --weights "$4" --model deit_tiny --image 224 --cut 3 --batch 32
+      --lr 1e-4 --steps 32 --threads 1)
+    "$program" "${common[@]}" --out "$5/three_seeds" --seed 1 2 3 \
+      --compress "${real_thrice[@]}" "${@:6}"
+    exec "$program" "${common[@]}" --out "$5/one_seed" --seed 1 --compress "${real_once[@]}" "${@:6}"
     ;;
   *) usage ;;
 esac

@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include <splitvit/codec/codebook.hpp>
@@ -72,12 +73,14 @@ TEMPLATE_TEST_CASE("nearest_words: many pieces, which are sorted first, get the 
   using T = TestType;
   Rng rng{.seed = 4};
   for (const Index d : {1, 2, 3, 4, 5})
-    for (const bool lattice : {false, true}) {  // on a lattice many distances are equal
-      CAPTURE(d, lattice);
+    for (const char* kind : {"normal", "lattice", "huge"}) {
+      CAPTURE(d, kind);
+      const bool lattice = std::string{kind} == "lattice";  // many distances are equal
+      const T unit = std::string{kind} == "huge" ? std::numeric_limits<T>::max() / 8 : T{1};
       Tensor<T> x{{20'000, d}}, words{{50, d}};
       for (Tensor<T>* const numbers : {&x, &words})
         for (T& value : numbers->span())
-          value = lattice ? static_cast<T>(rng.below(5)) : static_cast<T>(rng.normal());
+          value = unit * (lattice ? static_cast<T>(rng.below(5)) : static_cast<T>(rng.normal()));
       const auto codes = nearest_words<T>(x.view(), words.view());
       for (Index first = 0; first < 20'000; first += 1000) {
         const TensorView<const T> part{x.span().subspan(at(first * d), at(1000 * d)), {1000, d}};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, fill, max, max_element, min, min_element, sort
+#include <algorithm>  // fill, max, max_element, min, min_element, sort
 #include <array>      // array
-#include <cmath>      // pow
+#include <cmath>      // abs, pow
 #include <cstddef>    // size_t
 #include <cstdint>    // int32_t, uint16_t, uint32_t
 #include <limits>     // numeric_limits
@@ -160,7 +160,7 @@ class Planes {
         number.fill(0);
         for (Index j = 0; j < width; ++j) {
           for (Index i = 0; i < n; ++i)
-            x[static_cast<std::size_t>(i)] = pieces[(first + i) * width + j];
+            x[static_cast<std::size_t>(i)] = pieces[(first + i) * width + j] / unit;
           strips[static_cast<std::size_t>(j)].find(x.data(), n, strip.data());
           for (std::size_t i = 0; i < number.size(); ++i)
             number[i] =
@@ -202,7 +202,7 @@ class Planes {
     std::vector<Strips<T>> strips;
     for (Index j = 0; j < width; ++j) {
       std::vector<T> sample;
-      for (Index i = 0; i < n; ++i) sample.push_back(pieces[i * count / n * width + j]);
+      for (Index i = 0; i < n; ++i) sample.push_back(pieces[i * count / n * width + j] / unit);
       strips.emplace_back(std::move(sample), across);
     }
     return strips;
