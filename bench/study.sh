@@ -51,7 +51,6 @@ real_thrice=(
   none@splitfc:1,up_bits=2.5,down_bits=2.5
   none@splitfc:1,up_bits=1,down_bits=1
   none@splitfc:0.4,up_bits=2,down_bits=2
-  bottleneck:{0.4,0.2,0.1}:start=pca@q:8,range=channel
   merge-tokens:0.9@q:8 merge-tokens:{0.75,0.37,0.18}@q:4
 )
 real_once=(
@@ -62,6 +61,7 @@ real_once=(
   none@slfac:0.9,mid_bits=3,min_bits=2,max_bits=4
   none@slfac:0.9,mid_bits=1,min_bits=1,max_bits=2
   bottleneck:{0.1,0.05,0.025}
+  bottleneck:{0.4,0.2,0.1}:start=pca@q:8,range=channel
   select:{0.75,0.37,0.18}@q:4
   merge-tokens:0.37:send_sizes=yes@q:4
 )
