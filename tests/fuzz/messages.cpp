@@ -49,7 +49,8 @@ void read_activations(Bytes payload) {
   require(split::Activations::head_bytes + 2 * came.sizes.size() + came.token_sizes.size() +
               came.targets.size() + came.encoded.size() ==
           payload.size());
-  for (const T log_size : came.log_token_sizes<T>().span()) require(log_size >= 0);
+  const Tensor<T> logs = came.log_token_sizes<T>();
+  for (const T log_size : logs.span()) require(log_size >= 0);
   const auto targets =
       codec::decode_targets<T>(came.targets, came.samples, test::fuzzed_vit.classes);
   require(targets.shape() == Shape{came.samples, test::fuzzed_vit.classes});

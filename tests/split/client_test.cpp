@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <cmath>
+#include <span>
+
 #include <splitvit/codec/half.hpp>
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/identity.hpp>

@@ -21,8 +21,8 @@ namespace splitvit::compress {
 ///         targets: class probabilities, each row sums to 1.
 ///         sizes: how many samples a row stands for, and counts for in the loss; empty where
 ///         all rows count alike.
-///         token_sizes: how many tokens of the model a token stands for, at least 1; empty where
-///         the server need not know. Sent as whole numbers up to 255.
+///         token_sizes: how many tokens of the stage that merged them a token stands for, at least
+///         1; empty where the server need not know. Sent as whole numbers up to 255.
 ///         traits: what the stage's wants() has asked for, see kernel/token_trait.hpp; no
 ///         gradient flows through them.
 /// Grad    tokens only.

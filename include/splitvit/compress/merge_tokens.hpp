@@ -47,16 +47,16 @@ enum class TokenFeatures : std::uint8_t {
 ///         lowest member.
 /// Units   cls_attention: the sum over the members, so that each row keeps its sum.
 /// Grad    tokens only. A token in a group of s gets 1/s of its gradient.
-/// Errors  std::invalid_argument if keep is outside (0, 1], a feature is not finite, or the batch
-///         has no keys to compare or tokens that stand for several; ShapeError if the batch's parts
-///         do not describe one batch.
+/// Errors  std::invalid_argument if keep is outside (0, 1], a feature is not finite, the batch has
+///         no keys to compare, or tokens that already stand for several are to be merged;
+///         ShapeError if the batch's parts do not describe one batch.
 /// Source  after Bolya et al., "Token Merging: Your ViT But Faster", arXiv:2210.09461.
 /// Differs It compares keys and merges within every block; this merges once, at the cut.
 struct MergeTokens {
   double keep = 0.5;  ///< fraction of the tokens that remains, CLS included, in (0, 1]
   TokenFeatures features = TokenFeatures::tokens;
-  /// Tells the server how many tokens each one stands for, in a byte a token: it then attends to
-  /// it as to so many.
+  /// Tells the server how many of the tokens that this stage gets each one stands for, in a byte a
+  /// token: it then attends to it as to so many.
   bool send_sizes = false;
 
   template <std::floating_point T>

@@ -7,6 +7,7 @@
 #include <concepts>   // floating_point
 #include <cstddef>    // size_t
 #include <cstdint>    // uint8_t
+#include <stdexcept>  // invalid_argument
 #include <string>     // to_string
 #include <utility>    // move
 
@@ -43,7 +44,8 @@ enum class RestToken : std::uint8_t {
 ///         them.
 /// Grad    tokens only. Kept tokens get their gradient, token j of R gets w_j times that of the
 ///         rest token.
-/// Errors  as gather_tokens; ShapeError if no token is left for the rest.
+/// Errors  as gather_tokens; ShapeError if no token is left for the rest; std::invalid_argument if
+///         tokens already stand for several.
 template <std::floating_point T>
 CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, RestToken rest);
 

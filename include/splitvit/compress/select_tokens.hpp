@@ -32,7 +32,8 @@ namespace splitvit::compress {
 /// Grad    tokens only. Kept tokens get their gradient, the others zero or, with a rest token,
 ///         their share of its gradient.
 /// Errors  std::invalid_argument if keep is outside (0, 1], or an attention value or a number
-///         that decides is not finite, or the batch lacks the traits that the score needs;
+///         that decides is not finite, or the batch lacks the traits that the score needs, or
+///         tokens that already stand for several are to get a rest token;
 ///         ShapeError if the batch's parts do not describe one batch.
 /// Source  arXiv:2509.15058, token selection; authors' code:
 ///         Federico-Alvetreti/Split-Learning_ADC, methods/proposal.py. Rest token: the idea of

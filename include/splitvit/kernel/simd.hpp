@@ -85,6 +85,8 @@ void store_part(T* to, const Pack<T>& pack, Index count) {
 
 /// Asks for memory that is about to be read and written; a hint.
 inline void prefetch(const void* address) { __builtin_prefetch(address, 1); }
+/// The same for memory that several threads may read.
+inline void prefetch_to_read(const void* address) { __builtin_prefetch(address, 0); }
 
 template <class P>
 P exp(const P& x) {

@@ -94,8 +94,8 @@ struct Activations {
 
   /// Appends all but the activations.
   ///
-  /// Errors  std::invalid_argument for another number of sizes than samples, or one outside
-  ///         1..65535.
+  /// Errors  std::invalid_argument for another number of sizes than samples, or of token sizes than
+  ///         tokens, or a size of a sample outside 1..65535.
   void put_head(std::vector<std::byte>& out) const {
     ByteWriter writer{out};
     writer.put(step);

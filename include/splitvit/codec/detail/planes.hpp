@@ -14,7 +14,7 @@
 #include <splitvit/core/parallel.hpp>   // parallel_for
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // RecycledVector
-#include <splitvit/kernel/simd.hpp>     // prefetch
+#include <splitvit/kernel/simd.hpp>     // prefetch_to_read
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
 // Very many short pieces, laid out so that many of them are compared at once, like ones together.
@@ -36,8 +36,9 @@ class Strips {
     };
     if (count == 1) return;
     low_ = line(1);
-    if (const T range = line(count - 1) - low_; range > 0)
-      scale_ = std::min(T{slots - 2} / range, std::numeric_limits<T>::max());
+    constexpr T most = std::numeric_limits<T>::max();
+    const T range = line(count - 1) - low_;
+    scale_ = range > 0 ? std::min(T{slots - 2} / range, most) : most;
     for (Index l = 1; l < count; ++l) ++strip_of_slot_[static_cast<std::size_t>(slot(line(l)))];
     std::partial_sum(strip_of_slot_.begin(), strip_of_slot_.end(), strip_of_slot_.begin());
   }
@@ -54,7 +55,7 @@ class Strips {
   /// Equal parts of the line between the first and the last boundary; 0 is what lies below.
   std::int32_t slot(T x) const {
     const T place = (x - low_) * scale_ + T{1};
-    return static_cast<std::int32_t>(std::min(std::max(place, T{0}), T{slots - 1}));
+    return static_cast<std::int32_t>(std::min(std::max(T{0}, place), T{slots - 1}));  // NaN: 0
   }
 
   T low_ = 0, scale_ = 0;
@@ -95,7 +96,7 @@ class Planes {
         // Sorted pieces come from anywhere: those of the next block are asked for in time.
         if (sorted())
           for (Index i = last; i < std::min(last + block, count); ++i)
-            kernel::prefetch(&pieces[piece(i) * width]);
+            kernel::prefetch_to_read(&pieces[piece(i) * width]);
         for (Index j = 0; j < width; ++j)
           for (Index i = first; i < last; ++i)
             values_[j * stride + i] = pieces[piece(i) * width + j] / scale;
