@@ -107,8 +107,9 @@ Buffer gradient() {
 
 template <class T>
 Buffer tail_weights() {
-  wire::PayloadWriter out;
-  split::put_weights<T>(out, nn::make_tail<T>(test::fuzzed_vit, 1, Rng{.seed = 1}));
+  const auto tail = nn::make_tail<T>(test::fuzzed_vit, 1, Rng{.seed = 1});
+  wire::PayloadWriter out;  // remembers where the weights are
+  split::put_weights<T>(out, tail);
   return out.gather();
 }
 
