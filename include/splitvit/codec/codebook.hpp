@@ -3,6 +3,7 @@
 
 #include <algorithm>      // copy_n, find, max, min
 #include <array>          // array
+#include <atomic>         // atomic
 #include <concepts>       // floating_point
 #include <cstddef>        // size_t
 #include <cstdint>        // uint16_t, uint32_t
@@ -11,8 +12,9 @@
 #include <numeric>        // accumulate, iota
 #include <stdexcept>      // invalid_argument
 #include <string>         // string, to_string
+#include <unordered_map>  // unordered_map
 #include <unordered_set>  // unordered_set
-#include <utility>        // move, swap
+#include <utility>        // move
 #include <vector>         // vector
 
 #include <splitvit/codec/detail/finite_values.hpp>  // limited
@@ -73,13 +75,17 @@ std::vector<Index> draw_distinct(TensorView<const T> pieces, Index count, Rng& r
   };
   std::unordered_set<Index, decltype(hash), decltype(equal)> taken(
       static_cast<std::size_t>(2 * count), hash, equal);
-  auto order = Tensor<std::uint32_t>::uninitialised({m});
-  std::iota(order.data(), order.data() + m, 0u);
+  // A shuffle of 0..m-1, as far as it is needed; only what lies elsewhere by now is kept.
+  std::unordered_map<Index, Index> moved;
+  const auto at = [&](Index i) {
+    const auto found = moved.find(i);
+    return found == moved.end() ? i : found->second;
+  };
   std::vector<Index> out;
-  // A shuffle, as far as it is needed.
   for (Index i = 0; i < m && static_cast<Index>(out.size()) < count; ++i) {
-    std::swap(order[i], order[i + rng.below(m - i)]);
-    const Index piece = order[i];
+    const Index from = i + rng.below(m - i), piece = at(from);
+    moved[from] = at(i);
+    moved.erase(i);
     if (taken.insert(piece).second) out.push_back(piece);
   }
   return out;
@@ -115,7 +121,7 @@ class BlockTotals {
     Codes own;
     own.fill(-1);
     std::copy_n(a_.codes.data() + b * Planes<T>::block, x_.filled(b), own.begin());
-    std::array<double, static_cast<std::size_t>(Planes<T>::widest_sorted) + 1> left{};
+    std::array<double, static_cast<std::size_t>(CellOrder<T>::widest) + 1> left{};
     bool exact = true;
     for (Index j = 0; j < x_.width; ++j) {
       left[static_cast<std::size_t>(j)] = x_.summary(b, j).sum;
@@ -171,14 +177,17 @@ class BlockTotals {
 };
 
 /// What the pieces of each word add up to, (W, d + 1): their numbers, and how many they are. In
-/// double, in parts that depend on sizes alone.
-template <class T>
-std::vector<double> totals_of(const Planes<T>& x, const Assignment& a, Index words) {
-  constexpr Index least_part = (1 << 16) / Planes<T>::block;
+/// double, in parts that depend on sizes alone; before(begin, end) is called for the blocks of a
+/// part before they are added up.
+template <class T, class Before>
+std::vector<double> totals_of(const Planes<T>& x, const Assignment& a, Index words,
+                              const Before& before) {
+  constexpr Index least_part = (1 << 14) / Planes<T>::block;
   const Index size = words * (x.width + 1);
   const Index part = std::max(least_part, size / Planes<T>::block);
   std::vector<double> zeros(static_cast<std::size_t>(size));
   const auto partial = [&](Index begin, Index end) {
+    before(begin, end);
     std::vector<double> totals = zeros;
     BlockTotals<T> blocks{x, a};
     for (Index b = begin; b < end; ++b) blocks.add(b, totals);
@@ -210,16 +219,16 @@ bool fill_empty_words(const Planes<T>& x, const std::vector<T>& words,
                     words[static_cast<std::size_t>(a.codes[i] * x.width + j)];
       distances[i] += gap * gap;
     }
-  const auto comes_first = [&](std::size_t i, std::size_t k) {
-    return x.piece(static_cast<Index>(i)) < x.piece(static_cast<Index>(k));
-  };
+  // In the order of their pieces, so that the first one of several is found.
+  std::vector<std::uint32_t> places(a.codes.size());
+  std::iota(places.begin(), places.end(), 0u);
+  places = x.by_piece(std::move(places));
   for (std::size_t empty = 0; empty < sizes.size(); ++empty) {
     if (sizes[empty] > 0) continue;
     std::size_t farthest = distances.size();
-    for (std::size_t i = 0; i < distances.size(); ++i)
+    for (const std::size_t i : places)
       if (sizes[a.codes[i]] >= 2 &&
-          (farthest == distances.size() || distances[i] > distances[farthest] ||
-           (distances[i] == distances[farthest] && comes_first(i, farthest))))
+          (farthest == distances.size() || distances[i] > distances[farthest]))
         farthest = i;
     sizes[a.codes[farthest]] -= 1;
     a.codes[farthest] = static_cast<std::uint16_t>(empty);
@@ -245,16 +254,21 @@ void move_words(const std::vector<double>& totals, Index width, std::vector<T>& 
 template <class T>
 Assignment refine(const Planes<T>& x, std::vector<T>& words, int rounds) {
   const Index W = static_cast<Index>(words.size()) / x.width;
-  Assignment now{x}, before{x};
+  Assignment found{x};
   for (int round = 0; round < rounds; ++round) {
-    find_nearest(x, words, now);
-    std::vector<double> totals = totals_of(x, now, W);
-    if (fill_empty_words(x, words, totals, now)) totals = totals_of(x, now, W);
+    const WordPlanes<T> planes{words, x.width};
+    std::atomic<bool> is_new = round == 0;
+    std::vector<double> totals = totals_of(x, found, W, [&](Index begin, Index end) {
+      if (find_nearest(x, planes, begin, end, found)) is_new = true;
+    });
+    if (fill_empty_words(x, words, totals, found)) {
+      totals = totals_of(x, found, W, [](Index, Index) {});
+      is_new = true;
+    }
     move_words(totals, x.width, words);
-    if (round > 0 && now.codes == before.codes) break;
-    if (round + 1 < rounds) std::swap(now, before);
+    if (!is_new) break;
   }
-  return now;
+  return found;
 }
 
 /// Words (divided by x's unit) and the codes of places as what they are.
@@ -288,7 +302,7 @@ std::vector<std::uint16_t> nearest_words(TensorView<const T> pieces, TensorView<
   std::vector<T> scaled(words.span().begin(), words.span().end());
   for (T& value : scaled) value /= unit;
   detail::Assignment found{x};
-  detail::find_nearest(x, scaled, found);
+  detail::find_nearest(x, detail::WordPlanes<T>{scaled, x.width}, 0, x.blocks(), found);
   return x.by_piece(std::move(found.codes));
 }
 
@@ -334,7 +348,8 @@ Codebook<T> learn_words(TensorView<const T> pieces, Index words, int rounds, Rng
   for (const Index piece : detail::draw_distinct(pieces, std::min(words, x.count), rng))
     for (Index j = 0; j < x.width; ++j) found.push_back(pieces[piece * x.width + j] / x.unit);
   auto assigned = detail::refine(x, found, rounds);
-  if (wanted == Codes::nearest) detail::find_nearest(x, found, assigned);
+  if (wanted == Codes::nearest)
+    detail::find_nearest(x, detail::WordPlanes<T>{found, x.width}, 0, x.blocks(), assigned);
   return detail::codebook_of(x, found, std::move(assigned.codes));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy_n
+#include <algorithm>  // copy_n, max, min
 #include <cmath>      // isfinite
 #include <concepts>   // floating_point
 #include <cstddef>    // byte, size_t
@@ -9,13 +9,14 @@
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
-#include <utility>    // move
+#include <utility>    // exchange, move
 #include <vector>     // vector
 
 #include <splitvit/codec/codebook.hpp>              // learn_words, most_words, nearest_words
 #include <splitvit/codec/concepts.hpp>              // Decoded, NoReceipt
 #include <splitvit/codec/detail/finite_values.hpp>  // limited, require_finite
 #include <splitvit/codec/detail/packed_bits.hpp>    // BitReader, BitWriter, bits_for
+#include <splitvit/codec/detail/with_width.hpp>     // with_width
 #include <splitvit/codec/float32.hpp>               // Float32
 #include <splitvit/codec/receipts.hpp>              // StraightThrough
 #include <splitvit/core/bytes.hpp>                  // ByteReader, ByteWriter
@@ -118,7 +119,7 @@ struct FedLite {
         if (code >= book.dim(0))
           throw WireError(Reason::malformed, "FedLite: word " + std::to_string(code) + " of " +
                                                  std::to_string(book.dim(0)));
-      cut.replace(g, codes, book, came.values);
+      cut.replace(g, codes, book, came.values.data(), [](Index, Index) {});
     }
     bits.finish();
     reader.expect_end();
@@ -180,21 +181,29 @@ struct FedLite {
         std::copy_n(begin(x.data(), b, g), width(g), out.data() + b * width(g));
       return out;
     }
-    /// Writes words in the place of the pieces of group g.
-    template <class T>
-    void replace(Index g, const std::vector<std::uint16_t>& codes, const Tensor<T>& book,
-                 Tensor<T>& out) const {
-      const Index each = first(g + 1) - first(g);
+    /// Writes words in the place of the pieces of group g; calls then(begin, end) for each run of
+    /// numbers that was written, while it is in the nearest cache.
+    template <class T, class Then>
+    void replace(Index g, const std::vector<std::uint16_t>& codes, const Tensor<T>& book, T* out,
+                 const Then& then) const {
+      const Index each = first(g + 1) - first(g), most = std::max<Index>(1, 2048 / length);
       parallel_for(samples, 4, [&](Index from, Index to) {
-        for (Index b = from; b < to; ++b) {
-          T* y = begin(out.data(), b, g);
-          for (Index p = 0; p < each; ++p, y += length) {
-            const T* const word =
-                book.data() + codes[static_cast<std::size_t>(b * each + p)] * length;
-            for (Index j = 0; j < length; ++j) y[j] = word[j];
+        for (Index b = from; b < to; ++b)
+          for (Index p = 0; p < each; p += most) {
+            const Index count = std::min(most, each - p);
+            T* const y = begin(out, b, g) + p * length;
+            detail::with_width(length, [&](auto width) {
+              copy_words(width, codes.data() + b * each + p, count, book.data(), y);
+            });
+            then(y - out, y - out + count * length);
           }
-        }
       });
+    }
+    template <class T, class Width>
+    static void copy_words(Width width, const std::uint16_t* codes, Index count, const T* book,
+                           T* to) {
+      for (Index p = 0; p < count; ++p, to += width)
+        for (Index j = 0; j < width; ++j) to[j] = book[codes[p] * width + j];
     }
 
     Index samples, pieces, groups, length;
@@ -236,18 +245,17 @@ struct FedLite {
       const auto assign = [&](TensorView<const T> own) {
         Codebook<T> book = book_of(own);
         codes.push_back(std::move(book.codes));
-        books.push_back(used_words(book.words, codes.back()));
+        books.push_back(used_words(std::move(book.words), codes.back()));
       };
       if (groups == 1)
         assign({x.span(), {cut.count(0), cut.length}});
       else
         assign(cut.take(x, g).view());
-      cut.replace(g, codes.back(), books.back(), sent.difference);
+      T* const difference = sent.difference.data();
+      cut.replace(g, codes.back(), books.back(), difference, [&](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) difference[i] = detail::limited(x[i] - difference[i]);
+      });
     }
-    parallel_for(x.size(), 1 << 14, [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i)
-        sent.difference[i] = detail::limited(x[i] - sent.difference[i]);
-    });
 
     ByteWriter writer{out};
     for (const Tensor<T>& book : books) {
@@ -264,9 +272,12 @@ struct FedLite {
 
   /// The words that pieces have, in their order; codes are changed to match.
   template <class T>
-  static Tensor<T> used_words(const Tensor<T>& book, std::vector<std::uint16_t>& codes) {
+  static Tensor<T> used_words(Tensor<T> book, std::vector<std::uint16_t>& codes) {
     std::vector<std::uint8_t> is_used(static_cast<std::size_t>(book.dim(0)));
-    for (const std::uint16_t code : codes) is_used[code] = 1;
+    Index unused = book.dim(0);
+    for (std::size_t i = 0; i < codes.size() && unused > 0; ++i)
+      unused -= std::exchange(is_used[codes[i]], 1) == 0 ? 1 : 0;
+    if (unused == 0) return book;
     std::vector<std::uint16_t> renumbered(is_used.size());
     std::vector<T> used;
     Index count = 0;
@@ -276,8 +287,7 @@ struct FedLite {
       const auto word = book.view().slice(static_cast<Index>(k), static_cast<Index>(k) + 1).span();
       used.insert(used.end(), word.begin(), word.end());
     }
-    if (count < book.dim(0))
-      for (std::uint16_t& code : codes) code = renumbered[code];
+    for (std::uint16_t& code : codes) code = renumbered[code];
     return Tensor<T>{{count, book.dim(1)}, std::span<const T>{used}};
   }
 };

@@ -3,18 +3,22 @@
 
 #include <algorithm>    // copy, copy_n, fill_n, max, min, min_element
 #include <array>        // array
+#include <atomic>       // atomic
 #include <cmath>        // abs
+#include <concepts>     // same_as
 #include <cstddef>      // size_t
 #include <cstdint>      // int32_t, int64_t, uint16_t
 #include <limits>       // numeric_limits
 #include <numeric>      // iota
 #include <span>         // span
 #include <type_traits>  // conditional_t, integral_constant
+#include <utility>      // exchange
 #include <vector>       // vector
 
-#include <splitvit/codec/detail/planes.hpp>  // Planes
-#include <splitvit/core/parallel.hpp>        // parallel_for
-#include <splitvit/core/shape.hpp>           // Index
+#include <splitvit/codec/detail/planes.hpp>      // Planes
+#include <splitvit/codec/detail/with_width.hpp>  // with_width
+#include <splitvit/core/parallel.hpp>            // parallel_for
+#include <splitvit/core/shape.hpp>               // Index
 
 // The nearest of some words for each of very many short pieces.
 
@@ -24,29 +28,46 @@ namespace splitvit::codec::detail {
 template <class T>
 using NumberLike = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 
-/// Words, first numbers first like Planes, so that many are compared at once; padded with words
-/// that are infinitely far.
+/// Some words, one after the other, and their numbers.
+template <class T>
+struct OfferedWords {
+  const T* words;
+  const std::uint16_t* numbers;
+  Index count;
+
+  OfferedWords from(Index k, Index width) const {
+    return {words + k * width, numbers + k, count - k};
+  }
+};
+
+/// All words, in both layouts: one after the other, and first numbers first like Planes, so that
+/// many are compared at once; these are padded with words that are infinitely far.
 template <class T>
 struct WordPlanes {
   static constexpr Index together = 16;
 
-  /// words (W, d), one after the other.
+  /// words (W, d), one after the other, which must outlive it.
   WordPlanes(const std::vector<T>& words, Index d)
       : count{static_cast<Index>(words.size()) / d},
         width{d},
         stride{(count + together - 1) / together * together},
+        rows{words.data()},
+        numbers(static_cast<std::size_t>(count)),
         values(static_cast<std::size_t>(width * stride), std::numeric_limits<T>::infinity()) {
+    std::iota(numbers.begin(), numbers.end(), std::uint16_t{0});
     for (Index k = 0; k < count; ++k)
       for (Index j = 0; j < width; ++j)
-        values[static_cast<std::size_t>(j * stride + k)] =
-            words[static_cast<std::size_t>(k * width + j)];
+        values[static_cast<std::size_t>(j * stride + k)] = rows[k * width + j];
   }
 
-  T at(Index k, Index j) const { return values[static_cast<std::size_t>(j * stride + k)]; }
+  OfferedWords<T> all() const { return {rows, numbers.data(), count}; }
+  const T* row(Index k) const { return rows + k * width; }
 
   Index count;
   Index width;
   Index stride;
+  const T* rows;
+  std::vector<std::uint16_t> numbers;
   std::vector<T> values;
 };
 
@@ -80,18 +101,6 @@ struct Assignment {
 
   std::vector<std::uint16_t> codes;      ///< (count)
   std::vector<FewWords> words_of_block;  ///< (blocks): the codes that occur are among them
-};
-
-/// Some words, one after the other, and their numbers.
-template <class T>
-struct OfferedWords {
-  const T* words;
-  const std::uint16_t* numbers;
-  Index count;
-
-  OfferedWords from(Index k, Index width) const {
-    return {words + k * width, numbers + k, count - k};
-  }
 };
 
 /// The words that may be the nearest of some piece in a block, in their order.
@@ -139,7 +148,7 @@ class NearWords {
     numbers_.resize(found);
     words_.clear();
     for (const std::uint16_t k : numbers_)
-      for (Index j = 0; j < x.width; ++j) words_.push_back(words.at(k, j));
+      words_.insert(words_.end(), words.row(k), words.row(k) + x.width);
   }
 
   OfferedWords<T> offered() const {
@@ -220,54 +229,51 @@ void offer_all_long(const T* x, Index stride, Index width, const OfferedWords<T>
   }
 }
 
-/// The nearest word (the first one of several) for each place of x; words (W, d) one after the
-/// other.
+/// Finds the nearest word (the first one of several) for each place of blocks [begin, end) of x.
+/// Says whether a code is not the one that was there.
 template <class T>
-void find_nearest(const Planes<T>& x, const std::vector<T>& words, Assignment& found) {
+bool find_nearest(const Planes<T>& x, const WordPlanes<T>& words, Index begin, Index end,
+                  Assignment& found) {
   constexpr Index block = Planes<T>::block;
-  const WordPlanes<T> planes{words, x.width};
-  std::vector<std::uint16_t> numbers(static_cast<std::size_t>(planes.count));
-  std::iota(numbers.begin(), numbers.end(), std::uint16_t{0});
-  const OfferedWords<T> all{words.data(), numbers.data(), planes.count};
-  const auto work = std::max<Index>(1, planes.count * x.width / 64);
-  parallel_for(x.blocks(), std::max<Index>(1, 64 / work), [&](Index begin, Index end) {
+  std::atomic<bool> is_new = false;
+  const auto work = std::max<Index>(1, words.count * x.width / 64);
+  parallel_for(end - begin, std::max<Index>(1, 64 / work), [&](Index first, Index last) {
     Nearest<T> best;
     NearWords<T> near;
-    for (Index b = begin; b < end; ++b) {
+    NumberLike<T> differs = 0;
+    for (Index b = begin + first; b < begin + last; ++b) {
       std::uint16_t* const codes = found.codes.data() + b * block;
+      const Index n = x.filled(b);
       if (x.sorted()) {
-        near.find(x, planes, b);
+        near.find(x, words, b);
         FewWords& few = found.words_of_block[static_cast<std::size_t>(b)];
-        few = FewWords{near.numbers()};
+        const FewWords before = std::exchange(few, FewWords{near.numbers()});
         if (few.alone()) {
-          std::fill_n(codes, x.filled(b), few.numbers()[0]);
+          if (before.alone() && before.numbers()[0] == few.numbers()[0]) continue;
+          std::fill_n(codes, n, few.numbers()[0]);
+          differs = 1;
           continue;
         }
       }
-      const OfferedWords<T> offered = x.sorted() ? near.offered() : all;
       const T* const from = x.plane(0) + b * block;
       best.distance.fill(std::numeric_limits<T>::infinity());
       best.word.fill(0);
-      switch (x.width) {
-        case 1:
-          offer_all_short<1>(from, x.stride, offered, best);
-          break;
-        case 2:
-          offer_all_short<2>(from, x.stride, offered, best);
-          break;
-        case 3:
-          offer_all_short<3>(from, x.stride, offered, best);
-          break;
-        case 4:
-          offer_all_short<4>(from, x.stride, offered, best);
-          break;
-        default:
-          offer_all_long(from, x.stride, x.width, offered, best);
+      const OfferedWords<T> offered = x.sorted() ? near.offered() : words.all();
+      with_width(x.width, [&](auto width) {
+        if constexpr (std::same_as<decltype(width), Index>)
+          offer_all_long(from, x.stride, width, offered, best);
+        else
+          offer_all_short<width()>(from, x.stride, offered, best);
+      });
+      for (Index i = 0; i < n; ++i) {
+        const auto code = static_cast<std::uint16_t>(best.word[static_cast<std::size_t>(i)]);
+        differs |= code ^ codes[i];
+        codes[i] = code;
       }
-      for (Index i = 0; i < x.filled(b); ++i)
-        codes[i] = static_cast<std::uint16_t>(best.word[static_cast<std::size_t>(i)]);
     }
+    if (differs != 0) is_new = true;
   });
+  return is_new;
 }
 
 }  // namespace splitvit::codec::detail
