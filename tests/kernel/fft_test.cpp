@@ -28,15 +28,19 @@ std::complex<double> point(const std::vector<T>& x, Index t, Index lane) {
   return {static_cast<double>(from[0]), static_cast<double>(from[fft_lanes<T>])};
 }
 
-/// X[k] of one lane by the definition.
+/// X[k] of one lane by the definition; summed in more digits than a double has, where there are
+/// any.
 template <class T>
 std::complex<double> by_definition(const std::vector<T>& x, Index n, Index k, Index lane) {
-  std::complex<double> sum;
+  long double re = 0, im = 0;
   for (Index t = 0; t < n; ++t) {
     const UnitRoot root = unit_root(k * t, n);
-    sum += point(x, t, lane) * std::complex<double>{root.cosine, -root.sine};
+    const std::complex<double> z = point(x, t, lane);
+    const long double a = z.real(), b = z.imag(), c = root.cosine, s = -root.sine;
+    re += a * c - b * s;
+    im += a * s + b * c;
   }
-  return sum;
+  return {static_cast<double>(re), static_cast<double>(im)};
 }
 
 }  // namespace

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, copy_n, min, rotate
+#include <algorithm>  // copy, find, min, rotate
 #include <array>      // array
 #include <cmath>      // sqrt
 #include <concepts>   // floating_point, same_as
 #include <cstddef>    // size_t
 #include <cstdint>    // uint32_t, uint64_t
-#include <limits>     // numeric_limits
 #include <memory>     // make_shared, shared_ptr
 #include <string>     // string, to_string
 #include <vector>     // vector
 
-#include <splitvit/codec/detail/unit.hpp>  // unit_of
-#include <splitvit/core/error.hpp>         // ShapeError
-#include <splitvit/core/parallel.hpp>      // parallel_for
-#include <splitvit/core/random.hpp>        // Rng
-#include <splitvit/kernel/fft.hpp>         // Fft, fft_lanes
-#include <splitvit/tensor/tensor.hpp>      // Tensor, TensorView
+#include <splitvit/codec/detail/finite_values.hpp>  // limited
+#include <splitvit/codec/detail/unit.hpp>           // unit_of
+#include <splitvit/core/error.hpp>                  // ShapeError
+#include <splitvit/core/parallel.hpp>               // parallel_for
+#include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/kernel/fft.hpp>                  // Fft, fft_lanes
+#include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
 // The keys of C3-SL: with them several samples are added up in one vector and taken apart
 // again. Letters: B samples, n values a sample, R samples in a group, G = ceil(B / R) groups.
@@ -230,7 +230,6 @@ class C3Keys {
   /// The way back: lanes times `factor`, no larger than the largest number, into rows.
   template <class RowsOf>
   void scatter(const T* work, T* rows, T factor, const RowsOf& rows_of) const {
-    constexpr T limit = std::numeric_limits<T>::max();
     const Index n = size();
     for (Index begin = 0; begin < n; begin += block) {
       const Index end = std::min(n, begin + block);
@@ -240,8 +239,8 @@ class C3Keys {
           if (row < 0) continue;
           const T* const from = work + part + lane;
           T* const to = rows + row * n;
-          for (Index t = begin; t < end; ++t)
-            to[t] = std::clamp(from[2 * t * W] * factor, -limit, limit);
+          for (Index t = begin; t < end; ++t) to[t] = from[2 * t * W];
+          for (Index t = begin; t < end; ++t) to[t] = detail::limited(to[t] * factor);
         }
       }
     }
@@ -260,10 +259,15 @@ class C3Keys {
       const Index first = batch * W, count = std::min(W, groups.pairs - first);
       for (Index r = 0; r < groups.used; ++r) {
         const T* const key = spectra_.data() + 2 * (f * R_ + r);
-        for (Index lane = 0; lane < count; ++lane) {
-          const T* const z = terms.data() + place(r * groups.pairs + first + lane, f);
-          sum[static_cast<std::size_t>(lane)] += z[0] * key[0] - z[W] * key[1];
-          sum[static_cast<std::size_t>(lane + W)] += z[0] * key[1] + z[W] * key[0];
+        for (Index lane = 0, run = 0; lane < count; lane += run) {
+          const Index term = r * groups.pairs + first + lane;
+          run = std::min(count - lane, W - term % W);  // terms that lie side by side
+          const T* const z = terms.data() + place(term, f);
+          T* const to = sum.data() + lane;
+          for (Index l = 0; l < run; ++l) {
+            to[l] += z[l] * key[0] - z[l + W] * key[1];
+            to[l + W] += z[l] * key[1] + z[l + W] * key[0];
+          }
         }
       }
       std::ranges::copy(sum, sums.data() + place(first, f));
@@ -272,19 +276,28 @@ class C3Keys {
 
   /// The spectra of a batch of terms: their sum times the conjugate of their key.
   void unbind(const Groups& groups, Index batch, const Tensor<T>& sums, T* work) const {
-    std::array<Index, static_cast<std::size_t>(W)> r, from;
-    for (Index lane = 0; lane < W; ++lane) {
+    struct Run {  // terms of one key whose sums lie side by side
+      Index lane, lanes, key;
+      const T* sums;
+    };
+    std::vector<Run> runs;
+    for (Index lane = 0; lane < W;) {
       const Index term =
-          std::min(batch * W + lane, groups.used * groups.pairs - 1);  // the rest: not used
-      r[static_cast<std::size_t>(lane)] = term / groups.pairs;
-      from[static_cast<std::size_t>(lane)] = place(term % groups.pairs, 0);
+          std::min(batch * W + lane, groups.used * groups.pairs - 1);  // rest: unused
+      const Index pair = term % groups.pairs;
+      const Index count = std::min({W - lane, groups.pairs - pair, W - pair % W});
+      runs.push_back({lane, count, term / groups.pairs, sums.data() + place(pair, 0)});
+      lane += count;
     }
-    for (Index f = 0; f < size(); ++f, work += 2 * W)
-      for (Index lane = 0; lane < W; ++lane) {
-        const T* const key = spectra_.data() + 2 * (f * R_ + r[static_cast<std::size_t>(lane)]);
-        const T* const V = sums.data() + from[static_cast<std::size_t>(lane)] + f * 2 * W;
-        work[lane] = V[0] * key[0] + V[W] * key[1];
-        work[lane + W] = V[W] * key[0] - V[0] * key[1];
+    for (Index f = 0; f < size(); ++f)
+      for (const Run& run : runs) {
+        const T* const key = spectra_.data() + 2 * (f * R_ + run.key);
+        const T* const V = run.sums + f * 2 * W;
+        T* const to = work + f * 2 * W + run.lane;
+        for (Index l = 0; l < run.lanes; ++l) {
+          to[l] = V[l] * key[0] + V[l + W] * key[1];
+          to[l + W] = V[l + W] * key[0] - V[l] * key[1];
+        }
       }
   }
 

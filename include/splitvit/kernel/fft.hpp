@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>      // array
 #include <concepts>   // floating_point
 #include <cstddef>    // size_t
 #include <stdexcept>  // invalid_argument
@@ -8,7 +9,7 @@
 #include <vector>     // vector
 
 #include <splitvit/core/shape.hpp>        // Index
-#include <splitvit/kernel/simd.hpp>       // Pack, lanes, load, store
+#include <splitvit/kernel/simd.hpp>       // lanes, load, multiply_add, Pack, store
 #include <splitvit/kernel/unit_root.hpp>  // unit_root
 
 // Fft: the discrete Fourier transform of any length, several side by side. Letters: n points,
@@ -119,8 +120,8 @@ class Fft {
   /// z times the root w, conjugated in the forward direction.
   template <bool forwards>
   static Complex turn(const Complex& z, const T* w) {
-    const P c(w[0]), s(forwards ? -w[1] : w[1]);
-    return {z.re * c - z.im * s, z.re * s + z.im * c};
+    const P c(w[0]), s(forwards ? -w[1] : w[1]), back(forwards ? w[1] : -w[1]);
+    return {multiply_add(z.re, c, z.im * back), multiply_add(z.re, s, z.im * c)};
   }
 
   std::vector<T> make_scratch() const {
@@ -204,6 +205,8 @@ class Fft {
     const Complex first = take(x);
     Complex total = first;
     for (Index a = 1; a <= half; ++a) {
+      for (const Index point : {a, p - a})  // of the next column, which lies far from this one
+        for (const Index part : {2 * W, 3 * W}) prefetch(x + point * step + part);
       Complex low = take(x + a * step), high = take(x + (p - a) * step);
       if (!forwards) {
         low = turn<false>(low, w + 2 * (a - 1));
@@ -218,24 +221,40 @@ class Fft {
       store<T>(pair + 3 * V, gap.im);
     }
     put(x, total);
-    for (Index k = 1; k <= half; ++k) {
-      Complex even = first, uneven{P(T{0}), P(T{0})};
-      Index turned = 0;  // a k mod p
-      const T* pair = scratch;
-      for (Index a = 1; a <= half; ++a, pair += 4 * V) {
-        turned += k;
-        turned -= turned >= p ? p : 0;
-        const P c(pass.roots[static_cast<std::size_t>(2 * turned)]);
-        const P s(pass.roots[static_cast<std::size_t>(2 * turned + 1)]);
-        even.re = even.re + c * load<T>(pair);
-        even.im = even.im + c * load<T>(pair + V);
-        uneven.re = uneven.re + s * load<T>(pair + 2 * V);
-        uneven.im = uneven.im + s * load<T>(pair + 3 * V);
+    Index k = 1;
+    for (; k + 3 <= half; k += 4) odd_outputs<forwards, 4>(pass, x, step, w, first, scratch, k);
+    for (; k <= half; ++k) odd_outputs<forwards, 1>(pass, x, step, w, first, scratch, k);
+  }
+
+  /// Outputs k0, k0 + 1, ... and their partners p - k0, ...: several at once, since each reads all
+  /// pairs.
+  template <bool forwards, std::size_t count>
+  static void odd_outputs(const Pass& pass, T* x, Index step, const T* w, const Complex& first,
+                          const T* pair, Index k0) {
+    constexpr Index V = lanes<T>;
+    const Index p = pass.radix, half = (p - 1) / 2;
+    std::array<Complex, count> even, uneven;
+    even.fill(first);
+    uneven.fill({P(T{0}), P(T{0})});
+    std::array<Index, count> turned{};  // a k mod p
+    for (Index a = 1; a <= half; ++a, pair += 4 * V) {
+      const Complex sum = {load<T>(pair), load<T>(pair + V)};
+      const Complex gap = {load<T>(pair + 2 * V), load<T>(pair + 3 * V)};
+      for (std::size_t i = 0; i < count; ++i) {
+        turned[i] += k0 + static_cast<Index>(i);
+        turned[i] -= turned[i] >= p ? p : 0;
+        const T* const root = pass.roots.data() + 2 * turned[i];
+        const P c(root[0]), s(root[1]);
+        even[i] = {multiply_add(c, sum.re, even[i].re), multiply_add(c, sum.im, even[i].im)};
+        uneven[i] = {multiply_add(s, gap.re, uneven[i].re), multiply_add(s, gap.im, uneven[i].im)};
       }
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const Index k = k0 + static_cast<Index>(i);
       // times i, or -i in the forward direction
-      const Complex turned_gap = forwards ? Complex{uneven.im, P(T{0}) - uneven.re}
-                                          : Complex{P(T{0}) - uneven.im, uneven.re};
-      const Complex low = even + turned_gap, high = even - turned_gap;
+      const Complex turned_gap = forwards ? Complex{uneven[i].im, P(T{0}) - uneven[i].re}
+                                          : Complex{P(T{0}) - uneven[i].im, uneven[i].re};
+      const Complex low = even[i] + turned_gap, high = even[i] - turned_gap;
       put(x + k * step, forwards ? turn<true>(low, w + 2 * (k - 1)) : low);
       put(x + (p - k) * step, forwards ? turn<true>(high, w + 2 * (p - k - 1)) : high);
     }
