@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>    // atomic
 #include <concepts>  // floating_point
 #include <cstddef>   // byte, size_t
 #include <span>      // span
@@ -10,6 +11,7 @@
 #include <splitvit/codec/concepts.hpp>  // Decoded, NoReceipt
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>      // WireError
+#include <splitvit/core/parallel.hpp>   // parallel_for
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/tensor/reduce.hpp>   // all_finite
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
@@ -69,8 +71,14 @@ struct Float32 {
                                                " bytes for a tensor " + shape.text() + " of " +
                                                std::to_string(sizeof(T)) + " bytes each");
     Tensor<T> out = Tensor<T>::uninitialised(shape);
-    ByteReader{in, "Float32"}.get_array(out.span());
-    if (!all_finite<T>(out.view()))
+    std::atomic<bool> is_finite = true;
+    parallel_for(out.size(), Index{1} << 14, [&](Index begin, Index end) {
+      const auto first = static_cast<std::size_t>(begin);
+      const auto part = out.span().subspan(first, static_cast<std::size_t>(end - begin));
+      ByteReader{in.subspan(first * sizeof(T), part.size_bytes()), "Float32"}.get_array(part);
+      if (!all_finite<T>(part)) is_finite = false;
+    });
+    if (!is_finite)
       throw WireError(Reason::not_finite,
                       "Float32: NaN or infinity in a tensor " + shape.text() + " that came");
     return out;

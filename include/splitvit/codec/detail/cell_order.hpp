@@ -92,10 +92,12 @@ class CellOrder {
     std::span<const std::uint16_t> within;
   };
 
-  /// Calls visit(run) for all places, by several threads.
-  template <class Visit>
-  void visit_runs(const Visit& visit) const {
+  /// Calls before(first, end) for consecutive pieces, then visit(run) for each run of them; by
+  /// several threads.
+  template <class Before, class Visit>
+  void visit_runs(const Before& before, const Visit& visit) const {
     parallel_for(parts_, 1, [&](Index p, Index) {
+      before(p * part, std::min((p + 1) * part, pieces_));
       const std::uint16_t* next = within_.data() + p * part;
       for (Index c = 0; c < cells_; ++c) {
         const std::uint32_t* const place = places_.data() + c * parts_ + p;
@@ -104,6 +106,10 @@ class CellOrder {
         next += n;
       }
     });
+  }
+  template <class Visit>
+  void visit_runs(const Visit& visit) const {
+    visit_runs([](Index, Index) {}, visit);
   }
 
  private:
@@ -133,6 +139,7 @@ class CellOrder {
                  const std::vector<Strips<T>>& strips, Index p) {
     constexpr Index block = 256;  // pieces of which the cells are found together
     const Index begin = p * part, n = std::min(part, pieces_ - begin);
+    const T factor = T{1} / unit;  // a power of two: as exact as the division
     RecycledVector<std::uint16_t> cell(static_cast<std::size_t>(n));
     RecycledVector<std::uint32_t> next(static_cast<std::size_t>(cells_));
     std::array<T, block> x{};
@@ -143,7 +150,7 @@ class CellOrder {
       number.fill(0);
       for (Index j = 0; j < width; ++j) {
         for (Index i = 0; i < some; ++i)
-          x[static_cast<std::size_t>(i)] = from[i * width + j] / unit;
+          x[static_cast<std::size_t>(i)] = from[i * width + j] * factor;
         strips[static_cast<std::size_t>(j)].find(x.data(), some, strip.data());
         for (std::size_t i = 0; i < number.size(); ++i)
           number[i] =

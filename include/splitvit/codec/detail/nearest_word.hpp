@@ -4,7 +4,7 @@
 #include <algorithm>    // copy, copy_n, fill_n, max, min, min_element
 #include <array>        // array
 #include <atomic>       // atomic
-#include <cmath>        // abs
+#include <bit>          // countr_zero
 #include <concepts>     // same_as
 #include <cstddef>      // size_t
 #include <cstdint>      // int32_t, int64_t, uint16_t
@@ -19,6 +19,7 @@
 #include <splitvit/codec/detail/with_width.hpp>  // with_width
 #include <splitvit/core/parallel.hpp>            // parallel_for
 #include <splitvit/core/shape.hpp>               // Index
+#include <splitvit/kernel/simd.hpp>  // absolute, larger, load, multiply_add, Pack, smaller
 
 // The nearest of some words for each of very many short pieces.
 
@@ -109,46 +110,44 @@ class NearWords {
  public:
   /// Looks at the pieces of block b, by the box around them.
   void find(const Planes<T>& x, const WordPlanes<T>& words, Index b) {
-    // A word is out if all of the box is nearer to another one. Each step rounds as that of a
-    // distance does, so a little slack is for compilers that join steps only.
-    constexpr auto lanes = static_cast<std::size_t>(WordPlanes<T>::together);
+    // A word is out if all of the box is nearer to another one. A little slack is for steps that
+    // round otherwise than those of a distance.
+    using P = kernel::Pack<T>;
     nearest_.resize(static_cast<std::size_t>(words.stride));
-    std::array<T, lanes> limits;
-    limits.fill(std::numeric_limits<T>::infinity());
-    for (Index k = 0; k < words.stride; k += WordPlanes<T>::together) {
-      std::array<T, lanes> near{}, far{};
+    P least(std::numeric_limits<T>::infinity());
+    for (Index k = 0; k < words.stride; k += kernel::lanes<T>) {
+      P near(T{0}), far(T{0});
       for (Index j = 0; j < x.width; ++j) {
         const auto& box = x.summary(b, j);
-        const T* const w = words.values.data() + j * words.stride + k;
-        for (std::size_t lane = 0; lane < lanes; ++lane) {
-          const T below = box.least - w[lane], above = w[lane] - box.largest;
-          const T gap = std::max(T{0}, std::max(below, above));
-          const T reach = std::max(std::abs(below), std::abs(above));
-          near[lane] += gap * gap;
-          far[lane] += reach * reach;
-        }
+        const P w = kernel::load<T>(words.values.data() + j * words.stride + k);
+        const P below = P(box.least) - w, above = w - P(box.largest);
+        const P gap = kernel::larger(P(T{0}), kernel::larger(below, above));
+        const P reach = kernel::larger(kernel::absolute(below), kernel::absolute(above));
+        near = kernel::multiply_add(gap, gap, near);
+        far = kernel::multiply_add(reach, reach, far);
       }
-      std::ranges::copy(near, nearest_.begin() + k);
-      for (std::size_t lane = 0; lane < lanes; ++lane)
-        limits[lane] = std::min(limits[lane], far[lane]);
+      kernel::store<T>(nearest_.data() + k, near);
+      least = kernel::smaller(least, far);
     }
+    std::array<T, static_cast<std::size_t>(kernel::lanes<T>)> limits;
+    kernel::store<T>(limits.data(), least);
     const T limit =
         *std::ranges::min_element(limits) * (1 + 64 * std::numeric_limits<T>::epsilon());
-    numbers_.resize(nearest_.size());
-    std::size_t found = 0;
-    for (std::size_t first = 0; first < nearest_.size(); first += lanes) {
-      int some = 0;
-      for (std::size_t k = first; k < first + lanes; ++k) some |= nearest_[k] <= limit ? 1 : 0;
-      if (some == 0) continue;
-      for (std::size_t k = first; k < first + lanes; ++k) {  // no branch: it would be a guess
-        numbers_[found] = static_cast<std::uint16_t>(k);
-        found += nearest_[k] <= limit ? 1 : 0;
+
+    numbers_.clear();
+    words_.clear();
+    constexpr auto together = static_cast<std::size_t>(WordPlanes<T>::together);
+    for (std::size_t first = 0; first < nearest_.size(); first += together) {
+      unsigned near = 0;  // a bit for each word: no branch on each, which would be a guess
+      for (std::size_t lane = 0; lane < together; ++lane)
+        near |= (nearest_[first + lane] <= limit ? 1u : 0u) << lane;
+      for (; near != 0; near &= near - 1) {
+        const std::size_t k = first + static_cast<std::size_t>(std::countr_zero(near));
+        numbers_.push_back(static_cast<std::uint16_t>(k));
+        const T* const word = words.row(static_cast<Index>(k));
+        words_.insert(words_.end(), word, word + x.width);
       }
     }
-    numbers_.resize(found);
-    words_.clear();
-    for (const std::uint16_t k : numbers_)
-      words_.insert(words_.end(), words.row(k), words.row(k) + x.width);
   }
 
   OfferedWords<T> offered() const {

@@ -14,6 +14,7 @@
 #include <splitvit/codec/detail/with_width.hpp>  // with_width
 #include <splitvit/core/parallel.hpp>            // parallel_for
 #include <splitvit/core/shape.hpp>               // Index
+#include <splitvit/kernel/simd.hpp>              // prefetch
 #include <splitvit/tensor/tensor.hpp>            // Tensor, TensorView
 
 // Very many short pieces, laid out so that many of them are compared at once, like ones together.
@@ -96,7 +97,11 @@ class Planes {
   template <class Width>
   void gather(Width d, TensorView<const T> pieces) {
     const T factor = T{1} / unit;  // a power of two: as exact as the division
-    order_->visit_runs([&](const auto& run) {
+    const auto ask_for = [&](Index first, Index end) {
+      constexpr auto line = static_cast<Index>(64 / sizeof(T));
+      for (Index i = first * d; i < end * d; i += line) kernel::prefetch(&pieces[i]);
+    };
+    order_->visit_runs(ask_for, [&](const auto& run) {
       const T* const x = pieces.data() + run.first * d;
       T* const to = values_.data() + run.place;
       for (std::size_t i = 0; i < run.within.size(); ++i)
