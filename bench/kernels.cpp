@@ -53,7 +53,7 @@ void measure_products(bench::Rows& rows, const std::string& name, Index M, Index
   std::vector<float> y(dy.size()), dx(x.size()), dw(w.size());
   const Matrix<const float> X{x.data(), M, K, K}, W{w.data(), N, K, K}, DY{dy.data(), M, N, N};
   const Packed<float> forward{transposed(W)}, backward{W};
-  LongScratch<float> scratch;
+  Packed<float> packed;
   const bench::Operand ox{x.data(), M, K}, ow{w.data(), N, K}, ody{dy.data(), M, N};
   const auto turned = [](bench::Operand operand) {
     operand.transposed = true;
@@ -91,7 +91,7 @@ void measure_products(bench::Rows& rows, const std::string& name, Index M, Index
   row(
       "weight gradient",
       [&] {
-        multiply_long<float>(DY, X, {dw.data(), N, K, K}, Into::add, scratch);
+        multiply_long<float>(DY, X, {dw.data(), N, K, K}, Into::add, packed);
       },
       [&](const auto& other) { other.multiply(turned(ody), ox, 1, dw.data(), N, K); });
 }

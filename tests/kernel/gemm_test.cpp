@@ -81,7 +81,7 @@ TEMPLATE_TEST_CASE("gemm: multiply_long equals three plain loops", "[kernel][gem
                    double) {
   using T = TestType;
   Rng rng{.seed = 6};
-  LongScratch<T> scratch;
+  Packed<T> packed;
   for (const auto& [M, N, K] : odd_sizes()) {
     INFO("M " << M << ", N " << N << ", K " << K);
     const double tolerance = product_tolerance<T>(K);
@@ -89,9 +89,9 @@ TEMPLATE_TEST_CASE("gemm: multiply_long equals three plain loops", "[kernel][gem
     Grid<T> c{M, N, 2, rng};
     const auto old = doubles(c.packed());
     const Factor<T> left = transposed(a.matrix()), right = b.matrix();
-    multiply_long<T>(a.matrix(), b.matrix(), c.matrix(), Into::add, scratch);
+    multiply_long<T>(a.matrix(), b.matrix(), c.matrix(), Into::add, packed);
     CHECK(apart(c.packed(), plain_product<T>(left, right, old)) <= tolerance);
-    multiply_long<T>(a.matrix(), b.matrix(), c.matrix(), Into::replace, scratch);
+    multiply_long<T>(a.matrix(), b.matrix(), c.matrix(), Into::replace, packed);
     CHECK(apart(c.packed(), plain_product<T>(left, right)) <= tolerance);
     CHECK(c.gaps_untouched());
   }
@@ -110,8 +110,8 @@ TEMPLATE_TEST_CASE("gemm: agrees with Eigen", "[kernel][gemm]", float, double) {
     multiply<T>(a.matrix(), Packed<T>{b.matrix()}, c.matrix());
     CHECK(apart(c.packed(), theirs) <= product_tolerance<T>(K));
     const Plain turned = left.transpose();
-    LongScratch<T> scratch;
-    multiply_long<T>({turned.data(), K, M, M}, b.matrix(), long_c.matrix(), Into::replace, scratch);
+    Packed<T> packed;
+    multiply_long<T>({turned.data(), K, M, M}, b.matrix(), long_c.matrix(), Into::replace, packed);
     CHECK(apart(long_c.packed(), theirs) <= product_tolerance<T>(K));
   }
 }

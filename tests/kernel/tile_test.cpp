@@ -18,7 +18,7 @@ TEMPLATE_TEST_CASE("tile: any rows, columns and depth, with every start", "[kern
   for (const Index K : {0, 1, 2, 13, 65})
     for (Index rows = 1; rows <= tile_rows<T>; ++rows)
       for (Index cols = 1; cols <= tile_cols<T>; cols += cols < 3 ? 1 : 5) {
-        const Grid<T> a{rows, K, 2, rng};
+        const Grid<T> a{rows, K, 2, rng}, turned{K, rows, 2, rng};
         const Grid<T> b{K, tile_cols<T>, 0, rng};
         const std::vector<T> bias = test::drawn_vector<T>(cols, rng);
         const Matrix<const T> from = a.matrix();
@@ -31,10 +31,13 @@ TEMPLATE_TEST_CASE("tile: any rows, columns and depth, with every start", "[kern
         std::vector<double> biases;
         for (Index i = 0; i < rows; ++i)
           for (const T v : bias) biases.push_back(static_cast<double>(v));
-        const auto run = [&](const T* start, bool add) {
+        const auto multiply = [&](const TileRows<T>& left, const T* start, bool add) {
           detail::multiply_rows<tile_rows<T>>(
-              rows, K, TileRows<T>{from.data, from.stride, 1}, b.numbers.data(),
+              rows, K, left, b.numbers.data(),
               TileResult<T>{c.numbers.data(), c.stride, cols, start, add});
+        };
+        const auto run = [&](const T* start, bool add) {
+          multiply({from.data, from.stride, 1}, start, add);
         };
         INFO("K " << K << ", rows " << rows << ", cols " << cols);
         run(nullptr, true);
@@ -43,6 +46,10 @@ TEMPLATE_TEST_CASE("tile: any rows, columns and depth, with every start", "[kern
         CHECK(test::apart(c.packed(), test::plain_product<T>(from, used, biases)) <= tolerance);
         run(nullptr, false);
         CHECK(test::apart(c.packed(), test::plain_product<T>(from, used)) <= tolerance);
+        const Matrix<const T> columns = turned.matrix();
+        multiply({columns.data, 1, columns.stride}, nullptr, false);
+        CHECK(test::apart(c.packed(), test::plain_product<T>(transposed(columns), used)) <=
+              tolerance);
         CHECK(c.gaps_untouched());
       }
 }

@@ -184,8 +184,7 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
   const Index strip = height * detail::strip_cols<T>(s.N);
   const Index cols = detail::pack_cols<T>(s.N);
   Scratch<T> memory(2 * strip);
-  Packed<T> keys_across, values_across, keys;
-  LongScratch<T> long_scratch;
+  Packed<T> keys_across, values_across, keys, packed;
   for (Index h = 0; h < s.H; ++h) {
     const auto k = detail::head_of(qkv, s, 1, h);
     keys_across.pack(transposed(k));
@@ -221,10 +220,10 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
       const Matrix<const T> probabilities{p.data, p.rows, s.N, p.stride};
       const Matrix<const T> slopes{ds.data, ds.rows, s.N, ds.stride};
       const Into into = first == 0 ? Into::replace : Into::add;
-      multiply<T>(slopes, keys, detail::head_of(dqkv, s, 0, h).slice(first, last));     // dq = ds k
-      multiply_long<T>(slopes, q, detail::head_of(dqkv, s, 1, h), into, long_scratch);  // ds^T q
-      multiply_long<T>(probabilities, head_dy, detail::head_of(dqkv, s, 2, h), into,
-                       long_scratch);  // dv = p^T dy
+      // dq = ds k, dk = ds^T q, dv = p^T dy
+      multiply<T>(slopes, keys, detail::head_of(dqkv, s, 0, h).slice(first, last));
+      multiply_long<T>(slopes, q, detail::head_of(dqkv, s, 1, h), into, packed);
+      multiply_long<T>(probabilities, head_dy, detail::head_of(dqkv, s, 2, h), into, packed);
     }
   }
 }

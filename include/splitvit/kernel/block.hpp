@@ -8,7 +8,7 @@
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/attention.hpp>   // attend, attend_backward
 #include <splitvit/kernel/gelu.hpp>        // gelu_values, gelu_values_and_gradient
-#include <splitvit/kernel/gemm.hpp>        // multiply, multiply_transposed, Packed
+#include <splitvit/kernel/gemm.hpp>        // multiply, Packed
 #include <splitvit/kernel/layer_norm.hpp>  // normalise_rows, norm_rows_backward
 #include <splitvit/kernel/matrix.hpp>      // Matrix, Scratch
 #include <splitvit/kernel/numbers.hpp>     // add_numbers
@@ -127,12 +127,23 @@ Matrix<T> dense(T* data, Index rows, Index cols) {
   return {data, rows, cols, cols};
 }
 
+/// Asks for the numbers that a `finish` for multiply() reads for the next tile, given those for
+/// this one: they come from memory while the tile is summed.
+template <class T>
+void fetch_next(const T* numbers) {
+  prefetch(numbers + tile_cols<T>);
+  prefetch(numbers + tile_cols<T> + lanes<T>);
+}
+
 /// A `finish` for multiply(): adds `around` to the result.
 template <class T>
 auto adding(const T* around, const Matrix<T>& c) {
   return [around, c](Index row, Index rows, Index column, Index cols) {
-    for (Index i = row; i < row + rows; ++i)
-      add_numbers(c.row(i) + column, around + i * c.cols + column, cols);
+    for (Index i = row; i < row + rows; ++i) {
+      const T* const from = around + i * c.cols + column;
+      fetch_next(from);
+      add_numbers(c.row(i) + column, from, cols);
+    }
   };
 }
 
@@ -204,9 +215,8 @@ void block_forward_piece(const T* x, const T* bias, T* y, T* cls_attention,
 
 /// dw (out, in) (+)= dy^T x and db (out) += the sums of dy's columns.
 template <class T>
-void weight_gradient(const Matrix<const T>& dy, const Packed<T>& x, T* dw, T* db, Into into,
-                     Scratch<T>& scratch) {
-  multiply_transposed<T>(dy, x, dense(dw, dy.cols, x.cols()), into, scratch);
+void weight_gradient(const Matrix<const T>& dy, const Packed<T>& x, T* dw, T* db, Into into) {
+  multiply<T>(transposed(dy), x, dense(dw, dy.cols, x.cols()), into);
   for (Index i = 0; i < dy.rows; ++i) add_numbers(db, dy.row(i), dy.cols);
 }
 
@@ -225,7 +235,6 @@ void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const B
   T* unwanted = d_qkv.row(rows);  // where sums go that nobody asked for
   std::fill_n(unwanted, 2 * s.D, T{});
   Packed<T> active, normal;  // right-hand factors of the gradients of weights
-  Scratch<T> scratch;
   const auto part = [&](BlockPart which, Index offset) {
     return gradient == nullptr ? unwanted + offset : (*gradient)[which];
   };
@@ -236,17 +245,17 @@ void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const B
   active.begin(rows, s.hidden);
   multiply<T>(d_out, w.fc2, d_before, Into::replace, nullptr,
               [&](Index row, Index count, Index column, Index cols) {
-                for (Index i = row; i < row + count; ++i)
+                for (Index i = row; i < row + count; ++i) {
+                  fetch_next(before.row(i) + column);
                   gelu_values_and_gradient<T>(before.row(i) + column, d_before.row(i) + column,
                                               active.at(i, column), d_before.row(i) + column, cols);
+                }
               });
   const NormWeights<T> weights2{p[norm2_weight], p[norm2_bias], eps};
   if (gradient != nullptr) {
     normalise_rows_again(kept.middle, weights2, kept.norm2(rows), normal, rows, s.D);
-    weight_gradient<T>(d_out, active, (*gradient)[fc2_weight], (*gradient)[fc2_bias], into,
-                       scratch);
-    weight_gradient<T>(d_before, normal, (*gradient)[fc1_weight], (*gradient)[fc1_bias], into,
-                       scratch);
+    weight_gradient<T>(d_out, active, (*gradient)[fc2_weight], (*gradient)[fc2_bias], into);
+    weight_gradient<T>(d_before, normal, (*gradient)[fc1_weight], (*gradient)[fc1_bias], into);
   }
   multiply<T>(d_before, w.fc1, d_normal);
   norm_rows_backward(kept.middle, weights2.w, kept.norm2(rows), d_normal.data, dy, d_middle.data,
@@ -262,11 +271,9 @@ void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const B
   const NormWeights<T> weights1{p[norm1_weight], p[norm1_bias], eps};
   if (gradient != nullptr) {
     normal.pack(dense(kept.attended, rows, s.D));
-    weight_gradient<T>(d_middle, normal, (*gradient)[proj_weight], (*gradient)[proj_bias], into,
-                       scratch);
+    weight_gradient<T>(d_middle, normal, (*gradient)[proj_weight], (*gradient)[proj_bias], into);
     normalise_rows_again(x, weights1, kept.norm1(rows), normal, rows, s.D);
-    weight_gradient<T>(d_qkv, normal, (*gradient)[qkv_weight], (*gradient)[qkv_bias], into,
-                       scratch);
+    weight_gradient<T>(d_qkv, normal, (*gradient)[qkv_weight], (*gradient)[qkv_bias], into);
   }
   multiply<T>(d_qkv, w.qkv, d_normal);
   norm_rows_backward<T>(x, weights1.w, kept.norm1(rows), d_normal.data, d_middle.data, dx,

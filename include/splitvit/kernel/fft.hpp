@@ -205,8 +205,6 @@ class Fft {
     const Complex first = take(x);
     Complex total = first;
     for (Index a = 1; a <= half; ++a) {
-      for (const Index point : {a, p - a})  // of the next column, which lies far from this one
-        for (const Index part : {2 * W, 3 * W}) prefetch(x + point * step + part);
       Complex low = take(x + a * step), high = take(x + (p - a) * step);
       if (!forwards) {
         low = turn<false>(low, w + 2 * (a - 1));

@@ -127,28 +127,11 @@ struct NoFinish {
   void operator()(Index, Index, Index, Index) const {}
 };
 
-namespace detail {
-
-/// The rows of a (depth, up to R) beside each other, R numbers each; what lies behind the last
-/// column is filled with anything.
-template <Index R, class T>
-void pack_tile(const Matrix<const T>& a, T* to) {
-  constexpr Index packs = (R + lanes<T> - 1) / lanes<T>;
-  // Each row is written as whole packs; the next row writes over what is too much.
-  const bool whole = a.cols == R && a.stride >= packs * lanes<T>;
-  const Index rows = whole ? std::max<Index>(0, a.rows - 2) : 0;  // reads stay inside the matrix
-  for (Index i = 0; i < rows; ++i, to += R)
-    for (Index p = 0; p < packs; ++p) store<T>(to + p * lanes<T>, load<T>(a.row(i) + p * lanes<T>));
-  for (Index i = rows; i < a.rows; ++i, to += R) std::copy_n(a.row(i), a.cols, to);
-}
-
-}  // namespace detail
-
 /// C (M, N) = A (M, K) B (K, N) + bias, or added to C. On one thread.
 ///
 /// bias (N) or null, only with Into::replace. `finish(row, rows, column, columns)` is called
 /// once for each block of C as soon as it is complete, while it is in the nearest cache. A is
-/// read where it lies: a transposed A whose rows are far apart is faster through multiply_long.
+/// read where it lies, transposed or not.
 template <class T, class Finish = NoFinish>
 void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into into = Into::replace,
               const T* bias = nullptr, const Finish& finish = {}) {
@@ -185,55 +168,18 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
   }
 }
 
-/// C (M, N) (+)= A^T B for A (K, M) and a prepared B (K, N), as in the gradient of a weight. On
-/// one thread. `packed` is memory to be used again.
-template <class T>
-void multiply_transposed(const Matrix<const T>& a, const Packed<T>& b, const Matrix<T>& c,
-                         Into into, Scratch<T>& packed) {
-  if constexpr (!detail::has_tiles<T>) {
-    multiply<T>(transposed(a), b, c, into);
-  } else {
-    constexpr Index R = tile_rows<T>;
-    const Index depth = a.rows, tiles = (a.cols + R - 1) / R;
-    // Some room more: a row of the last tile is written as whole packs.
-    T* const rows = packed.room(tiles * R * depth + tile_cols<T>);
-    for (Index t = 0; t < tiles; ++t)
-      detail::pack_tile<R>(a.columns(t * R, std::min(a.cols, t * R + R)), rows + t * R * depth);
-    const Index group = detail::panels_in_block<T>(std::max<Index>(1, depth));
-    for (Index first = 0; first < b.panels(); first += group) {
-      const Index last = std::min(first + group, b.panels());
-      for (Index t = 0; t < tiles; ++t) {
-        for (Index p = first; p < last; ++p) {
-          const Index column = p * tile_cols<T>;
-          detail::multiply_rows<R, T>(
-              std::min(R, c.rows - t * R), depth, TileRows<T>{rows + t * R * depth, 1, R},
-              b.panel(p, 0),
-              TileResult<T>{c.row(t * R) + column, c.stride,
-                            std::min(tile_cols<T>, c.cols - column), nullptr, into == Into::add});
-        }
-      }
-    }
-  }
-}
-
-/// Memory for multiply_long, to be used again.
-template <class T>
-struct LongScratch {
-  Scratch<T> a;
-  Packed<T> b;
-};
-
 /// C (M, N) (+)= A^T B for A (K, M) and B (K, N) with K much longer than M and N, as in the
-/// gradient of a weight. Both factors are packed, in blocks of equally many rows. On one thread.
+/// gradient of a weight. B is packed in blocks of equally many rows, in `packed`, which is memory
+/// to be used again. On one thread.
 template <class T>
 void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c,
-                   Into into, LongScratch<T>& scratch) {
+                   Into into, Packed<T>& packed) {
   const Index blocks = (a.rows + detail::long_block - 1) / detail::long_block;
   const Index block = blocks > 1 ? (a.rows + blocks - 1) / blocks : detail::long_block;
   for (Index k = 0; k == 0 || k < a.rows; k += block) {
     const Index end = std::min(k + block, a.rows);
-    scratch.b.pack(b.slice(k, end));
-    multiply_transposed<T>(a.slice(k, end), scratch.b, c, k == 0 ? into : Into::add, scratch.a);
+    packed.pack(b.slice(k, end));
+    multiply<T>(transposed(a.slice(k, end)), packed, c, k == 0 ? into : Into::add);
   }
 }
 

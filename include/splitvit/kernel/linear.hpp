@@ -84,9 +84,9 @@ void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,
     const Index end = std::min(x.rows, begin + rows_a_part);
     const Matrix<T> sum =
         part == 0 ? dw : Matrix<T>{sums + (part - 1) * size, dw.rows, dw.cols, dw.cols};
-    LongScratch<T> scratch;
+    Packed<T> packed;
     multiply_long<T>(dy.slice(begin, end).columns(first, last), x.slice(begin, end),
-                     sum.slice(first, last), Into::replace, scratch);
+                     sum.slice(first, last), Into::replace, packed);
   });
   if (parts == 1) return;
   parallel_for(size, Index{1} << 14, [&](Index begin, Index end) {

@@ -83,10 +83,16 @@ void store_part(T* to, const Pack<T>& pack, Index count) {
   std::copy_n(all.begin(), count, to);
 }
 
-/// Asks for memory that is about to be read and written; a hint.
-inline void prefetch(const void* address) { __builtin_prefetch(address, 1); }
-/// The same for memory that several threads may read.
-inline void prefetch_to_read(const void* address) { __builtin_prefetch(address, 0); }
+/// Asks for memory that is about to be read; a hint.
+inline void prefetch(const void* address) { __builtin_prefetch(address); }
+
+/// The same pointer, of which a compiler no longer knows how it came about: it must keep it instead
+/// of computing it again.
+template <class T>
+const T* opaque(const T* pointer) {
+  asm("" : "+r"(pointer));
+  return pointer;
+}
 
 template <class P>
 P exp(const P& x) {
@@ -137,6 +143,27 @@ P multiply_add(const P& a, const P& b, const P& c) {
     return detail::fused(a.data, b.data, c.data);
   else
     return a * b + c;
+}
+
+/// The same with a number in memory for a: with AVX-512 one instruction, not two. Compilers would
+/// load a number that is used twice once, which is right unless loads are cheaper than
+/// instructions.
+template <class T>
+Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
+#if SPLITVIT_USE_XSIMD && defined(__AVX512F__)
+  auto sum = c.data;  // AT&T's notation, and Intel's for -masm=intel
+  if constexpr (sizeof(T) == 4)
+    asm("{vfmadd231ps %2%{1to16%}, %1, %0|vfmadd231ps %0, %1, %2%{1to16%}}"
+        : "+v"(sum)
+        : "v"(b.data), "m"(*a));
+  else
+    asm("{vfmadd231pd %2%{1to8%}, %1, %0|vfmadd231pd %0, %1, %2%{1to8%}}"
+        : "+v"(sum)
+        : "v"(b.data), "m"(*a));
+  return sum;
+#else
+  return multiply_add(Pack<T>(*a), b, c);
+#endif
 }
 
 /// 1 / x for normal x, right to 2 units in the last place: faster than a division where there

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // min
-#include <array>      // array
-#include <cstddef>    // size_t
-#include <utility>    // index_sequence
+#include <algorithm>    // copy_n
+#include <array>        // array
+#include <cstddef>      // size_t
+#include <type_traits>  // integral_constant
+#include <utility>      // index_sequence
 
 #include <splitvit/core/shape.hpp>   // Index
-#include <splitvit/kernel/simd.hpp>  // Pack
+#include <splitvit/kernel/simd.hpp>  // lanes, load, multiply_add, Pack, prefetch, store
 
 // The innermost loop of all products: a small tile of C that stays in registers.
 
@@ -20,7 +21,8 @@ inline constexpr Index tile_rows = sizeof(Pack<T>) >= 64 ? 12 : 6;
 template <class T>
 inline constexpr Index tile_cols = 2 * lanes<T>;
 
-/// Where a tile reads A: element (i, k) is at a[i * row_step + k * col_step].
+/// Where a tile reads A: element (i, k) is at a[i * row_step + k * col_step]; one of the steps
+/// is 1.
 template <class T>
 struct TileRows {
   const T* a;
@@ -40,76 +42,117 @@ struct TileResult {
 
 namespace detail {
 
-/// The sums of a tile. Every access names its place at compile time, or compilers keep the
-/// sums in memory instead of registers.
-template <Index Rows, class T, class = std::make_index_sequence<static_cast<std::size_t>(Rows)>>
-struct TileSums;
+/// A tile of `Height` rows.
+template <Index Height, class T, class = std::make_index_sequence<static_cast<std::size_t>(Height)>>
+struct Tile;
 
-template <Index Rows, class T, std::size_t... I>
-struct TileSums<Rows, T, std::index_sequence<I...>> {
+template <Index Height, class T, std::size_t... I>
+struct Tile<Height, T, std::index_sequence<I...>> {
   static constexpr Index L = lanes<T>;
-  std::array<Pack<T>, sizeof...(I)> left, right;
 
-  void begin(const TileResult<T>& to) {
-    Pack<T> first(T{}), second(T{});
-    // C is written when all is summed: until then its lines can travel.
-    (prefetch(row(to.c, to.stride, I)), ...);
-    (prefetch(row(to.c, to.stride, I) + L), ...);
-    const T* const bias = to.add ? nullptr : to.bias;
-    if (bias != nullptr && to.cols == 2 * L) {
-      first = load<T>(bias);
-      second = load<T>(bias + L);
-    } else if (bias != nullptr) {
-      first = load_part<T>(bias, std::min(L, to.cols), T{});
-      second = load_part<T>(bias + L, to.cols - L, T{});
-    }
-    ((left[I] = first, right[I] = second), ...);
-  }
-
-  /// Adds column k of A times row k of B, for all k < K. Three rows of A share a pointer: there
-  /// are not registers enough for one each.
-  void accumulate(Index K, const TileRows<T>& rows, const T* b) {
-    // Copies that nothing else can see: compilers keep these in registers.
-    auto sum0 = left, sum1 = right;
-    const Index step = rows.row_step, next = rows.col_step;
-    std::array<const T*, (sizeof...(I) + 2) / 3> a{};
-    ((a[I / 3] = rows.a + static_cast<Index>(I / 3 * 3) * step), ...);
-    for (Index k = 0; k < K; ++k) {
-      const Pack<T> b0 = load<T>(b);
-      const Pack<T> b1 = load<T>(b + L);
-      const auto add_row = [&](std::size_t i, const Pack<T>& factor) {
-        sum0[i] = multiply_add(factor, b0, sum0[i]);
-        sum1[i] = multiply_add(factor, b1, sum1[i]);
-      };
-      (add_row(I, Pack<T>(a[I / 3][static_cast<Index>(I % 3) * step])), ...);
-      ((I % 3 == 0 ? a[I / 3] += next : nullptr), ...);
-      b += 2 * L;
-    }
-    left = sum0;
-    right = sum1;
-  }
-
-  void finish(const TileResult<T>& to) const {
-    if (to.cols == 2 * L) {
-      (put(row(to.c, to.stride, I), left[I], to.add), ...);
-      (put(row(to.c, to.stride, I) + L, right[I], to.add), ...);
-    } else {
-      (put_part(row(to.c, to.stride, I), left[I], std::min(L, to.cols), to.add), ...);
-      (put_part(row(to.c, to.stride, I) + L, right[I], to.cols - L, to.add), ...);
-    }
+  static void multiply(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
+    if (to.cols == 2 * L) return multiply_whole(K, rows, b, to);
+    std::array<T, sizeof...(I) * 2 * L> sums;
+    std::array<T, 2 * L> bias{};
+    if (to.bias != nullptr && !to.add) std::copy_n(to.bias, to.cols, bias.begin());
+    multiply_whole(K, rows, b, {sums.data(), 2 * L, 2 * L, bias.data(), false});
+    const T* from = sums.data();
+    T* c = to.c;
+    for (Index i = 0; i < Height; ++i, c += to.stride, from += 2 * L)
+      for (Index j = 0; j < to.cols; ++j) c[j] = to.add ? c[j] + from[j] : from[j];
   }
 
  private:
-  template <class U>
-  static U* row(U* first, Index stride, std::size_t i) {
-    return first + static_cast<Index>(i) * stride;
+  /// Rows that lie one after the other. Three share a pointer: there are not registers enough for
+  /// one each.
+  struct RowMajor {
+    explicit RowMajor(const TileRows<T>& rows) : step{rows.row_step} {
+      ((first[I / 3] = opaque(rows.a + static_cast<Index>(I / 3 * 3) * step)), ...);
+    }
+    const T* at(std::size_t i, Index k) const {
+      return first[i / 3] + static_cast<Index>(i % 3) * step + k;
+    }
+    void advance(Index columns) { ((I % 3 == 0 ? first[I / 3] += columns : nullptr), ...); }
+
+    std::array<const T*, (sizeof...(I) + 2) / 3> first;
+    Index step;
+  };
+
+  /// Columns that lie one after the other, as those of a transposed matrix.
+  struct ColumnMajor {
+    explicit ColumnMajor(const TileRows<T>& rows) : first{rows.a}, step{rows.col_step} {}
+    const T* at(std::size_t i, Index k) const { return first + k * step + static_cast<Index>(i); }
+    void advance(Index columns) { first += columns * step; }
+
+    const T* first;
+    Index step;
+  };
+
+  /// Of a tile with all its columns.
+  static void multiply_whole(Index K, const TileRows<T>& rows, const T* b,
+                             const TileResult<T>& to) {
+    if (rows.col_step == 1)
+      multiply_from<RowMajor>(K, rows, b, to);
+    else
+      multiply_from<ColumnMajor>(K, rows, b, to);
   }
-  static void put(T* to, const Pack<T>& sum, bool add) {
-    store<T>(to, add ? load<T>(to) + sum : sum);
+
+  /// Four columns of A and rows of B at a time: a processor that another program shares decodes two
+  /// instructions a clock, what multiply-adds alone need, so that all other instructions cost time.
+  template <class Where>
+  static void multiply_from(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
+    Where a{rows};
+    // Every access to a sum names its place at compile time, and only this function sees them, or
+    // compilers keep them in memory instead of registers.
+    std::array<Pack<T>, sizeof...(I)> left, right;
+    const bool has_bias = to.bias != nullptr && !to.add;
+    const Pack<T> first = has_bias ? load<T>(to.bias) : Pack<T>(T{});
+    const Pack<T> second = has_bias ? load<T>(to.bias + L) : Pack<T>(T{});
+    ((left[I] = first, right[I] = second), ...);
+    // What the sums are added to is wanted at the end: until then its lines can travel.
+    if (to.add) ((prefetch(row(to, I)), prefetch(row(to, I) + L)), ...);
+
+    const auto add_row = [&](auto i, const T* factor, const Pack<T>& b0, const Pack<T>& b1)
+        __attribute__((always_inline)) {
+      // Every third row is read by the multiply-adds themselves, twice: more would keep the units
+      // that read memory too busy.
+      if constexpr (i % 3 == 0) {
+        left[i] = multiply_add_at(factor, b0, left[i]);
+        right[i] = multiply_add_at(factor, b1, right[i]);
+      } else {
+        const Pack<T> number(*factor);
+        left[i] = multiply_add(number, b0, left[i]);
+        right[i] = multiply_add(number, b1, right[i]);
+      }
+    };
+    const auto add_column = [&](Index j) __attribute__((always_inline)) {
+      const Pack<T> b0 = load<T>(b + j * 2 * L);
+      const Pack<T> b1 = load<T>(b + j * 2 * L + L);
+      (add_row(std::integral_constant<std::size_t, I>{}, a.at(I, j), b0, b1), ...);
+    };
+    for (Index k = K / 4; k > 0; --k, b += 4 * 2 * L) {
+      add_column(0);
+      add_column(1);
+      add_column(2);
+      add_column(3);
+      a.advance(4);
+    }
+    for (Index k = K % 4; k > 0; --k, b += 2 * L) {
+      add_column(0);
+      a.advance(1);
+    }
+
+    if (to.add) {
+      (store<T>(row(to, I), load<T>(row(to, I)) + left[I]), ...);
+      (store<T>(row(to, I) + L, load<T>(row(to, I) + L) + right[I]), ...);
+    } else {
+      (store<T>(row(to, I), left[I]), ...);
+      (store<T>(row(to, I) + L, right[I]), ...);
+    }
   }
-  static void put_part(T* to, const Pack<T>& sum, Index count, bool add) {
-    if (count <= 0) return;
-    store_part<T>(to, add ? load_part<T>(to, count, T{}) + sum : sum, count);
+
+  static T* row(const TileResult<T>& to, std::size_t i) {
+    return to.c + static_cast<Index>(i) * to.stride;
   }
 };
 
@@ -119,10 +162,7 @@ struct TileSums<Rows, T, std::index_sequence<I...>> {
 /// tile_cols numbers each.
 template <Index Rows, class T>
 void multiply_tile(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
-  detail::TileSums<Rows, T> sums;
-  sums.begin(to);
-  sums.accumulate(K, rows, b);
-  sums.finish(to);
+  detail::Tile<Rows, T>::multiply(K, rows, b, to);
 }
 
 namespace detail {
