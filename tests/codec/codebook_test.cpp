@@ -121,6 +121,12 @@ TEST_CASE("refine_words: small numbers count beside large ones of the same block
   CHECK(static_cast<double>(book.words[1]) == Approx(sum / count).epsilon(1e-6));
 }
 
+TEST_CASE("refine_words: more words than pieces", "[codec]") {
+  const auto words = test::tensor<float>({3, 1}, {1.0f, 3.0f, 5.0f});
+  const auto x = test::tensor<float>({2, 1}, {2.0f, 3.0f});
+  CHECK_THROWS_AS(refine_words<float>(x.view(), words.view(), 1), ShapeError);
+}
+
 TEST_CASE("nearest_words: the first of equally near words; huge numbers", "[codec]") {
   const auto words = test::tensor<float>({4, 1}, {1.0f, 3.0f, 3.0f, 5.0f});
   const auto x = test::tensor<float>({4, 1}, {2.0f, 3.0f, 4.0f, 9.0f});
@@ -128,6 +134,16 @@ TEST_CASE("nearest_words: the first of equally near words; huge numbers", "[code
   constexpr float most = std::numeric_limits<float>::max();
   const auto huge = test::tensor<float>({2, 2}, {most, -most, -most, most});
   CHECK(nearest_words<float>(huge.view(), huge.view()) == std::vector<std::uint16_t>{0, 1});
+}
+
+TEMPLATE_TEST_CASE("nearest_words: an endless number among many pieces", "[codec]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 9};
+  auto x = test::drawn<T>({20000, 2}, rng);
+  const auto words = test::drawn<T>({3, 2}, rng);
+  x[1000] = -std::numeric_limits<T>::infinity();
+  const auto codes = nearest_words<T>(x.view(), words.view());
+  CHECK(std::ranges::max(codes) < 3);
 }
 
 TEMPLATE_TEST_CASE("learn_words: words are means, near their pieces", "[codec]", float, double) {

@@ -17,14 +17,15 @@
 #include <utility>        // move
 #include <vector>         // vector
 
+#include <splitvit/codec/detail/cell_order.hpp>     // CellOrder
 #include <splitvit/codec/detail/finite_values.hpp>  // limited
-#include <splitvit/codec/detail/nearest_word.hpp>  // Assignment, FewWords, find_nearest, NumberLike
-#include <splitvit/codec/detail/planes.hpp>        // Planes
-#include <splitvit/codec/detail/unit.hpp>          // unit_of
-#include <splitvit/core/error.hpp>                 // ShapeError
-#include <splitvit/core/parallel.hpp>              // parallel_reduce
-#include <splitvit/core/random.hpp>                // Rng
-#include <splitvit/tensor/tensor.hpp>              // Tensor, TensorView
+#include <splitvit/codec/detail/nearest_word.hpp>  // Assignment, FewWords, find_nearest, NumberLike, WordPlanes
+#include <splitvit/codec/detail/planes.hpp>  // Planes
+#include <splitvit/codec/detail/unit.hpp>    // unit_of
+#include <splitvit/core/error.hpp>           // ShapeError
+#include <splitvit/core/parallel.hpp>        // parallel_reduce
+#include <splitvit/core/random.hpp>          // Rng
+#include <splitvit/tensor/tensor.hpp>        // Tensor, TensorView
 
 // Codebooks: a few words that stand for very many short pieces, found by k-means. Letters: m
 // pieces of d numbers, W words. compress/kmeans.hpp does the same for a few long rows.
@@ -249,8 +250,8 @@ void move_words(const std::vector<double>& totals, Index width, std::vector<T>& 
   }
 }
 
-/// The rounds of k-means from given words, until one repeats the codes of the one before. Changes
-/// the words and returns the word of each place of x.
+/// The rounds of k-means from given words, until one fills no empty word and repeats the codes of
+/// the one before. Changes the words and returns the word of each place of x.
 template <class T>
 Assignment refine(const Planes<T>& x, std::vector<T>& words, int rounds) {
   const Index W = static_cast<Index>(words.size()) / x.width;
@@ -308,15 +309,18 @@ std::vector<std::uint16_t> nearest_words(TensorView<const T> pieces, TensorView<
 
 /// k-means from given words, of which no two are equal: gives each piece to the nearest one;
 /// an empty word takes over the piece that is farthest from its own; then each word becomes the
-/// mean of its pieces. Ends when a round repeats the codes of the one before, or after
-/// `rounds`.
+/// mean of its pieces. Ends when a round finds no empty word and repeats the codes of the one
+/// before, or after `rounds`.
 ///
-/// Shapes  pieces (m, d), words (W, d), W at most the number of distinct pieces.
+/// Shapes  pieces (m, d), words (W, d), W at most m and the number of distinct pieces.
 /// Errors  ShapeError; std::invalid_argument for rounds < 1.
 template <std::floating_point T>
 Codebook<T> refine_words(TensorView<const T> pieces, TensorView<const T> words, int rounds) {
   detail::require_pieces<T>(pieces.shape(), words.shape(), "refine_words");
   detail::require_rounds(rounds, "refine_words");
+  if (words.shape()[0] > pieces.shape()[0])
+    throw ShapeError("refine_words: " + words.shape().text() + " words for pieces " +
+                     pieces.shape().text() + ", wanted at most as many");
   const T unit = std::max(detail::piece_unit(pieces), detail::piece_unit(words));
   std::vector<T> scaled(words.span().begin(), words.span().end());
   for (T& value : scaled) value /= unit;

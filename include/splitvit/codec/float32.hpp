@@ -11,6 +11,7 @@
 #include <splitvit/codec/concepts.hpp>  // Decoded, NoReceipt
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>      // WireError
+#include <splitvit/core/finite.hpp>     // all_finite
 #include <splitvit/core/parallel.hpp>   // parallel_for
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/tensor/reduce.hpp>   // all_finite

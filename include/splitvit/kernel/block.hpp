@@ -12,6 +12,8 @@
 #include <splitvit/kernel/layer_norm.hpp>  // normalise_rows, norm_rows_backward
 #include <splitvit/kernel/matrix.hpp>      // Matrix, Scratch
 #include <splitvit/kernel/numbers.hpp>     // add_numbers
+#include <splitvit/kernel/simd.hpp>        // lanes, prefetch
+#include <splitvit/kernel/tile.hpp>        // tile_cols
 
 // A pre-norm transformer block as one operation:
 //
@@ -127,24 +129,25 @@ Matrix<T> dense(T* data, Index rows, Index cols) {
   return {data, rows, cols, cols};
 }
 
-/// Asks for the numbers that a `finish` for multiply() reads for the next tile, given those for
-/// this one: they come from memory while the tile is summed.
+/// Asks for what a `finish` for multiply() will read of a row for the tile that begins at `column`:
+/// it comes from memory while that is summed.
 template <class T>
-void fetch_next(const T* numbers) {
-  prefetch(numbers + tile_cols<T>);
-  prefetch(numbers + tile_cols<T> + lanes<T>);
+void fetch(const Matrix<const T>& from, Index row, Index column) {
+  if (column + tile_cols < T >> from.cols) return;
+  prefetch(from.row(row) + column);
+  prefetch(from.row(row) + column + lanes<T>);
 }
 
 /// A `finish` for multiply(): adds `around` to the result.
 template <class T>
 auto adding(const T* around, const Matrix<T>& c) {
-  return [around, c](Index row, Index rows, Index column, Index cols) {
-    for (Index i = row; i < row + rows; ++i) {
-      const T* const from = around + i * c.cols + column;
-      fetch_next(from);
-      add_numbers(c.row(i) + column, from, cols);
-    }
-  };
+  return
+      [from = dense(around, c.rows, c.cols), c](Index row, Index rows, Index column, Index cols) {
+        for (Index i = row; i < row + rows; ++i) {
+          fetch(from, i, column + cols);
+          add_numbers(c.row(i) + column, from.row(i) + column, cols);
+        }
+      };
 }
 
 /// The weights of a block as multiply() wants them. For y = x w^T the transposes are packed,
@@ -246,7 +249,7 @@ void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const B
   multiply<T>(d_out, w.fc2, d_before, Into::replace, nullptr,
               [&](Index row, Index count, Index column, Index cols) {
                 for (Index i = row; i < row + count; ++i) {
-                  fetch_next(before.row(i) + column);
+                  fetch<T>(before, i, column + cols);
                   gelu_values_and_gradient<T>(before.row(i) + column, d_before.row(i) + column,
                                               active.at(i, column), d_before.row(i) + column, cols);
                 }

@@ -31,7 +31,8 @@ inline constexpr Index fft_lanes = lanes<T> > 8 ? lanes<T> : 8;
 ///
 /// Shapes  numbers (n, 2, fft_lanes): for each point the real parts of all lanes, then the
 ///         imaginary parts. Lanes do not touch each other, and their bits do not depend on how
-///         many there are. n >= 1, or std::invalid_argument.
+///         many there are, but on whether multiply_add rounds once. n >= 1, or
+///         std::invalid_argument.
 /// Cost    n times the sum of n's prime factors.
 /// Source  Cooley and Tukey, "An algorithm for the machine calculation of complex Fourier
 ///         series", 1965.

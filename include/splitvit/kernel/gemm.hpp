@@ -7,8 +7,8 @@
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/kernel/matrix.hpp>  // Matrix, Factor, Scratch
-#include <splitvit/kernel/simd.hpp>    // lanes
-#include <splitvit/kernel/tile.hpp>    // multiply_tile
+#include <splitvit/kernel/simd.hpp>    // lanes, load, Pack, store
+#include <splitvit/kernel/tile.hpp>    // multiply_rows, tile_cols, tile_rows, TileResult, TileRows
 #if !SPLITVIT_USE_XSIMD
 #include <splitvit/kernel/portable_product.hpp>  // add_product
 #endif

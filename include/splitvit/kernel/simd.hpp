@@ -67,7 +67,7 @@ void store(T* to, const Pack<T>& pack) {
     pack.store_unaligned(to);
 }
 
-/// The first `count` numbers, then `fill`; a count below 1 reads nothing.
+/// The first `count` numbers, then `fill`; a count of 0 reads nothing.
 template <class T>
 Pack<T> load_part(const T* from, Index count, T fill) {
   std::array<T, static_cast<std::size_t>(lanes<T>)> all;
@@ -151,6 +151,7 @@ P multiply_add(const P& a, const P& b, const P& c) {
 template <class T>
 Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
 #if SPLITVIT_USE_XSIMD && defined(__AVX512F__)
+  static_assert(sizeof(Pack<T>) == 64);
   auto sum = c.data;  // AT&T's notation, and Intel's for -masm=intel
   if constexpr (sizeof(T) == 4)
     asm("{vfmadd231ps %2%{1to16%}, %1, %0|vfmadd231ps %0, %1, %2%{1to16%}}"

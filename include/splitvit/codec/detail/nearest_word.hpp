@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy, copy_n, fill_n, max, min, min_element
+#include <algorithm>    // copy, copy_n, fill_n, max, min_element
 #include <array>        // array
 #include <atomic>       // atomic
 #include <bit>          // countr_zero
@@ -19,7 +19,7 @@
 #include <splitvit/codec/detail/with_width.hpp>  // with_width
 #include <splitvit/core/parallel.hpp>            // parallel_for
 #include <splitvit/core/shape.hpp>               // Index
-#include <splitvit/kernel/simd.hpp>  // absolute, larger, load, multiply_add, Pack, smaller
+#include <splitvit/kernel/simd.hpp>  // absolute, lanes, larger, load, multiply_add, Pack, smaller, store
 
 // The nearest of some words for each of very many short pieces.
 
@@ -113,6 +113,7 @@ class NearWords {
     // A word is out if all of the box is nearer to another one. A little slack is for steps that
     // round otherwise than those of a distance.
     using P = kernel::Pack<T>;
+    static_assert(WordPlanes<T>::together % kernel::lanes<T> == 0);
     nearest_.resize(static_cast<std::size_t>(words.stride));
     P least(std::numeric_limits<T>::infinity());
     for (Index k = 0; k < words.stride; k += kernel::lanes<T>) {
@@ -141,6 +142,9 @@ class NearWords {
       unsigned near = 0;  // a bit for each word: no branch on each, which would be a guess
       for (std::size_t lane = 0; lane < together; ++lane)
         near |= (nearest_[first + lane] <= limit ? 1u : 0u) << lane;
+      // Where a box is endless, what fills the last pack is no farther than the words.
+      const std::size_t left = static_cast<std::size_t>(words.count) - first;
+      if (left < together) near &= (1u << left) - 1;
       for (; near != 0; near &= near - 1) {
         const std::size_t k = first + static_cast<std::size_t>(std::countr_zero(near));
         numbers_.push_back(static_cast<std::uint16_t>(k));
@@ -249,8 +253,9 @@ bool find_nearest(const Planes<T>& x, const WordPlanes<T>& words, Index begin, I
         const FewWords before = std::exchange(few, FewWords{near.numbers()});
         if (few.alone()) {
           if (before.alone() && before.numbers()[0] == few.numbers()[0]) continue;
-          std::fill_n(codes, n, few.numbers()[0]);
-          differs = 1;
+          const std::uint16_t code = few.numbers()[0];
+          for (Index i = 0; i < n; ++i) differs |= code ^ codes[i];
+          std::fill_n(codes, n, code);
           continue;
         }
       }
