@@ -83,8 +83,12 @@ void store_part(T* to, const Pack<T>& pack, Index count) {
   std::copy_n(all.begin(), count, to);
 }
 
-/// Asks for memory that is about to be read; a hint.
-inline void prefetch(const void* address) { __builtin_prefetch(address); }
+/// Asks for memory that is about to be read; a hint. The empty line of assembly is an effect: calls
+/// of functions without one, such as those that do nothing but this, are left out by g++ 12.
+inline void prefetch(const void* address) {
+  __builtin_prefetch(address);
+  asm volatile("");
+}
 
 /// The same pointer, of which a compiler no longer knows how it came about: it must keep it instead
 /// of computing it again.
