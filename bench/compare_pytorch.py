@@ -3,12 +3,12 @@
 """Is a training step faster than PyTorch's? Runs bench/step and PyTorch alternately.
 
   compare_pytorch.py PROGRAMS [cifar|deit_tiny|deit_small] [--rounds 5] [--threads 2] [--compile]
-                     [--recompute] [--json FILE]
+                     [--recompute N] [--json FILE]
 
 PROGRAMS is the folder of the programs step and memory, such as build/release/bench. The same model,
 batch, loss and optimiser (Adam), with fused attention; --compile adds torch.compile, and each
-round's ratio is then to the faster of the two; --recompute lets our blocks store nothing for the
-way back.
+round's ratio is then to the faster of the two; --recompute lets our first N blocks store
+nothing for the way back.
 Needs torch (pip install torch==2.13.0, which the figures in the README are from). Prints the
 median of the rounds' ratios, with the smallest and the largest, and both peaks of memory.
 """
@@ -73,12 +73,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--recompute", action="store_true")
+    parser.add_argument("--recompute", type=int, default=0)
     parser.add_argument("--json")
     args = parser.parse_args()
 
     threads = ("--threads", str(args.threads))
-    ours_name = args.model + "_recompute" * args.recompute
+    ours_name = f"{args.model}_recompute_{args.recompute}" if args.recompute else args.model
 
     torch.manual_seed(1)
     torch.set_num_threads(args.threads)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How much memory does a program need that takes training steps?
 //
-//   memory [cifar|deit_tiny|deit_small|cifar_recompute|...|split|split_adc...] [--rounds N]
+//   memory [cifar|deit_tiny|deit_small|cifar_recompute_3|...|split|split_adc...] [--rounds N]
 //       [--threads N] [--json FILE]
 //
 // The steps of bench/step, three of them for each model in a process of its own; what is shown is
@@ -57,13 +57,19 @@ int main(int argc, char** argv) {
     };
   };
   std::vector<std::pair<std::string, std::function<void()>>> all;
-  for (const bench::WholeModel& model : bench::whole_models)
-    all.emplace_back(model.name, [model] { steps(bench::Whole{model}); });
-  all.emplace_back("split", split("none"));
-  all.emplace_back("split_adc", split("adc:0.1"));
+  for (const std::string& name :
+       arguments.names_or({"cifar", "deit_tiny", "deit_small", "split", "split_adc"})) {
+    if (name == "split")
+      all.emplace_back(name, split("none"));
+    else if (name == "split_adc")
+      all.emplace_back(name, split("adc:0.1"));
+    else if (const auto model = bench::whole_model(name))
+      all.emplace_back(name, [model] { steps(bench::Whole{*model}); });
+    else
+      arguments.refuse(name + " is no step");
+  }
   bench::Rows rows;
   for (int round = 0; round < arguments.rounds; ++round)
-    for (const auto& [name, work] : all)
-      if (arguments.wants(name)) rows.add(name, peak_mib(arguments.threads, work), "MiB");
+    for (const auto& [name, work] : all) rows.add(name, peak_mib(arguments.threads, work), "MiB");
   rows.report(arguments);
 }

@@ -21,13 +21,9 @@ struct Arguments {
   int rounds = 5;
   int threads = available_threads();
   std::string json;
+  std::string program;
 
-  Arguments(int argc, char** argv) {
-    const auto refuse = [&](const std::string& what) {
-      std::fprintf(stderr, "%s: %s; usage: [NAME...] [--rounds N] [--threads N] [--json FILE]\n",
-                   argv[0], what.c_str());
-      std::exit(2);
-    };
+  Arguments(int argc, char** argv) : program{argv[0]} {
     for (int i = 1; i < argc; ++i) {
       const std::string argument = argv[i];
       if (!argument.starts_with("--")) {
@@ -46,6 +42,17 @@ struct Arguments {
         refuse(argument + " is no option");
     }
     if (rounds < 1 || threads < 1) refuse("rounds and threads must be at least 1");
+  }
+
+  /// Ends the program.
+  [[noreturn]] void refuse(const std::string& what) const {
+    std::fprintf(stderr, "%s: %s; usage: [NAME...] [--rounds N] [--threads N] [--json FILE]\n",
+                 program.c_str(), what.c_str());
+    std::exit(2);
+  }
+
+  std::vector<std::string> names_or(std::vector<std::string> all) const {
+    return names.empty() ? all : names;
   }
 
   bool wants(const std::string& name) const {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // How long does a training step take, and what share of the machine's multiply-adds is that?
 //
-//   step [cifar|deit_tiny|deit_small|cifar_recompute|...|split|split_adc...] [--rounds N]
+//   step [cifar|deit_tiny|deit_small|cifar_recompute_3|...|split|split_adc...] [--rounds N]
 //       [--threads N] [--json FILE]
 //
 // cifar (batch 128), deit_tiny and deit_small (32) are uncut: forward, backward, Adam. With
-// _recompute behind the name their blocks store nothing for the way back. split and split_adc are
-// deit_tiny cut after block 3, client and server over memory, batch 128, without compression and
-// with adc:0.1. Uncut models that store are measured unless names are given.
+// _recompute_N behind the name the first N blocks store nothing for the way back. split and
+// split_adc are deit_tiny cut after block 3, client and server over memory, batch 128, without
+// compression and with adc:0.1. The three uncut models are measured unless names are given.
 //
 // Each round measures the peak and then every model, so that all see the same machine. Floating
 // point operations are counted as products only, and only those that are done: forward and for a
@@ -47,10 +47,10 @@ Measured whole(bench::Rows& rows, const bench::WholeModel& model) {
   auto step = std::make_shared<bench::Whole>(model);
   (*step)();
   (*step)();
-  const double gflop = step_gflop(nn::vit_named(model.vit), model.count);
+  const double gflop = step_gflop(model.config, model.count);
   return [&rows, model, step, gflop](double peak) {
     const double time = bench::seconds_of([&] { (*step)(); });
-    const std::string name = model.name;
+    const std::string& name = model.name;
     rows.add(name, static_cast<double>(model.count) / time, "samples/s");
     rows.add(name + ", products", gflop / time, "GFLOP/s");
     rows.add(name + ", share", gflop / time / peak, "of peak");
@@ -81,14 +81,16 @@ int main(int argc, char** argv) {
   bench::Rows rows;
   with_threads(arguments.threads, [&] {
     std::vector<Measured> all;
-    const auto named = [&](const std::string& name) {
-      return std::ranges::find(arguments.names, name) != arguments.names.end();
-    };
-    for (const bench::WholeModel& model : bench::whole_models)
-      if (named(model.name) || (arguments.names.empty() && model.activations == Activations::store))
-        all.push_back(whole(rows, model));
-    if (named("split")) all.push_back(cut(rows, "split", "none", arguments.threads));
-    if (named("split_adc")) all.push_back(cut(rows, "split_adc", "adc:0.1", arguments.threads));
+    for (const std::string& name : arguments.names_or({"cifar", "deit_tiny", "deit_small"})) {
+      if (name == "split")
+        all.push_back(cut(rows, name, "none", arguments.threads));
+      else if (name == "split_adc")
+        all.push_back(cut(rows, name, "adc:0.1", arguments.threads));
+      else if (const auto model = bench::whole_model(name))
+        all.push_back(whole(rows, *model));
+      else
+        arguments.refuse(name + " is no step");
+    }
     for (int round = 0; round < arguments.rounds; ++round) {
       const double peak = bench::peak_gflops<float>();
       rows.add("multiply-add", peak, "GFLOP/s");

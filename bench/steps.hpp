@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>    // array
-#include <span>     // span
-#include <string>   // string
-#include <thread>   // jthread
-#include <utility>  // move, pair
-#include <vector>   // vector
+#include <array>         // array
+#include <charconv>      // from_chars
+#include <optional>      // optional
+#include <span>          // span
+#include <string>        // string
+#include <string_view>   // string_view
+#include <system_error>  // errc
+#include <thread>        // jthread
+#include <utility>       // move, pair
+#include <vector>        // vector
 
 #include <splitvit/autograd/backward.hpp>           // backward
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
@@ -37,28 +41,45 @@ struct Batch {
 
 /// An uncut model that is measured.
 struct WholeModel {
-  const char* name;
-  const char* vit;
-  Index count;  ///< of images in a batch
-  Activations activations = Activations::store;
+  std::string name;
+  nn::VitConfig config;
+  Index count;           ///< of images in a batch
+  Index recomputed = 0;  ///< blocks, the first ones
 };
-inline constexpr std::array<WholeModel, 6> whole_models{{
-    {"cifar", "vit_cifar", 128},
-    {"deit_tiny", "deit_tiny", 32},
-    {"deit_small", "deit_small", 32},
-    {"cifar_recompute", "vit_cifar", 128, Activations::recompute},
-    {"deit_tiny_recompute", "deit_tiny", 32, Activations::recompute},
-    {"deit_small_recompute", "deit_small", 32, Activations::recompute},
-}};
+
+/// cifar, deit_tiny or deit_small; with _recompute_N behind it the first N blocks store nothing for
+/// the way back. Nothing for any other name.
+inline std::optional<WholeModel> whole_model(const std::string& name) {
+  struct Known {
+    std::string_view name, vit;
+    Index count;
+  };
+  static constexpr std::array<Known, 3> all{{{"cifar", "vit_cifar", 128},
+                                             {"deit_tiny", "deit_tiny", 32},
+                                             {"deit_small", "deit_small", 32}}};
+  static constexpr std::string_view mark = "_recompute_";
+  const std::string::size_type end = name.find(mark);
+  for (const Known& known : all) {
+    if (name.substr(0, end) != known.name) continue;
+    WholeModel model{name, nn::vit_named(known.vit), known.count};
+    if (end == std::string::npos) return model;
+    const char* const last = name.data() + name.size();
+    const auto number = std::from_chars(name.data() + end + mark.size(), last, model.recomputed);
+    if (number.ec == std::errc{} && number.ptr == last && model.recomputed >= 0 &&
+        model.recomputed <= model.config.depth)
+      return model;
+  }
+  return {};
+}
 
 /// Steps of an uncut model.
 class Whole {
  public:
   explicit Whole(const WholeModel& model)
-      : model_{nn::make_vit<float>(nn::vit_named(model.vit), Rng{.seed = 1})},
+      : model_{nn::make_vit<float>(model.config, Rng{.seed = 1})},
         optimizer_{optim::Adam{}, nn::parameters<float>(model_)},
         batch_{model_.config, model.count} {
-    model_.blocks.activations = model.activations;
+    model_.blocks.recompute(model.recomputed);
   }
 
   void operator()() {

@@ -141,7 +141,7 @@ class Training {
 
   sv::nn::Head<float> start_head() {
     auto head = sv::nn::make_head<float>(vit_, options_.cut, sv::Rng{.seed = options_.seed});
-    if (options_.recompute) head.blocks.activations = sv::Activations::recompute;
+    if (options_.recompute) head.blocks.recompute(options_.cut);
     if (method_.bottleneck)
       head.encoder =
           sv::nn::make_encoder<float>(vit_.dim, *method_.bottleneck, {.seed = options_.seed});

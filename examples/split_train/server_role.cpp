@@ -42,7 +42,7 @@ int run_server(const Options& options) {
     const std::string peer = link.peer();
     try {
       auto tail = sv::nn::make_tail<float>(vit, options.cut, sv::Rng{.seed = options.seed});
-      if (options.recompute) tail.blocks.activations = sv::Activations::recompute;
+      if (options.recompute) tail.blocks.recompute(vit.depth - options.cut);
       if (method.bottleneck)
         tail.decoder =
             sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include <splitvit/autograd/backward.hpp>
+#include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/nn/vit.hpp>
 
 #include "nn/models.hpp"
@@ -90,6 +92,35 @@ TEMPLATE_TEST_CASE("Vit: is its parts, one after the other", "[nn][vit]", float,
   const auto logits = vit.classifier.head(cls_token(vit.classifier.norm(x)));
   CHECK(test::apart(vit(images).value(), logits.value()) <= 64 * test::unit<T>);
   CHECK(vit(images).shape() == Shape{2, 5});
+}
+
+TEST_CASE("Blocks: as many as are told to recompute, and the same gradients", "[nn][vit]") {
+  Vit<float> vit{test::small_vit};
+  Rng rng{.seed = 15};
+  test::draw_parameters<float>(vit, rng);
+  const auto images = test::drawn_images<float>(test::small_vit, 2, rng);
+  const auto gradients = [&] {
+    backward(sum(vit(Variable<float>{images})));
+    std::vector<Tensor<float>> all;
+    for (const auto& [name, parameter] : parameters<float>(vit)) {
+      all.push_back(parameter.gradient());
+      parameter.clear_gradient();
+    }
+    return all;
+  };
+  const auto stored = gradients();
+  for (const Index count : {1, 3, 0}) {
+    vit.blocks.recompute(count);
+    for (Index i = 0; const Block<float>& block : vit.blocks.blocks)
+      CHECK((block.activations == Activations::recompute) == (i++ < count));
+    const auto again = gradients();
+    for (std::size_t i = 0; i < stored.size(); ++i) CHECK(test::equal_bits(again[i], stored[i]));
+  }
+  for (const Index bad : {-1, 4}) {
+    const std::string text =
+        test::text_of<std::invalid_argument>([&] { vit.blocks.recompute(bad); });
+    CHECK(text == "recompute: " + std::to_string(bad) + " blocks, wanted 0 to 3");
+  }
 }
 
 TEST_CASE("Vit: a sample's scores do not depend on its neighbours", "[nn][vit]") {

@@ -24,12 +24,12 @@ struct Block {
   Attention<T> attn;
   LayerNorm<T> norm2;
   Mlp<T> mlp;
+  Activations activations = Activations::store;
 
   Block(Index width, Index heads, Index hidden)
       : norm1{width}, attn{width, heads}, norm2{width}, mlp{width, hidden} {}
 
   Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip,
-                         Activations activations = Activations::store,
                          const Tensor<T>& bias = {}) const {
     const BlockVariables<T> parameters{
         norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,

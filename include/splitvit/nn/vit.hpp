@@ -3,8 +3,11 @@
 
 #include <array>        // array
 #include <concepts>     // floating_point
+#include <iterator>     // ssize
+#include <stdexcept>    // invalid_argument
 #include <string>       // string, to_string
 #include <string_view>  // string_view
+#include <utility>      // move
 #include <vector>       // vector
 
 #include <splitvit/nn/block.hpp>         // Block
@@ -12,7 +15,6 @@
 #include <splitvit/nn/linear.hpp>        // Linear
 #include <splitvit/nn/patch_embed.hpp>   // Stem
 #include <splitvit/nn/token_traits.hpp>  // TokenTraits
-// Stem
 
 // The Vision Transformer: its sizes, its parts, and the whole, uncut model.
 
@@ -80,11 +82,21 @@ template <std::floating_point T>
 struct Blocks {
   std::vector<Block<T>> blocks;
   Index first = 0;
-  /// recompute: a training step needs a tenth of the memory for a block, and more time.
-  Activations activations = Activations::store;
 
   Blocks(const VitConfig& c, Index first_, Index last) : first{first_} {
     for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
+  }
+
+  /// The first `count` blocks recompute what the way back needs, the others store it: for a block
+  /// that recomputes a training step needs a tenth of the memory, and more time.
+  ///
+  /// Errors  std::invalid_argument for more than there are, or fewer than none.
+  void recompute(Index count) {
+    if (count < 0 || count > std::ssize(blocks))
+      throw std::invalid_argument("recompute: " + std::to_string(count) + " blocks, wanted 0 to " +
+                                  std::to_string(std::ssize(blocks)));
+    for (Block<T>& block : blocks)
+      block.activations = count-- > 0 ? Activations::recompute : Activations::store;
   }
 
   /// The attention of CLS is that of the last block. `traits`, unless null, sees the blocks that
@@ -96,7 +108,7 @@ struct Blocks {
       const bool last = &block == &blocks.back();
       if (traits != nullptr && traits->wants(last))
         traits->see(block.attn.qkv(block.norm1(out.y)).value());
-      out = block(out.y, last ? cls_row : ClsRow::skip, activations);
+      out = block(out.y, last ? cls_row : ClsRow::skip);
     }
     return out;
   }
@@ -106,8 +118,7 @@ struct Blocks {
   /// Shapes  x (B, N, dim), bias of the scores of attention (B, N) or empty -> (B, dim).
   Variable<T> cls(Variable<T> x, const Tensor<T>& bias = {}) const {
     for (const Block<T>& block : blocks)
-      x = &block == &blocks.back() ? block.cls(x, bias)
-                                   : block(x, ClsRow::skip, activations, bias).y;
+      x = &block == &blocks.back() ? block.cls(x, bias) : block(x, ClsRow::skip, bias).y;
     return x;
   }
 
