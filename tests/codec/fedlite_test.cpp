@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <limits>
+#include <span>
 #include <stdexcept>
 #include <vector>
 
@@ -89,6 +91,14 @@ TEST_CASE("FedLite: refuses options, shapes and bytes that do not fit", "[codec]
   const FedLite<> codec{.pieces = 3};
   CHECK_THROWS_AS(codec.encode<float>(Tensor<float>{{0, 3}}.view(), out, rng), ShapeError);
   CHECK_THROWS_AS(codec.encode_with<float>(x.view(), {}, out), ShapeError);
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    Tensor<float> book{{2, 2}};
+    book[2] = bad;
+    CHECK(test::reason_of([&] {
+            codec.encode_with<float>(x.view(), std::span{&book, 1}, out);
+          }) == Reason::not_finite);
+  }
   CHECK(out.empty());
 
   std::vector<std::byte> up;

@@ -21,10 +21,10 @@
 #include <splitvit/codec/detail/finite_values.hpp>  // limited
 #include <splitvit/codec/detail/nearest_word.hpp>  // Assignment, FewWords, find_nearest, NumberLike, WordPlanes
 #include <splitvit/codec/detail/planes.hpp>  // Planes
-#include <splitvit/codec/detail/unit.hpp>    // unit_of
 #include <splitvit/core/error.hpp>           // ShapeError
 #include <splitvit/core/parallel.hpp>        // parallel_reduce
 #include <splitvit/core/random.hpp>          // Rng
+#include <splitvit/kernel/unit.hpp>          // unit_of
 #include <splitvit/tensor/tensor.hpp>        // Tensor, TensorView
 
 // Codebooks: a few words that stand for very many short pieces, found by k-means. Letters: m
@@ -56,7 +56,7 @@ void require_pieces(const Shape& pieces, const Shape& words, const char* what) {
 /// What pieces are divided by, so that no squared distance overflows.
 template <class T>
 T piece_unit(TensorView<const T> pieces) {
-  return unit_of<T>(pieces.span(), sizeof(T) == 4 ? 50 : 480);
+  return kernel::unit_of<T>(pieces.span(), sizeof(T) == 4 ? 50 : 480);
 }
 
 /// Numbers of distinct pieces (m, d) in random order: as many as there are, at most `count`.

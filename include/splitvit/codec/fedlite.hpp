@@ -71,12 +71,16 @@ struct FedLite {
   }
 
   /// The same with given words (W, d), one codebook for each group.
+  ///
+  /// Errors  ShapeError for another number of codebooks, WireError (not_finite) for NaN in one.
   template <std::floating_point T>
   Sent<T> encode_with(TensorView<const T> x, std::span<const Tensor<T>> codebooks,
                       std::vector<std::byte>& out) const {
     if (static_cast<Index>(codebooks.size()) != groups)
       throw ShapeError("FedLite: " + std::to_string(codebooks.size()) + " codebooks for " +
                        std::to_string(groups) + " groups");
+    for (const Tensor<T>& given : codebooks)
+      detail::require_finite<T>(given.view(), "FedLite: a codebook");
     return encode_groups(x, out, [&, g = std::size_t{0}](TensorView<const T> own) mutable {
       const Tensor<T>& given = codebooks[g++];
       return Codebook<T>{given, nearest_words<T>(own, given.view())};

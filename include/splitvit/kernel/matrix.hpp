@@ -43,10 +43,6 @@ struct Factor {
       : data{data_}, rows{rows_}, cols{cols_}, row_step{row_step_}, col_step{col_step_} {}
 
   const T* at(Index i, Index j) const { return data + i * row_step + j * col_step; }
-  /// A block of it.
-  Factor part(Index i, Index j, Index rows_, Index cols_) const {
-    return {at(i, j), rows_, cols_, row_step, col_step};
-  }
 };
 
 /// The transpose of a matrix, without moving a number.

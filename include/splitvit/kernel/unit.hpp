@@ -13,22 +13,22 @@
 
 // Units for numbers that are so large that sums or squares of them would overflow.
 
-namespace splitvit::codec::detail {
+namespace splitvit::kernel {
 
-/// A power of two to divide by, so that no magnitude is above 2^exponent: 1 for all but absurdly
-/// large numbers.
+/// A power of two to divide by, so that no magnitude is above 2^exponent, which is above 0: 1 for
+/// all but absurdly large numbers.
 template <std::floating_point T>
 T unit_of(std::span<const T> values, int exponent) {
+  if (exponent >= std::numeric_limits<T>::max_exponent) return T{1};
   const auto of_part = [&](Index begin, Index end) {
-    return kernel::largest(values.data() + begin, end - begin,
-                           [](const auto& x) { return kernel::absolute(x); });
+    return largest(values.data() + begin, end - begin, [](const auto& x) { return absolute(x); });
   };
   const auto larger = [](T a, T b) { return std::max(a, b); };
-  const T largest =
+  const T most =
       parallel_reduce(static_cast<Index>(values.size()), Index{1} << 15, T{0}, of_part, larger);
-  return largest > std::ldexp(T{1}, exponent)
+  return most > std::ldexp(T{1}, exponent)
              ? std::ldexp(T{1}, std::numeric_limits<T>::max_exponent - exponent)
              : T{1};
 }
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::kernel

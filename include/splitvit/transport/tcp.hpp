@@ -75,6 +75,14 @@ inline TransportError socket_error(int error, const std::string& what) {
   return {reason, what + ": " + std::generic_category().message(error)};
 }
 
+/// Is this what accept(2) says of a peer that, or whose network, went away while it waited?
+inline bool lost_before_accept(int error) {
+  for (const int one : {EAGAIN, EWOULDBLOCK, EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN,
+                        ENETUNREACH, EHOSTDOWN, EHOSTUNREACH})
+    if (error == one) return true;
+  return false;
+}
+
 inline void prepare(int fd, const std::string& what) {
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
@@ -284,8 +292,7 @@ class TcpListener {
         detail::prepare(peer.get(), what);
         return TcpLink{std::move(peer), write_stall_};
       }
-      if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != ECONNABORTED)
-        throw detail::socket_error(errno, what);
+      if (!detail::lost_before_accept(errno)) throw detail::socket_error(errno, what);
     }
   }
 

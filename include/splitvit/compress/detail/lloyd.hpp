@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max, min, sort
+#include <algorithm>  // min, sort
 #include <array>      // array
-#include <cmath>      // abs, sqrt
+#include <cmath>      // sqrt
 #include <concepts>   // floating_point
 #include <cstddef>    // size_t
 #include <limits>     // numeric_limits
@@ -13,6 +13,7 @@
 #include <splitvit/core/parallel.hpp>   // parallel_for
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // RecycledVector
+#include <splitvit/kernel/unit.hpp>     // unit_of
 #include <splitvit/tensor/tensor.hpp>   // Tensor
 
 // The steps of a round of k-means, over rows in double precision.
@@ -44,15 +45,10 @@ struct Points {
   RecycledVector<double> values;
 };
 
-/// A power of two that rows are divided by so that squares and sums cannot overflow: 1 for
-/// all but absurdly large numbers.
+/// A power of two that rows are divided by so that squares and sums cannot overflow.
 template <std::floating_point T>
 double unit_of(const Tensor<T>& rows) {
-  if constexpr (std::numeric_limits<T>::max_exponent <= 400) return 1.0;
-  double largest = 0.0;
-  for (const T value : rows.span())
-    largest = std::max(largest, std::abs(static_cast<double>(value)));
-  return largest > 0x1p400 ? 0x1p624 : 1.0;
+  return static_cast<double>(kernel::unit_of<T>(rows.span(), 400));
 }
 
 /// The rows of x (m, d), divided by `unit`.
