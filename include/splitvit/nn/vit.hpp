@@ -88,7 +88,8 @@ struct Blocks {
   }
 
   /// The first `count` blocks recompute what the way back needs, the others store it: for a block
-  /// that recomputes a training step needs a tenth of the memory, and more time.
+  /// that recomputes a training step needs a tenth of the memory, and more time. A last block of
+  /// which only CLS is wanted stores the little that it needs in any case.
   ///
   /// Errors  std::invalid_argument for more than there are, or fewer than none.
   void recompute(Index count) {
