@@ -14,7 +14,7 @@ TEMPLATE_TEST_CASE("unit_of: what huge numbers are divided by", "[kernel]", floa
   constexpr int exponent = 50;
   constexpr T most = std::numeric_limits<T>::max();
   const T limit = std::ldexp(T{1}, exponent);
-  for (const std::size_t count : {1, 7, 100'000}) {
+  for (const std::size_t count : {1u, 7u, 100'000u}) {
     std::vector<T> values(count);
     for (const T value : {T{0}, T{-3}, limit, -limit}) {
       values.back() = value;
