@@ -75,27 +75,30 @@ inline std::optional<WholeModel> whole_model(const std::string& name) {
 /// Steps of an uncut model.
 class Whole {
  public:
-  explicit Whole(const WholeModel& model)
-      : model_{nn::make_vit<float>(model.config, Rng{.seed = 1})},
-        optimizer_{optim::Adam{}, nn::parameters<float>(model_)},
-        batch_{model_.config, model.count} {
-    model_.blocks.recompute(model.recomputed);
-  }
+  explicit Whole(const WholeModel& model) : Whole{model, Batch{model.config, model.count}} {}
 
   void operator()() {
     const Workspace::Use use{workspace_};
-    const Variable<float> loss = cross_entropy(model_(Variable<float>{batch_.images}),
-                                               std::span<const Index>{batch_.labels});
+    const Variable<float> loss = cross_entropy(model_(images_), std::span<const Index>{labels_});
     backward(loss);
     optimizer_.step();
     optimizer_.clear_gradients();
   }
 
  private:
+  Whole(const WholeModel& model, Batch batch)
+      : model_{nn::make_vit<float>(model.config, Rng{.seed = 1})},
+        optimizer_{optim::Adam{}, nn::parameters<float>(model_)},
+        images_{std::move(batch.images)},
+        labels_{std::move(batch.labels)} {
+    model_.blocks.recompute(model.recomputed);
+  }
+
   Workspace workspace_;
   nn::Vit<float> model_;
   optim::Optimizer<optim::Adam, float> optimizer_;
-  Batch batch_;
+  Variable<float> images_;
+  std::vector<Index> labels_;
 };
 
 /// Steps of a model cut after block 3, both parties in this process, one working at a time.

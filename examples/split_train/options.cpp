@@ -142,7 +142,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--threads", o.threads, "of each process; all cores unless given");
   app.add_flag("--recompute", o.recompute,
-               "need a fraction of the memory and a fifth more time; the same results");
+               "need a fraction of the memory and a seventh more time; the same results");
   app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
   app.add_option("--out", o.out, "folder for metrics, model and report");
   app.add_flag("--resume", o.resume,

@@ -25,14 +25,30 @@ TEST_CASE("block: pieces cover the batch, and slots the pieces", "[kernel][block
 
 TEST_CASE("block: the parts of its memory lie beside each other", "[kernel][block]") {
   const BlockSizes s{.B = 6, .N = 5, .D = 8, .H = 2, .hidden = 12};
-  std::vector<float> memory(static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s)));
-  const BlockKept<float> all{memory.data(), s.B, s};
+  std::vector<float> memory(
+      static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Activations::store)));
+  const BlockKept<float> all{memory.data(), s.B, s, Activations::store};
   CHECK(all.norm_rows + 4 * s.B * s.N == memory.data() + memory.size());
   const BlockKept<float> part = all.from(4, s);
   CHECK(part.qkv == all.qkv + 4 * 5 * 24);
   CHECK(part.log_sums == all.log_sums + 4 * 5 * 2);
   CHECK(part.before == all.before + 4 * 5 * 12);
   CHECK(part.norm2(10).scale == part.norm_rows + 30);
+
+  std::vector<float> little(
+      static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Activations::recompute)));
+  CHECK(little.size() == 6 * 5 * (8 + 2));
+  BlockKept<float> attention =
+      BlockKept<float>{little.data(), s.B, s, Activations::recompute}.from(5, s);
+  CHECK(attention.log_sums + 5 * 2 == little.data() + little.size());
+  CHECK_FALSE(attention.has_rest());
+  attention.place_rest(memory.data(), 1, s);
+  CHECK(attention.has_rest());
+  CHECK(attention.norm_rows + 4 * 5 == memory.data() + BlockKept<float>::rest_numbers(1, s));
+}
+
+TEST_CASE("block: how many parameters it has", "[kernel][block]") {
+  const BlockSizes s{.B = 6, .N = 5, .D = 8, .H = 2, .hidden = 12};
   Index sum = 0;
   for (const Index size : s.part_sizes()) sum += size;
   CHECK(sum == s.parameters());

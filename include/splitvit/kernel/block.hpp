@@ -10,7 +10,7 @@
 #include <splitvit/kernel/gelu.hpp>        // gelu_values, gelu_values_and_gradient
 #include <splitvit/kernel/gemm.hpp>        // multiply, Packed
 #include <splitvit/kernel/layer_norm.hpp>  // normalise_rows, norm_rows_backward
-#include <splitvit/kernel/matrix.hpp>      // Matrix, Scratch
+#include <splitvit/kernel/matrix.hpp>      // dense, Matrix, Scratch
 #include <splitvit/kernel/numbers.hpp>     // add_numbers
 #include <splitvit/kernel/simd.hpp>        // lanes, prefetch
 #include <splitvit/kernel/tile.hpp>        // tile_cols
@@ -22,8 +22,8 @@
 // A bias (B, N), if there is one, goes to the scores of attention, one number for each key.
 //
 // A thread takes a few samples through the whole block while they are in its cache. What the
-// way back needs is stored, or computed once more to save memory; norms, GELU and probabilities
-// always are, since that is cheaper.
+// way back needs is stored, or, but for what attention gives, computed once more to save memory;
+// norms, GELU and probabilities always are, since that is cheaper.
 
 namespace splitvit::kernel {
 
@@ -81,53 +81,72 @@ struct BlockSizes {
   }
 };
 
+/// What the way forward does with its intermediate results until the way back needs them.
+enum class Activations {
+  store,      ///< keeps 9 numbers for each one of x: the fastest way
+  recompute,  ///< keeps what attention gives, 1 number for each one of x, and computes the rest
+              ///< once more, to the same bits
+};
+
 /// What the way forward stores, for each sample in turn.
 template <class T>
 struct BlockKept {
-  T* qkv;        ///< (N, 3 D)
-  T* log_sums;   ///< (H, N)
-  T* attended;   ///< (N, D)
-  T* middle;     ///< (N, D)
-  T* before;     ///< (N, hidden): what GELU is given
-  T* norm_rows;  ///< (4, N): mean and scale of both norms
+  T* attended;  ///< (N, D)
+  T* log_sums;  ///< (H, N)
+  // Null where they are computed once more.
+  T* qkv = nullptr;        ///< (N, 3 D)
+  T* middle = nullptr;     ///< (N, D)
+  T* before = nullptr;     ///< (N, hidden): what GELU is given
+  T* norm_rows = nullptr;  ///< (4, N): mean and scale of both norms
 
   /// Lays the parts for `samples` samples out in one piece of memory.
-  BlockKept(T* memory, Index samples, const BlockSizes& s) {
-    const Index rows = samples * s.N;
-    qkv = memory;
-    attended = qkv + rows * 3 * s.D;
-    middle = attended + rows * s.D;
-    before = middle + rows * s.D;
-    log_sums = before + rows * s.hidden;
-    norm_rows = log_sums + rows * s.H;
+  BlockKept(T* memory, Index samples, const BlockSizes& s, Activations activations)
+      : attended{memory}, log_sums{attended + samples * s.N * s.D} {
+    if (activations == Activations::store)
+      place_rest(memory + attention_numbers(samples, s), samples, s);
   }
-  static Index numbers(Index samples, const BlockSizes& s) {
-    return samples * s.N * (5 * s.D + s.hidden + s.H + 4);
+  static Index numbers(Index samples, const BlockSizes& s, Activations activations) {
+    return attention_numbers(samples, s) +
+           (activations == Activations::store ? rest_numbers(samples, s) : 0);
   }
 
   /// The part that begins with a sample.
   BlockKept from(Index sample, const BlockSizes& s) const {
     const Index rows = sample * s.N;
     BlockKept part = *this;
-    part.qkv += rows * 3 * s.D;
-    part.log_sums += rows * s.H;
     part.attended += rows * s.D;
+    part.log_sums += rows * s.H;
+    if (!has_rest()) return part;
+    part.qkv += rows * 3 * s.D;
     part.middle += rows * s.D;
     part.before += rows * s.hidden;
     part.norm_rows += rows * 4;
     return part;
   }
+
+  bool has_rest() const { return qkv != nullptr; }
+  /// Gives all that is not stored a place.
+  void place_rest(T* memory, Index samples, const BlockSizes& s) {
+    const Index rows = samples * s.N;
+    qkv = memory;
+    middle = qkv + rows * 3 * s.D;
+    before = middle + rows * s.D;
+    norm_rows = before + rows * s.hidden;
+  }
+  static Index rest_numbers(Index samples, const BlockSizes& s) {
+    return samples * s.N * (4 * s.D + s.hidden + 4);
+  }
+
   NormKept<T> norm1(Index rows) const { return {norm_rows, norm_rows + rows}; }
   NormKept<T> norm2(Index rows) const { return {norm_rows + 2 * rows, norm_rows + 3 * rows}; }
+
+ private:
+  static Index attention_numbers(Index samples, const BlockSizes& s) {
+    return samples * s.N * (s.D + s.H);
+  }
 };
 
 namespace detail {
-
-/// Rows beside each other without gaps.
-template <class T>
-Matrix<T> dense(T* data, Index rows, Index cols) {
-  return {data, rows, cols, cols};
-}
 
 /// Asks for what a `finish` for multiply() will read of a row for the tile that begins at `column`:
 /// it comes from memory while that is summed.
@@ -174,44 +193,52 @@ struct PackedBlock {
   }
 };
 
-/// The way forward of `samples` samples up to what GELU is given, on one thread: fills kept.
-/// normal is memory for (samples N, D); `finish` is multiply()'s, for kept.before.
-template <class T, class Finish = NoFinish>
-void block_keep_piece(const T* x, const T* bias, T* cls_attention, const BlockKept<T>& kept,
-                      Index samples, const BlockPointers<const T>& p, const PackedBlock<T>& w,
-                      T eps, const BlockSizes& s, T* normal_memory, const Finish& finish = {}) {
+/// The way forward of `samples` samples, on one thread, as far as queries, keys and values. normal
+/// is memory for (samples N, D).
+template <class T>
+void project_piece(const T* x, const BlockKept<T>& kept, Index samples,
+                   const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
+                   const BlockSizes& s, T* normal) {
   const Index rows = samples * s.N;
-  const auto normal = dense(normal_memory, rows, s.D);
-  normalise_rows(x, {p[norm1_weight], p[norm1_bias], eps}, kept.norm1(rows), normal.data, rows,
-                 s.D);
-  multiply<T>(normal, w.qkv, dense(kept.qkv, rows, 3 * s.D), Into::replace, p[qkv_bias]);
-  for (Index b = 0; b < samples; ++b)
-    attend<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
-              kept.log_sums + b * s.N * s.H, row_of(cls_attention, b, s.N), s.attention(),
-              row_of(bias, b, s.N));
+  normalise_rows(x, {p[norm1_weight], p[norm1_bias], eps}, kept.norm1(rows), normal, rows, s.D);
+  multiply<T>(dense(normal, rows, s.D), w.qkv, dense(kept.qkv, rows, 3 * s.D), Into::replace,
+              p[qkv_bias]);
+}
+
+/// From what attention gave to what GELU is given; `finish` is multiply()'s, for kept.before.
+template <class T, class Finish = NoFinish>
+void expand_piece(const T* x, const BlockKept<T>& kept, Index samples,
+                  const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
+                  const BlockSizes& s, T* normal, const Finish& finish = {}) {
+  const Index rows = samples * s.N;
   const auto middle = dense(kept.middle, rows, s.D);
   multiply<T>(dense(kept.attended, rows, s.D), w.proj, middle, Into::replace, p[proj_bias],
               adding(x, middle));
-  normalise_rows<T>(middle.data, {p[norm2_weight], p[norm2_bias], eps}, kept.norm2(rows),
-                    normal.data, rows, s.D);
-  multiply<T>(normal, w.fc1, dense(kept.before, rows, s.hidden), Into::replace, p[fc1_bias],
-              finish);
+  normalise_rows<T>(middle.data, {p[norm2_weight], p[norm2_bias], eps}, kept.norm2(rows), normal,
+                    rows, s.D);
+  multiply<T>(dense(normal, rows, s.D), w.fc1, dense(kept.before, rows, s.hidden), Into::replace,
+              p[fc1_bias], finish);
 }
 
-/// The way forward of `samples` samples, on one thread.
+/// All of it.
 template <class T>
 void block_forward_piece(const T* x, const T* bias, T* y, T* cls_attention,
                          const BlockKept<T>& kept, Index samples, const BlockPointers<const T>& p,
                          const PackedBlock<T>& w, T eps, const BlockSizes& s) {
   const Index rows = samples * s.N;
   Scratch<T> memory(rows * (s.D + s.hidden));
+  project_piece(x, kept, samples, p, w, eps, s, memory.data());
+  for (Index b = 0; b < samples; ++b)
+    attend<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
+              kept.log_sums + b * s.N * s.H, row_of(cls_attention, b, s.N), s.attention(),
+              row_of(bias, b, s.N));
   const auto before = dense(kept.before, rows, s.hidden);
   const auto active = dense(memory.data() + rows * s.D, rows, s.hidden);
-  block_keep_piece(x, bias, cls_attention, kept, samples, p, w, eps, s, memory.data(),
-                   [&](Index row, Index count, Index column, Index cols) {
-                     for (Index i = row; i < row + count; ++i)
-                       gelu_values(before.row(i) + column, active.row(i) + column, cols);
-                   });
+  expand_piece(x, kept, samples, p, w, eps, s, memory.data(),
+               [&](Index row, Index count, Index column, Index cols) {
+                 for (Index i = row; i < row + count; ++i)
+                   gelu_values(before.row(i) + column, active.row(i) + column, cols);
+               });
   const auto out = dense(y, rows, s.D);
   multiply<T>(active, w.fc2, out, Into::replace, p[fc2_bias], adding<T>(kept.middle, out));
 }
@@ -306,28 +333,35 @@ void block_forward(const T* x, const T* bias, const BlockPointers<const T>& para
   const Packs weights{parameters, s, Packs::Way::forward};
   const Index piece = s.samples_a_piece();
   parallel_for(s.B, piece, [&](Index begin, Index end) {
+    const Index count = end - begin;
     Scratch<T> passing;
-    const BlockKept<T> stored =
-        kept != nullptr
-            ? kept->from(begin, s)
-            : BlockKept<T>{passing.room(BlockKept<T>::numbers(end - begin, s)), end - begin, s};
+    const BlockKept<T> stored = [&] {
+      if (kept == nullptr) {
+        constexpr auto all = Activations::store;
+        return BlockKept<T>{passing.room(BlockKept<T>::numbers(count, s, all)), count, s, all};
+      }
+      BlockKept<T> part = kept->from(begin, s);
+      if (!part.has_rest())
+        part.place_rest(passing.room(BlockKept<T>::rest_numbers(count, s)), count, s);
+      return part;
+    }();
     detail::block_forward_piece(x + begin * s.N * s.D, detail::row_of(bias, begin, s.N),
                                 y + begin * s.N * s.D, detail::row_of(cls_attention, begin, s.N),
-                                stored, end - begin, parameters, weights, eps, s);
+                                stored, count, parameters, weights, eps, s);
   });
 }
 
-/// dx (B N, D) from dy (B N, D), given what block_forward read and stored; without `kept`, that is
+/// dx (B N, D) from dy (B N, D), given what block_forward read and stored; what it did not store is
 /// computed once more, piece by piece, to the same bits. `gradient` gets the gradients of all
 /// parameters; null: they are not wanted.
 template <class T>
-void block_backward(const T* x, const T* bias, const T* dy, const BlockKept<T>* kept,
+void block_backward(const T* x, const T* bias, const T* dy, const BlockKept<T>& kept,
                     const BlockPointers<const T>& parameters, T eps, T* dx,
                     const BlockPointers<T>* gradient, const BlockSizes& s) {
   using Packs = detail::PackedBlock<T>;
   const Packs weights{parameters, s, Packs::Way::backward};
   std::optional<Packs> forward_weights;
-  if (kept == nullptr) forward_weights.emplace(parameters, s, Packs::Way::forward_again);
+  if (!kept.has_rest()) forward_weights.emplace(parameters, s, Packs::Way::forward_again);
   const Index piece = s.samples_a_piece(), pieces = s.pieces(), slots = s.slots();
   const Index numbers = s.parameters();
   Scratch<T> memory;
@@ -345,20 +379,20 @@ void block_backward(const T* x, const T* bias, const T* dy, const BlockKept<T>* 
     for (Index i = first; i < last; ++i) {
       const Index begin = i * piece, end = std::min(begin + piece, s.B);
       const T* const piece_x = x + begin * s.N * s.D;
-      const T* const piece_bias = detail::row_of(bias, begin, s.N);
-      const auto stored = [&] {
-        if (kept != nullptr) return kept->from(begin, s);
-        const Index count = end - begin, room = BlockKept<T>::numbers(count, s);
-        T* const parts = again.room(room + count * s.N * s.D);
-        const BlockKept<T> computed{parts, count, s};
-        detail::block_keep_piece<T>(piece_x, piece_bias, nullptr, computed, count, parameters,
-                                    *forward_weights, eps, s, parts + room);
-        return computed;
-      }();
-      detail::block_backward_piece(piece_x, piece_bias, dy + begin * s.N * s.D,
-                                   dx + begin * s.N * s.D, stored, end - begin, parameters, weights,
-                                   eps, s, sums ? &*sums : nullptr,
-                                   i == first ? Into::replace : Into::add);
+      BlockKept<T> stored = kept.from(begin, s);
+      if (!stored.has_rest()) {
+        const Index count = end - begin, rest = BlockKept<T>::rest_numbers(count, s);
+        T* const room = again.room(rest + count * s.N * s.D);
+        stored.place_rest(room, count, s);
+        detail::project_piece(piece_x, stored, count, parameters, *forward_weights, eps, s,
+                              room + rest);
+        detail::expand_piece(piece_x, stored, count, parameters, *forward_weights, eps, s,
+                             room + rest);
+      }
+      detail::block_backward_piece(piece_x, detail::row_of(bias, begin, s.N),
+                                   dy + begin * s.N * s.D, dx + begin * s.N * s.D, stored,
+                                   end - begin, parameters, weights, eps, s,
+                                   sums ? &*sums : nullptr, i == first ? Into::replace : Into::add);
     }
   });
   if (gradient == nullptr) return;

@@ -25,6 +25,16 @@ void add_pairwise(T* arrays, Index parts, Index n) {
       add_numbers(arrays + i * n, arrays + (i + stride) * n, n);
 }
 
+/// sum (n) += each of `parts` arrays of n numbers, one after the other; on several threads.
+template <class T>
+void add_parts(T* sum, const T* arrays, Index parts, Index n) {
+  if (parts == 0) return;
+  parallel_for(n, Index{1} << 14, [&](Index begin, Index end) {
+    for (Index part = 0; part < parts; ++part)
+      add_numbers(sum + begin, arrays + part * n + begin, end - begin);
+  });
+}
+
 }  // namespace detail
 
 /// out (N) += the sums of the columns of x (M, N), in a fixed order.
@@ -82,17 +92,12 @@ void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,
     const Index last = std::min(first + outputs_a_task, dw.rows);
     const Index begin = std::min(x.rows, part * rows_a_part);
     const Index end = std::min(x.rows, begin + rows_a_part);
-    const Matrix<T> sum =
-        part == 0 ? dw : Matrix<T>{sums + (part - 1) * size, dw.rows, dw.cols, dw.cols};
+    const Matrix<T> sum = part == 0 ? dw : dense(sums + (part - 1) * size, dw.rows, dw.cols);
     Packed<T> packed;
     multiply_long<T>(dy.slice(begin, end).columns(first, last), x.slice(begin, end),
                      sum.slice(first, last), Into::replace, packed);
   });
-  if (parts == 1) return;
-  parallel_for(size, Index{1} << 14, [&](Index begin, Index end) {
-    for (Index part = 1; part < parts; ++part)
-      add_numbers(dw.data + begin, sums + (part - 1) * size + begin, end - begin);
-  });
+  detail::add_parts(dw.data, sums, parts - 1, size);
 }
 
 }  // namespace splitvit::kernel

@@ -28,6 +28,12 @@ struct Matrix {
   Matrix columns(Index begin, Index end) const { return {data + begin, rows, end - begin, stride}; }
 };
 
+/// Rows beside each other without gaps.
+template <class T>
+Matrix<T> dense(T* data, Index rows, Index cols) {
+  return {data, rows, cols, cols};
+}
+
 /// One factor of a product: a matrix as it is, or its transpose.
 template <class T>
 struct Factor {

@@ -87,9 +87,9 @@ struct Blocks {
     for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
   }
 
-  /// The first `count` blocks recompute what the way back needs, the others store it: for a block
-  /// that recomputes a training step needs a tenth of the memory, and more time. A last block of
-  /// which only CLS is wanted stores the little that it needs in any case.
+  /// The first `count` blocks recompute what the way back needs, the others store it: one that
+  /// recomputes keeps a ninth as much, and takes a seventh more time. A last block of which only
+  /// CLS is wanted stores the little that it needs in any case.
   ///
   /// Errors  std::invalid_argument for more than there are, or fewer than none.
   void recompute(Index count) {

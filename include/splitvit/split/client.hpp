@@ -173,7 +173,8 @@ class Client {
       const Workspace::Use use{workspace_};
       const std::span<const Index> labels{batch->labels};
       const Tensor<T> targets = targets_of("evaluate", batch->images, labels);
-      const Variable<T> tokens = head_.encode(head_(Variable<T>{batch->images}, ClsRow::skip).y);
+      const Variable<T> tokens =
+          head_.encode(head_(Variable<T>{std::move(batch->images)}, ClsRow::skip).y);
       encoded_.clear();
       Rng rng = Rng{.seed = options_.seed}.at(for_stage, 0);
       codec::Float32{}.encode(tokens.value().view(), encoded_, rng);

@@ -80,7 +80,7 @@ TEST_CASE("patch_embed: misuse", "[autograd]") {
         "multiples of the patch");
   CHECK_THROWS_AS(patches(of({1, 3, 8, 8}), 0), ShapeError);
   CHECK_THROWS_AS(patches(of({3, 8, 8}), 4), ShapeError);
-  const std::string wanted = ": wanted (B, channels, H, W) and (D, channels, P, P)";
+  const std::string wanted = ", bias (5): wanted (B, channels, H, W), (D, channels, P, P), (D)";
   CHECK(test::text_of<ShapeError>([&] {
           patch_embed(of({1, 3, 8, 8}), of({5, 1, 4, 4}), of({5}));
         }) == "patch_embed: images (1, 3, 8, 8), weight (5, 1, 4, 4)" + wanted);

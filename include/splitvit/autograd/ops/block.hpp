@@ -19,11 +19,7 @@ namespace splitvit {
 template <std::floating_point T>
 using BlockVariables = std::array<Variable<T>, kernel::block_parts>;
 
-/// What a block does with its intermediate results until the way back needs them.
-enum class Activations {
-  store,      ///< 9 numbers for each one of x: the fastest way
-  recompute,  ///< none: the way back does most of the way forward again, to the same bits
-};
+using kernel::Activations;
 
 namespace detail {
 
@@ -83,9 +79,9 @@ Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& par
   if (cls_row == ClsRow::keep) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
   Tensor<T> memory;
   std::optional<kernel::BlockKept<T>> kept;
-  if (activations == Activations::store && (learns || x.needs_gradient())) {
-    memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s)});
-    kept.emplace(memory.data(), s.B, s);
+  if (learns || x.needs_gradient()) {
+    memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s, activations)});
+    kept.emplace(memory.data(), s.B, s, activations);
   }
   kernel::block_forward<T>(x.value().data(), detail::data_of(bias), detail::values_of(p), eps,
                            y.data(), cls_row == ClsRow::keep ? cls.data() : nullptr,
@@ -93,7 +89,7 @@ Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& par
 
   Variable<T> recorded = record(
       std::move(y), {x, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11]},
-      [x, bias, parameters, s, eps, learns, memory = std::move(memory)](
+      [x, bias, parameters, s, eps, learns, activations, memory = std::move(memory)](
           const Tensor<T>&, const Tensor<T>& dy) mutable {
         Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
         std::array<Tensor<T>, kernel::block_parts> gradients;
@@ -102,11 +98,10 @@ Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& par
           gradients[i] = Tensor<T>::uninitialised(parameters[i].shape());
           pointers[i] = gradients[i].data();
         }
-        std::optional<kernel::BlockKept<T>> stored;
-        if (!memory.empty()) stored.emplace(memory.data(), s.B, s);
-        kernel::block_backward<T>(x.value().data(), detail::data_of(bias), dy.data(),
-                                  stored ? &*stored : nullptr, detail::values_of(parameters), eps,
-                                  dx.data(), learns ? &pointers : nullptr, s);
+        const kernel::BlockKept<T> stored{memory.data(), s.B, s, activations};
+        kernel::block_backward<T>(x.value().data(), detail::data_of(bias), dy.data(), stored,
+                                  detail::values_of(parameters), eps, dx.data(),
+                                  learns ? &pointers : nullptr, s);
         x.add_gradient(std::move(dx));
         for (std::size_t i = 0; learns && i < gradients.size(); ++i)
           parameters[i].add_gradient(std::move(gradients[i]));

@@ -34,6 +34,23 @@ void require_linear_shapes(const Variable<T>& x, const Variable<T>& weight,
                      ": wanted x (..., in), weight (out, in), bias (out)");
 }
 
+/// The sum of dy's rows goes to a bias, if there is one and it learns.
+template <class T>
+void add_bias_gradient(const Variable<T>& bias, const Tensor<T>& dy) {
+  if (!bias.defined() || !bias.needs_gradient()) return;
+  Tensor<T> db{bias.shape()};
+  kernel::add_column_sums<T>(as_matrix(dy), db.data());
+  bias.add_gradient(std::move(db));
+}
+
+/// record() with a bias or without.
+template <class T, class Backward>
+Variable<T> record_linear(Tensor<T>&& y, const Variable<T>& x, const Variable<T>& weight,
+                          const Variable<T>& bias, const Backward& backward) {
+  if (bias.defined()) return record(std::move(y), {x, weight, bias}, backward);
+  return record(std::move(y), {x, weight}, backward);
+}
+
 }  // namespace detail
 
 /// Shapes  x (..., in), weight (out, in), bias (out) or not defined -> (..., out).
@@ -61,14 +78,9 @@ Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variab
                                         detail::as_matrix(dw));
       weight.add_gradient(std::move(dw));
     }
-    if (bias.defined() && bias.needs_gradient()) {
-      Tensor<T> db{bias.shape()};
-      kernel::add_column_sums<T>(detail::as_matrix(dy), db.data());
-      bias.add_gradient(std::move(db));
-    }
+    detail::add_bias_gradient(bias, dy);
   };
-  if (bias.defined()) return record(std::move(y), {x, weight, bias}, backward);
-  return record(std::move(y), {x, weight}, backward);
+  return detail::record_linear(std::move(y), x, weight, bias, backward);
 }
 
 }  // namespace splitvit

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy_n
-#include <concepts>   // floating_point
+#include <concepts>  // floating_point
 
-#include <splitvit/autograd/ops/linear.hpp>   // linear
-#include <splitvit/autograd/ops/reshape.hpp>  // reshape
-#include <splitvit/autograd/variable.hpp>     // Variable, record
-#include <splitvit/core/parallel.hpp>         // parallel_for
+#include <splitvit/autograd/ops/linear.hpp>  // add_bias_gradient, record_linear
+#include <splitvit/autograd/variable.hpp>    // Variable, record
+#include <splitvit/core/parallel.hpp>        // parallel_for
+#include <splitvit/kernel/patch_embed.hpp>   // PatchSizes, patch_embed_forward and its gradients
 
 // patches and patch_embed: an image as rows of pixels, so that a linear layer can embed them.
 
@@ -15,16 +14,13 @@ namespace splitvit {
 
 namespace detail {
 
-/// Calls f(image offset, row offset) for each run of `patch` pixels of one image.
-template <class F>
-void each_patch_line(Index C, Index height, Index width, Index patch, const F& f) {
-  const Index across = width / patch;
-  const Index row_size = C * patch * patch;
-  for (Index c = 0; c < C; ++c)
-    for (Index y = 0; y < height; ++y)
-      for (Index x = 0; x < across; ++x)
-        f((c * height + y) * width + x * patch,
-          (y / patch * across + x) * row_size + (c * patch + y % patch) * patch);
+template <class T>
+kernel::PatchSizes require_patches(const Variable<T>& images, Index patch) {
+  const Shape& shape = images.shape();
+  if (shape.rank() != 4 || patch < 1 || shape[2] % patch != 0 || shape[3] % patch != 0)
+    throw ShapeError("patches: images " + shape.text() + " in patches of " + std::to_string(patch) +
+                     ": wanted (B, channels, H, W) with H and W multiples of the patch");
+  return {.channels = shape[1], .height = shape[2], .width = shape[3], .patch = patch};
 }
 
 }  // namespace detail
@@ -36,27 +32,16 @@ void each_patch_line(Index C, Index height, Index width, Index patch, const F& f
 /// Errors  ShapeError otherwise.
 template <std::floating_point T>
 Variable<T> patches(const Variable<T>& images, Index patch) {
-  const Shape& shape = images.shape();
-  if (shape.rank() != 4 || patch < 1 || shape[2] % patch != 0 || shape[3] % patch != 0)
-    throw ShapeError("patches: images " + shape.text() + " in patches of " + std::to_string(patch) +
-                     ": wanted (B, channels, H, W) with H and W multiples of the patch");
-  const Index B = shape[0], C = shape[1], height = shape[2], width = shape[3];
-  const Index size = C * height * width;
-  Tensor<T> rows =
-      Tensor<T>::uninitialised(Shape{B, (height / patch) * (width / patch), C * patch * patch});
+  const kernel::PatchSizes s = detail::require_patches(images, patch);
+  const Index B = images.dim(0);
+  Tensor<T> rows = Tensor<T>::uninitialised(Shape{B, s.patches(), s.pixels()});
   parallel_for(B, 1, [&](Index b, Index) {
-    const T* image = images.value().data() + b * size;
-    T* out = rows.data() + b * size;
-    detail::each_patch_line(C, height, width, patch, [&](Index from, Index to) {
-      std::copy_n(image + from, patch, out + to);
-    });
+    kernel::cut_patches(images.value().data() + b * s.image(), rows.data() + b * s.image(), s);
   });
   return record(std::move(rows), {images}, [=](const Tensor<T>&, const Tensor<T>& dy) {
     Tensor<T> dx = Tensor<T>::uninitialised(images.shape());
     parallel_for(B, 1, [&](Index b, Index) {
-      detail::each_patch_line(C, height, width, patch, [&](Index to, Index from) {
-        std::copy_n(dy.data() + b * size + from, patch, dx.data() + b * size + to);
-      });
+      kernel::join_patches(dy.data() + b * s.image(), dx.data() + b * s.image(), s);
     });
     images.add_gradient(std::move(dx));
   });
@@ -64,7 +49,7 @@ Variable<T> patches(const Variable<T>& images, Index patch) {
 
 /// A convolution whose stride is its kernel's size: one vector for each patch.
 ///
-/// Shapes  images (B, channels, H, W), weight (D, channels, P, P), bias (D)
+/// Shapes  images (B, channels, H, W), weight (D, channels, P, P), bias (D) or not defined
 ///         -> (B, patches, D), patches in row-major order.
 /// Grad    all three.
 /// Errors  ShapeError.
@@ -72,10 +57,34 @@ template <std::floating_point T>
 Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
                         const Variable<T>& bias) {
   const Shape& w = weight.shape();
-  if (images.shape().rank() != 4 || w.rank() != 4 || w[1] != images.dim(1) || w[2] != w[3])
+  if (images.shape().rank() != 4 || w.rank() != 4 || w[1] != images.dim(1) || w[2] != w[3] ||
+      (bias.defined() && bias.shape() != Shape{w[0]}))
     throw ShapeError("patch_embed: images " + images.shape().text() + ", weight " + w.text() +
-                     ": wanted (B, channels, H, W) and (D, channels, P, P)");
-  return linear(patches(images, w[2]), reshape(weight, Shape{w[0], w[1] * w[2] * w[3]}), bias);
+                     (bias.defined() ? ", bias " + bias.shape().text() : std::string{}) +
+                     ": wanted (B, channels, H, W), (D, channels, P, P), (D)");
+  const kernel::PatchSizes s = detail::require_patches(images, w[2]);
+  const Index B = images.dim(0), D = w[0];
+  Tensor<T> y = Tensor<T>::uninitialised(Shape{B, s.patches(), D});
+  kernel::patch_embed_forward<T>(images.value().data(), B,
+                                 kernel::dense(weight.value().data(), D, s.pixels()),
+                                 bias.defined() ? bias.value().data() : nullptr, y.data(), s);
+  const auto backward = [=](const Tensor<T>&, const Tensor<T>& dy) {
+    // a linear layer over rows of pixels: dx = dy W, dW = dy^T x, db = the sum of dy's rows
+    if (images.needs_gradient()) {
+      Tensor<T> dx = Tensor<T>::uninitialised(images.shape());
+      kernel::patch_embed_image_gradient<T>(
+          dy.data(), B, kernel::dense(weight.value().data(), D, s.pixels()), dx.data(), s);
+      images.add_gradient(std::move(dx));
+    }
+    if (weight.needs_gradient()) {
+      Tensor<T> dw = Tensor<T>::uninitialised(weight.shape());
+      kernel::patch_embed_weight_gradient<T>(images.value().data(), dy.data(), B,
+                                             kernel::dense(dw.data(), D, s.pixels()), s);
+      weight.add_gradient(std::move(dw));
+    }
+    detail::add_bias_gradient(bias, dy);
+  };
+  return detail::record_linear(std::move(y), images, weight, bias, backward);
 }
 
 }  // namespace splitvit
