@@ -28,7 +28,7 @@ TEST_CASE("block: the parts of its memory lie beside each other", "[kernel][bloc
   std::vector<float> memory(
       static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Activations::store)));
   const BlockKept<float> all{memory.data(), s.B, s, Activations::store};
-  CHECK(all.norm_rows + 4 * s.B * s.N == memory.data() + memory.size());
+  CHECK(all.log_sums + s.H * s.B * s.N == memory.data() + memory.size());
   const BlockKept<float> part = all.from(4, s);
   CHECK(part.qkv == all.qkv + 4 * 5 * 24);
   CHECK(part.log_sums == all.log_sums + 4 * 5 * 2);

@@ -99,15 +99,18 @@ struct BlockKept {
   T* before = nullptr;     ///< (N, hidden): what GELU is given
   T* norm_rows = nullptr;  ///< (4, N): mean and scale of both norms
 
-  /// Lays the parts for `samples` samples out in one piece of memory.
+  /// Lays the parts for `samples` samples out in one piece of memory, matrices first: their rows
+  /// begin where cache lines do.
   BlockKept(T* memory, Index samples, const BlockSizes& s, Activations activations)
-      : attended{memory}, log_sums{attended + samples * s.N * s.D} {
-    if (activations == Activations::store)
-      place_rest(memory + attention_numbers(samples, s), samples, s);
+      : attended{memory} {
+    log_sums = attended + samples * s.N * s.D;
+    if (activations == Activations::recompute) return;
+    place_rest(log_sums, samples, s);
+    log_sums += rest_numbers(samples, s);
   }
   static Index numbers(Index samples, const BlockSizes& s, Activations activations) {
-    return attention_numbers(samples, s) +
-           (activations == Activations::store ? rest_numbers(samples, s) : 0);
+    const Index attention = samples * s.N * (s.D + s.H);
+    return attention + (activations == Activations::store ? rest_numbers(samples, s) : 0);
   }
 
   /// The part that begins with a sample.
@@ -139,11 +142,6 @@ struct BlockKept {
 
   NormKept<T> norm1(Index rows) const { return {norm_rows, norm_rows + rows}; }
   NormKept<T> norm2(Index rows) const { return {norm_rows + 2 * rows, norm_rows + 3 * rows}; }
-
- private:
-  static Index attention_numbers(Index samples, const BlockSizes& s) {
-    return samples * s.N * (s.D + s.H);
-  }
 };
 
 namespace detail {
