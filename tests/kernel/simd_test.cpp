@@ -84,6 +84,26 @@ TEMPLATE_TEST_CASE("simd: functions agree with the standard library's", "[kernel
   }
 }
 
+TEMPLATE_TEST_CASE("simd: all ways to multiply and add give the same", "[kernel][simd]", float,
+                   double) {
+  using T = TestType;
+  std::vector<T> a, b, c;
+  for (Index i = 0; i < lanes<T>; ++i) {
+    a.push_back(T{1} / static_cast<T>(3 + i));
+    b.push_back(static_cast<T>(i) - T{2} / T{3});
+    c.push_back(static_cast<T>(7 * i) / T{11});
+  }
+  const Pack<T> second = load<T>(b.data()), third = load<T>(c.data());
+  for (const T& number : a) {
+    std::vector<T> plain(a.size()), in_place(a.size()), from_memory(a.size());
+    store<T>(plain.data(), multiply_add(Pack<T>(number), second, third));
+    store<T>(in_place.data(), multiply_add_in_place<T>(Pack<T>(number), second, third));
+    store<T>(from_memory.data(), multiply_add_at<T>(&number, second, third));
+    CHECK(in_place == plain);
+    CHECK(from_memory == plain);
+  }
+}
+
 TEMPLATE_TEST_CASE("simd: exp of the smallest and the largest", "[kernel][simd]", float, double) {
   using T = TestType;
   const auto y = through_packs(std::vector<T>{T{-1e15f}, T{-1e4}, T{0}, T{1e15f}},

@@ -149,6 +149,22 @@ P multiply_add(const P& a, const P& b, const P& c) {
     return a * b + c;
 }
 
+/// The same in the form of its instruction that leaves a and b as they are. Of the three forms g++
+/// 12 takes others, too, and in a loop that needs all registers of AVX2 moves packs about for them.
+template <class T>
+Pack<T> multiply_add_in_place(const Pack<T>& a, const Pack<T>& b, const Pack<T>& c) {
+#if SPLITVIT_USE_XSIMD && defined(__FMA__)
+  auto sum = c.data;  // AT&T's notation, and Intel's for -masm=intel
+  if constexpr (sizeof(T) == 4)
+    asm("{vfmadd231ps %2, %1, %0|vfmadd231ps %0, %1, %2}" : "+v"(sum) : "v"(b.data), "v"(a.data));
+  else
+    asm("{vfmadd231pd %2, %1, %0|vfmadd231pd %0, %1, %2}" : "+v"(sum) : "v"(b.data), "v"(a.data));
+  return sum;
+#else
+  return multiply_add(a, b, c);
+#endif
+}
+
 /// The same with a number in memory for a: with AVX-512 one instruction, not two. Compilers would
 /// load a number that is used twice once, which is right unless loads are cheaper than
 /// instructions.
@@ -156,7 +172,7 @@ template <class T>
 Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
 #if SPLITVIT_USE_XSIMD && defined(__AVX512F__)
   static_assert(sizeof(Pack<T>) == 64);
-  auto sum = c.data;  // AT&T's notation, and Intel's for -masm=intel
+  auto sum = c.data;
   if constexpr (sizeof(T) == 4)
     asm("{vfmadd231ps %2%{1to16%}, %1, %0|vfmadd231ps %0, %1, %2%{1to16%}}"
         : "+v"(sum)
@@ -167,7 +183,7 @@ Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
         : "v"(b.data), "m"(*a));
   return sum;
 #else
-  return multiply_add(Pack<T>(*a), b, c);
+  return multiply_add_in_place<T>(Pack<T>(*a), b, c);
 #endif
 }
 

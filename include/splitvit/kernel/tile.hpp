@@ -8,7 +8,7 @@
 #include <utility>      // index_sequence
 
 #include <splitvit/core/shape.hpp>   // Index
-#include <splitvit/kernel/simd.hpp>  // lanes, load, multiply_add, Pack, prefetch, store
+#include <splitvit/kernel/simd.hpp>  // lanes, load, multiply_add_at, Pack, prefetch, store
 
 // The innermost loop of all products: a small tile of C that stays in registers.
 
@@ -121,8 +121,8 @@ struct Tile<Height, T, std::index_sequence<I...>> {
         right[i] = multiply_add_at(factor, b1, right[i]);
       } else {
         const Pack<T> number(*factor);
-        left[i] = multiply_add(number, b0, left[i]);
-        right[i] = multiply_add(number, b1, right[i]);
+        left[i] = multiply_add_in_place<T>(number, b0, left[i]);
+        right[i] = multiply_add_in_place<T>(number, b1, right[i]);
       }
     };
     const auto add_column = [&](Index j) __attribute__((always_inline)) {
