@@ -101,7 +101,8 @@ TEMPLATE_TEST_CASE("gemm: agrees with Eigen", "[kernel][gemm]", float, double) {
   using T = TestType;
   using Plain = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   Rng rng{.seed = 7};
-  for (const auto& [M, N, K] : {Sizes{197, 197, 64}, Sizes{97, 31, 300}, Sizes{33, 130, 197}}) {
+  for (const auto& [M, N, K] :
+       {Sizes{197, 197, 64}, Sizes{97, 31, 300}, Sizes{33, 130, 197}, Sizes{13, 530, 260}}) {
     const Grid<T> a{M, K, 0, rng}, b{K, N, 0, rng};
     Grid<T> c{M, N, 0, rng}, long_c{M, N, 0, rng};
     const Eigen::Map<const Plain> left(a.numbers.data(), M, K), right(b.numbers.data(), K, N);

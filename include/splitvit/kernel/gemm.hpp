@@ -33,8 +33,10 @@ inline constexpr bool has_tiles = !std::is_arithmetic_v<Pack<T>>;
 /// cache, and so many numbers that the block stays in the second one.
 inline constexpr Index depth_block = 384;
 inline constexpr Index block_bytes = 448 << 10;
-/// The most rows of B that multiply_long packs at a time.
+/// The most rows and columns of B that multiply_long packs at a time: what it has packed is used
+/// before it leaves the second cache.
 inline constexpr Index long_block = 256;
+inline constexpr Index long_columns = 256;
 
 /// Panels of B in a block of `depth` rows.
 template <class T>
@@ -57,14 +59,17 @@ class Packed {
   /// Prepares another factor in the same memory.
   void pack(const Factor<T>& b) {
     prepare(b);
+    // A few rows of all panels, so that reading goes on where it was, unless it is by columns.
+    const Index rows_at_once = b.col_step == 1 ? 8 : b.rows;
     if constexpr (detail::has_tiles<T>)
-      for (Index p = 0; p < panels(); ++p) fill_panel(p);
+      for (Index k = 0; k < b.rows; k += rows_at_once)
+        for (Index p = 0; p < panels(); ++p) fill_panel(p, k, std::min(k + rows_at_once, b.rows));
   }
   /// The same on several threads: worth it for the weights of a layer.
   void pack_in_parallel(const Factor<T>& b) {
     prepare(b);
     if constexpr (detail::has_tiles<T>)
-      parallel_for(panels(), 1, [this](Index p, Index) { fill_panel(p); });
+      parallel_for(panels(), 1, [this](Index p, Index) { fill_panel(p, 0, b_.rows); });
   }
 
   /// Room for a factor that the caller writes itself, through at() or set_row().
@@ -102,19 +107,20 @@ class Packed {
     if constexpr (detail::has_tiles<T>) memory_.room(panels() * b.rows * tile_cols<T>);
   }
 
-  void fill_panel(Index p) {
+  /// Rows begin..end-1 of panel p.
+  void fill_panel(Index p, Index begin, Index end) {
     constexpr Index width = tile_cols<T>;
-    T* to = memory_.room(0) + p * b_.rows * width;
+    T* to = memory_.data() + (p * b_.rows + begin) * width;
     const Index count = std::min(width, b_.cols - p * width);
-    const T* from = b_.at(0, p * width);
+    const T* from = b_.at(begin, p * width);
     if (b_.col_step == 1 && count == width) {
-      for (Index k = 0; k < b_.rows; ++k, from += b_.row_step, to += width) {
+      for (Index k = begin; k < end; ++k, from += b_.row_step, to += width) {
         store<T>(to, load<T>(from));
         store<T>(to + lanes<T>, load<T>(from + lanes<T>));
       }
       return;
     }
-    for (Index k = 0; k < b_.rows; ++k, from += b_.row_step, to += width)
+    for (Index k = begin; k < end; ++k, from += b_.row_step, to += width)
       for (Index j = 0; j < width; ++j) to[j] = j < count ? from[j * b_.col_step] : T{};
   }
 
@@ -169,8 +175,8 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
 }
 
 /// C (M, N) (+)= A^T B for A (K, M) and B (K, N) with K much longer than M and N, as in the
-/// gradient of a weight. B is packed in blocks of equally many rows, in `packed`, which is memory
-/// to be used again. On one thread.
+/// gradient of a weight. B is packed in blocks, of equally many rows each, in `packed`, which is
+/// memory to be used again. On one thread.
 template <class T>
 void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c,
                    Into into, Packed<T>& packed) {
@@ -178,8 +184,12 @@ void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Mat
   const Index block = blocks > 1 ? (a.rows + blocks - 1) / blocks : detail::long_block;
   for (Index k = 0; k == 0 || k < a.rows; k += block) {
     const Index end = std::min(k + block, a.rows);
-    packed.pack(b.slice(k, end));
-    multiply<T>(transposed(a.slice(k, end)), packed, c, k == 0 ? into : Into::add);
+    for (Index j = 0; j < b.cols; j += detail::long_columns) {
+      const Index last = std::min(j + detail::long_columns, b.cols);
+      packed.pack(b.slice(k, end).columns(j, last));
+      multiply<T>(transposed(a.slice(k, end)), packed, c.columns(j, last),
+                  k == 0 ? into : Into::add);
+    }
   }
 }
 

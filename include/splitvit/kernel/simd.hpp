@@ -149,16 +149,17 @@ P multiply_add(const P& a, const P& b, const P& c) {
     return a * b + c;
 }
 
-/// The same in the form of its instruction that leaves a and b as they are. Of the three forms g++
-/// 12 takes others, too, and in a loop that needs all registers of AVX2 moves packs about for them.
+/// The same, with AVX2 in the form of its instruction that leaves a and b as they are. Of the three
+/// forms g++ 12 takes others, too, and in a loop that needs all 16 registers moves packs about for
+/// them; with the 32 of AVX-512 it has room, and orders instructions better than they stand here.
 template <class T>
 Pack<T> multiply_add_in_place(const Pack<T>& a, const Pack<T>& b, const Pack<T>& c) {
-#if SPLITVIT_USE_XSIMD && defined(__FMA__)
+#if SPLITVIT_USE_XSIMD && defined(__FMA__) && !defined(__AVX512F__)
   auto sum = c.data;  // AT&T's notation, and Intel's for -masm=intel
   if constexpr (sizeof(T) == 4)
-    asm("{vfmadd231ps %2, %1, %0|vfmadd231ps %0, %1, %2}" : "+v"(sum) : "v"(b.data), "v"(a.data));
+    asm("{vfmadd231ps %2, %1, %0|vfmadd231ps %0, %1, %2}" : "+x"(sum) : "x"(b.data), "x"(a.data));
   else
-    asm("{vfmadd231pd %2, %1, %0|vfmadd231pd %0, %1, %2}" : "+v"(sum) : "v"(b.data), "v"(a.data));
+    asm("{vfmadd231pd %2, %1, %0|vfmadd231pd %0, %1, %2}" : "+x"(sum) : "x"(b.data), "x"(a.data));
   return sum;
 #else
   return multiply_add(a, b, c);
