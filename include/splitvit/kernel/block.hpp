@@ -203,7 +203,7 @@ void project_piece(const T* x, const BlockKept<T>& kept, Index samples,
               p[qkv_bias]);
 }
 
-/// From what attention gave to what GELU is given; `finish` is multiply()'s, for kept.before.
+/// And from what attention gave to what GELU is given; `finish` is multiply()'s, for kept.before.
 template <class T, class Finish = NoFinish>
 void expand_piece(const T* x, const BlockKept<T>& kept, Index samples,
                   const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
@@ -218,7 +218,7 @@ void expand_piece(const T* x, const BlockKept<T>& kept, Index samples,
               p[fc1_bias], finish);
 }
 
-/// All of it.
+/// The whole way forward of `samples` samples.
 template <class T>
 void block_forward_piece(const T* x, const T* bias, T* y, T* cls_attention,
                          const BlockKept<T>& kept, Index samples, const BlockPointers<const T>& p,
@@ -379,13 +379,11 @@ void block_backward(const T* x, const T* bias, const T* dy, const BlockKept<T>& 
       const T* const piece_x = x + begin * s.N * s.D;
       BlockKept<T> stored = kept.from(begin, s);
       if (!stored.has_rest()) {
-        const Index count = end - begin, rest = BlockKept<T>::rest_numbers(count, s);
-        T* const room = again.room(rest + count * s.N * s.D);
-        stored.place_rest(room, count, s);
-        detail::project_piece(piece_x, stored, count, parameters, *forward_weights, eps, s,
-                              room + rest);
-        detail::expand_piece(piece_x, stored, count, parameters, *forward_weights, eps, s,
-                             room + rest);
+        const Index count = end - begin, size = count * s.N * s.D;
+        T* const normal = again.room(size + BlockKept<T>::rest_numbers(count, s));
+        stored.place_rest(normal + size, count, s);
+        detail::project_piece(piece_x, stored, count, parameters, *forward_weights, eps, s, normal);
+        detail::expand_piece(piece_x, stored, count, parameters, *forward_weights, eps, s, normal);
       }
       detail::block_backward_piece(piece_x, detail::row_of(bias, begin, s.N),
                                    dy + begin * s.N * s.D, dx + begin * s.N * s.D, stored,
