@@ -8,7 +8,7 @@
 #include <utility>      // index_sequence
 
 #include <splitvit/core/shape.hpp>   // Index
-#include <splitvit/kernel/simd.hpp>  // lanes, load, multiply_add_at, Pack, prefetch, store
+#include <splitvit/kernel/simd.hpp>  // load, multiply_add_at, multiply_add_in_place, Pack, store
 
 // The innermost loop of all products: a small tile of C that stays in registers.
 
