@@ -77,22 +77,14 @@ void measure_products(bench::Rows& rows, const std::string& name, Index M, Index
     }
   };
   row(
-      "forward",
-      [&] {
-        multiply<float>(X, forward, {y.data(), M, N, N});
-      },
+      "forward", [&] { multiply<float>(X, forward, {y.data(), M, N, N}); },
       [&](const auto& other) { other.multiply(ox, turned(ow), 0, y.data(), M, N); });
   row(
-      "input gradient",
-      [&] {
-        multiply<float>(DY, backward, {dx.data(), M, K, K});
-      },
+      "input gradient", [&] { multiply<float>(DY, backward, {dx.data(), M, K, K}); },
       [&](const auto& other) { other.multiply(ody, ow, 0, dx.data(), M, K); });
   row(
       "weight gradient",
-      [&] {
-        multiply_long<float>(DY, X, {dw.data(), N, K, K}, Into::add, packed);
-      },
+      [&] { multiply_long<float>(DY, X, {dw.data(), N, K, K}, Into::add, packed); },
       [&](const auto& other) { other.multiply(turned(ody), ox, 1, dw.data(), N, K); });
 }
 

@@ -26,8 +26,7 @@ double read_gigabytes(Index bytes) {
     const float* from = memory[static_cast<std::size_t>(thread)].data();
     float sum = 0;
     for (Index i = 0; i < repeats; ++i)
-      sum += kernel::accumulate<float>(
-          count, [](const auto& v) { return v; }, from);
+      sum += kernel::accumulate<float>(count, [](const auto& v) { return v; }, from);
     sums[static_cast<std::size_t>(thread)] = sum;
   });
   const double time = bench::seconds() - begin;

@@ -273,9 +273,8 @@ class Training {
 sv::report::Run run_client(const Options& options, const std::string& method,
                            const sv::transport::Endpoint& server, const sv::data::TrainTest& data,
                            Output& output) {
-  return sv::with_threads(options.threads, [&] {
-    return Training{options, method, server, data, output}();
-  });
+  return sv::with_threads(options.threads,
+                          [&] { return Training{options, method, server, data, output}(); });
 }
 
 }  // namespace split_train

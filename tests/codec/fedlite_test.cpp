@@ -95,9 +95,8 @@ TEST_CASE("FedLite: refuses options, shapes and bytes that do not fit", "[codec]
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     Tensor<float> book{{2, 2}};
     book[2] = bad;
-    CHECK(test::reason_of([&] {
-            codec.encode_with<float>(x.view(), std::span{&book, 1}, out);
-          }) == Reason::not_finite);
+    CHECK(test::reason_of([&] { codec.encode_with<float>(x.view(), std::span{&book, 1}, out); }) ==
+          Reason::not_finite);
   }
   CHECK(out.empty());
 
@@ -105,12 +104,10 @@ TEST_CASE("FedLite: refuses options, shapes and bytes that do not fit", "[codec]
   const auto sent = codec.encode<float>(test::drawn<float>({2, 6}, rng).view(), up, rng);
   for (const Shape& shape : {Shape{2, 7}, Shape{0, 6}, Shape{}, Shape{Index{1} << 40, 4}})
     CHECK(test::reason_of([&] { codec.decode<float>(up, shape); }) == Reason::wrong_shape);
-  CHECK(test::reason_of([&] {
-          codec.decode<float>(up, {Index{1} << 40, 6});
-        }) == Reason::truncated);
-  CHECK(test::reason_of([&] {
-          codec.decode<float>(up, {2, 3 * (Index{1} << 58)});
-        }) == Reason::truncated);
+  CHECK(test::reason_of([&] { codec.decode<float>(up, {Index{1} << 40, 6}); }) ==
+        Reason::truncated);
+  CHECK(test::reason_of([&] { codec.decode<float>(up, {2, 3 * (Index{1} << 58)}); }) ==
+        Reason::truncated);
   FedLite<> client = codec;
   CHECK(test::reason_of([&] {
           client.decode_gradient<float>(std::vector<std::byte>(48), sent, {3, 4});

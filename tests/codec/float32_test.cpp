@@ -69,12 +69,10 @@ TEST_CASE("Float32: refuses other sizes before taking memory", "[codec]") {
   CHECK(decode({5}) == Reason::wrong_shape);
   CHECK(decode({0}) == Reason::wrong_shape);
   CHECK(decode({std::numeric_limits<Index>::max() / 2 + 4}) == Reason::wrong_shape);  // times 4: 8
-  CHECK(reason_of([&] {
-          Float32{}.decode<float>(std::span{in}.first(23), {2, 3});
-        }) == Reason::wrong_shape);
-  CHECK(reason_of([&] {
-          Float32{}.decode_gradient<double>(in, {}, {2, 3});
-        }) == Reason::wrong_shape);
+  CHECK(reason_of([&] { Float32{}.decode<float>(std::span{in}.first(23), {2, 3}); }) ==
+        Reason::wrong_shape);
+  CHECK(reason_of([&] { Float32{}.decode_gradient<double>(in, {}, {2, 3}); }) ==
+        Reason::wrong_shape);
 }
 
 TEMPLATE_TEST_CASE("Float32: refuses NaN and infinity", "[codec]", float, double) {

@@ -179,9 +179,8 @@ TEST_CASE("Quantise: bad options and hostile shapes", "[codec]") {
   constexpr Index huge = Index{1} << 60;
   for (const RangePer per : all_ranges) {
     const std::vector<std::byte> in(20, std::byte{1});
-    CHECK(test::reason_of([&] {
-            Quantise{.range = per}.decode<float>(in, {huge / 4, 2, 2});
-          }) == Reason::truncated);
+    CHECK(test::reason_of([&] { Quantise{.range = per}.decode<float>(in, {huge / 4, 2, 2}); }) ==
+          Reason::truncated);
   }
   CHECK(Quantise{.bits = 4}.description() ==
         "quantise bits=4 gradient_bits=4 range=token gradient_range=token rounding=nearest");

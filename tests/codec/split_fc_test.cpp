@@ -227,9 +227,8 @@ TEST_CASE("SplitFc: refuses options and shapes that make no sense", "[codec]") {
   const auto came = codec.decode<double>(out, x.shape());
   CHECK_THROWS_AS(codec.encode_gradient<double>(uneven(2, 4, 3).view(), came.receipt, out, rng),
                   ShapeError);
-  CHECK(test::reason_of([&] {
-          codec.decode_gradient<double>(out, sent, {2, 4, 3});
-        }) == Reason::wrong_shape);
+  CHECK(test::reason_of([&] { codec.decode_gradient<double>(out, sent, {2, 4, 3}); }) ==
+        Reason::wrong_shape);
   for (const Shape& shape : {Shape{0, 3, 4}, Shape{}, Shape{1, Index{1} << 40}})
     CHECK(test::reason_of([&] { codec.decode<double>(out, shape); }) == Reason::wrong_shape);
   for (const Shape& shape : {Shape{Index{1} << 50, 3, 4}, Shape{2, Index{1} << 28, 4}})

@@ -76,9 +76,8 @@ TEST_CASE("TokenScaled: hostile scales are refused, large ones stay finite", "[c
   CHECK(reason_of([&] { decode(Limits::infinity(), 1.0f); }) == Reason::not_finite);
   CHECK(reason_of([&] { decode(Limits::quiet_NaN(), 1.0f); }) == Reason::not_finite);
   const std::vector<std::byte> in(8);
-  CHECK(reason_of([&] {
-          TokenScaled<Float32>{}.decode<float>(in, {Index{1} << 60, 1});
-        }) == Reason::truncated);
+  CHECK(reason_of([&] { TokenScaled<Float32>{}.decode<float>(in, {Index{1} << 60, 1}); }) ==
+        Reason::truncated);
   CHECK(TokenScaled<Float32>{}.description() == "token_scaled inner=(float32)");
 }
 

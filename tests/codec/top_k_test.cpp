@@ -132,9 +132,8 @@ TEST_CASE("TopK: misuse", "[codec]") {
   CHECK_THROWS_AS(
       TopK<>{}.encode_gradient<float>(Tensor<float>{{3, 2}}.view(), trip.came.receipt, out, rng),
       ShapeError);
-  CHECK(test::reason_of([&] {
-          TopK<>{}.decode_gradient<float>(trip.down, trip.sent, {3, 2});
-        }) == Reason::wrong_shape);
+  CHECK(test::reason_of([&] { TopK<>{}.decode_gradient<float>(trip.down, trip.sent, {3, 2}); }) ==
+        Reason::wrong_shape);
   // Saturated values of the codec for values are counted.
   const auto large = tensor<float>({1, 4}, {1e30f, 1, 2, -1e30f});
   CHECK(saturated_values(TopK<Float16>{.rate = 0.5}.encode<float>(large.view(), out, rng)) == 2);

@@ -77,9 +77,7 @@ static_assert(CompressionStage<Then<stranger::stages::FloatOnly, Identity>, floa
 static_assert(!CompressionStage<Then<stranger::stages::FloatOnly, Identity>, double>);
 
 template <class A, class B>
-concept Joins = requires(A a, B b) {
-  a | b;
-};
+concept Joins = requires(A a, B b) { a | b; };
 static_assert(Joins<stranger::stages::EveryKth, SelectTokens> &&
               Joins<SelectTokens, stranger::stages::EveryKth>);
 static_assert(Joins<stranger::stages::FloatOnly, Identity>);

@@ -74,9 +74,8 @@ TEST_CASE("cifar: cut anywhere but between records, a file is refused", "[data]"
 }
 
 TEST_CASE("cifar: a label out of range is named", "[data]") {
-  const auto said = complaint_of([] {
-    data::parse_cifar(records({1, 10}), data::cifar10_layout, "file");
-  });
+  const auto said =
+      complaint_of([] { data::parse_cifar(records({1, 10}), data::cifar10_layout, "file"); });
   REQUIRE(said);
   CHECK(said->reason == Reason::wrong_content);
   CHECK(said->text == "file: byte 3073: label 10, there are 10 classes");

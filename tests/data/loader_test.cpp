@@ -85,9 +85,8 @@ TEST_CASE("Loader: the same batches for any number of threads and any lead", "[d
   for (const int threads : {1, 2, 3, 8})
     for (const Index ahead : {0, 1, 5}) {
       options.ahead = ahead;
-      const Taken got = with_threads(threads, [&] {
-        return take_all(Loader<float>{set, options}.epoch(2));
-      });
+      const Taken got =
+          with_threads(threads, [&] { return take_all(Loader<float>{set, options}.epoch(2)); });
       REQUIRE(got == wanted);
     }
   CHECK_FALSE(take_all(Loader<float>{set, options}.epoch(3)) == wanted);

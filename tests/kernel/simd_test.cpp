@@ -134,8 +134,8 @@ TEMPLATE_TEST_CASE("simd: accumulate and largest of any length", "[kernel][simd]
   using T = TestType;
   for (Index n = 0; n <= 3 * lanes<T> + 1; ++n) {
     const auto x = counted<T>(n);
-    const T sum = accumulate<T>(
-        n, [](const auto& u, const auto& v) { return u * v; }, x.data(), x.data());
+    const T sum =
+        accumulate<T>(n, [](const auto& u, const auto& v) { return u * v; }, x.data(), x.data());
     CHECK(sum == static_cast<T>(n * (n + 1) * (2 * n + 1) / 6));
     for (Index i = 0; i < n; ++i) {
       std::vector<T> low(at(n), T{-7});  // what fills the last pack must not win

@@ -17,9 +17,8 @@ TEMPLATE_TEST_CASE("likeliest: the largest wins, and of equals the lowest class"
   const auto rows = tensor<T>({4, 3}, {1, 3, 2, -5, -7, -5, 0, 0, 0, -3, -2, -1});
   CHECK(likeliest(rows) == std::vector<Index>{1, 0, 0, 2});
   CHECK(likeliest(Tensor<T>{{0, 3}}).empty());
-  CHECK(test::text_of<ShapeError>([] {
-          likeliest(Tensor<T>{{2, 0}});
-        }) == "likeliest: (2, 0): wanted (B, C), C >= 1");
+  CHECK(test::text_of<ShapeError>([] { likeliest(Tensor<T>{{2, 0}}); }) ==
+        "likeliest: (2, 0): wanted (B, C), C >= 1");
   CHECK_THROWS_AS(likeliest(Tensor<T>{{3}}), ShapeError);
 }
 
@@ -46,9 +45,8 @@ TEMPLATE_TEST_CASE("count_correct: counts rows whose likeliest class is right", 
   CHECK(count({1, 0, 0}) == 3);
   CHECK(count({1, 1, 1}) == 1);
   CHECK(count({0, 1, 1}) == 0);
-  CHECK(test::text_of<ShapeError>([&] {
-          count({0, 1});
-        }) == "count_correct: logits (3, 2) for 2 class ids");
+  CHECK(test::text_of<ShapeError>([&] { count({0, 1}); }) ==
+        "count_correct: logits (3, 2) for 2 class ids");
   CHECK(count_correct(Tensor<T>{{0, 2}}, std::span<const Index>{}) == 0);
 }
 

@@ -18,7 +18,7 @@ TEST_CASE("settings: every size of the model is among them, once", "[split]") {
   CHECK(keys.contains("seed"));
 
   nn::VitConfig changed = test::small_vit;
-  for (Index nn::VitConfig::*size :
+  for (Index nn::VitConfig::* size :
        {&nn::VitConfig::image, &nn::VitConfig::patch, &nn::VitConfig::channels, &nn::VitConfig::dim,
         &nn::VitConfig::heads, &nn::VitConfig::depth, &nn::VitConfig::classes,
         &nn::VitConfig::mlp_ratio}) {

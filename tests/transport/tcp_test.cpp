@@ -113,11 +113,8 @@ TEST_CASE("TcpLink: a peer that is silent", "[transport][tcp]") {
   std::byte b{};
   ends.first.set_deadline(deadline_in(10ms));
   std::string text;
-  CHECK(reason_of<TransportError>(
-            [&] {
-              ends.first.read_some(std::span{&b, 1});
-            },
-            &text) == Reason::timed_out);
+  CHECK(reason_of<TransportError>([&] { ends.first.read_some(std::span{&b, 1}); }, &text) ==
+        Reason::timed_out);
   CHECK_THAT(text, ContainsSubstring(ends.first.peer()));
 }
 
@@ -130,7 +127,9 @@ TEST_CASE("TcpLink: a peer that does not read", "[transport][tcp]") {
 TEST_CASE("TcpLink: writing to a peer that has closed is an error and no signal",
           "[transport][tcp]") {
   auto ends = tcp_pair();
-  { const TcpLink closing{std::move(ends.second)}; }
+  {
+    const TcpLink closing{std::move(ends.second)};
+  }
   const std::vector<std::byte> bytes(1000);
   const auto reason = reason_of<TransportError>([&] {
     for (int i = 0; i < 1000; ++i) write_all(ends.first, bytes);
@@ -144,7 +143,9 @@ TEST_CASE("TcpLink: what was written before closing arrives, even if not all was
   auto answer = test::random_bytes(4'000'000);
   write_all(ends.first, test::random_bytes(5000));  // is never read
   answer.resize(ends.second.write_some(answer));    // as much as the system holds by itself
-  { const TcpLink closing{std::move(ends.second)}; }
+  {
+    const TcpLink closing{std::move(ends.second)};
+  }
   std::vector<std::byte> received(answer.size());
   read_exactly(ends.first, received);
   CHECK(received == answer);

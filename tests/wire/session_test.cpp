@@ -223,7 +223,9 @@ TEST_CASE("session: a deadline for the handshake, none afterwards, even if it fa
 TEST_CASE("session: a peer that closes", "[wire]") {
   auto ends = memory_pair();
   Channel here{std::move(ends.first)};
-  { const transport::MemoryLink closing{std::move(ends.second)}; }
+  {
+    const transport::MemoryLink closing{std::move(ends.second)};
+  }
   CHECK(reason_of<TransportError>([&] { connect_session(here, agreed); }) == Reason::closed);
   CHECK(reason_of<TransportError>([&] { accept_session(here, agreed); }) == Reason::closed);
 }

@@ -169,11 +169,8 @@ TEST_CASE("TensorPayload: another shape than agreed", "[wire]") {
   const auto tensor = PayloadReader{payload}.get_tensor<float>();
   CHECK_NOTHROW(tensor.require_shape({2, 3}, "tokens"));
   std::string text;
-  CHECK(reason_of<WireError>(
-            [&] {
-              tensor.require_shape({3, 2}, "tokens");
-            },
-            &text) == Reason::wrong_shape);
+  CHECK(reason_of<WireError>([&] { tensor.require_shape({3, 2}, "tokens"); }, &text) ==
+        Reason::wrong_shape);
   CHECK(text == "tokens: shape (2, 3) came, (3, 2) was agreed");
   std::vector<float> too_small(5);
   CHECK_THROWS_AS(tensor.copy_to(too_small), ShapeError);

@@ -125,10 +125,9 @@ class Variable {
 
  private:
   template <std::floating_point U, class Backward>
-  requires std::invocable < Backward&, const Tensor<U>
-  &, const Tensor<U>& > friend Variable<U> record(Tensor<U> value,
-                                                  std::initializer_list<Variable<U>> inputs,
-                                                  Backward backward);
+    requires std::invocable<Backward&, const Tensor<U>&, const Tensor<U>&>
+  friend Variable<U> record(Tensor<U> value, std::initializer_list<Variable<U>> inputs,
+                            Backward backward);
 
   std::shared_ptr<detail::Node<T>> node_;
 };
@@ -144,9 +143,8 @@ class Variable {
 ///
 /// Where no input needs a gradient, nothing is kept.
 template <std::floating_point T, class Backward>
-requires std::invocable < Backward&, const Tensor<T>
-&, const Tensor<T>& > Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
-                                         Backward backward) {
+  requires std::invocable<Backward&, const Tensor<T>&, const Tensor<T>&>
+Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs, Backward backward) {
   bool needed = false;
   for (const Variable<T>& input : inputs) needed = needed || input.needs_gradient();
   if (!needed) return Variable<T>{std::move(value)};

@@ -317,8 +317,7 @@ class C3KeyCache {
         return floats_;
       else
         return doubles_;
-    }
-    ();
+    }();
     const Recipe wanted{ratio, n, seed, unitary};
     const auto found = std::ranges::find(kept, wanted, &Entry<T>::recipe);
     if (found != kept.end()) {

@@ -62,13 +62,15 @@ using ReceiverReceipt = decltype(std::declval<C&>()
 /// out is then left as it was.
 template <class C, class T>
 concept Codec = std::copy_constructible<C> &&
-    requires(C& codec, TensorView<const T> x, std::vector<std::byte>& out, Rng& rng,
-             std::span<const std::byte> in, const Shape& shape, const SenderReceipt<C, T>& sent,
-             const ReceiverReceipt<C, T>& received) {
-  { codec.encode(x, out, rng) } -> std::movable;
-  { codec.template decode<T>(in, shape) } -> std::same_as<Decoded<T, ReceiverReceipt<C, T>>>;
-  { codec.encode_gradient(x, received, out, rng) } -> std::same_as<void>;
-  { codec.template decode_gradient<T>(in, sent, shape) } -> std::same_as<Tensor<T>>;
-};
+                requires(C& codec, TensorView<const T> x, std::vector<std::byte>& out, Rng& rng,
+                         std::span<const std::byte> in, const Shape& shape,
+                         const SenderReceipt<C, T>& sent, const ReceiverReceipt<C, T>& received) {
+                  { codec.encode(x, out, rng) } -> std::movable;
+                  {
+                    codec.template decode<T>(in, shape)
+                  } -> std::same_as<Decoded<T, ReceiverReceipt<C, T>>>;
+                  { codec.encode_gradient(x, received, out, rng) } -> std::same_as<void>;
+                  { codec.template decode_gradient<T>(in, sent, shape) } -> std::same_as<Tensor<T>>;
+                };
 
 }  // namespace splitvit::codec

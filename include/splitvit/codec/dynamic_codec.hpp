@@ -39,8 +39,8 @@ class DynamicCodec {
   // Whether a DynamicCodec can be copied must not depend on itself, so the concept is asked
   // within and not in front.
   template <class Code>
-  requires(!std::same_as<Code, DynamicCodec>) DynamicCodec(Code codec)
-      : codec_{std::make_unique<Model<Code>>(std::move(codec))} {
+    requires(!std::same_as<Code, DynamicCodec>)
+  DynamicCodec(Code codec) : codec_{std::make_unique<Model<Code>>(std::move(codec))} {
     static_assert(Codec<Code, T>, "DynamicCodec holds a codec");
   }
   DynamicCodec(const DynamicCodec& other) : codec_{other.codec_->copy()} {}

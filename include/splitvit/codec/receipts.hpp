@@ -33,9 +33,9 @@ Index saturated_values(const Receipt& receipt) {
 /// are NoReceipt, or derived from it.
 template <class C, class T>
 concept StraightThrough = Codec<C, T> && std::derived_from<SenderReceipt<C, T>, NoReceipt> &&
-    std::derived_from<ReceiverReceipt<C, T>, NoReceipt> &&
-    std::default_initializable<SenderReceipt<C, T>> &&
-    std::default_initializable<ReceiverReceipt<C, T>>;
+                          std::derived_from<ReceiverReceipt<C, T>, NoReceipt> &&
+                          std::default_initializable<SenderReceipt<C, T>> &&
+                          std::default_initializable<ReceiverReceipt<C, T>>;
 
 /// The same, asked of a codec whose parts are chosen while the program runs: it says so itself.
 template <std::floating_point T, Codec<T> C>

@@ -43,10 +43,10 @@ namespace splitvit::compress {
 /// One that needs to know more of the tokens has a function `kernel::TokenTrait wants() const`,
 /// and finds it in the batch's traits.
 template <class S, class T>
-concept CompressionStage = std::copy_constructible<S> &&
-    requires(const S& stage, CutBatch<T> batch, Rng& rng) {
-  { stage(std::move(batch), rng) } -> std::same_as<CutBatch<T>>;
-};
+concept CompressionStage =
+    std::copy_constructible<S> && requires(const S& stage, CutBatch<T> batch, Rng& rng) {
+      { stage(std::move(batch), rng) } -> std::same_as<CutBatch<T>>;
+    };
 
 /// What a stage wants to find in the batch's traits.
 template <class Stage>

@@ -22,7 +22,8 @@ class DynamicStage {
   // Whether a DynamicStage can be copied must not depend on itself, so the concept is asked
   // within and not in front.
   template <class Stage>
-  requires(!std::same_as<Stage, DynamicStage>) DynamicStage(Stage stage)
+    requires(!std::same_as<Stage, DynamicStage>)
+  DynamicStage(Stage stage)
       : description_{describe(stage)}, wants_{wanted_trait(stage)}, stage_{std::move(stage)} {
     static_assert(CompressionStage<Stage, T>, "DynamicStage holds a compression stage");
   }

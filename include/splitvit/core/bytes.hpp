@@ -35,7 +35,7 @@ class ByteWriter {
   explicit ByteWriter(std::vector<std::byte>& out) : out_{&out} {}
 
   template <class T>
-  requires std::is_arithmetic_v<T>
+    requires std::is_arithmetic_v<T>
   void put(T value) {
     const auto bytes =
         detail::little_endian<T>(std::bit_cast<std::array<std::byte, sizeof(T)>>(value));
@@ -49,7 +49,7 @@ class ByteWriter {
   }
 
   template <class T>
-  requires std::is_arithmetic_v<T>
+    requires std::is_arithmetic_v<T>
   void put_array(std::span<const T> values) {
     if constexpr (std::endian::native == std::endian::little || sizeof(T) == 1)
       put_bytes(std::as_bytes(values));
@@ -78,7 +78,8 @@ class ByteReader {
   std::size_t left() const { return bytes_.size(); }
 
   template <class T>
-  requires std::is_arithmetic_v<T> T get() {
+    requires std::is_arithmetic_v<T>
+  T get() {
     std::array<std::byte, sizeof(T)> raw;
     const auto from = get_bytes(sizeof(T));
     std::memcpy(raw.data(), from.data(), sizeof(T));
@@ -96,7 +97,7 @@ class ByteReader {
   }
 
   template <class T>
-  requires std::is_arithmetic_v<T>
+    requires std::is_arithmetic_v<T>
   void get_array(std::span<T> into) {
     if constexpr (std::endian::native == std::endian::little || sizeof(T) == 1) {
       const auto from = get_bytes(into.size_bytes());

@@ -44,10 +44,10 @@ inline std::size_t bytes_of_class(std::size_t size_class) {
 
 inline BlockHeader* heap_block(std::size_t bytes) {
   return static_cast<BlockHeader*>(
-      ::operator new (sizeof(BlockHeader) + bytes, std::align_val_t{alignof(BlockHeader)}));
+      ::operator new(sizeof(BlockHeader) + bytes, std::align_val_t{alignof(BlockHeader)}));
 }
 inline void free_block(BlockHeader* block) {
-  ::operator delete (block, std::align_val_t{alignof(BlockHeader)});
+  ::operator delete(block, std::align_val_t{alignof(BlockHeader)});
 }
 
 /// Lists of blocks that nobody uses, by size. Lives until its workspace and all its blocks are

@@ -33,8 +33,7 @@ void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
     transform<T>(
         s.N, p,
         [&](const auto& score) { return detail::exp_of_score<T>(score, P(factor), P(most)); }, p);
-    const T sum = accumulate<T>(
-        s.N, [](const auto& e) { return e; }, p);
+    const T sum = accumulate<T>(s.N, [](const auto& e) { return e; }, p);
     scale_numbers(p, T{1} / sum, p, s.N);
     for (Index j = 0; j < s.N; ++j) add_scaled(y + h * d, v.row(j), p[j], d);
   }

@@ -63,8 +63,7 @@ GeluParts<P> gelu_parts(const P& x) {
 /// y_i = gelu(x_i), on one thread.
 template <class T>
 void gelu_values(const T* x, T* y, Index n) {
-  transform<T>(
-      n, y, [](const auto& v) { return gelu_parts<T>(v).value(v); }, x);
+  transform<T>(n, y, [](const auto& v) { return gelu_parts<T>(v).value(v); }, x);
 }
 
 /// From x and dy, on one thread: y = gelu(x), which the weights behind it need, and dx = dy

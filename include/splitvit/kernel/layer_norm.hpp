@@ -40,15 +40,11 @@ void normalise_rows(const T* x, const NormWeights<T>& weights, const NormKept<T>
                     Index M, Index D) {
   using P = Pack<T>;
   for (Index i = 0; i < M; ++i, x += D, y += D) {
-    const T centre = accumulate<T>(
-                         D, [](const auto& v) { return v; }, x) /
-                     static_cast<T>(D);
+    const T centre = accumulate<T>(D, [](const auto& v) { return v; }, x) / static_cast<T>(D);
     // A pass of its own over a row in L1: the textbook E[x^2] - E[x]^2 loses all digits for
     // rows that are large and almost constant.
-    transform<T>(
-        D, y, [centre](const auto& v) { return v - P(centre); }, x);
-    const T square = accumulate<T>(
-        D, [](const auto& v) { return v * v; }, y);
+    transform<T>(D, y, [centre](const auto& v) { return v - P(centre); }, x);
+    const T square = accumulate<T>(D, [](const auto& v) { return v * v; }, y);
     const T inverse = T{1} / std::sqrt(square / static_cast<T>(D) + weights.eps);
     transform<T>(
         D, y,
@@ -93,8 +89,7 @@ void norm_rows_backward(const T* x, const T* w, const NormKept<T>& kept, const T
   for (Index i = 0; i < M; ++i, x += D, dy += D, dx += D) {
     const T centre = kept.mean[i];
     const T inverse = kept.scale[i];
-    transform<T>(
-        D, n, [=](const auto& v) { return (v - P(centre)) * P(inverse); }, x);
+    transform<T>(D, n, [=](const auto& v) { return (v - P(centre)) * P(inverse); }, x);
     transform<T>(
         D, dw,
         [](const auto& sum, const auto& g, const auto& v) { return multiply_add(g, v, sum); }, dw,

@@ -11,22 +11,19 @@ namespace splitvit::kernel {
 /// The sum of a_i b_i.
 template <class T>
 T dot(const T* a, const T* b, Index n) {
-  return accumulate<T>(
-      n, [](const auto& x, const auto& y) { return x * y; }, a, b);
+  return accumulate<T>(n, [](const auto& x, const auto& y) { return x * y; }, a, b);
 }
 
 /// y = factor x
 template <class T>
 void scale_numbers(const T* x, T factor, T* y, Index n) {
-  transform<T>(
-      n, y, [factor](const auto& v) { return v * Pack<T>(factor); }, x);
+  transform<T>(n, y, [factor](const auto& v) { return v * Pack<T>(factor); }, x);
 }
 
 /// sum += x
 template <class T>
 void add_numbers(T* sum, const T* x, Index n) {
-  transform<T>(
-      n, sum, [](const auto& a, const auto& b) { return a + b; }, sum, x);
+  transform<T>(n, sum, [](const auto& a, const auto& b) { return a + b; }, sum, x);
 }
 
 /// sum += factor x

@@ -130,13 +130,9 @@ inline __m256d fused(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a
 #endif
 
 template <class Register>
-concept HasFused = requires(Register r) {
-  fused(r, r, r);
-};
+concept HasFused = requires(Register r) { fused(r, r, r); };
 template <class Register>
-concept HasFirstGuess = requires(Register r) {
-  first_guess(r);
-};
+concept HasFirstGuess = requires(Register r) { first_guess(r); };
 
 }  // namespace detail
 

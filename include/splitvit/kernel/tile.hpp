@@ -113,18 +113,18 @@ struct Tile<Height, T, std::index_sequence<I...>> {
     if (to.add) ((prefetch(row(to, I)), prefetch(row(to, I) + L)), ...);
 
     const auto add_row = [&](auto i, const T* factor, const Pack<T>& b0, const Pack<T>& b1)
-        __attribute__((always_inline)) {
-      // Every third row is read by the multiply-adds themselves, twice: more would keep the units
-      // that read memory too busy.
-      if constexpr (i % 3 == 0) {
-        left[i] = multiply_add_at(factor, b0, left[i]);
-        right[i] = multiply_add_at(factor, b1, right[i]);
-      } else {
-        const Pack<T> number(*factor);
-        left[i] = multiply_add_in_place<T>(number, b0, left[i]);
-        right[i] = multiply_add_in_place<T>(number, b1, right[i]);
-      }
-    };
+                             __attribute__((always_inline)) {
+                               // Every third row is read by the multiply-adds themselves, twice:
+                               // more would keep the units that read memory too busy.
+                               if constexpr (i % 3 == 0) {
+                                 left[i] = multiply_add_at(factor, b0, left[i]);
+                                 right[i] = multiply_add_at(factor, b1, right[i]);
+                               } else {
+                                 const Pack<T> number(*factor);
+                                 left[i] = multiply_add_in_place<T>(number, b0, left[i]);
+                                 right[i] = multiply_add_in_place<T>(number, b1, right[i]);
+                               }
+                             };
     const auto add_column = [&](Index j) __attribute__((always_inline)) {
       const Pack<T> b0 = load<T>(b + j * 2 * L);
       const Pack<T> b1 = load<T>(b + j * 2 * L + L);

@@ -32,9 +32,7 @@ using ParameterVisitor = void (*)(const std::string& name, const Variable<T>& pa
 ///     void each_parameter(auto&& see) const { see("factor", factor); }
 ///   };
 template <class M, class T>
-concept Module = requires(const M& module, ParameterVisitor<T> see) {
-  module.each_parameter(see);
-};
+concept Module = requires(const M& module, ParameterVisitor<T> see) { module.each_parameter(see); };
 
 /// Shows the parameters of a module inside another one, with `prefix` before their names.
 template <class M, class See>

@@ -26,11 +26,13 @@ namespace splitvit::optim {
 /// equal bits for any number of threads.
 template <class R, class T>
 concept UpdateRule = std::copy_constructible<R> &&
-    requires(const R& rule, std::uint64_t step, double lr, std::span<T> p, std::span<const T> g,
-             std::span<const std::span<T>> state) {
-  { rule.lr } -> std::convertible_to<double>;
-  { rule.state_names() } -> std::convertible_to<std::span<const std::string_view>>;
-  { rule.update(step, lr, p, g, state) } -> std::same_as<void>;
-};
+                     requires(const R& rule, std::uint64_t step, double lr, std::span<T> p,
+                              std::span<const T> g, std::span<const std::span<T>> state) {
+                       { rule.lr } -> std::convertible_to<double>;
+                       {
+                         rule.state_names()
+                       } -> std::convertible_to<std::span<const std::string_view>>;
+                       { rule.update(step, lr, p, g, state) } -> std::same_as<void>;
+                     };
 
 }  // namespace splitvit::optim

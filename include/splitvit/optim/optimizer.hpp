@@ -37,7 +37,7 @@ using NamedParameters = std::vector<std::pair<std::string, Variable<T>>>;
 /// Errors  std::invalid_argument, when made, for an option of the rule outside its range, and
 ///         for a parameter without value or with a name that came before.
 template <class Rule, std::floating_point T>
-requires UpdateRule<Rule, T>
+  requires UpdateRule<Rule, T>
 class Optimizer {
  public:
   Optimizer(Rule rule, NamedParameters<T> parameters)

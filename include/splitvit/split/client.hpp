@@ -77,8 +77,8 @@ class Client {
                            .largest_message = options_.link.largest_message});
   }
   /// With activations and gradients written as they are.
-  Client(nn::Head<T> head, Rule rule, Stage stage, Link link,
-         const ClientOptions& options = {}) requires std::same_as<Code, codec::Float32>
+  Client(nn::Head<T> head, Rule rule, Stage stage, Link link, const ClientOptions& options = {})
+    requires std::same_as<Code, codec::Float32>
       : Client(std::move(head), std::move(rule), std::move(stage), Code{}, std::move(link),
                options) {}
 

@@ -52,8 +52,8 @@ class Server {
         optimizer_{std::move(rule), nn::parameters<T>(tail_)},
         code_{std::move(code)},
         options_{options} {}
-  Server(nn::Tail<T> tail, Rule rule,
-         const ServerOptions& options = {}) requires std::same_as<Code, codec::Float32>
+  Server(nn::Tail<T> tail, Rule rule, const ServerOptions& options = {})
+    requires std::same_as<Code, codec::Float32>
       : Server(std::move(tail), std::move(rule), Code{}, options) {}
 
   /// Serves one client until it says goodbye.

@@ -31,7 +31,11 @@ class TensorView {
                        shape.text());
   }
   /// A view that may write becomes one that may only read.
-  operator TensorView<const T>() const requires(!std::is_const_v<T>) { return {span(), shape_}; }
+  operator TensorView<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {span(), shape_};
+  }
 
   const Shape& shape() const { return shape_; }
   Index dim(std::size_t axis) const { return shape_[axis]; }

@@ -24,11 +24,11 @@ namespace splitvit::transport {
 /// it with Reason::closed. One thread may read while another writes. Destruction closes, and
 /// wakes a peer that waits. `check_transport` in conformance.hpp tests all of this.
 template <class T>
-concept Transport = std::movable<T> &&
-    requires(T& link, std::span<std::byte> in, std::span<const std::byte> out) {
-  { link.read_some(in) } -> std::same_as<std::size_t>;
-  { link.write_some(out) } -> std::same_as<std::size_t>;
-};
+concept Transport =
+    std::movable<T> && requires(T& link, std::span<std::byte> in, std::span<const std::byte> out) {
+      { link.read_some(in) } -> std::same_as<std::size_t>;
+      { link.write_some(out) } -> std::same_as<std::size_t>;
+    };
 
 using Clock = std::chrono::steady_clock;
 
@@ -55,9 +55,7 @@ inline Deadline deadline_in(std::chrono::nanoseconds wait) {
 /// Without it nothing notices a peer that is silent: a handshake or a step then waits for as
 /// long as the link does, and a peer that sends one byte an hour holds its place.
 template <class T>
-concept HasDeadline = requires(T& link, Deadline when) {
-  link.set_deadline(when);
-};
+concept HasDeadline = requires(T& link, Deadline when) { link.set_deadline(when); };
 
 /// Sets the deadline of a link that has one. Returns whether it has.
 template <class T>

@@ -58,7 +58,11 @@ class Metered {
     return n;
   }
 
-  void set_deadline(Deadline when) requires HasDeadline<Link> { link_.set_deadline(when); }
+  void set_deadline(Deadline when)
+    requires HasDeadline<Link>
+  {
+    link_.set_deadline(when);
+  }
 
   std::uint64_t sent() const { return traffic_->sent(); }
   std::uint64_t received() const { return traffic_->received(); }

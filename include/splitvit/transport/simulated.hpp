@@ -89,7 +89,9 @@ class Simulated {
     return n;
   }
 
-  void set_deadline(Deadline when) requires HasDeadline<Link> {
+  void set_deadline(Deadline when)
+    requires HasDeadline<Link>
+  {
     if (link_) link_->set_deadline(when);
   }
 

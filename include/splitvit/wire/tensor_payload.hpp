@@ -30,7 +30,7 @@ enum class Dtype : std::uint8_t { float32 = 1, float64 = 2, int32 = 3, uint8 = 4
 
 template <class T>
 concept WireElement = std::same_as<T, float> || std::same_as<T, double> ||
-    std::same_as<T, std::int32_t> || std::same_as<T, std::uint8_t>;
+                      std::same_as<T, std::int32_t> || std::same_as<T, std::uint8_t>;
 
 template <WireElement T>
 inline constexpr Dtype dtype_of = std::same_as<T, float>          ? Dtype::float32
@@ -68,8 +68,10 @@ class PayloadWriter {
   PayloadWriter& operator=(const PayloadWriter&) = delete;
 
   template <class T>
-  requires std::is_arithmetic_v<T>
-  void put(T value) { ByteWriter{own()}.put(value); }
+    requires std::is_arithmetic_v<T>
+  void put(T value) {
+    ByteWriter{own()}.put(value);
+  }
   void put_text(const std::string& text) { ByteWriter{own()}.put_text(text); }
   void put_bytes(std::span<const std::byte> bytes) { ByteWriter{own()}.put_bytes(bytes); }
 
@@ -177,7 +179,10 @@ class PayloadReader {
       : size_{payload.size()}, what_{std::move(what)}, in_{payload, what_} {}
 
   template <class T>
-  requires std::is_arithmetic_v<T> T get() { return in_.get<T>(); }
+    requires std::is_arithmetic_v<T>
+  T get() {
+    return in_.get<T>();
+  }
   std::string get_text(std::size_t limit) { return in_.get_text(limit); }
   std::span<const std::byte> get_bytes(std::size_t count) { return in_.get_bytes(count); }
   std::size_t left() const { return in_.left(); }

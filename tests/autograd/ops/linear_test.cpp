@@ -73,14 +73,11 @@ TEST_CASE("linear: no rows, no inputs, and x without an axis for rows", "[autogr
 
 TEST_CASE("linear: misuse", "[autograd]") {
   const auto of = [](const Shape& shape) { return Variable<float>{Tensor<float>{shape}}; };
-  CHECK(test::text_of<ShapeError>([&] {
-          linear(of({4, 3}), of({2, 5}), of({2}));
-        }) ==
+  CHECK(test::text_of<ShapeError>([&] { linear(of({4, 3}), of({2, 5}), of({2})); }) ==
         "linear: x (4, 3), weight (2, 5), bias (2): wanted x (..., in), weight (out, in), bias "
         "(out)");
-  CHECK(test::text_of<ShapeError>([&] {
-          linear(of({4, 3}), of({3}));
-        }) == "linear: x (4, 3), weight (3): wanted x (..., in), weight (out, in), bias (out)");
+  CHECK(test::text_of<ShapeError>([&] { linear(of({4, 3}), of({3})); }) ==
+        "linear: x (4, 3), weight (3): wanted x (..., in), weight (out, in), bias (out)");
   CHECK_THROWS_AS(linear(of({4, 3}), of({2, 3}), of({3})), ShapeError);
   CHECK_THROWS_AS(linear(of({}), of({2, 1}), of({2})), ShapeError);
 }

@@ -73,9 +73,7 @@ TEST_CASE("patch_embed: gradients agree with finite differences", "[autograd]") 
 
 TEST_CASE("patch_embed: misuse", "[autograd]") {
   const auto of = [](const Shape& shape) { return Variable<float>{Tensor<float>{shape}}; };
-  CHECK(test::text_of<ShapeError>([&] {
-          patches(of({1, 3, 8, 9}), 4);
-        }) ==
+  CHECK(test::text_of<ShapeError>([&] { patches(of({1, 3, 8, 9}), 4); }) ==
         "patches: images (1, 3, 8, 9) in patches of 4: wanted (B, channels, H, W) with H and W "
         "multiples of the patch");
   CHECK_THROWS_AS(patches(of({1, 3, 8, 8}), 0), ShapeError);

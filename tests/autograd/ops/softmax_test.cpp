@@ -57,9 +57,8 @@ TEMPLATE_TEST_CASE("softmax: finite for large numbers", "[autograd]", float, dou
 TEST_CASE("softmax: shapes at the edge", "[autograd]") {
   CHECK(softmax(Variable<float>{Tensor<float>{Shape{}}}).value()[0] == 1);
   CHECK(softmax(Variable<float>{Tensor<float>{{0, 3}}}).shape() == Shape{0, 3});
-  CHECK(test::text_of<ShapeError>([] {
-          softmax(Variable<float>{Tensor<float>{{2, 0}}});
-        }) == "softmax: x (2, 0) has rows without elements");
+  CHECK(test::text_of<ShapeError>([] { softmax(Variable<float>{Tensor<float>{{2, 0}}}); }) ==
+        "softmax: x (2, 0) has rows without elements");
 }
 
 }  // namespace splitvit

@@ -50,16 +50,14 @@ TEST_CASE("tokens: a model without patches, a batch without samples", "[autograd
 
 TEST_CASE("tokens: misuse", "[autograd]") {
   const auto of = [](const Shape& shape) { return Variable<float>{Tensor<float>{shape}}; };
-  CHECK(test::text_of<ShapeError>([&] {
-          with_cls_token(of({2, 4, 3}), of({1, 1, 3}), of({1, 4, 3}));
-        }) ==
+  CHECK(test::text_of<ShapeError>(
+            [&] { with_cls_token(of({2, 4, 3}), of({1, 1, 3}), of({1, 4, 3})); }) ==
         "with_cls_token: x (2, 4, 3), cls (1, 1, 3), positions (1, 4, 3): wanted (B, N, D), (1, 1, "
         "D), (1, N + 1, D)");
   CHECK_THROWS_AS(with_cls_token(of({2, 4, 3}), of({1, 1, 2}), of({1, 5, 3})), ShapeError);
   CHECK_THROWS_AS(with_cls_token(of({4, 3}), of({1, 1, 3}), of({1, 5, 3})), ShapeError);
-  CHECK(test::text_of<ShapeError>([&] {
-          cls_token(of({2, 0, 3}));
-        }) == "cls_token: x (2, 0, 3): wanted (B, N, D) with at least one token");
+  CHECK(test::text_of<ShapeError>([&] { cls_token(of({2, 0, 3})); }) ==
+        "cls_token: x (2, 0, 3): wanted (B, N, D) with at least one token");
   CHECK_THROWS_AS(cls_token(of({2, 3})), ShapeError);
 }
 

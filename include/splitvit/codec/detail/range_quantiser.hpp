@@ -46,8 +46,8 @@ template <class T>
 struct Strided {
   Strided(T* begin, Index size, Index distance = 1) : first{begin}, count{size}, stride{distance} {}
   template <class U>
-  requires std::convertible_to<U*, T*> Strided(std::span<U> values)
-      : first{values.data()}, count{static_cast<Index>(values.size())} {}
+    requires std::convertible_to<U*, T*>
+  Strided(std::span<U> values) : first{values.data()}, count{static_cast<Index>(values.size())} {}
 
   T* first;
   Index count;
