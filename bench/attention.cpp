@@ -16,12 +16,12 @@
 #include <string>
 #include <vector>
 
+#include <splitvit/autograd/no_grad.hpp>       // NoGrad
 #include <splitvit/core/parallel.hpp>          // with_threads
 #include <splitvit/data/cifar.hpp>             // cifar10_layout, read_cifar
 #include <splitvit/data/loader.hpp>            // Loader
 #include <splitvit/data/normalise.hpp>         // imagenet_statistics
 #include <splitvit/io/safetensors_reader.hpp>  // read_safetensors
-#include <splitvit/nn/concepts.hpp>            // Frozen
 #include <splitvit/nn/cut.hpp>                 // make_vit
 #include <splitvit/nn/vit.hpp>                 // vit_named
 #include <splitvit/nn/weights.hpp>             // load_weights
@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
                                     .normalise = data::imagenet_statistics}};
   const auto depth = static_cast<std::size_t>(config.depth);
   std::vector<Seen> after(depth);
-  const nn::Frozen<float> no_gradients{model};
+  const NoGrad no_grad;
   with_threads(arguments.threads, [&] {
     auto epoch = loader.epoch(0);
     for (int part = 0; part < 8; ++part) {
@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
       if (!batch) break;
       auto tokens = model.stem(Variable<float>{batch->images});
       for (std::size_t l = 0; l < depth; ++l) {
-        auto out = model.blocks.blocks[l](tokens, ClsRow::keep);
+        auto out = model.blocks.blocks[l](tokens, NeedWeights::cls);
         after[l].add(out.cls_attention.view());
         tokens = out.y;
       }

@@ -32,7 +32,7 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
              int rounds) {
   const nn::VitConfig config = nn::vit_named(model);
   bench::ClientStep step{config, 128};
-  const Attended<float> at_cut = step();
+  const AttentionOutput<float> at_cut = step();
   const Tensor<float> targets =
       one_hot<float>(std::span<const Index>{step.batch().labels}, config.classes);
   std::vector<compress::DynamicStage<float>> stages;

@@ -140,9 +140,9 @@ class ClientStep {
   }
 
   /// Returns what is at the cut.
-  Attended<float> operator()() {
+  AttentionOutput<float> operator()() {
     const Workspace::Use use{workspace_};
-    const Attended<float> at_cut = head_(Variable<float>{batch_.images});
+    const AttentionOutput<float> at_cut = head_(Variable<float>{batch_.images});
     backward(at_cut.y, gradient_);
     optimizer_.step();
     optimizer_.clear_gradients();

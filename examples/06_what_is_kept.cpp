@@ -37,7 +37,8 @@ int main(int argc, char** argv) {
   auto test = sv::data::Loader<float>{data.test, {.batch = shown, .shuffle = false}}.epoch(0);
   const auto batch = test.next();
   const auto tokens = model.stem(sv::Variable<float>{batch->images});
-  const auto at_cut = model.blocks.blocks[1](model.blocks.blocks[0](tokens).y, sv::ClsRow::keep);
+  const auto at_cut =
+      model.blocks.blocks[1](model.blocks.blocks[0](tokens).y, sv::NeedWeights::cls);
   const auto kept = sv::compress::best_tokens(at_cut.cls_attention, sent);
 
   // 3. Draw each image with one path for each colour, and below it the patches that are sent.

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>  // ioctl, TIOCGWINSZ
 #include <unistd.h>     // isatty
 
+#include <splitvit/autograd/no_grad.hpp>
 #include <splitvit/core/parallel.hpp>    // with_threads
 #include <splitvit/data/loader.hpp>      // Loader
 #include <splitvit/optim/adam.hpp>       // Adam
@@ -160,12 +161,12 @@ class Training {
   /// Of some batches of training images.
   sv::nn::TokenMoments tokens_at_cut(const sv::nn::Head<float>& head) {
     constexpr int batches = 8;
-    const sv::nn::Frozen<float> frozen{head};
+    const sv::NoGrad no_grad;
     sv::nn::TokenMoments moments{vit_.dim};
     auto source = train_.epoch(0);
     for (int i = 0; i < batches; ++i)
       if (const auto batch = source.next())
-        moments.add(head(sv::Variable<float>{batch->images}, sv::ClsRow::skip).y.value());
+        moments.add(head(sv::Variable<float>{batch->images}, sv::NeedWeights::none).y.value());
     return moments;
   }
 

@@ -38,7 +38,7 @@ TEST_CASE("backward: constants and frozen leaves get nothing", "[autograd][backw
   const auto x = Variable<float>::parameter(tensor<float>({1}, {2}));
   const Variable<float> constant{tensor<float>({1}, {3})};
   const auto frozen = Variable<float>::parameter(tensor<float>({1}, {4}));
-  frozen.set_needs_gradient(false);
+  frozen.set_requires_grad(false);
   backward(mul(mul(x, constant), frozen));
   CHECK(x.gradient()[0] == 12);
   CHECK(!constant.has_gradient());
@@ -67,7 +67,7 @@ TEST_CASE("backward: frees the graph and leaves the result's value", "[autograd]
   backward(result);
   for (const auto& node : inner) CHECK(node.expired());
   CHECK(result.value()[0] == 16);
-  CHECK(!result.needs_gradient());
+  CHECK(!result.requires_grad());
   CHECK(x.gradient()[0] == 16);
   CHECK(x.node().use_count() == 1);
 }

@@ -42,9 +42,9 @@ TEST_CASE("Variable: nothing, constants and leaves", "[autograd][variable]") {
   CHECK(!nothing.defined());
   const Variable<float> constant{tensor<float>({2}, {1, 2})};
   CHECK(constant.defined());
-  CHECK(!constant.needs_gradient());
+  CHECK(!constant.requires_grad());
   const auto leaf = Variable<float>::parameter(tensor<float>({1, 2}, {3, 4}));
-  CHECK(leaf.needs_gradient());
+  CHECK(leaf.requires_grad());
   CHECK(!leaf.has_gradient());
   CHECK(leaf.shape() == Shape{1, 2});
   CHECK(leaf.dim(1) == 2);
@@ -87,16 +87,16 @@ TEST_CASE("record: keeps nothing where no input needs a gradient", "[autograd][v
   const auto leaf = Variable<float>::parameter(Tensor<float>{{1}});
   {
     const auto constant = make(Variable<float>{Tensor<float>{{1}}}, std::make_shared<int>(2));
-    CHECK(!constant.needs_gradient());
+    CHECK(!constant.requires_grad());
     CHECK(constant.node()->inputs.empty());
     const auto result = make(leaf, kept);
-    CHECK(result.needs_gradient());
+    CHECK(result.requires_grad());
     CHECK(result.node()->inputs.size() == 1);
     CHECK(watch.use_count() == 2);
   }
   CHECK(watch.use_count() == 1);  // a graph that is not used goes with its result
-  leaf.set_needs_gradient(false);
-  CHECK(!make(leaf, kept).needs_gradient());
+  leaf.set_requires_grad(false);
+  CHECK(!make(leaf, kept).requires_grad());
   CHECK(watch.use_count() == 1);
 }
 

@@ -273,7 +273,7 @@ TEST_CASE("stages: parts that do not belong together are refused", "[compress]")
   wrong[1].cls_attention = Tensor<float>{{4, 16}};
   wrong[2].tokens = Variable<float>{Tensor<float>{{4, 17}}};
   wrong[3].sizes = {1, 1, 1};
-  wrong[4].traits = Tensor<float>{{4, 16, 1}};
+  wrong[4].statistics = Tensor<float>{{4, 16, 1}};
   for (const std::string& text : every_stage()) {
     if (text == "none") continue;
     INFO(text);

@@ -209,14 +209,14 @@ TEST_CASE("MergeTokens: samples do not see each other", "[compress]") {
 TEST_CASE("MergeTokens: compares keys where it is told to", "[compress]") {
   Rng rng{.seed = 9};
   auto batch = random_batch<double>({.samples = 3, .tokens = 12, .width = 4}, rng);
-  batch.traits = test::drawn<double>({3, 12, 2}, rng);
+  batch.statistics = test::drawn<double>({3, 12, 2}, rng);
   const MergeTokens by_keys{.keep = 0.5, .features = TokenFeatures::keys};
-  const auto wanted = merge_token_groups(batch, like_tokens(batch.traits, 6), 6);
+  const auto wanted = merge_token_groups(batch, like_tokens(batch.statistics, 6), 6);
   const auto merged = by_keys(batch, rng);
   CHECK(equal_bits(merged, wanted));
   CHECK_FALSE(equal_bits(merged, MergeTokens{.keep = 0.5}(batch, rng)));
-  CHECK(merged.traits.empty());
-  batch.traits = {};
+  CHECK(merged.statistics.empty());
+  batch.statistics = {};
   CHECK_THROWS_WITH(by_keys(batch, rng), ContainsSubstring("no keys to compare"));
 }
 

@@ -84,13 +84,15 @@ TEST_CASE("then: gradient agrees with finite differences", "[compress]") {
 TEST_CASE("then: wants of the model what its stages want", "[compress]") {
   const SelectTokens received{.score = TokenScore::received};
   const MergeTokens keys{.features = TokenFeatures::keys};
-  using kernel::TokenTrait;
-  CHECK(wanted_trait(Plain{} | Identity{}) == TokenTrait::none);
-  CHECK(wanted_trait(Plain{} | received) == TokenTrait::received);
-  CHECK(wanted_trait(keys | SelectTokens{}) == TokenTrait::keys);
-  CHECK(wanted_trait(received | received) == TokenTrait::received);
-  CHECK(DynamicStage<float>{Identity{} | received}.wants() == TokenTrait::received);
-  CHECK_THROWS_WITH((received | keys).wants(), ContainsSubstring("a batch carries one"));
+  using kernel::TokenStatistic;
+  CHECK(required_statistic_of(Plain{} | Identity{}) == TokenStatistic::none);
+  CHECK(required_statistic_of(Plain{} | received) == TokenStatistic::received);
+  CHECK(required_statistic_of(keys | SelectTokens{}) == TokenStatistic::keys);
+  CHECK(required_statistic_of(received | received) == TokenStatistic::received);
+  CHECK(DynamicStage<float>{Identity{} | received}.required_statistic() ==
+        TokenStatistic::received);
+  CHECK_THROWS_WITH((received | keys).required_statistic(),
+                    ContainsSubstring("a batch carries one"));
 }
 
 TEST_CASE("then: description names both", "[compress]") {

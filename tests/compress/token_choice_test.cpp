@@ -120,19 +120,19 @@ TEST_CASE("choose_tokens: norm and deviation agree with plain loops", "[compress
   }
 }
 
-TEST_CASE("choose_tokens: scores of the model's own are in the batch's traits", "[compress]") {
+TEST_CASE("choose_tokens: scores of the model's own are in the batch's statistics", "[compress]") {
   auto batch = on_a_line({0, 1, 2, 3, 4});
-  batch.traits = test::tensor<double>({1, 5, 1}, {0.0, 0.3, 0.1, 0.4, 0.2});
+  batch.statistics = test::tensor<double>({1, 5, 1}, {0.0, 0.3, 0.1, 0.4, 0.2});
   for (const TokenScore score : {TokenScore::received, TokenScore::value, TokenScore::rollout}) {
     CHECK(chosen(batch, score, 3) == std::vector<Index>{0, 1, 3});
-    CHECK(SelectTokens{.score = score}.wants() == trait_for(score));
-    CHECK(trait_for(score) != kernel::TokenTrait::none);
+    CHECK(SelectTokens{.score = score}.required_statistic() == statistic_for(score));
+    CHECK(statistic_for(score) != kernel::TokenStatistic::none);
     auto without = batch;
-    without.traits = {};
+    without.statistics = {};
     CHECK_THROWS_WITH(chosen(without, score, 3),
-                      ContainsSubstring("wants those that its trait_for() names"));
+                      ContainsSubstring("wants those that its statistic_for() names"));
   }
-  CHECK(SelectTokens{}.wants() == kernel::TokenTrait::none);
+  CHECK(SelectTokens{}.required_statistic() == kernel::TokenStatistic::none);
 }
 
 TEST_CASE("choose_tokens: of equal tokens the lowest are taken", "[compress]") {

@@ -76,11 +76,8 @@ TEST_CASE("Module: a stranger's module works with our functions", "[concepts]") 
       splitvit::Variable<float>::parameter(Tensor<float>{{2, 3}})};
   CHECK(splitvit::nn::parameter_count<float>(module) == 6);
   CHECK(splitvit::nn::parameters<float>(module)[0].first == "factor");
-  {
-    const splitvit::nn::Frozen<float> frozen{module};
-    CHECK(!module.factor.needs_gradient());
-  }
-  CHECK(module.factor.needs_gradient());
+  splitvit::nn::freeze<float>(module);
+  CHECK(!module.factor.requires_grad());
   CHECK(splitvit::nn::parameters<float>(stranger::modules::WithoutParameters{}).empty());
 }
 

@@ -152,7 +152,7 @@ void check_attention(OpsCase<T>& c) {
   attn.proj.weight = c.leaf("proj_weight");
   attn.proj.bias = c.leaf("proj_bias");
   c.agrees("probabilities", probabilities(attn.qkv(x).value(), attn.heads));
-  const auto out = attn(x, ClsRow::keep);
+  const auto out = attn(x, NeedWeights::cls);
   c.agrees("cls_attn", out.cls_attention);
   c.check_and_pull(out.y);
   c.agrees("gx", x.gradient());

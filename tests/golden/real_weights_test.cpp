@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include <splitvit/autograd/no_grad.hpp>
 #include <splitvit/io/safetensors.hpp>
 #include <splitvit/nn/cut.hpp>
 
@@ -53,7 +54,7 @@ TEST_CASE("golden: the published DeiT-Tiny", "[golden][real]") {
   const auto golden = io::read_safetensors(*golden_path);
 
   const auto vit = nn::make_vit<float>(nn::vit_named("deit_tiny"), Rng{});
-  const nn::Frozen<float> frozen{vit};
+  const NoGrad no_grad;
   REQUIRE(weights.names().size() == 152);
   for (const auto& [name, parameter] : nn::parameters<float>(vit)) {
     REQUIRE(weights.shape(name) == parameter.shape());
@@ -68,7 +69,7 @@ TEST_CASE("golden: the published DeiT-Tiny", "[golden][real]") {
   const auto after_block = golden.get<float>("cls_token_after_block");  // (12, B, D)
   auto x = vit.stem(images);
   for (Index i = 0; i < vit.config.depth; ++i) {
-    const auto out = vit.blocks.blocks[static_cast<std::size_t>(i)](x, ClsRow::keep);
+    const auto out = vit.blocks.blocks[static_cast<std::size_t>(i)](x, NeedWeights::cls);
     x = out.y;
     const std::string block = "block " + std::to_string(i);
     CHECK(golden::difference(block + ", attention of CLS", out.cls_attention,

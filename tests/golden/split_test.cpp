@@ -52,7 +52,7 @@ template <class T>
 Step<T> run_step(const nn::Head<T>& head, const nn::Tail<T>& tail, const Tensor<T>& images,
                  std::span<const Index> labels, std::span<const Index> ids, Index clusters,
                  Index kept) {
-  const Attended<T> at_cut = head(Variable<T>{images});
+  const AttentionOutput<T> at_cut = head(Variable<T>{images});
   const auto leaf = Variable<T>::parameter(at_cut.y.value());
   const auto merged = compress::merge_clusters(
       compress::CutBatch<T>{leaf, at_cut.cls_attention, one_hot<T>(labels, head.config.classes)},

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <splitvit/autograd/no_grad.hpp>
 #include <splitvit/nn/cut.hpp>
 
 #include "golden/whole_vit.hpp"
@@ -52,7 +53,7 @@ void check_vit_file(const std::string& name) {
   }
 
   // Cut anywhere, the scores are the same.
-  const nn::Frozen<T> frozen{vit};
+  const NoGrad no_grad;
   for (Index cut = 1; cut < config.depth; ++cut) {
     const nn::Head<T> head{config, cut};
     const nn::Tail<T> tail{config, cut};

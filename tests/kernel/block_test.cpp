@@ -26,8 +26,8 @@ TEST_CASE("block: pieces cover the batch, and slots the pieces", "[kernel][block
 TEST_CASE("block: the parts of its memory lie beside each other", "[kernel][block]") {
   const BlockSizes s{.B = 6, .N = 5, .D = 8, .H = 2, .hidden = 12};
   std::vector<float> memory(
-      static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Activations::store)));
-  const BlockKept<float> all{memory.data(), s.B, s, Activations::store};
+      static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Checkpointing::store)));
+  const BlockKept<float> all{memory.data(), s.B, s, Checkpointing::store};
   CHECK(all.log_sums + s.H * s.B * s.N == memory.data() + memory.size());
   const BlockKept<float> part = all.from(4, s);
   CHECK(part.qkv == all.qkv + 4 * 5 * 24);
@@ -36,10 +36,10 @@ TEST_CASE("block: the parts of its memory lie beside each other", "[kernel][bloc
   CHECK(part.norm2(10).scale == part.norm_rows + 30);
 
   std::vector<float> little(
-      static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Activations::recompute)));
+      static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Checkpointing::recompute)));
   CHECK(little.size() == 6 * 5 * (8 + 2));
   BlockKept<float> attention =
-      BlockKept<float>{little.data(), s.B, s, Activations::recompute}.from(5, s);
+      BlockKept<float>{little.data(), s.B, s, Checkpointing::recompute}.from(5, s);
   CHECK(attention.log_sums + 5 * 2 == little.data() + little.size());
   CHECK_FALSE(attention.has_rest());
   attention.place_rest(memory.data(), 1, s);

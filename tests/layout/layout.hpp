@@ -56,7 +56,7 @@ inline const std::vector<Library>& libraries() {
   static const std::vector<Library> table{
       {"oneapi/tbb", {"core/parallel.hpp"}},
       {"xsimd/", {"kernel/simd.hpp"}},
-      {"Eigen/", {"kernel/portable_product.hpp"}},
+      {"Eigen/", {"kernel/eigen_gemm.hpp"}},
       {"sys/socket.h", tcp},
       {"sys/un.h", tcp},
       {"netinet/", tcp},

@@ -24,7 +24,7 @@ class FakeTree {
     header("core/shape.hpp", "#include <vector>\n");
     header("core/parallel.hpp", "#include <oneapi/tbb/parallel_for.h>\n");
     header("kernel/gemm.hpp", "");
-    header("kernel/portable_product.hpp", "#include <Eigen/Core>\n");
+    header("kernel/eigen_gemm.hpp", "#include <Eigen/Core>\n");
     header("tensor/tensor.hpp",
            "#include <splitvit/core/shape.hpp>\n#include <splitvit/tensor/detail/own.hpp>\n");
     header("tensor/detail/own.hpp", "");

@@ -22,8 +22,8 @@ TEST_CASE("Attention: attention() between its two layers", "[nn]") {
   test::draw_parameters<double>(attn, rng);
   const auto x = test::drawn<double>({2, 5, 6}, rng);
   const Variable<double> v{x};
-  const auto with = attn(v, ClsRow::keep);
-  const auto inner = attention(attn.qkv(v), 3, ClsRow::keep);
+  const auto with = attn(v, NeedWeights::cls);
+  const auto inner = attention(attn.qkv(v), 3, NeedWeights::cls);
   CHECK(test::equal_bits(with.y.value(), attn.proj(inner.y).value()));
   CHECK(test::equal_bits(with.cls_attention, inner.cls_attention));
   CHECK(attn(v).cls_attention.empty());
@@ -45,8 +45,8 @@ TEST_CASE("Attention: the order of the other tokens does not matter to CLS", "[n
   const auto x = test::drawn<double>({1, 4, 6}, rng);
   Tensor<double> swapped = x;
   for (Index j = 0; j < 6; ++j) std::swap(swapped[6 + j], swapped[18 + j]);  // tokens 1 and 3
-  const auto a = attn(Variable<double>{x}, ClsRow::keep);
-  const auto b = attn(Variable<double>{swapped}, ClsRow::keep);
+  const auto a = attn(Variable<double>{x}, NeedWeights::cls);
+  const auto b = attn(Variable<double>{swapped}, NeedWeights::cls);
   for (Index j = 0; j < 6; ++j) CHECK(a.y.value()[j] == Approx(b.y.value()[j]));
   CHECK(a.cls_attention[1] == Approx(b.cls_attention[3]));
 }

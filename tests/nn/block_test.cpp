@@ -30,9 +30,9 @@ TEST_CASE("Block: two residual steps, each on a normalised x", "[nn]") {
   test::draw_parameters<double>(block, rng);
   const auto x = test::drawn<double>({2, 3, 6}, rng);
   const Variable<double> v{x};
-  const auto attended = block.attn(block.norm1(v), ClsRow::keep);
+  const auto attended = block.attn(block.norm1(v), NeedWeights::cls);
   const auto middle = add(v, attended.y);
-  const auto out = block(v, ClsRow::keep);
+  const auto out = block(v, NeedWeights::cls);
   CHECK(test::equal_bits(out.y.value(), add(middle, block.mlp(block.norm2(middle))).value()));
   CHECK(test::equal_bits(out.cls_attention, attended.cls_attention));
   CHECK(test::equal_bits(out.y.value(), block(v).y.value()));

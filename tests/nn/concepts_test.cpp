@@ -82,44 +82,4 @@ TEST_CASE("Module: a copy shares its parameters", "[nn][module]") {
   CHECK(pair.linear.bias.value()[0] == 42);
 }
 
-TEST_CASE("Frozen: records no graph while it lives, then restores", "[nn][module]") {
-  const auto pair = make_pair();
-  pair.linear.bias.set_needs_gradient(false);  // as it was before
-  const Variable<double> x{Tensor<double>::full({2, 3}, 1.0)};
-  {
-    const Frozen<double> frozen{pair};
-    for (const auto& [name, parameter] : parameters<double>(pair))
-      CHECK(!parameter.needs_gradient());
-    CHECK(!pair(x).needs_gradient());
-    {
-      const Frozen<double> again{pair};
-      CHECK(!pair(x).needs_gradient());
-    }
-    CHECK(!pair(x).needs_gradient());  // an inner one does not end the outer one
-  }
-  CHECK(pair.inner.factor.needs_gradient());
-  CHECK(pair.linear.weight.needs_gradient());
-  CHECK(!pair.linear.bias.needs_gradient());
-  CHECK(pair(x).needs_gradient());
-}
-
-TEST_CASE("Frozen: gradients pass through to what comes before", "[nn][module]") {
-  const auto pair = make_pair();
-  const Frozen<double> frozen{pair.linear};
-  backward(sum(pair(Variable<double>{Tensor<double>::full({2, 3}, 1.0)})));
-  CHECK(pair.inner.factor.has_gradient());
-  CHECK(!pair.linear.weight.has_gradient());
-}
-
-TEST_CASE("Frozen: restores after an error", "[nn][module]") {
-  const auto pair = make_pair();
-  CHECK_THROWS_AS(
-      [&] {
-        const Frozen<double> frozen{pair};
-        pair(Variable<double>{Tensor<double>{{5}}});
-      }(),
-      ShapeError);
-  CHECK(pair.inner.factor.needs_gradient());
-}
-
 }  // namespace splitvit::nn

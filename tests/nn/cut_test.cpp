@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <splitvit/autograd/no_grad.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/core/parallel.hpp>
 #include <splitvit/nn/cut.hpp>
@@ -110,7 +111,7 @@ TEMPLATE_TEST_CASE("cut: CLS attention is a distribution over tokens and changes
   const Variable<T> images{test::drawn_images<T>(small_vit, 4, rng)};
   const auto head = make_head<T>(small_vit, 2, start);
   const auto with = head(images);  // asked for, unless told otherwise
-  const auto without = head(images, ClsRow::skip);
+  const auto without = head(images, NeedWeights::none);
   CHECK(equal_bits(with.y.value(), without.y.value()));
   CHECK(without.cls_attention.empty());
   REQUIRE(with.cls_attention.shape() == Shape{4, 10});
@@ -172,10 +173,10 @@ TEST_CASE("cut: without a graph, the same scores", "[nn][cut]") {
   const auto vit = make_vit<float>(small_vit, start);
   const Variable<float> images{test::drawn_images<float>(small_vit, 2, rng)};
   const auto scores = vit(images);
-  CHECK(scores.needs_gradient());
-  const Frozen<float> frozen{vit};
+  CHECK(scores.requires_grad());
+  const NoGrad no_grad;
   const auto again = vit(images);
-  CHECK(!again.needs_gradient());
+  CHECK(!again.requires_grad());
   CHECK(equal_bits(again.value(), scores.value()));
 }
 

@@ -12,8 +12,8 @@ TEMPLATE_TEST_CASE("Linear: starts as zeros, of the right shapes", "[nn]", float
   CHECK(test::names_of<T>(layer) == std::vector<std::string>{"weight", "bias"});
   CHECK(test::equal_bits(layer.weight.value(), Tensor<T>{{5, 3}}));
   CHECK(test::equal_bits(layer.bias.value(), Tensor<T>{{5}}));
-  CHECK(layer.weight.needs_gradient());
-  CHECK(layer.bias.needs_gradient());
+  CHECK(layer.weight.requires_grad());
+  CHECK(layer.bias.requires_grad());
 }
 
 TEMPLATE_TEST_CASE("Linear: is linear() with its parameters", "[nn]", float, double) {

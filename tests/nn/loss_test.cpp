@@ -11,31 +11,31 @@ namespace splitvit::nn {
 
 using test::tensor;
 
-TEMPLATE_TEST_CASE("likeliest: the largest wins, and of equals the lowest class", "[nn]", float,
+TEMPLATE_TEST_CASE("argmax: the largest wins, and of equals the lowest class", "[nn]", float,
                    double) {
   using T = TestType;
   const auto rows = tensor<T>({4, 3}, {1, 3, 2, -5, -7, -5, 0, 0, 0, -3, -2, -1});
-  CHECK(likeliest(rows) == std::vector<Index>{1, 0, 0, 2});
-  CHECK(likeliest(Tensor<T>{{0, 3}}).empty());
-  CHECK(test::text_of<ShapeError>([] { likeliest(Tensor<T>{{2, 0}}); }) ==
-        "likeliest: (2, 0): wanted (B, C), C >= 1");
-  CHECK_THROWS_AS(likeliest(Tensor<T>{{3}}), ShapeError);
+  CHECK(argmax(rows) == std::vector<Index>{1, 0, 0, 2});
+  CHECK(argmax(Tensor<T>{{0, 3}}).empty());
+  CHECK(test::text_of<ShapeError>([] { argmax(Tensor<T>{{2, 0}}); }) ==
+        "argmax: (2, 0): wanted (B, C), C >= 1");
+  CHECK_THROWS_AS(argmax(Tensor<T>{{3}}), ShapeError);
 }
 
-TEMPLATE_TEST_CASE("weigh_rows: a mean over rows becomes one over what they stand for", "[nn]",
-                   float, double) {
+TEMPLATE_TEST_CASE("apply_sample_weights: a mean over rows becomes one over what they stand for",
+                   "[nn]", float, double) {
   using T = TestType;
   auto targets = tensor<T>({3, 2}, {1, 0, 0.5, 0.5, 0, 1});
   const std::vector<Index> sizes{1, 2, 3};
-  weigh_rows(targets, std::span<const Index>{sizes});
+  apply_sample_weights(targets, std::span<const Index>{sizes});
   const std::vector<T> expected{T(0.5), 0, T(0.5), T(0.5), 0, T(1.5)};
   CHECK(std::ranges::equal(targets.span(), expected));
-  weigh_rows(targets, {});
+  apply_sample_weights(targets, {});
   CHECK(std::ranges::equal(targets.span(), expected));
-  CHECK_THROWS_AS(weigh_rows(targets, std::span{sizes}.first(2)), ShapeError);
+  CHECK_THROWS_AS(apply_sample_weights(targets, std::span{sizes}.first(2)), ShapeError);
 }
 
-TEMPLATE_TEST_CASE("count_correct: counts rows whose likeliest class is right", "[nn]", float,
+TEMPLATE_TEST_CASE("count_correct: counts rows whose argmax class is right", "[nn]", float,
                    double) {
   using T = TestType;
   const auto logits = tensor<T>({3, 2}, {1, 2, 2, 1, 5, 5});

@@ -81,11 +81,11 @@ TEMPLATE_TEST_CASE("Vit: is its parts, one after the other", "[nn][vit]", float,
   auto x = vit.stem(images);
   Tensor<T> last_row;
   for (const Block<T>& block : vit.blocks.blocks) {
-    auto out = block(x, ClsRow::keep);
+    auto out = block(x, NeedWeights::cls);
     x = out.y;
     last_row = std::move(out.cls_attention);
   }
-  const auto blocks = vit.blocks(vit.stem(images), ClsRow::keep);
+  const auto blocks = vit.blocks(vit.stem(images), NeedWeights::cls);
   CHECK(test::equal_bits(blocks.y.value(), x.value()));
   CHECK(test::equal_bits(blocks.cls_attention, last_row));  // of the last block
   CHECK(vit.blocks(vit.stem(images)).cls_attention.empty());
@@ -112,7 +112,7 @@ TEST_CASE("Blocks: as many as are told to recompute, and the same gradients", "[
   for (const Index count : {1, 3, 0}) {
     vit.blocks.recompute(count);
     for (Index i = 0; const Block<float>& block : vit.blocks.blocks)
-      CHECK((block.activations == Activations::recompute) == (i++ < count));
+      CHECK((block.checkpointing == Checkpointing::recompute) == (i++ < count));
     const auto again = gradients();
     for (std::size_t i = 0; i < stored.size(); ++i) CHECK(test::equal_bits(again[i], stored[i]));
   }

@@ -275,7 +275,7 @@ TEST_CASE("client: evaluation equals that of the whole model and learns nothing"
   CHECK(result.loss == Approx(loss / 3));
   CHECK(numbers_of<float>(parties.client.head()) ==
         numbers_of<float>(nn::make_head<float>(small_vit, 1, start)));
-  CHECK(nn::parameters<float>(parties.client.head()).front().second.needs_gradient());
+  CHECK(nn::parameters<float>(parties.client.head()).front().second.requires_grad());
   parties.finish();
 }
 

@@ -33,15 +33,15 @@ Tensor<T> random_attention(Index B, Index N, Rng& rng) {
   return out;
 }
 
-/// Tokens that collect a gradient, softmax attention, which is also the tokens' trait, one class
-/// for each sample.
+/// Tokens that collect a gradient, softmax attention, which is also the tokens' statistic, one
+/// class for each sample.
 template <std::floating_point T>
 compress::CutBatch<T> random_batch(const BatchSizes& sizes, Rng& rng) {
   const auto [B, N, D, C] = sizes;
   compress::CutBatch<T> batch{Variable<T>::parameter(drawn<T>({B, N, D}, rng)),
                               random_attention<T>(B, N, rng), Tensor<T>{{B, C}}};
   for (Index b = 0; b < B; ++b) batch.targets[b * C + rng.below(C)] = T{1};
-  batch.traits = batch.cls_attention.reshaped({B, N, 1});
+  batch.statistics = batch.cls_attention.reshaped({B, N, 1});
   return batch;
 }
 

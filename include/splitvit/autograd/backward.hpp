@@ -28,7 +28,7 @@ namespace splitvit {
 template <std::floating_point T>
 void backward(const Variable<T>& result, Tensor<T> gradient) {
   using Node = detail::Node<T>;
-  if (!result.defined() || !result.needs_gradient())
+  if (!result.defined() || !result.requires_grad())
     throw std::invalid_argument(
         "backward: the result does not depend on anything that needs a gradient");
 
@@ -62,7 +62,7 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
     order.pop_back();
     if (node->inputs.empty()) continue;  // a leaf keeps its gradient
     // An operation may give an input no share; then there is nothing to pass on.
-    if (node->gradient.shape() == node->value.shape()) node->pull_back();
+    if (node->gradient.shape() == node->value.shape()) node->backward();
     node->release();
   }
 }

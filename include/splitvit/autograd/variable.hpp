@@ -8,6 +8,7 @@
 #include <string>            // string
 #include <utility>           // move
 
+#include <splitvit/autograd/no_grad.hpp>    // grad_enabled
 #include <splitvit/core/workspace.hpp>      // Recycled
 #include <splitvit/tensor/elementwise.hpp>  // add_to
 #include <splitvit/tensor/tensor.hpp>       // Tensor
@@ -29,14 +30,14 @@ struct Node {
   Node& operator=(const Node&) = delete;
 
   /// Adds this operation's share to the gradients of its inputs, given its own gradient.
-  virtual void pull_back() {}
+  virtual void backward() {}
   /// Frees what the operation kept. Its value stays: a caller may still hold the handle.
   virtual void release() {}
 
   Tensor<T> value;
   Tensor<T> gradient;  // shape (0) until the first share arrives
   RecycledVector<std::shared_ptr<Node>> inputs;
-  bool needs_gradient = false;
+  bool requires_grad = false;
   bool used_up = false;  // its operation has been released
 };
 
@@ -55,21 +56,21 @@ void let_go(RecycledVector<std::shared_ptr<Node<T>>> nodes) {
 
 template <std::floating_point T, class Backward>
 struct RecordedNode final : Node<T> {
-  RecordedNode(Tensor<T> v, Backward b) : Node<T>{std::move(v)}, backward{std::move(b)} {}
+  RecordedNode(Tensor<T> v, Backward b) : Node<T>{std::move(v)}, operation{std::move(b)} {}
   ~RecordedNode() override {
-    backward.reset();  // it holds the inputs, too
+    operation.reset();  // it holds the inputs, too
     let_go(std::move(this->inputs));
   }
-  void pull_back() override { (*backward)(this->value, std::move(this->gradient)); }
+  void backward() override { (*operation)(this->value, std::move(this->gradient)); }
   void release() override {
-    backward.reset();
+    operation.reset();
     this->inputs.clear();
     this->gradient = Tensor<T>{};
-    this->needs_gradient = false;
+    this->requires_grad = false;
     this->used_up = true;
   }
 
-  std::optional<Backward> backward;
+  std::optional<Backward> operation;
 };
 
 }  // namespace detail
@@ -87,7 +88,7 @@ class Variable {
   /// A leaf that collects a gradient: a weight.
   static Variable parameter(Tensor<T> value) {
     Variable leaf{std::move(value)};
-    leaf.node_->needs_gradient = true;
+    leaf.node_->requires_grad = true;
     return leaf;
   }
 
@@ -98,9 +99,9 @@ class Variable {
   const Shape& shape() const { return node_->value.shape(); }
   Index dim(std::size_t axis) const { return node_->value.dim(axis); }
 
-  bool needs_gradient() const { return node_->needs_gradient; }
+  bool requires_grad() const { return node_->requires_grad; }
   /// Leaves only: whether operations recorded from now on lead a gradient here.
-  void set_needs_gradient(bool needed) const { node_->needs_gradient = needed; }
+  void set_requires_grad(bool needed) const { node_->requires_grad = needed; }
   bool has_gradient() const { return !node_->gradient.empty(); }
   /// Same shape as value(), once backward() has run; shape (0) before.
   const Tensor<T>& gradient() const { return node_->gradient; }
@@ -111,7 +112,7 @@ class Variable {
   /// no gradient is needed.
   /// Errors  ShapeError if the share has another shape than the value.
   void add_gradient(Tensor<T> share) const {
-    if (!needs_gradient()) return;
+    if (!requires_grad()) return;
     if (share.shape() != shape())
       throw ShapeError("add_gradient: a gradient " + share.shape().text() + " for a value " +
                        shape().text());
@@ -141,18 +142,18 @@ class Variable {
 ///     });
 ///   }
 ///
-/// Where no input needs a gradient, nothing is kept.
+/// Where no input requires a gradient, or under NoGrad, nothing is kept.
 template <std::floating_point T, class Backward>
   requires std::invocable<Backward&, const Tensor<T>&, const Tensor<T>&>
 Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs, Backward backward) {
   bool needed = false;
-  for (const Variable<T>& input : inputs) needed = needed || input.needs_gradient();
-  if (!needed) return Variable<T>{std::move(value)};
+  for (const Variable<T>& input : inputs) needed = needed || input.requires_grad();
+  if (!needed || !grad_enabled()) return Variable<T>{std::move(value)};
   using Node = detail::RecordedNode<T, Backward>;
   auto node = std::allocate_shared<Node>(Recycled<Node>{}, std::move(value), std::move(backward));
-  node->needs_gradient = true;
+  node->requires_grad = true;
   for (const Variable<T>& input : inputs)
-    if (input.needs_gradient()) node->inputs.push_back(input.node());
+    if (input.requires_grad()) node->inputs.push_back(input.node());
   Variable<T> result;
   result.node_ = std::move(node);
   return result;

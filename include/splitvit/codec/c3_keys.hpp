@@ -16,7 +16,7 @@
 #include <splitvit/core/parallel.hpp>               // parallel_for
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/kernel/fft.hpp>                  // Fft, fft_lanes
-#include <splitvit/kernel/unit.hpp>                 // unit_of
+#include <splitvit/kernel/power_of_two_scale.hpp>   // power_of_two_scale
 #include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
 // The keys of C3-SL: with them several samples are added up in one vector and taken apart
@@ -111,7 +111,7 @@ class C3Keys {
     const Index n = size(), B = z.dim(0);
     const Groups groups{B, R_};
     Tensor<T> out = Tensor<T>::uninitialised({groups.count, n});
-    const T unit = kernel::unit_of<T>(z.span(), safe_exponent);
+    const T unit = kernel::power_of_two_scale<T>(z.span(), safe_exponent);
 
     Tensor<T> terms = Tensor<T>::uninitialised({groups.term_batches(), n, 2, W});
     parallel_for(groups.term_batches(), 1, [&](Index batch, Index) {
@@ -142,7 +142,7 @@ class C3Keys {
       throw ShapeError("C3Keys: separate: " + V.shape().text() + " for " + std::to_string(samples) +
                        " samples, wanted " + std::to_string(groups.count) + " rows");
     Tensor<T> out = Tensor<T>::uninitialised({samples, n});
-    const T unit = kernel::unit_of<T>(V.span(), safe_exponent);
+    const T unit = kernel::power_of_two_scale<T>(V.span(), safe_exponent);
 
     Tensor<T> sums = Tensor<T>::uninitialised({groups.sum_batches(), n, 2, W});
     parallel_for(groups.sum_batches(), 1, [&](Index batch, Index) {

@@ -20,12 +20,12 @@
 #include <splitvit/codec/detail/cell_order.hpp>     // CellOrder
 #include <splitvit/codec/detail/finite_values.hpp>  // limited
 #include <splitvit/codec/detail/nearest_word.hpp>  // Assignment, FewWords, find_nearest, NumberLike, WordPlanes
-#include <splitvit/codec/detail/planes.hpp>  // Planes
-#include <splitvit/core/error.hpp>           // ShapeError
-#include <splitvit/core/parallel.hpp>        // parallel_reduce
-#include <splitvit/core/random.hpp>          // Rng
-#include <splitvit/kernel/unit.hpp>          // unit_of
-#include <splitvit/tensor/tensor.hpp>        // Tensor, TensorView
+#include <splitvit/codec/detail/planes.hpp>        // Planes
+#include <splitvit/core/error.hpp>                 // ShapeError
+#include <splitvit/core/parallel.hpp>              // parallel_reduce
+#include <splitvit/core/random.hpp>                // Rng
+#include <splitvit/kernel/power_of_two_scale.hpp>  // power_of_two_scale
+#include <splitvit/tensor/tensor.hpp>              // Tensor, TensorView
 
 // Codebooks: a few words that stand for very many short pieces, found by k-means. Letters: m
 // pieces of d numbers, W words. compress/kmeans.hpp does the same for a few long rows.
@@ -56,7 +56,7 @@ void require_pieces(const Shape& pieces, const Shape& words, const char* what) {
 /// What pieces are divided by, so that no squared distance overflows.
 template <class T>
 T piece_unit(TensorView<const T> pieces) {
-  return kernel::unit_of<T>(pieces.span(), sizeof(T) == 4 ? 50 : 480);
+  return kernel::power_of_two_scale<T>(pieces.span(), sizeof(T) == 4 ? 50 : 480);
 }
 
 /// Numbers of distinct pieces (m, d) in random order: as many as there are, at most `count`.

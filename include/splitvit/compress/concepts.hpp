@@ -4,9 +4,9 @@
 #include <concepts>  // copy_constructible, same_as
 #include <utility>   // move
 
-#include <splitvit/compress/cut_batch.hpp>  // CutBatch
-#include <splitvit/core/random.hpp>         // Rng
-#include <splitvit/kernel/token_trait.hpp>  // TokenTrait
+#include <splitvit/compress/cut_batch.hpp>      // CutBatch
+#include <splitvit/core/random.hpp>             // Rng
+#include <splitvit/kernel/token_statistic.hpp>  // TokenStatistic
 
 // CompressionStage: what a type must offer to make smaller what crosses the cut.
 //
@@ -40,21 +40,21 @@ namespace splitvit::compress {
 /// A stage keeps nothing between calls, draws random numbers only from rng, and
 /// lets gradients flow through tokens. It is not applied in evaluation.
 ///
-/// One that needs to know more of the tokens has a function `kernel::TokenTrait wants() const`,
-/// and finds it in the batch's traits.
+/// One that needs to know more of the tokens has a function `kernel::TokenStatistic
+/// required_statistic() const`, and finds it in the batch's statistics.
 template <class S, class T>
 concept CompressionStage =
     std::copy_constructible<S> && requires(const S& stage, CutBatch<T> batch, Rng& rng) {
       { stage(std::move(batch), rng) } -> std::same_as<CutBatch<T>>;
     };
 
-/// What a stage wants to find in the batch's traits.
+/// What a stage wants to find in the batch's statistics.
 template <class Stage>
-kernel::TokenTrait wanted_trait(const Stage& stage) {
-  if constexpr (requires { stage.wants(); })
-    return stage.wants();
+kernel::TokenStatistic required_statistic_of(const Stage& stage) {
+  if constexpr (requires { stage.required_statistic(); })
+    return stage.required_statistic();
   else
-    return kernel::TokenTrait::none;
+    return kernel::TokenStatistic::none;
 }
 
 }  // namespace splitvit::compress

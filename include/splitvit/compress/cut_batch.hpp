@@ -15,7 +15,7 @@ namespace splitvit::compress {
 /// A batch at the cut between client and server.
 ///
 /// Shapes  tokens (B, N, D), token 0 is CLS; cls_attention (B, N); targets (B, C);
-///         sizes (B) or empty; token_sizes (B, N) or empty; traits (B, N, W) or empty.
+///         sizes (B) or empty; token_sizes (B, N) or empty; statistics (B, N, W) or empty.
 /// Units   cls_attention: how the CLS token of the last client block looks at each token,
 ///         softmax probabilities averaged over heads; no gradient flows through it.
 ///         targets: class probabilities, each row sums to 1.
@@ -23,8 +23,8 @@ namespace splitvit::compress {
 ///         all rows count alike.
 ///         token_sizes: how many tokens of the stage that merged them a token stands for, at least
 ///         1; empty where the server need not know. Sent as whole numbers up to 255.
-///         traits: what the stage's wants() has asked for, see kernel/token_trait.hpp; no
-///         gradient flows through them.
+///         statistics: what the stage's required_statistic() has asked for, see
+///         kernel/token_statistic.hpp; no gradient flows through them.
 /// Grad    tokens only.
 template <std::floating_point T>
 struct CutBatch {
@@ -33,7 +33,7 @@ struct CutBatch {
   Tensor<T> targets;
   RecycledVector<Index> sizes = {};
   Tensor<T> token_sizes = {};
-  Tensor<T> traits = {};
+  Tensor<T> statistics = {};
 
   Index samples() const { return tokens.dim(0); }
   Index token_count() const { return tokens.dim(1); }
@@ -60,9 +60,10 @@ void require_consistent(const char* operation, const CutBatch<T>& batch) {
   if (!batch.token_sizes.empty() && batch.token_sizes.shape() != a)
     throw ShapeError(std::string(operation) + ": token_sizes " + batch.token_sizes.shape().text() +
                      " for tokens " + x.text() + ": wanted (B, N)");
-  const Shape& traits = batch.traits.shape();
-  if (!batch.traits.empty() && (traits.rank() != 3 || traits[0] != x[0] || traits[1] != x[1]))
-    throw ShapeError(std::string(operation) + ": traits " + traits.text() + " for tokens " +
+  const Shape& statistics = batch.statistics.shape();
+  if (!batch.statistics.empty() &&
+      (statistics.rank() != 3 || statistics[0] != x[0] || statistics[1] != x[1]))
+    throw ShapeError(std::string(operation) + ": statistics " + statistics.text() + " for tokens " +
                      x.text() + ": wanted (B, N, W)");
 }
 

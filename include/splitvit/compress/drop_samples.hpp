@@ -89,7 +89,7 @@ CutBatch<T> gather_samples(CutBatch<T> batch, std::span<const Index> index) {
   const auto K = static_cast<Index>(index.size());
   batch.cls_attention = detail::gather_rows(batch.cls_attention, index);
   batch.targets = detail::gather_rows(batch.targets, index);
-  if (!batch.traits.empty()) batch.traits = detail::gather_rows(batch.traits, index);
+  if (!batch.statistics.empty()) batch.statistics = detail::gather_rows(batch.statistics, index);
   if (!batch.token_sizes.empty()) batch.token_sizes = detail::gather_rows(batch.token_sizes, index);
   if (!batch.sizes.empty()) {
     RecycledVector<Index> sizes;

@@ -24,7 +24,9 @@ class DynamicStage {
   template <class Stage>
     requires(!std::same_as<Stage, DynamicStage>)
   DynamicStage(Stage stage)
-      : description_{describe(stage)}, wants_{wanted_trait(stage)}, stage_{std::move(stage)} {
+      : description_{describe(stage)},
+        required_{required_statistic_of(stage)},
+        stage_{std::move(stage)} {
     static_assert(CompressionStage<Stage, T>, "DynamicStage holds a compression stage");
   }
 
@@ -32,13 +34,13 @@ class DynamicStage {
     return stage_(std::move(batch), rng);
   }
 
-  kernel::TokenTrait wants() const { return wants_; }
+  kernel::TokenStatistic required_statistic() const { return required_; }
 
   std::string description() const { return description_; }
 
  private:
   std::string description_;
-  kernel::TokenTrait wants_;
+  kernel::TokenStatistic required_;
   std::function<CutBatch<T>(CutBatch<T>, Rng&)> stage_;
 };
 

@@ -22,7 +22,7 @@ namespace splitvit::compress {
 /// Keeps the tokens that you choose, sample by sample: result[b, p] = batch[b, index[b, p]].
 ///
 /// Shapes  index (B, P); tokens (B, N, D) -> (B, P, D), cls_attention (B, N) -> (B, P),
-///         token_sizes and traits likewise.
+///         token_sizes and statistics likewise.
 /// Grad    tokens only. Kept tokens get their gradient, the others zero.
 /// Errors  ShapeError if index is no (B, P) with 1 <= P <= N; std::invalid_argument if an
 ///         index is outside 0..N-1 or comes twice, or if CLS (0) does not come first.
@@ -94,8 +94,8 @@ CutBatch<T> gather_tokens(CutBatch<T> batch, const Tensor<Index>& index) {
   batch.cls_attention = detail::gather(batch.cls_attention, index, {B, P}, 1);
   if (!batch.token_sizes.empty())
     batch.token_sizes = detail::gather(batch.token_sizes, index, {B, P}, 1);
-  if (const Index W = batch.traits.empty() ? 0 : batch.traits.dim(2); W > 0)
-    batch.traits = detail::gather(batch.traits, index, {B, P, W}, W);
+  if (const Index W = batch.statistics.empty() ? 0 : batch.statistics.dim(2); W > 0)
+    batch.statistics = detail::gather(batch.statistics, index, {B, P, W}, W);
   const Variable<T> x = batch.tokens;
   batch.tokens = record<T>(detail::gather(x.value(), index, {B, P, D}, D), {x},
                            [x, index, D](const Tensor<T>&, const Tensor<T>& dy) {

@@ -179,7 +179,7 @@ inline Clustering lloyd(const Points& x, Points centroids, const KMeansOptions& 
 template <std::floating_point T>
 Clustering kmeans(const Tensor<T>& rows, Index clusters, const KMeansOptions& options, Rng& rng) {
   detail::require_clusterable(rows, clusters, options);
-  const double unit = detail::unit_of(rows);
+  const double unit = detail::power_of_two_scale(rows);
   const detail::Points x = detail::points_of(rows, unit);
   const RecycledVector<Index> first_equal = detail::first_equal_rows(x);
   const Index K = std::min(clusters, detail::count_distinct(first_equal));
@@ -200,7 +200,7 @@ Clustering kmeans_from(const Tensor<T>& rows, const Tensor<T>& start,
                      start.shape().text() + ": wanted (m, d) and (K, d)");
   detail::require_clusterable(rows, start.dim(0), options);
   detail::require_clusterable(start, start.dim(0), options);
-  const double unit = std::max(detail::unit_of(rows), detail::unit_of(start));
+  const double unit = std::max(detail::power_of_two_scale(rows), detail::power_of_two_scale(start));
   const detail::Points x = detail::points_of(rows, unit);
   const Index K = std::min(start.dim(0), detail::count_distinct(detail::first_equal_rows(x)));
   const Index d = start.dim(1);

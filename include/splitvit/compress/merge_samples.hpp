@@ -96,7 +96,7 @@ struct MergeSamples {
 ///
 /// Shapes  ids (B); tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N),
 ///         targets (B, C) -> (K, C), K = clusters. `sizes`, if there are any, are added
-///         up, and `token_sizes` and `traits` averaged.
+///         up, and `token_sizes` and `statistics` averaged.
 /// Grad    tokens only, 1/m to each of the m members.
 /// Errors  ShapeError if there is not one id for each sample; std::invalid_argument if an id
 ///         is outside 0..K-1 or a cluster has no member.
@@ -115,7 +115,7 @@ CutBatch<T> merge_clusters(const CutBatch<T>& batch, std::span<const Index> ids,
   }
   merged.cls_attention = detail::mean_rows(batch.cls_attention, groups);
   merged.targets = detail::mean_rows(batch.targets, groups);
-  if (!batch.traits.empty()) merged.traits = detail::mean_rows(batch.traits, groups);
+  if (!batch.statistics.empty()) merged.statistics = detail::mean_rows(batch.statistics, groups);
   if (!batch.token_sizes.empty()) merged.token_sizes = detail::mean_rows(batch.token_sizes, groups);
   const Variable<T>& x = batch.tokens;
   Tensor<T> y = detail::mean_rows(x.value(), groups);

@@ -20,7 +20,7 @@
 #include <splitvit/core/text.hpp>                    // exact_text, Named, name_of
 #include <splitvit/core/workspace.hpp>               // RecycledVector
 #include <splitvit/kernel/merge.hpp>                 // mean_of_groups, spread_to_groups
-#include <splitvit/kernel/token_trait.hpp>           // TokenTrait
+#include <splitvit/kernel/token_statistic.hpp>       // TokenStatistic
 #include <splitvit/tensor/reduce.hpp>                // all_finite
 
 // MergeTokens: averages tokens of a sample that are alike, where SelectTokens drops the ones
@@ -62,8 +62,9 @@ struct MergeTokens {
   template <std::floating_point T>
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
 
-  kernel::TokenTrait wants() const {
-    return features == TokenFeatures::keys ? kernel::TokenTrait::keys : kernel::TokenTrait::none;
+  kernel::TokenStatistic required_statistic() const {
+    return features == TokenFeatures::keys ? kernel::TokenStatistic::keys
+                                           : kernel::TokenStatistic::none;
   }
 
   /// What it does and with which options, on one line.
@@ -165,7 +166,7 @@ CutBatch<T> merge_token_groups(CutBatch<T> batch, const Tensor<Index>& ids, Inde
     attention[group] += static_cast<double>(batch.cls_attention[i]);
     if (with_sizes) batch.token_sizes[group] += 1;
   }
-  batch.traits = {};
+  batch.statistics = {};
   batch.cls_attention = Tensor<T>::uninitialised({B, P});
   for (Index i = 0; i < B * P; ++i) batch.cls_attention[i] = detail::finite<T>(attention[i]);
   const Variable<T> x = batch.tokens;
@@ -189,10 +190,10 @@ CutBatch<T> MergeTokens::operator()(CutBatch<T> batch, Rng&) const {
   const Index P = kept_count(keep, N, 1);
   if (P == N) return batch;
   if (P == 1) return gather_tokens(std::move(batch), RecycledVector<Index>{0});
-  if (features == TokenFeatures::keys && batch.traits.empty())
-    throw std::invalid_argument("MergeTokens: no keys to compare: the batch has no traits");
+  if (features == TokenFeatures::keys && batch.statistics.empty())
+    throw std::invalid_argument("MergeTokens: no keys to compare: the batch has no statistics");
   const Tensor<Index> ids =
-      like_tokens(features == TokenFeatures::keys ? batch.traits : batch.tokens.value(), P);
+      like_tokens(features == TokenFeatures::keys ? batch.statistics : batch.tokens.value(), P);
   return merge_token_groups(std::move(batch), ids, P, send_sizes);
 }
 

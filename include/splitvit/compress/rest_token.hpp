@@ -40,7 +40,7 @@ enum class RestToken : std::uint8_t {
 ///
 /// Shapes  index (B, P), P < N; tokens (B, N, D) -> (B, P + 1, D), cls_attention (B, N) ->
 ///         (B, P + 1): its last entry is the sum over R. With RestToken::none it is
-///         gather_tokens, and returns P tokens. A rest token has no traits: the batch loses
+///         gather_tokens, and returns P tokens. A rest token has no statistics: the batch loses
 ///         them.
 /// Grad    tokens only. Kept tokens get their gradient, token j of R gets w_j times that of the
 ///         rest token.
@@ -151,7 +151,7 @@ CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, Rest
     attention[b * (P + 1) + P] = detail::finite<T>(weights.sum[b]);
   }
   batch.cls_attention = std::move(attention);
-  batch.traits = {};
+  batch.statistics = {};
   const Variable<T> x = batch.tokens;
   Tensor<T> y = detail::with_weighted_sum(x.value(), index, weights.of_token);
   // forward: y_rest = sum of w_j x_j, so dx_j = w_j dy_rest; kept tokens are copied

@@ -32,7 +32,7 @@ namespace splitvit::compress {
 /// Grad    tokens only. Kept tokens get their gradient, the others zero or, with a rest token,
 ///         their share of its gradient.
 /// Errors  std::invalid_argument if keep is outside (0, 1], or an attention value or a number
-///         that decides is not finite, or the batch lacks the traits that the score needs, or
+///         that decides is not finite, or the batch lacks the statistics that the score needs, or
 ///         tokens that already stand for several are to get a rest token;
 ///         ShapeError if the batch's parts do not describe one batch.
 /// Source  arXiv:2509.15058, token selection; authors' code:
@@ -47,7 +47,7 @@ struct SelectTokens {
   template <std::floating_point T>
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
 
-  kernel::TokenTrait wants() const { return trait_for(score); }
+  kernel::TokenStatistic required_statistic() const { return statistic_for(score); }
 
   /// What it does and with which options, on one line.
   std::string description() const {

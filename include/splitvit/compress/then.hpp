@@ -37,13 +37,14 @@ struct Then {
   }
 
   /// Errors  std::invalid_argument if both want something else of the model.
-  kernel::TokenTrait wants() const {
-    const kernel::TokenTrait a = wanted_trait(first), b = wanted_trait(second);
-    if (a != b && a != kernel::TokenTrait::none && b != kernel::TokenTrait::none)
+  kernel::TokenStatistic required_statistic() const {
+    const kernel::TokenStatistic a = required_statistic_of(first),
+                                 b = required_statistic_of(second);
+    if (a != b && a != kernel::TokenStatistic::none && b != kernel::TokenStatistic::none)
       throw std::invalid_argument("then: " + describe(first) + " and " + describe(second) +
                                   " want to know different things of the model's tokens; a batch "
                                   "carries one");
-    return a != kernel::TokenTrait::none ? a : b;
+    return a != kernel::TokenStatistic::none ? a : b;
   }
 
   std::string description() const { return describe(first) + " | " + describe(second); }

@@ -17,7 +17,7 @@
 #include <splitvit/core/random.hpp>                   // Rng
 #include <splitvit/core/text.hpp>                     // Named
 #include <splitvit/core/workspace.hpp>                // RecycledVector
-#include <splitvit/kernel/token_trait.hpp>            // TokenTrait
+#include <splitvit/kernel/token_statistic.hpp>        // TokenStatistic
 #include <splitvit/tensor/reduce.hpp>                 // all_finite
 
 // choose_tokens: which tokens of each sample are worth sending. Letter: P tokens that are
@@ -34,22 +34,22 @@ enum class TokenScore : std::uint8_t {
   farthest,   ///< it is far from CLS and from those chosen before it; O(B P N D)
   even,       ///< it lies at one of P - 1 evenly spaced positions
   random,     ///< luck, for each sample anew
-  received,   ///< all tokens look at it; see kernel::TokenTrait for this and the next two
+  received,   ///< all tokens look at it; see kernel::TokenStatistic for this and the next two
   value,      ///< CLS gets much from it
   rollout,    ///< CLS looks at it through all blocks of the client
 };
 
 /// What a score needs to know that is neither in the tokens nor in cls_attention.
-inline kernel::TokenTrait trait_for(TokenScore score) {
+inline kernel::TokenStatistic statistic_for(TokenScore score) {
   switch (score) {
     case TokenScore::received:
-      return kernel::TokenTrait::received;
+      return kernel::TokenStatistic::received;
     case TokenScore::value:
-      return kernel::TokenTrait::value;
+      return kernel::TokenStatistic::value;
     case TokenScore::rollout:
-      return kernel::TokenTrait::rollout;
+      return kernel::TokenStatistic::rollout;
     default:
-      return kernel::TokenTrait::none;
+      return kernel::TokenStatistic::none;
   }
 }
 
@@ -58,7 +58,7 @@ inline kernel::TokenTrait trait_for(TokenScore score) {
 ///
 /// Shapes  tokens (B, N, D), cls_attention (B, N) -> (B, P), 1 <= P <= N.
 /// Errors  ShapeError if P is outside 1..N; std::invalid_argument if a number that decides is
-///         not finite, or the batch lacks the traits that this score needs.
+///         not finite, or the batch lacks the statistics that this score needs.
 template <std::floating_point T>
 Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P, Rng& rng);
 
@@ -155,11 +155,11 @@ Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P,
     case TokenScore::received:
     case TokenScore::value:
     case TokenScore::rollout:
-      if (batch.traits.empty() || batch.traits.dim(2) != 1)
-        throw std::invalid_argument("choose_tokens: traits " + batch.traits.shape().text() +
+      if (batch.statistics.empty() || batch.statistics.dim(2) != 1)
+        throw std::invalid_argument("choose_tokens: statistics " + batch.statistics.shape().text() +
                                     ": score " + std::string{name_of(detail::score_names, score)} +
-                                    " wants those that its trait_for() names, (B, N, 1)");
-      return best_tokens(batch.traits.reshaped({B, N}), P);
+                                    " wants those that its statistic_for() names, (B, N, 1)");
+      return best_tokens(batch.statistics.reshaped({B, N}), P);
   }
   throw std::invalid_argument("choose_tokens: no such score");
 }

@@ -9,14 +9,14 @@
 #include <splitvit/kernel/exponential.hpp>  // exp_of_nonpositive
 #include <splitvit/kernel/gemm.hpp>         // multiply, multiply_long, Packed
 #include <splitvit/kernel/matrix.hpp>       // Matrix, Scratch
-#include <splitvit/kernel/numbers.hpp>      // dot
 #include <splitvit/kernel/simd.hpp>         // transform, largest
+#include <splitvit/kernel/vector_ops.hpp>   // dot
 
 // Self-attention of B samples with N tokens in H heads of d = D / H numbers.
 //
 // Queries, keys and values come as one matrix of B N rows and 3 D columns: all queries, all
 // keys, all values, each head by head. The probabilities of a head exist only for some queries
-// at a time; the way back computes them again from each row's log-sum-exp.
+// at a time; the backward pass computes them again from each row's log-sum-exp.
 
 namespace splitvit::kernel {
 

@@ -11,9 +11,9 @@
 #include <splitvit/kernel/gemm.hpp>        // multiply, Packed
 #include <splitvit/kernel/layer_norm.hpp>  // normalise_rows, norm_rows_backward
 #include <splitvit/kernel/matrix.hpp>      // dense, Matrix, Scratch
-#include <splitvit/kernel/numbers.hpp>     // add_numbers
 #include <splitvit/kernel/simd.hpp>        // lanes, prefetch
 #include <splitvit/kernel/tile.hpp>        // tile_cols
+#include <splitvit/kernel/vector_ops.hpp>  // add_numbers
 
 // A pre-norm transformer block as one operation:
 //
@@ -21,9 +21,9 @@
 //
 // A bias (B, N), if there is one, goes to the scores of attention, one number for each key.
 //
-// A thread takes a few samples through the whole block while they are in its cache. What the
-// way back needs is stored, or, but for what attention gives, computed once more to save memory;
-// norms, GELU and probabilities always are, since that is cheaper.
+// A thread takes a few samples through the whole block while they are in its cache. The backward
+// pass either stores its inputs or recomputes all of them except the output of attention. Norms,
+// GELU and probabilities are always recomputed, because that is cheaper than storing them.
 
 namespace splitvit::kernel {
 
@@ -81,14 +81,15 @@ struct BlockSizes {
   }
 };
 
-/// What the way forward does with its intermediate results until the way back needs them.
-enum class Activations {
-  store,      ///< keeps 9 numbers for each one of x: the fastest way
-  recompute,  ///< keeps what attention gives, 1 number for each one of x, and computes the rest
-              ///< once more, to the same bits
+/// Activation checkpointing: what the forward pass does with the activations that the backward
+/// pass needs.
+enum class Checkpointing {
+  store,      ///< keeps all of them, 9 numbers for each one of x: the fastest
+  recompute,  ///< keeps the output of attention, 1 number for each one of x, and computes the
+              ///< rest again, to the same bits
 };
 
-/// What the way forward stores, for each sample in turn.
+/// What the forward pass stores, for each sample in turn.
 template <class T>
 struct BlockKept {
   T* attended;  ///< (N, D)
@@ -101,16 +102,16 @@ struct BlockKept {
 
   /// Lays the parts for `samples` samples out in one piece of memory, matrices first: their rows
   /// begin where cache lines do.
-  BlockKept(T* memory, Index samples, const BlockSizes& s, Activations activations)
+  BlockKept(T* memory, Index samples, const BlockSizes& s, Checkpointing checkpointing)
       : attended{memory} {
     log_sums = attended + samples * s.N * s.D;
-    if (activations == Activations::recompute) return;
+    if (checkpointing == Checkpointing::recompute) return;
     place_rest(log_sums, samples, s);
     log_sums += rest_numbers(samples, s);
   }
-  static Index numbers(Index samples, const BlockSizes& s, Activations activations) {
+  static Index numbers(Index samples, const BlockSizes& s, Checkpointing checkpointing) {
     const Index attention = samples * s.N * (s.D + s.H);
-    return attention + (activations == Activations::store ? rest_numbers(samples, s) : 0);
+    return attention + (checkpointing == Checkpointing::store ? rest_numbers(samples, s) : 0);
   }
 
   /// The part that begins with a sample.
@@ -175,7 +176,7 @@ struct PackedBlock {
 
   enum class Way {
     forward,
-    forward_again,  ///< up to what GELU is given, for the way back
+    forward_again,  ///< up to what GELU is given, for the backward pass
     backward
   };
 
@@ -248,7 +249,7 @@ void weight_gradient(const Matrix<const T>& dy, const Packed<T>& x, T* dw, T* db
   for (Index i = 0; i < dy.rows; ++i) add_numbers(db, dy.row(i), dy.cols);
 }
 
-/// The way back of `samples` samples, on one thread. Gradients of parameters are added to
+/// The backward pass of `samples` samples, on one thread. Gradients of parameters are added to
 /// `gradient`, or begun with Into::replace; null: they are not wanted.
 template <class T>
 void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const BlockKept<T>& kept,
@@ -335,7 +336,7 @@ void block_forward(const T* x, const T* bias, const BlockPointers<const T>& para
     Scratch<T> passing;
     const BlockKept<T> stored = [&] {
       if (kept == nullptr) {
-        constexpr auto all = Activations::store;
+        constexpr auto all = Checkpointing::store;
         return BlockKept<T>{passing.room(BlockKept<T>::numbers(count, s, all)), count, s, all};
       }
       BlockKept<T> part = kept->from(begin, s);

@@ -3,11 +3,11 @@
 
 #include <algorithm>  // fill_n
 
-#include <splitvit/core/parallel.hpp>     // parallel_for
-#include <splitvit/kernel/attention.hpp>  // AttentionSizes, head_of, exp_of_score
-#include <splitvit/kernel/matrix.hpp>     // Scratch
-#include <splitvit/kernel/numbers.hpp>    // add_scaled, dot, scale_numbers
-#include <splitvit/kernel/simd.hpp>       // transform, accumulate, largest
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/kernel/attention.hpp>   // AttentionSizes, head_of, exp_of_score
+#include <splitvit/kernel/matrix.hpp>      // Scratch
+#include <splitvit/kernel/simd.hpp>        // transform, accumulate, largest
+#include <splitvit/kernel/vector_ops.hpp>  // add_scaled, dot, scale_numbers
 
 // Attention of token 0 alone, for a last block of which nothing else is read: row 0 of what
 // attention.hpp computes, at 1 / N of the work.

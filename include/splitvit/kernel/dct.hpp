@@ -105,7 +105,7 @@ class Dct {
     if (step.other > step.k) std::copy_n(high, count, y + step.other * columns);
   }
 
-  /// The way back: A_k = exp(i pi k / 2t) (C_k - i C_(t-k)), where C_t = 0. The transform
+  /// The inverse: A_k = exp(i pi k / 2t) (C_k - i C_(t-k)), where C_t = 0. The transform
   /// multiplies by t, so a coefficient is divided by t s_k, which is s_k / 2, or s_0.
   void mix(const Step& step, const T* x, Index columns, Index count, T* work) const {
     T low[2 * W], high[2 * W];

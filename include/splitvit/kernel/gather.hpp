@@ -8,7 +8,7 @@
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
 
-// Picks tokens out of every sample, and the way back. Letters: B samples, N tokens a sample
+// Picks tokens out of every sample, forward and backward. Letters: B samples, N tokens a sample
 // before and P after, W numbers a token. index (B, P) says for each sample which tokens are
 // picked. Sizes and indices are the caller's duty: nothing is checked here.
 

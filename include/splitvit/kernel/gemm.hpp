@@ -10,11 +10,11 @@
 #include <splitvit/kernel/simd.hpp>    // lanes, load, Pack, store
 #include <splitvit/kernel/tile.hpp>    // multiply_rows, tile_cols, tile_rows, TileResult, TileRows
 #if !SPLITVIT_USE_XSIMD
-#include <splitvit/kernel/portable_product.hpp>  // add_product
+#include <splitvit/kernel/eigen_gemm.hpp>  // add_product
 #endif
 
 // Matrix products. B is packed once, in the order in which tiles read it, and may then be
-// multiplied by many A; where there are no SIMD instructions, portable_product.hpp does the work.
+// multiplied by many A; where there are no SIMD instructions, eigen_gemm.hpp does the work.
 
 namespace splitvit::kernel {
 

@@ -3,12 +3,12 @@
 
 #include <cmath>  // sqrt
 
-#include <splitvit/core/parallel.hpp>   // parallel_for
-#include <splitvit/kernel/gemm.hpp>     // Packed
-#include <splitvit/kernel/linear.hpp>   // add_pairwise
-#include <splitvit/kernel/matrix.hpp>   // Scratch
-#include <splitvit/kernel/numbers.hpp>  // add_numbers
-#include <splitvit/kernel/simd.hpp>     // transform, accumulate
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/kernel/gemm.hpp>        // Packed
+#include <splitvit/kernel/linear.hpp>      // add_pairwise
+#include <splitvit/kernel/matrix.hpp>      // Scratch
+#include <splitvit/kernel/simd.hpp>        // transform, accumulate
+#include <splitvit/kernel/vector_ops.hpp>  // add_numbers
 
 // Layer normalisation of M rows of D numbers: y = (x - mean) / sqrt(variance + eps) w + b,
 // with the biased variance.
@@ -25,7 +25,7 @@ struct NormWeights {
   T eps;
 };
 
-/// What the way back needs to know of each row: its mean and 1 / sqrt(variance + eps).
+/// What the backward pass needs to know of each row: its mean and 1 / sqrt(variance + eps).
 template <class T>
 struct NormKept {
   T* mean;

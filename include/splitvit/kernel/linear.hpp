@@ -3,9 +3,9 @@
 
 #include <algorithm>  // min
 
-#include <splitvit/core/parallel.hpp>   // parallel_for
-#include <splitvit/kernel/gemm.hpp>     // multiply, Packed
-#include <splitvit/kernel/numbers.hpp>  // add_numbers
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/kernel/gemm.hpp>        // multiply, Packed
+#include <splitvit/kernel/vector_ops.hpp>  // add_numbers
 
 // A linear layer over many rows, both directions. M rows, K inputs, N outputs.
 

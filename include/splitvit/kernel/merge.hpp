@@ -11,7 +11,7 @@
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
 
-// Means over groups of rows, and the way back. Letters: G groups, W numbers in a row.
+// Means over groups of rows, forward and backward. Letters: G groups, W numbers in a row.
 // Group g owns the rows members[starts[g]], ..., members[starts[g + 1] - 1], in ascending order;
 // `starts` has G + 1 entries. Sizes are the caller's duty: nothing is checked here.
 

@@ -21,9 +21,9 @@ struct Attention {
 
   Attention(Index width, Index heads_) : qkv{width, 3 * width}, proj{width, width}, heads{heads_} {}
 
-  Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip,
-                         const Tensor<T>& bias = {}) const {
-    Attended<T> attended = attention(qkv(x), heads, cls_row, bias);
+  AttentionOutput<T> operator()(const Variable<T>& x, NeedWeights need_weights = NeedWeights::none,
+                                const Tensor<T>& bias = {}) const {
+    AttentionOutput<T> attended = attention(qkv(x), heads, need_weights, bias);
     attended.y = proj(attended.y);
     return attended;
   }

@@ -24,17 +24,18 @@ struct Block {
   Attention<T> attn;
   LayerNorm<T> norm2;
   Mlp<T> mlp;
-  Activations activations = Activations::store;
+  Checkpointing checkpointing = Checkpointing::store;
 
   Block(Index width, Index heads, Index hidden)
       : norm1{width}, attn{width, heads}, norm2{width}, mlp{width, hidden} {}
 
-  Attended<T> operator()(const Variable<T>& x, ClsRow cls_row = ClsRow::skip,
-                         const Tensor<T>& bias = {}) const {
+  AttentionOutput<T> operator()(const Variable<T>& x, NeedWeights need_weights = NeedWeights::none,
+                                const Tensor<T>& bias = {}) const {
     const BlockVariables<T> parameters{
         norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
         norm2.weight, norm2.bias, mlp.fc1.weight,  mlp.fc1.bias,  mlp.fc2.weight,   mlp.fc2.bias};
-    return transformer_block(x, parameters, attn.heads, norm1.eps, cls_row, activations, bias);
+    return transformer_block(x, parameters, attn.heads, norm1.eps, need_weights, checkpointing,
+                             bias);
   }
 
   /// What becomes of CLS alone: all that a classifier reads of a last block, at a quarter of the

@@ -71,13 +71,6 @@ inline std::vector<Index> widths_between(Index from, Index to, Index layers) {
   return widths;
 }
 
-/// Leaves a module's parameters as they are from now on: no gradient reaches them, and an
-/// optimiser passes them by. Gradients still flow through. See Frozen for a while only.
-template <std::floating_point T, Module<T> M>
-void freeze(const M& module) {
-  for (const auto& [name, parameter] : parameters<T>(module)) parameter.set_needs_gradient(false);
-}
-
 namespace detail {
 
 /// Linear layers with ReLU between them, and behind the last one if asked for.

@@ -62,28 +62,11 @@ Index parameter_count(const M& module) {
   return count;
 }
 
-/// While it lives, operations on the parameters of a module record no graph: for evaluation,
-/// and for layers that shall not learn. Then each parameter is as it was before. Where other
-/// parameters keep a graph, let it live until backward() is done.
-template <std::floating_point T>
-class Frozen {
- public:
-  template <Module<T> M>
-  explicit Frozen(const M& module) {
-    for (auto& [name, parameter] : parameters<T>(module)) {
-      if (!parameter.needs_gradient()) continue;
-      parameter.set_needs_gradient(false);
-      parameters_.push_back(parameter);
-    }
-  }
-  ~Frozen() {
-    for (const Variable<T>& parameter : parameters_) parameter.set_needs_gradient(true);
-  }
-  Frozen(const Frozen&) = delete;
-  Frozen& operator=(const Frozen&) = delete;
-
- private:
-  std::vector<Variable<T>> parameters_;
-};
+/// Keeps a module's parameters as they are from now on: they get no gradient, and an optimiser
+/// passes them by. Gradients still flow through the module to its input. For evaluation see NoGrad.
+template <std::floating_point T, Module<T> M>
+void freeze(const M& module) {
+  for (const auto& [name, parameter] : parameters<T>(module)) parameter.set_requires_grad(false);
+}
 
 }  // namespace splitvit::nn

@@ -27,7 +27,7 @@ inline void require_cut(const VitConfig& config, Index cut) {
 /// wanted, its encoder.
 ///
 /// Shapes  images (B, channels, image, image) -> tokens (B, N, dim), cls_attention (B, N).
-/// Units   `traits`, unless null, collects what it was made for; see token_traits.hpp.
+/// Units   `statistics`, unless null, collects what it was made for; see token_statistics.hpp.
 template <std::floating_point T>
 struct Head {
   VitConfig config;
@@ -42,9 +42,10 @@ struct Head {
         stem{c.channels, c.patch, c.patches(), c.dim},
         blocks{c, 0, cut_} {}
 
-  Attended<T> operator()(const Variable<T>& images, ClsRow cls_row = ClsRow::keep,
-                         TokenTraits<T>* traits = nullptr) const {
-    return blocks(stem(images), cls_row, traits);
+  AttentionOutput<T> operator()(const Variable<T>& images,
+                                NeedWeights need_weights = NeedWeights::cls,
+                                TokenStatistics<T>* statistics = nullptr) const {
+    return blocks(stem(images), need_weights, statistics);
   }
 
   /// What crosses the cut of tokens that the stages have left.

@@ -20,9 +20,9 @@ namespace splitvit::nn {
 /// Shapes  rows (B, C) -> B class ids.
 /// Errors  ShapeError unless there is at least one class.
 template <std::floating_point T>
-std::vector<Index> likeliest(const Tensor<T>& rows) {
+std::vector<Index> argmax(const Tensor<T>& rows) {
   if (rows.shape().rank() != 2 || rows.dim(1) < 1)
-    throw ShapeError("likeliest: " + rows.shape().text() + ": wanted (B, C), C >= 1");
+    throw ShapeError("argmax: " + rows.shape().text() + ": wanted (B, C), C >= 1");
   const Index C = rows.dim(1);
   std::vector<Index> ids;
   for (Index b = 0; b < rows.dim(0); ++b) {
@@ -41,7 +41,7 @@ Index count_correct(const Tensor<T>& logits, std::span<const Index> ids) {
   if (logits.shape().rank() != 2 || logits.dim(0) != static_cast<Index>(ids.size()))
     throw ShapeError("count_correct: logits " + logits.shape().text() + " for " +
                      std::to_string(ids.size()) + " class ids");
-  const std::vector<Index> predicted = likeliest(logits);
+  const std::vector<Index> predicted = argmax(logits);
   Index correct = 0;
   for (std::size_t b = 0; b < ids.size(); ++b)
     if (predicted[b] == ids[b]) ++correct;
@@ -54,10 +54,10 @@ Index count_correct(const Tensor<T>& logits, std::span<const Index> ids) {
 /// Shapes  targets (B, C), sizes (B) or empty.
 /// Errors  ShapeError.
 template <std::floating_point T>
-void weigh_rows(Tensor<T>& targets, std::span<const Index> sizes) {
+void apply_sample_weights(Tensor<T>& targets, std::span<const Index> sizes) {
   if (sizes.empty()) return;
   if (targets.shape().rank() != 2 || targets.dim(0) != static_cast<Index>(sizes.size()))
-    throw ShapeError("weigh_rows: targets " + targets.shape().text() + " with " +
+    throw ShapeError("apply_sample_weights: targets " + targets.shape().text() + " with " +
                      std::to_string(sizes.size()) + " sizes");
   const auto all = static_cast<double>(std::accumulate(sizes.begin(), sizes.end(), Index{0}));
   const Index C = targets.dim(1);

@@ -10,11 +10,11 @@
 #include <utility>      // move
 #include <vector>       // vector
 
-#include <splitvit/nn/block.hpp>         // Block
-#include <splitvit/nn/layer_norm.hpp>    // LayerNorm
-#include <splitvit/nn/linear.hpp>        // Linear
-#include <splitvit/nn/patch_embed.hpp>   // Stem
-#include <splitvit/nn/token_traits.hpp>  // TokenTraits
+#include <splitvit/nn/block.hpp>             // Block
+#include <splitvit/nn/layer_norm.hpp>        // LayerNorm
+#include <splitvit/nn/linear.hpp>            // Linear
+#include <splitvit/nn/patch_embed.hpp>       // Stem
+#include <splitvit/nn/token_statistics.hpp>  // TokenStatistics
 
 // The Vision Transformer: its sizes, its parts, and the whole, uncut model.
 
@@ -87,7 +87,7 @@ struct Blocks {
     for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
   }
 
-  /// The first `count` blocks recompute what the way back needs, the others store it: one that
+  /// The first `count` blocks recompute what the backward pass needs, the others store it: one that
   /// recomputes keeps a ninth as much, and takes a seventh more time. A last block of which only
   /// CLS is wanted stores the little that it needs in any case.
   ///
@@ -97,19 +97,19 @@ struct Blocks {
       throw std::invalid_argument("recompute: " + std::to_string(count) + " blocks, wanted 0 to " +
                                   std::to_string(std::ssize(blocks)));
     for (Block<T>& block : blocks)
-      block.activations = count-- > 0 ? Activations::recompute : Activations::store;
+      block.checkpointing = count-- > 0 ? Checkpointing::recompute : Checkpointing::store;
   }
 
-  /// The attention of CLS is that of the last block. `traits`, unless null, sees the blocks that
-  /// it wants to see, which costs their queries, keys and values once more.
-  Attended<T> operator()(Variable<T> x, ClsRow cls_row = ClsRow::skip,
-                         TokenTraits<T>* traits = nullptr) const {
-    Attended<T> out{std::move(x), {}};
+  /// The attention of CLS is that of the last block. `statistics`, unless null, sees the blocks
+  /// that it wants to see, which costs their queries, keys and values once more.
+  AttentionOutput<T> operator()(Variable<T> x, NeedWeights need_weights = NeedWeights::none,
+                                TokenStatistics<T>* statistics = nullptr) const {
+    AttentionOutput<T> out{std::move(x), {}};
     for (const Block<T>& block : blocks) {
       const bool last = &block == &blocks.back();
-      if (traits != nullptr && traits->wants(last))
-        traits->see(block.attn.qkv(block.norm1(out.y)).value());
-      out = block(out.y, last ? cls_row : ClsRow::skip);
+      if (statistics != nullptr && statistics->required(last))
+        statistics->update(block.attn.qkv(block.norm1(out.y)).value());
+      out = block(out.y, last ? need_weights : NeedWeights::none);
     }
     return out;
   }
@@ -119,7 +119,7 @@ struct Blocks {
   /// Shapes  x (B, N, dim), bias of the scores of attention (B, N) or empty -> (B, dim).
   Variable<T> cls(Variable<T> x, const Tensor<T>& bias = {}) const {
     for (const Block<T>& block : blocks)
-      x = &block == &blocks.back() ? block.cls(x, bias) : block(x, ClsRow::skip, bias).y;
+      x = &block == &blocks.back() ? block.cls(x, bias) : block(x, NeedWeights::none, bias).y;
     return x;
   }
 

@@ -13,6 +13,7 @@
 #include <vector>     // vector
 
 #include <splitvit/autograd/backward.hpp>           // backward
+#include <splitvit/autograd/no_grad.hpp>            // NoGrad
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // one_hot
 #include <splitvit/codec/concepts.hpp>              // Codec
 #include <splitvit/codec/float32.hpp>               // Float32
@@ -97,8 +98,8 @@ class Client {
     Timer timer;
 
     const Tensor<T> targets = targets_of("train_step", images, labels);
-    nn::TokenTraits<T> traits{compress::wanted_trait(stage_), head_.config.heads};
-    const Attended<T> at_cut = head_(Variable<T>{images}, ClsRow::keep, &traits);
+    nn::TokenStatistics<T> statistics{compress::required_statistic_of(stage_), head_.config.heads};
+    const AttentionOutput<T> at_cut = head_(Variable<T>{images}, NeedWeights::cls, &statistics);
     report.seconds.client += timer.lap();
 
     // The stage works on a leaf of its own, so that its way back can be timed apart.
@@ -108,7 +109,7 @@ class Client {
         stage_(compress::CutBatch<T>{.tokens = leaf,
                                      .cls_attention = at_cut.cls_attention,
                                      .targets = targets,
-                                     .traits = std::move(traits).result()},
+                                     .statistics = std::move(statistics).result()},
                rng);
     require_consistent("train_step", sent);
     report.sent_samples = sent.samples();
@@ -165,7 +166,7 @@ class Client {
   /// predictions are one per sample.
   template <BatchSource<T> Source>
   Evaluation evaluate(Source&& source) {
-    const nn::Frozen<T> frozen{head_};
+    const NoGrad no_grad;
     const Traffic before = evaluation_traffic();
     Evaluation result;
     double loss_sum = 0;
@@ -174,7 +175,7 @@ class Client {
       const std::span<const Index> labels{batch->labels};
       const Tensor<T> targets = targets_of("evaluate", batch->images, labels);
       const Variable<T> tokens =
-          head_.encode(head_(Variable<T>{std::move(batch->images)}, ClsRow::skip).y);
+          head_.encode(head_(Variable<T>{std::move(batch->images)}, NeedWeights::none).y);
       encoded_.clear();
       Rng rng = Rng{.seed = options_.seed}.at(for_stage, 0);
       codec::Float32{}.encode(tokens.value().view(), encoded_, rng);

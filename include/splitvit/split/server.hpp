@@ -11,6 +11,7 @@
 #include <vector>     // vector
 
 #include <splitvit/autograd/backward.hpp>           // backward
+#include <splitvit/autograd/no_grad.hpp>            // NoGrad
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
 #include <splitvit/codec/concepts.hpp>              // Codec
 #include <splitvit/codec/float32.hpp>               // Float32
@@ -19,7 +20,7 @@
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/core/workspace.hpp>              // Workspace
 #include <splitvit/nn/cut.hpp>                      // Tail
-#include <splitvit/nn/loss.hpp>                     // count_correct, likeliest, weigh_rows
+#include <splitvit/nn/loss.hpp>                     // count_correct, argmax, apply_sample_weights
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
 #include <splitvit/split/messages.hpp>              // Activations, Gradient, Score
 #include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
@@ -128,7 +129,7 @@ class Server {
       auto decoded = code_.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
       Tensor<T> targets =
           codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
-      nn::weigh_rows(targets, std::span<const Index>{came.sizes});
+      nn::apply_sample_weights(targets, std::span<const Index>{came.sizes});
       const auto leaf = Variable<T>::parameter(std::move(decoded.values));
       const Variable<T> loss = cross_entropy(tail_(leaf, came.log_token_sizes<T>()), targets);
       backward(loss);
@@ -164,7 +165,7 @@ class Server {
   template <class Channel>
   void evaluate(Channel& channel) {
     const Workspace::Use use{workspace_};
-    const nn::Frozen<T> frozen{tail_};
+    const NoGrad no_grad;
     const Activations came = read_activations();
     if (came.step != 0 || !came.sizes.empty() || !came.token_sizes.empty())
       throw WireError(Reason::malformed, "evaluate: the number of a step came, or sizes");
@@ -176,7 +177,7 @@ class Server {
     const double mean = static_cast<double>(cross_entropy(logits, targets).value()[0]);
     channel.send(wire::MessageKind::evaluated,
                  Score{.loss_sum = mean * static_cast<double>(came.samples),
-                       .correct = nn::count_correct(logits.value(), nn::likeliest(targets))}
+                       .correct = nn::count_correct(logits.value(), nn::argmax(targets))}
                      .payload());
   }
 

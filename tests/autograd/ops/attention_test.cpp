@@ -18,7 +18,7 @@ TEMPLATE_TEST_CASE("attention: known values", "[autograd]", float, double) {
   // Two tokens, one head of width 1. Scores of token 0: log 3 and 0; of token 1: all 0.
   const auto log3 = static_cast<T>(std::log(3.0));
   const Variable<T> qkv{tensor<T>({1, 2, 3}, {1, log3, 8, 0, 0, 4})};
-  const auto out = attention(qkv, 1, ClsRow::keep);
+  const auto out = attention(qkv, 1, NeedWeights::cls);
   CHECK(out.y.value()[0] == Approx(0.75 * 8 + 0.25 * 4));
   CHECK(out.y.value()[1] == Approx(6));
   CHECK(out.cls_attention[0] == Approx(0.75));
@@ -32,7 +32,7 @@ TEMPLATE_TEST_CASE("attention: rows of CLS sum to 1 and do not change y", "[auto
   using T = TestType;
   Rng rng{.seed = 5};
   const Variable<T> qkv{drawn<T>({3, 9, 36}, rng)};
-  const auto with = attention(qkv, 3, ClsRow::keep);
+  const auto with = attention(qkv, 3, NeedWeights::cls);
   CHECK(test::equal_bits(with.y.value(), attention(qkv, 3).y.value()));
   REQUIRE(with.cls_attention.shape() == Shape{3, 9});
   for (Index b = 0; b < 3; ++b) {
@@ -59,7 +59,7 @@ TEST_CASE("attention: gradient agrees with finite differences", "[autograd]") {
 TEMPLATE_TEST_CASE("attention: one token looks at itself", "[autograd]", float, double) {
   using T = TestType;
   const auto qkv = Variable<T>::parameter(tensor<T>({1, 1, 6}, {1, 2, 3, 4, 5, 6}));
-  const auto out = attention(qkv, 2, ClsRow::keep);
+  const auto out = attention(qkv, 2, NeedWeights::cls);
   CHECK(test::equal_bits(out.y.value(), tensor<T>({1, 1, 2}, {5, 6})));
   CHECK(out.cls_attention[0] == 1);
   backward(out.y, tensor<T>({1, 1, 2}, {1, 10}));
@@ -73,7 +73,7 @@ TEMPLATE_TEST_CASE("attention: finite for large and for equal scores", "[autogra
   Rng rng{.seed = 7};
   for (const T size : {T{0}, T{1e6}}) {
     const auto qkv = Variable<T>::parameter(scale(drawn<T>({2, 5, 12}, rng), size));
-    const auto out = attention(qkv, 2, ClsRow::keep);
+    const auto out = attention(qkv, 2, NeedWeights::cls);
     backward(sum(square(out.y)));
     CHECK(all_finite<T>(out.y.value().view()));
     CHECK(all_finite<T>(out.cls_attention.view()));

@@ -34,10 +34,10 @@ BlockVariables<T> drawn_block(const Sizes& s, Rng& rng) {
 
 /// The block from small operations: the plain version of the fused one.
 template <class T>
-Attended<T> plain_block(const Variable<T>& x, const BlockVariables<T>& p, Index heads,
-                        const Tensor<T>& bias = {}) {
-  Attended<T> out =
-      attention(linear(layer_norm(x, p[0], p[1]), p[2], p[3]), heads, ClsRow::keep, bias);
+AttentionOutput<T> plain_block(const Variable<T>& x, const BlockVariables<T>& p, Index heads,
+                               const Tensor<T>& bias = {}) {
+  AttentionOutput<T> out =
+      attention(linear(layer_norm(x, p[0], p[1]), p[2], p[3]), heads, NeedWeights::cls, bias);
   const auto middle = add(x, linear(out.y, p[4], p[5]));
   out.y =
       add(middle, linear(gelu(linear(layer_norm(middle, p[6], p[7]), p[8], p[9])), p[10], p[11]));
@@ -50,7 +50,7 @@ std::vector<Tensor<T>> results(const Sizes& s, const Block& block) {
   Rng rng{.seed = 4};
   const auto x = Variable<T>::parameter(test::drawn<T>({s.B, s.N, s.D}, rng));
   const BlockVariables<T> parameters = drawn_block<T>(s, rng);
-  const Attended<T> out = block(x, parameters);
+  const AttentionOutput<T> out = block(x, parameters);
   std::vector<Tensor<T>> all{out.y.value(), out.cls_attention};
   backward(out.y, test::drawn<T>({s.B, s.N, s.D}, rng));
   all.push_back(x.gradient());
@@ -67,7 +67,7 @@ TEMPLATE_TEST_CASE("transformer_block: what its parts compute, sizes odd and eve
                          Sizes{2, 131, 16, 2, 64}, Sizes{9, 65, 32, 4, 128}}) {
     INFO(s.B << " x " << s.N << " x " << s.D);
     const auto ours = results<T>(s, [&](const auto& x, const auto& p) {
-      return transformer_block(x, p, s.H, T(1e-6), ClsRow::keep);
+      return transformer_block(x, p, s.H, T(1e-6), NeedWeights::cls);
     });
     const auto plain =
         results<T>(s, [&](const auto& x, const auto& p) { return plain_block(x, p, s.H); });
@@ -89,9 +89,9 @@ TEMPLATE_TEST_CASE("transformer_block: a bias of the scores, stored or computed 
   const auto bias = test::drawn<T>({s.B, s.N}, rng);
   const auto plain =
       results<T>(s, [&](const auto& x, const auto& p) { return plain_block(x, p, s.H, bias); });
-  for (const Activations way : {Activations::store, Activations::recompute}) {
+  for (const Checkpointing way : {Checkpointing::store, Checkpointing::recompute}) {
     const auto ours = results<T>(s, [&](const auto& x, const auto& p) {
-      return transformer_block(x, p, s.H, T(1e-6), ClsRow::keep, way, bias);
+      return transformer_block(x, p, s.H, T(1e-6), NeedWeights::cls, way, bias);
     });
     for (std::size_t i = 0; i < ours.size(); ++i) {
       INFO("result " << i);
@@ -100,7 +100,7 @@ TEMPLATE_TEST_CASE("transformer_block: a bias of the scores, stored or computed 
   }
   const auto block = drawn_block<T>(s, rng);
   const Variable<T> x{test::drawn<T>({2, 3, s.D}, rng)};
-  CHECK_THROWS_AS(transformer_block(x, block, s.H, T(1e-6), ClsRow::skip, Activations::store,
+  CHECK_THROWS_AS(transformer_block(x, block, s.H, T(1e-6), NeedWeights::none, Checkpointing::store,
                                     Tensor<T>{{2, 4}}),
                   ShapeError);
 }
@@ -110,7 +110,7 @@ TEST_CASE("transformer_block: the same bits for any number of threads", "[autogr
   const auto run = [&](int threads) {
     return with_threads(threads, [&] {
       return results<float>(s, [&](const auto& x, const auto& p) {
-        return transformer_block(x, p, s.H, 1e-6f, ClsRow::keep);
+        return transformer_block(x, p, s.H, 1e-6f, NeedWeights::cls);
       });
     });
   };
@@ -123,13 +123,13 @@ TEST_CASE("transformer_block: the same bits for any number of threads", "[autogr
 
 TEST_CASE("transformer_block: computed once more instead of stored, the same bits", "[autograd]") {
   for (const Sizes& s : {Sizes{23, 9, 16, 2, 32}, Sizes{40, 17, 24, 2, 33}}) {
-    const auto run = [&](Activations activations) {
+    const auto run = [&](Checkpointing checkpointing) {
       return results<float>(s, [&](const auto& x, const auto& p) {
-        return transformer_block(x, p, s.H, 1e-6f, ClsRow::keep, activations);
+        return transformer_block(x, p, s.H, 1e-6f, NeedWeights::cls, checkpointing);
       });
     };
-    const auto stored = run(Activations::store);
-    const auto recomputed = run(Activations::recompute);
+    const auto stored = run(Checkpointing::store);
+    const auto recomputed = run(Checkpointing::recompute);
     for (std::size_t i = 0; i < stored.size(); ++i)
       CHECK(test::equal_bits(stored[i], recomputed[i]));
   }
@@ -143,11 +143,11 @@ TEST_CASE("transformer_block: without a gradient the same bits, and nothing kept
   for (std::size_t i = 0; i < fixed.size(); ++i)
     fixed[i] = Variable<float>{Tensor<float>{learning[i].value()}};
   const Variable<float> x{test::drawn<float>({s.B, s.N, s.D}, rng)};
-  const auto with = transformer_block(x, learning, s.H, 1e-6f, ClsRow::keep);
-  const auto without = transformer_block(x, fixed, s.H, 1e-6f, ClsRow::keep);
+  const auto with = transformer_block(x, learning, s.H, 1e-6f, NeedWeights::cls);
+  const auto without = transformer_block(x, fixed, s.H, 1e-6f, NeedWeights::cls);
   CHECK(test::equal_bits(with.y.value(), without.y.value()));
   CHECK(test::equal_bits(with.cls_attention, without.cls_attention));
-  CHECK_FALSE(without.y.needs_gradient());
+  CHECK_FALSE(without.y.requires_grad());
   // only x wants one
   const auto leaf = Variable<float>::parameter(Tensor<float>{x.value()});
   const auto again = Variable<float>::parameter(Tensor<float>{x.value()});

@@ -47,10 +47,10 @@ TEST_CASE("linear: only what needs a gradient gets one", "[autograd]") {
   const auto b = Variable<float>::parameter(drawn<float>({2}, rng));
   for (const auto& needed : {x, w, b}) {
     for (const auto& v : {x, w, b}) {
-      v.set_needs_gradient(false);
+      v.set_requires_grad(false);
       v.clear_gradient();
     }
-    needed.set_needs_gradient(true);
+    needed.set_requires_grad(true);
     backward(sum(linear(x, w, b)));
     for (const auto& v : {x, w, b}) CHECK(v.has_gradient() == (v.node() == needed.node()));
   }

@@ -13,11 +13,14 @@
 
 namespace splitvit {
 
-/// Whether attention() also hands out row 0 of its probabilities.
-enum class ClsRow { skip, keep };
+/// Which rows of its probabilities attention() returns beside its output.
+enum class NeedWeights {
+  none,
+  cls,  ///< row 0: how the CLS token looks at each token
+};
 
 template <std::floating_point T>
-struct Attended {
+struct AttentionOutput {
   Variable<T> y;            ///< (B, N, D)
   Tensor<T> cls_attention;  ///< (B, N), or shape (0) when not asked for
 };
@@ -59,16 +62,17 @@ const T* data_of(const Tensor<T>& optional) {
 /// Grad    qkv.
 /// Errors  ShapeError unless `heads` divides D and the bias fits.
 template <std::floating_point T>
-Attended<T> attention(const Variable<T>& qkv, Index heads, ClsRow cls_row = ClsRow::skip,
-                      const Tensor<T>& bias = {}) {
+AttentionOutput<T> attention(const Variable<T>& qkv, Index heads,
+                             NeedWeights need_weights = NeedWeights::none,
+                             const Tensor<T>& bias = {}) {
   const kernel::AttentionSizes s = detail::attention_sizes("attention", qkv.shape(), heads);
   detail::require_bias("attention", bias, s.B, s.N);
   Tensor<T> y = Tensor<T>::uninitialised(Shape{s.B, s.N, s.D});
   Tensor<T> log_sums = Tensor<T>::uninitialised(Shape{s.B, s.H, s.N});
   Tensor<T> cls;
-  if (cls_row == ClsRow::keep) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
+  if (need_weights == NeedWeights::cls) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
   kernel::attention_forward(qkv.value().data(), y.data(), log_sums.data(),
-                            cls_row == ClsRow::keep ? cls.data() : nullptr, s,
+                            need_weights == NeedWeights::cls ? cls.data() : nullptr, s,
                             detail::data_of(bias));
   Variable<T> recorded = record(
       std::move(y), {qkv},

@@ -6,7 +6,7 @@
 #include <cstddef>   // size_t
 #include <optional>  // optional
 
-#include <splitvit/autograd/ops/attention.hpp>  // Attended, ClsRow, data_of, require_bias
+#include <splitvit/autograd/ops/attention.hpp>  // AttentionOutput, NeedWeights, data_of, require_bias
 #include <splitvit/autograd/variable.hpp>       // Variable, record
 #include <splitvit/kernel/block.hpp>            // block_forward, block_backward
 
@@ -19,7 +19,7 @@ namespace splitvit {
 template <std::floating_point T>
 using BlockVariables = std::array<Variable<T>, kernel::block_parts>;
 
-using kernel::Activations;
+using kernel::Checkpointing;
 
 namespace detail {
 
@@ -64,32 +64,33 @@ kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariabl
 /// Grad    x and all parameters.
 /// Errors  ShapeError.
 template <std::floating_point T>
-Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& parameters,
-                              Index heads, T eps, ClsRow cls_row = ClsRow::skip,
-                              Activations activations = Activations::store,
-                              const Tensor<T>& bias = {}) {
+AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& parameters,
+                                     Index heads, T eps,
+                                     NeedWeights need_weights = NeedWeights::none,
+                                     Checkpointing checkpointing = Checkpointing::store,
+                                     const Tensor<T>& bias = {}) {
   const kernel::BlockSizes s = detail::require_block_shapes(x, parameters, heads);
   detail::require_bias("transformer_block", bias, s.B, s.N);
   const auto& p = parameters;
   bool learns = false;
-  for (const Variable<T>& parameter : p) learns = learns || parameter.needs_gradient();
+  for (const Variable<T>& parameter : p) learns = learns || parameter.requires_grad();
 
   Tensor<T> y = Tensor<T>::uninitialised(x.shape());
   Tensor<T> cls;
-  if (cls_row == ClsRow::keep) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
+  if (need_weights == NeedWeights::cls) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
   Tensor<T> memory;
   std::optional<kernel::BlockKept<T>> kept;
-  if (learns || x.needs_gradient()) {
-    memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s, activations)});
-    kept.emplace(memory.data(), s.B, s, activations);
+  if (grad_enabled() && (learns || x.requires_grad())) {
+    memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s, checkpointing)});
+    kept.emplace(memory.data(), s.B, s, checkpointing);
   }
   kernel::block_forward<T>(x.value().data(), detail::data_of(bias), detail::values_of(p), eps,
-                           y.data(), cls_row == ClsRow::keep ? cls.data() : nullptr,
+                           y.data(), need_weights == NeedWeights::cls ? cls.data() : nullptr,
                            kept ? &*kept : nullptr, s);
 
   Variable<T> recorded = record(
       std::move(y), {x, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11]},
-      [x, bias, parameters, s, eps, learns, activations, memory = std::move(memory)](
+      [x, bias, parameters, s, eps, learns, checkpointing, memory = std::move(memory)](
           const Tensor<T>&, const Tensor<T>& dy) mutable {
         Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
         std::array<Tensor<T>, kernel::block_parts> gradients;
@@ -98,7 +99,7 @@ Attended<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& par
           gradients[i] = Tensor<T>::uninitialised(parameters[i].shape());
           pointers[i] = gradients[i].data();
         }
-        const kernel::BlockKept<T> stored{memory.data(), s.B, s, activations};
+        const kernel::BlockKept<T> stored{memory.data(), s.B, s, checkpointing};
         kernel::block_backward<T>(x.value().data(), detail::data_of(bias), dy.data(), stored,
                                   detail::values_of(parameters), eps, dx.data(),
                                   learns ? &pointers : nullptr, s);

@@ -37,7 +37,7 @@ void require_linear_shapes(const Variable<T>& x, const Variable<T>& weight,
 /// The sum of dy's rows goes to a bias, if there is one and it learns.
 template <class T>
 void add_bias_gradient(const Variable<T>& bias, const Tensor<T>& dy) {
-  if (!bias.defined() || !bias.needs_gradient()) return;
+  if (!bias.defined() || !bias.requires_grad()) return;
   Tensor<T> db{bias.shape()};
   kernel::add_column_sums<T>(as_matrix(dy), db.data());
   bias.add_gradient(std::move(db));
@@ -66,13 +66,13 @@ Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variab
 
   const auto backward = [x, weight, bias](const Tensor<T>&, const Tensor<T>& dy) {
     // forward: y = x W^T + b, so dx = dy W, dW = dy^T x, db = the sum of dy's rows
-    if (x.needs_gradient()) {
+    if (x.requires_grad()) {
       Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
       kernel::linear_input_gradient<T>(detail::as_matrix(dy), detail::as_matrix(weight.value()),
                                        detail::as_matrix(dx));
       x.add_gradient(std::move(dx));
     }
-    if (weight.needs_gradient()) {
+    if (weight.requires_grad()) {
       Tensor<T> dw = Tensor<T>::uninitialised(weight.shape());
       kernel::linear_weight_gradient<T>(detail::as_matrix(dy), detail::as_matrix(x.value()),
                                         detail::as_matrix(dw));

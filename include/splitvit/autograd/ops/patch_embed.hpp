@@ -70,13 +70,13 @@ Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
                                  bias.defined() ? bias.value().data() : nullptr, y.data(), s);
   const auto backward = [=](const Tensor<T>&, const Tensor<T>& dy) {
     // a linear layer over rows of pixels: dx = dy W, dW = dy^T x, db = the sum of dy's rows
-    if (images.needs_gradient()) {
+    if (images.requires_grad()) {
       Tensor<T> dx = Tensor<T>::uninitialised(images.shape());
       kernel::patch_embed_image_gradient<T>(
           dy.data(), B, kernel::dense(weight.value().data(), D, s.pixels()), dx.data(), s);
       images.add_gradient(std::move(dx));
     }
-    if (weight.needs_gradient()) {
+    if (weight.requires_grad()) {
       Tensor<T> dw = Tensor<T>::uninitialised(weight.shape());
       kernel::patch_embed_weight_gradient<T>(images.value().data(), dy.data(), B,
                                              kernel::dense(dw.data(), D, s.pixels()), s);

@@ -37,7 +37,7 @@ Variable<T> with_cls_token(const Variable<T>& x, const Variable<T>& cls,
     kernel::transform<T>(size, out + D, plus, x.value().data() + b * size, place + D);
   });
   return record(std::move(y), {x, cls, positions}, [=](const Tensor<T>&, const Tensor<T>& dy) {
-    if (x.needs_gradient()) {
+    if (x.requires_grad()) {
       Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
       parallel_for(B, 1, [&](Index b, Index) {
         std::copy_n(dy.data() + b * (size + D) + D, size, dx.data() + b * size);

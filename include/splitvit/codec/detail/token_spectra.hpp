@@ -11,7 +11,7 @@
 #include <splitvit/core/parallel.hpp>               // parallel_for
 #include <splitvit/core/shape.hpp>                  // Index, Shape
 #include <splitvit/kernel/dct.hpp>                  // Dct
-#include <splitvit/kernel/unit.hpp>                 // unit_of
+#include <splitvit/kernel/power_of_two_scale.hpp>   // power_of_two_scale
 #include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
 // Tokens as cosine coefficients, arranged by channel and frequency. Letters: B samples, N
@@ -41,7 +41,7 @@ class TokenSpectra {
   Tensor<T> forward(TensorView<const T> x) const {
     const Index count = h_ * w_;
     const kernel::Dct<T> down{h_}, across{w_};
-    const T unit = kernel::unit_of<T>(x.span(), safe_exponent);
+    const T unit = kernel::power_of_two_scale<T>(x.span(), safe_exponent);
     Tensor<T> spectra = Tensor<T>::uninitialised({B_, count, D_});
     parallel_for(B_, 1, [&](Index b, Index) {
       T* const own = spectra.data() + b * count * D_;
@@ -71,7 +71,7 @@ class TokenSpectra {
   void inverse(Tensor<T> coefficients, Tensor<T>& x) const {
     const Index count = h_ * w_;
     const kernel::Dct<T> down{h_}, across{w_};
-    const T unit = kernel::unit_of<T>(coefficients.span(), safe_exponent);
+    const T unit = kernel::power_of_two_scale<T>(coefficients.span(), safe_exponent);
     parallel_for(count, 2, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i)
         transpose(coefficients.data() + i * B_, count * B_, D_, B_,

@@ -42,7 +42,7 @@ Tensor<double> without_cls_entry(const Tensor<T>& attention) {
 template <std::floating_point T>
 RecycledVector<Index> join_small_clusters(const Tensor<T>& rows, const Clustering& found,
                                           Index least) {
-  const Points x = points_of(rows, unit_of(rows));
+  const Points x = points_of(rows, power_of_two_scale(rows));
   Assignment now{found.assignment, {}, found.sizes};
   while (now.sizes.size() > 1) {
     const auto smallest = std::ranges::min_element(now.sizes);

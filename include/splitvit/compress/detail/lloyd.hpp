@@ -10,11 +10,11 @@
 #include <numeric>    // iota
 #include <span>       // span
 
-#include <splitvit/core/parallel.hpp>   // parallel_for
-#include <splitvit/core/shape.hpp>      // Index
-#include <splitvit/core/workspace.hpp>  // RecycledVector
-#include <splitvit/kernel/unit.hpp>     // unit_of
-#include <splitvit/tensor/tensor.hpp>   // Tensor
+#include <splitvit/core/parallel.hpp>              // parallel_for
+#include <splitvit/core/shape.hpp>                 // Index
+#include <splitvit/core/workspace.hpp>             // RecycledVector
+#include <splitvit/kernel/power_of_two_scale.hpp>  // power_of_two_scale
+#include <splitvit/tensor/tensor.hpp>              // Tensor
 
 // The steps of a round of k-means, over rows in double precision.
 
@@ -47,8 +47,8 @@ struct Points {
 
 /// A power of two that rows are divided by so that squares and sums cannot overflow.
 template <std::floating_point T>
-double unit_of(const Tensor<T>& rows) {
-  return static_cast<double>(kernel::unit_of<T>(rows.span(), 400));
+double power_of_two_scale(const Tensor<T>& rows) {
+  return static_cast<double>(kernel::power_of_two_scale<T>(rows.span(), 400));
 }
 
 /// The rows of x (m, d), divided by `unit`.

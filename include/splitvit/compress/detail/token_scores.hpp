@@ -6,7 +6,7 @@
 #include <concepts>   // floating_point
 #include <limits>     // numeric_limits
 
-#include <splitvit/compress/detail/lloyd.hpp>  // Points, points_of, squared_distance, unit_of
+#include <splitvit/compress/detail/lloyd.hpp>  // Points, points_of, squared_distance, power_of_two_scale
 #include <splitvit/core/parallel.hpp>          // parallel_for
 #include <splitvit/core/workspace.hpp>         // RecycledVector
 #include <splitvit/tensor/tensor.hpp>          // Tensor
@@ -19,7 +19,7 @@ namespace splitvit::compress::detail {
 template <std::floating_point T, class Each>
 void for_each_sample(const Tensor<T>& tokens, const Each& each) {
   const Index N = tokens.dim(1), D = tokens.dim(2);
-  const double unit = unit_of(tokens);
+  const double unit = power_of_two_scale(tokens);
   parallel_for(tokens.dim(0), 1,
                [&](Index b, Index) { each(b, points_of(tokens.data() + b * N * D, N, D, unit)); });
 }

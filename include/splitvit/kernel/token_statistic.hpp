@@ -3,13 +3,13 @@
 
 #include <cstdint>  // uint8_t
 
-// TokenTrait: what a model knows of its tokens beside the tokens themselves and how CLS looks at
-// them. token_traits.hpp computes it.
+// TokenStatistic: what a model knows of its tokens beside the tokens themselves and how CLS looks
+// at them. token_statistics.hpp computes it.
 
 namespace splitvit::kernel {
 
 /// What there is to know. A_h is the attention of head h; all but keys are one number a token.
-enum class TokenTrait : std::uint8_t {
+enum class TokenStatistic : std::uint8_t {
   none,
   received,  ///< how all tokens look at token j: the mean of A_h[i, j] over heads and i
   value,     ///< what CLS gets from token j: the sum over heads of A_h[0, j] |v_hj|

@@ -7,9 +7,9 @@
 #include <splitvit/kernel/attention.hpp>      // AttentionSizes, head_of, exponentials
 #include <splitvit/kernel/cls_attention.hpp>  // attend_cls
 #include <splitvit/kernel/matrix.hpp>         // Scratch
-#include <splitvit/kernel/numbers.hpp>        // add_scaled, dot, scale_numbers
+#include <splitvit/kernel/vector_ops.hpp>     // add_scaled, dot, scale_numbers
 
-// The traits of token_trait.hpp, of one sample, on one thread, from qkv (N, 3 D) as in
+// The statistics of token_statistic.hpp, of one sample, on one thread, from qkv (N, 3 D) as in
 // attention.hpp.
 
 namespace splitvit::kernel {
@@ -52,7 +52,7 @@ void roll_out(const T* attention, T* row, Index N) {
   for (Index i = 0; i < N; ++i) add_scaled(row, attention + i * N, before[i] / T{2}, N);
 }
 
-/// out (N): TokenTrait::value.
+/// out (N): TokenStatistic::value.
 template <class T>
 void value_attention(const T* qkv, T* out, const AttentionSizes& s) {
   const Index d = s.head_width();
@@ -67,7 +67,7 @@ void value_attention(const T* qkv, T* out, const AttentionSizes& s) {
   }
 }
 
-/// out (N, D / H): TokenTrait::keys.
+/// out (N, D / H): TokenStatistic::keys.
 template <class T>
 void mean_keys(const T* qkv, T* out, const AttentionSizes& s) {
   const Index d = s.head_width();

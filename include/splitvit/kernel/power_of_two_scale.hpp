@@ -18,7 +18,7 @@ namespace splitvit::kernel {
 /// A power of two to divide by, so that no magnitude is above 2^exponent, which is above 0: 1 for
 /// all but absurdly large numbers.
 template <std::floating_point T>
-T unit_of(std::span<const T> values, int exponent) {
+T power_of_two_scale(std::span<const T> values, int exponent) {
   if (exponent >= std::numeric_limits<T>::max_exponent) return T{1};
   const auto of_part = [&](Index begin, Index end) {
     return largest(values.data() + begin, end - begin, [](const auto& x) { return absolute(x); });

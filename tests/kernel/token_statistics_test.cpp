@@ -2,7 +2,7 @@
 #include <cmath>
 #include <vector>
 
-#include <splitvit/kernel/token_traits.hpp>
+#include <splitvit/kernel/token_statistics.hpp>
 
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
@@ -55,7 +55,7 @@ struct Plain {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("token traits: equal the plain version", "[kernel]", float, double) {
+TEMPLATE_TEST_CASE("token statistics: equal the plain version", "[kernel]", float, double) {
   using T = TestType;
   Rng rng{.seed = 51};
   for (const Index N : {1, 2, 13, 16, 33, 100})
@@ -76,7 +76,7 @@ TEMPLATE_TEST_CASE("token traits: equal the plain version", "[kernel]", float, d
     }
 }
 
-TEST_CASE("token traits: rolling out is a product from the left", "[kernel]") {
+TEST_CASE("token statistics: rolling out is a product from the left", "[kernel]") {
   std::vector<double> row{1.0, 0.0};
   const std::vector<double> attention{0.5, 0.5, 0.25, 0.75};
   roll_out(attention.data(), row.data(), 2);

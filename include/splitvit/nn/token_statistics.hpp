@@ -5,31 +5,33 @@
 #include <utility>   // move
 #include <vector>    // vector
 
-#include <splitvit/core/parallel.hpp>        // parallel_for
-#include <splitvit/kernel/token_trait.hpp>   // TokenTrait
-#include <splitvit/kernel/token_traits.hpp>  // mean_attention, received_attention, roll_out
-#include <splitvit/tensor/tensor.hpp>        // Tensor
+#include <splitvit/core/parallel.hpp>            // parallel_for
+#include <splitvit/kernel/token_statistic.hpp>   // TokenStatistic
+#include <splitvit/kernel/token_statistics.hpp>  // mean_attention, received_attention, roll_out
+#include <splitvit/tensor/tensor.hpp>            // Tensor
 
-// TokenTraits: collects what a compression stage wants to know of the tokens while they go through
-// a client's blocks.
+// TokenStatistics: collects what a compression stage wants to know of the tokens while they go
+// through a client's blocks.
 
 namespace splitvit::nn {
 
 /// Looks at the attention of blocks, one after the other. No gradient flows through it.
 template <std::floating_point T>
-class TokenTraits {
+class TokenStatistics {
  public:
-  TokenTraits(kernel::TokenTrait trait, Index heads) : trait_{trait}, heads_{heads} {}
+  TokenStatistics(kernel::TokenStatistic statistic, Index heads)
+      : statistic_{statistic}, heads_{heads} {}
 
   /// Whether it wants to see a block.
-  bool wants(bool last_block) const {
-    using kernel::TokenTrait;
-    return trait_ == TokenTrait::rollout || (last_block && trait_ != TokenTrait::none);
+  bool required(bool last_block) const {
+    using kernel::TokenStatistic;
+    return statistic_ == TokenStatistic::rollout ||
+           (last_block && statistic_ != TokenStatistic::none);
   }
 
   /// Shapes  qkv (B, N, 3 D): queries, keys and values of a block.
-  void see(const Tensor<T>& qkv) {
-    using kernel::TokenTrait;
+  void update(const Tensor<T>& qkv) {
+    using kernel::TokenStatistic;
     const kernel::AttentionSizes s{qkv.dim(0), qkv.dim(1), qkv.dim(2) / 3, heads_};
     const auto of_each_sample = [&](Index numbers, const auto& write) {
       Tensor<T> out = Tensor<T>::uninitialised({s.B, s.N, numbers});
@@ -41,34 +43,35 @@ class TokenTraits {
     const auto attention = [&] {
       return of_each_sample(s.N, [&](const T* in, T* out) { kernel::mean_attention(in, out, s); });
     };
-    switch (trait_) {
-      case TokenTrait::none:
+    switch (statistic_) {
+      case TokenStatistic::none:
         return;
-      case TokenTrait::rollout:
+      case TokenStatistic::rollout:
         seen_.push_back(attention());
         return;
-      case TokenTrait::received: {
+      case TokenStatistic::received: {
         const Tensor<T> looks = attention();
-        traits_ = Tensor<T>::uninitialised({s.B, s.N, 1});
+        statistics_ = Tensor<T>::uninitialised({s.B, s.N, 1});
         parallel_for(s.B, 1, [&](Index b, Index) {
-          kernel::received_attention(looks.data() + b * s.N * s.N, traits_.data() + b * s.N, s.N);
+          kernel::received_attention(looks.data() + b * s.N * s.N, statistics_.data() + b * s.N,
+                                     s.N);
         });
         return;
       }
-      case TokenTrait::value:
-        traits_ =
+      case TokenStatistic::value:
+        statistics_ =
             of_each_sample(1, [&](const T* in, T* out) { kernel::value_attention(in, out, s); });
         return;
-      case TokenTrait::keys:
-        traits_ = of_each_sample(s.head_width(),
-                                 [&](const T* in, T* out) { kernel::mean_keys(in, out, s); });
+      case TokenStatistic::keys:
+        statistics_ = of_each_sample(s.head_width(),
+                                     [&](const T* in, T* out) { kernel::mean_keys(in, out, s); });
         return;
     }
   }
 
   /// Shapes  (B, N, W), W = 1 but for keys (D / heads); (0) if nothing was wanted.
   Tensor<T> result() && {
-    if (seen_.empty()) return std::move(traits_);
+    if (seen_.empty()) return std::move(statistics_);
     const Index B = seen_[0].dim(0), N = seen_[0].dim(1);
     Tensor<T> rows{{B, N, 1}};
     parallel_for(B, 1, [&](Index b, Index) {
@@ -81,9 +84,9 @@ class TokenTraits {
   }
 
  private:
-  kernel::TokenTrait trait_;
+  kernel::TokenStatistic statistic_;
   Index heads_;
-  Tensor<T> traits_;
+  Tensor<T> statistics_;
   std::vector<Tensor<T>> seen_;  // of rollout: the mean attention of each block
 };
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "support/numbers.hpp"
-
-#include <splitvit/kernel/numbers.hpp>
+#include <splitvit/kernel/vector_ops.hpp>
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 
 namespace splitvit::kernel {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <vector>
 
-#include <splitvit/kernel/portable_product.hpp>
+#include <splitvit/kernel/eigen_gemm.hpp>
 
 #include "support/catch.hpp"
 
 using namespace splitvit;
 
-TEMPLATE_TEST_CASE("portable_product: adds a product to what is there, in place of any layout",
+TEMPLATE_TEST_CASE("eigen_gemm: adds a product to what is there, in place of any layout",
                    "[kernel]", float, double) {
   using T = TestType;
   const std::vector<T> a{1, 2, 3, 4, 5, 6}, b{1, 0, 2, -1, 3, 1};
