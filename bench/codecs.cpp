@@ -49,7 +49,7 @@ struct CodecSeconds {
   double client = 0, server = 0;
 };
 
-CodecSeconds seconds_of(codec::DynamicCodec<float>& codec, const Tensor<float>& activations,
+CodecSeconds seconds_of(codec::AnyCodec<float>& codec, const Tensor<float>& activations,
                         const Tensor<float>& gradient, Workspace& workspace) {
   const Workspace::Use use{workspace};
   Rng rng{.seed = 3};
@@ -71,7 +71,7 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
   bench::ClientStep step{config, 128};
   const Tensor<float> activations = step().y.value();
   step();
-  std::vector<codec::DynamicCodec<float>> codecs;
+  std::vector<codec::AnyCodec<float>> codecs;
   Workspace workspace;
   for (const std::string& text : texts) {
     codecs.push_back(codec::parse_codec<float>(text));

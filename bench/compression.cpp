@@ -35,10 +35,10 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
   const AttentionOutput<float> at_cut = step();
   const Tensor<float> targets =
       one_hot<float>(std::span<const Index>{step.batch().labels}, config.classes);
-  std::vector<compress::DynamicStage<float>> stages;
+  std::vector<compress::AnyStage<float>> stages;
   for (const std::string& text : texts) stages.push_back(compress::parse_stage<float>(text));
   Workspace workspace;
-  const auto forth_and_back = [&](const compress::DynamicStage<float>& stage) {
+  const auto forth_and_back = [&](const compress::AnyStage<float>& stage) {
     const Workspace::Use use{workspace};
     Rng rng{.seed = 4};
     const auto tokens = Variable<float>::parameter(at_cut.y.value());

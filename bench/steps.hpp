@@ -121,7 +121,7 @@ class Split {
   std::pair<transport::MemoryLink, transport::MemoryLink> ends_;
   split::Server<float, optim::Adam> server_;
   std::jthread serving_;
-  split::Client<float, optim::Adam, compress::DynamicStage<float>, codec::Float32,
+  split::Client<float, optim::Adam, compress::AnyStage<float>, codec::Float32,
                 transport::MemoryLink>
       client_;
   Batch batch_;

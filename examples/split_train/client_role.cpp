@@ -250,8 +250,8 @@ class Training {
     output_.append(run_, run_.rows.back());
   }
 
-  using Client = sv::split::Client<float, sv::optim::Adam, sv::compress::DynamicStage<float>,
-                                   sv::codec::DynamicCodec<float>, sv::transport::TcpLink>;
+  using Client = sv::split::Client<float, sv::optim::Adam, sv::compress::AnyStage<float>,
+                                   sv::codec::AnyCodec<float>, sv::transport::TcpLink>;
 
   const Options& options_;
   sv::nn::VitConfig vit_;

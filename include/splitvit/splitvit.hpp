@@ -19,9 +19,9 @@
 #include <splitvit/autograd/ops/softmax.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/autograd/ops/tokens.hpp>
+#include <splitvit/codec/any_codec.hpp>
 #include <splitvit/codec/c3.hpp>
 #include <splitvit/codec/cls_exact.hpp>
-#include <splitvit/codec/dynamic_codec.hpp>
 #include <splitvit/codec/fedlite.hpp>
 #include <splitvit/codec/float32.hpp>
 #include <splitvit/codec/half.hpp>
@@ -36,8 +36,8 @@
 #include <splitvit/codec/top_k.hpp>
 #include <splitvit/codec/two_way.hpp>
 #include <splitvit/compress/adc.hpp>
+#include <splitvit/compress/any_stage.hpp>
 #include <splitvit/compress/drop_samples.hpp>
-#include <splitvit/compress/dynamic_stage.hpp>
 #include <splitvit/compress/identity.hpp>
 #include <splitvit/compress/kmeans.hpp>
 #include <splitvit/compress/merge_samples.hpp>

@@ -65,7 +65,7 @@ const std::vector<std::string>& every_stage() {
 }
 
 template <class T>
-DynamicStage<T> stage_named(std::string text, const std::string& keep) {
+AnyStage<T> stage_named(std::string text, const std::string& keep) {
   for (std::size_t at = text.find('R'); at != std::string::npos; at = text.find('R'))
     text.replace(at, 1, keep);
   return parse_stage<T>(text);

@@ -4,7 +4,7 @@
 #include <splitvit/autograd/gradcheck.hpp>
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
-#include <splitvit/compress/dynamic_stage.hpp>
+#include <splitvit/compress/any_stage.hpp>
 #include <splitvit/compress/identity.hpp>
 #include <splitvit/compress/merge_samples.hpp>
 #include <splitvit/compress/merge_tokens.hpp>
@@ -89,8 +89,7 @@ TEST_CASE("then: wants of the model what its stages want", "[compress]") {
   CHECK(required_statistic_of(Plain{} | received) == TokenStatistic::received);
   CHECK(required_statistic_of(keys | SelectTokens{}) == TokenStatistic::keys);
   CHECK(required_statistic_of(received | received) == TokenStatistic::received);
-  CHECK(DynamicStage<float>{Identity{} | received}.required_statistic() ==
-        TokenStatistic::received);
+  CHECK(AnyStage<float>{Identity{} | received}.required_statistic() == TokenStatistic::received);
   CHECK_THROWS_WITH((received | keys).required_statistic(),
                     ContainsSubstring("a batch carries one"));
 }

@@ -10,7 +10,7 @@
 #include <string>   // string
 #include <vector>   // vector
 
-#include <splitvit/codec/parse.hpp>  // DynamicCodec, parse_codec
+#include <splitvit/codec/parse.hpp>  // AnyCodec, parse_codec
 
 #include "support/codec_texts.hpp"  // codec_texts
 
@@ -30,7 +30,7 @@ void require_sound(const Tensor<T>& x, const Shape& shape) {
 }
 
 template <class T>
-void decode(splitvit::codec::DynamicCodec<T> codec, bool gradient, const Shape& shape,
+void decode(splitvit::codec::AnyCodec<T> codec, bool gradient, const Shape& shape,
             std::span<const std::byte> in) {
   Rng rng{.seed = 1};
   std::vector<std::byte> out;
@@ -56,9 +56,9 @@ void decode(splitvit::codec::DynamicCodec<T> codec, bool gradient, const Shape& 
 }
 
 template <class T>
-const std::vector<splitvit::codec::DynamicCodec<T>>& all_codecs() {
+const std::vector<splitvit::codec::AnyCodec<T>>& all_codecs() {
   static const auto all = [] {
-    std::vector<splitvit::codec::DynamicCodec<T>> made;
+    std::vector<splitvit::codec::AnyCodec<T>> made;
     for (const std::string& text : splitvit::test::codec_texts())
       made.push_back(splitvit::codec::parse_codec<T>(text));
     return made;

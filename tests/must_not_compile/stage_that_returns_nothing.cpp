@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A stage returns the batch; one that changes it in place is refused where stages are joined.
-// error: AnyStage
+// error: StageForSome
 // error: CompressionStage
 #include <utility>
 

@@ -8,15 +8,15 @@
 #include <utility>    // move, pair
 #include <vector>     // vector
 
-#include <splitvit/compress/dynamic_stage.hpp>  // DynamicStage
-#include <splitvit/core/random.hpp>             // Rng
-#include <splitvit/nn/cut.hpp>                  // make_head, make_tail
-#include <splitvit/optim/adam.hpp>              // Adam
-#include <splitvit/split/client.hpp>            // Client
-#include <splitvit/split/server.hpp>            // Server
-#include <splitvit/split/settings.hpp>          // settings_of
-#include <splitvit/transport/memory.hpp>        // memory_pair
-#include <splitvit/transport/tcp.hpp>           // TcpListener, connect_tcp
+#include <splitvit/compress/any_stage.hpp>  // AnyStage
+#include <splitvit/core/random.hpp>         // Rng
+#include <splitvit/nn/cut.hpp>              // make_head, make_tail
+#include <splitvit/optim/adam.hpp>          // Adam
+#include <splitvit/split/client.hpp>        // Client
+#include <splitvit/split/server.hpp>        // Server
+#include <splitvit/split/settings.hpp>      // settings_of
+#include <splitvit/transport/memory.hpp>    // memory_pair
+#include <splitvit/transport/tcp.hpp>       // TcpListener, connect_tcp
 
 // A small model, batches for it, and a server on a thread of its own.
 
@@ -88,12 +88,11 @@ struct Parties {
   std::pair<transport::MemoryLink, transport::MemoryLink> ends = transport::memory_pair();
   split::Server<float, optim::Adam> server;
   Serving<split::Server<float, optim::Adam>, transport::MemoryLink> serving;
-  split::Client<float, optim::Adam, compress::DynamicStage<float>, codec::Float32,
+  split::Client<float, optim::Adam, compress::AnyStage<float>, codec::Float32,
                 transport::MemoryLink>
       client;
 
-  explicit Parties(const compress::DynamicStage<float>& stage,
-                   const split::ClientOptions& options = {})
+  explicit Parties(const compress::AnyStage<float>& stage, const split::ClientOptions& options = {})
       : server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}},
         serving{server, std::move(ends.second)},
         client{nn::make_head<float>(small_vit, 1, start), optim::Adam{}, stage,

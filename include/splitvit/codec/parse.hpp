@@ -11,10 +11,10 @@
 #include <string>       // string
 #include <string_view>  // string_view
 
+#include <splitvit/codec/any_codec.hpp>          // AnyCodec
 #include <splitvit/codec/c3.hpp>                 // C3
 #include <splitvit/codec/cls_exact.hpp>          // ClsExact
 #include <splitvit/codec/detail/codec_text.hpp>  // CodecText, find_outside, Interval
-#include <splitvit/codec/dynamic_codec.hpp>      // DynamicCodec
 #include <splitvit/codec/fedlite.hpp>            // FedLite
 #include <splitvit/codec/float32.hpp>            // Float32
 #include <splitvit/codec/half.hpp>               // Bfloat16, Float16
@@ -45,7 +45,7 @@ namespace splitvit::codec {
 ///
 /// Errors  std::invalid_argument naming the part that is wrong and what is possible.
 template <std::floating_point T>
-DynamicCodec<T> parse_codec(std::string_view text);
+AnyCodec<T> parse_codec(std::string_view text);
 
 namespace detail {
 
@@ -54,28 +54,28 @@ template <class T>
 struct CodecEntry {
   std::string_view name;
   std::string_view usage;  ///< how to write it; what is in brackets may be left out
-  DynamicCodec<T> (*make)(CodecText&);
+  AnyCodec<T> (*make)(CodecText&);
 };
 
 inline constexpr Interval above_0_to_1{0, 1, true};
 
 /// A codec within a codec.
 template <class T>
-DynamicCodec<T> inner_codec(CodecText& text, std::string_view option) {
+AnyCodec<T> inner_codec(CodecText& text, std::string_view option) {
   const auto given = text.value(option);
-  return given ? parse_codec<T>(*given) : DynamicCodec<T>{Float32{}};
+  return given ? parse_codec<T>(*given) : AnyCodec<T>{Float32{}};
 }
 
 /// The codec that a wrapper cannot do without.
 template <class T>
-DynamicCodec<T> wrapped_codec(CodecText& text) {
+AnyCodec<T> wrapped_codec(CodecText& text) {
   const auto given = text.value("");
   if (!given) text.fail("needs a codec in parentheses");
   return parse_codec<T>(*given);
 }
 
 template <class T>
-DynamicCodec<T> make_quantise(CodecText& text) {
+AnyCodec<T> make_quantise(CodecText& text) {
   Quantise made;
   made.bits = static_cast<int>(text.whole("", made.bits, 1, 16));
   made.gradient_bits = static_cast<int>(text.whole("gradient_bits", made.bits, 1, 16));
@@ -86,7 +86,7 @@ DynamicCodec<T> make_quantise(CodecText& text) {
 }
 
 template <class T>
-DynamicCodec<T> make_fedlite(CodecText& text) {
+AnyCodec<T> make_fedlite(CodecText& text) {
   FedLite<> made;
   constexpr Index most = std::numeric_limits<std::uint32_t>::max();
   made.pieces = text.whole("", made.pieces, 1, most);
@@ -106,7 +106,7 @@ void set_bit_limits(CodecText& text, Made& made) {
 }
 
 template <class T>
-DynamicCodec<T> make_sl_acc(CodecText& text) {
+AnyCodec<T> make_sl_acc(CodecText& text) {
   static constexpr std::array<Named<int>, 2> directions{{{"1", 1}, {"-1", -1}}};
   static constexpr std::array<Named<SlAccRange>, 2> ranges{
       {{"group", SlAccRange::group}, {"channel", SlAccRange::channel}}};
@@ -120,7 +120,7 @@ DynamicCodec<T> make_sl_acc(CodecText& text) {
 }
 
 template <class T>
-DynamicCodec<T> make_sl_fac(CodecText& text) {
+AnyCodec<T> make_sl_fac(CodecText& text) {
   SlFac made;
   made.theta = text.real("", made.theta, above_0_to_1);
   made.mid_bits = static_cast<int>(text.whole("mid_bits", made.mid_bits, 1, 16));
@@ -130,7 +130,7 @@ DynamicCodec<T> make_sl_fac(CodecText& text) {
 }
 
 template <class T>
-DynamicCodec<T> make_split_fc(CodecText& text) {
+AnyCodec<T> make_split_fc(CodecText& text) {
   static constexpr std::array<Named<SplitFcFill>, 2> fills{
       {{"zero", SplitFcFill::zero}, {"mean", SplitFcFill::mean}}};
   SplitFc made;
@@ -147,39 +147,39 @@ DynamicCodec<T> make_split_fc(CodecText& text) {
 /// All codecs that parse_codec knows. A new one is added here.
 template <class T>
 inline constexpr std::array codec_entries{
-    CodecEntry<T>{"float32", "float32", [](CodecText&) -> DynamicCodec<T> { return Float32{}; }},
+    CodecEntry<T>{"float32", "float32", [](CodecText&) -> AnyCodec<T> { return Float32{}; }},
     CodecEntry<T>{"float16", "float16[,scaled=yes|no]",
-                  [](CodecText& text) -> DynamicCodec<T> {
+                  [](CodecText& text) -> AnyCodec<T> {
                     return Float16{.scaled = text.choice("scaled", true)};
                   }},
-    CodecEntry<T>{"bfloat16", "bfloat16", [](CodecText&) -> DynamicCodec<T> { return Bfloat16{}; }},
+    CodecEntry<T>{"bfloat16", "bfloat16", [](CodecText&) -> AnyCodec<T> { return Bfloat16{}; }},
     CodecEntry<T>{"q",
                   "q[:BITS][,gradient_bits=BITS][,range=tensor|sample|token|channel]"
                   "[,gradient_range=...][,rounding=nearest|stochastic]",
                   make_quantise<T>},
     CodecEntry<T>{"topk", "topk[:RATE][,values=CODEC]",
-                  [](CodecText& text) -> DynamicCodec<T> {
-                    return TopK<DynamicCodec<T>>{.rate = text.real("", 0.1, above_0_to_1),
-                                                 .values = inner_codec<T>(text, "values")};
+                  [](CodecText& text) -> AnyCodec<T> {
+                    return TopK<AnyCodec<T>>{.rate = text.real("", 0.1, above_0_to_1),
+                                             .values = inner_codec<T>(text, "values")};
                   }},
     CodecEntry<T>{"random_topk", "random_topk[:RATE][,alpha=ALPHA][,values=CODEC]",
-                  [](CodecText& text) -> DynamicCodec<T> {
-                    return RandomTopK<DynamicCodec<T>>{
+                  [](CodecText& text) -> AnyCodec<T> {
+                    return RandomTopK<AnyCodec<T>>{
                         .rate = text.real("", 0.1, above_0_to_1),
                         .alpha = text.real("alpha", 0.1, {0, 1, false, true}),
                         .values = inner_codec<T>(text, "values")};
                   }},
     CodecEntry<T>{"cls-exact", "cls-exact(CODEC)[,cls=CODEC]",
-                  [](CodecText& text) -> DynamicCodec<T> {
-                    return ClsExact<DynamicCodec<T>, DynamicCodec<T>>{
-                        .rest = wrapped_codec<T>(text), .cls = inner_codec<T>(text, "cls")};
+                  [](CodecText& text) -> AnyCodec<T> {
+                    return ClsExact<AnyCodec<T>, AnyCodec<T>>{.rest = wrapped_codec<T>(text),
+                                                              .cls = inner_codec<T>(text, "cls")};
                   }},
     CodecEntry<T>{"scaled", "scaled(CODEC)",
-                  [](CodecText& text) -> DynamicCodec<T> {
-                    return TokenScaled<DynamicCodec<T>>{.inner = wrapped_codec<T>(text)};
+                  [](CodecText& text) -> AnyCodec<T> {
+                    return TokenScaled<AnyCodec<T>>{.inner = wrapped_codec<T>(text)};
                   }},
     CodecEntry<T>{"c3", "c3[:RATIO][,seed=SEED][,unitary=yes|no]",
-                  [](CodecText& text) -> DynamicCodec<T> {
+                  [](CodecText& text) -> AnyCodec<T> {
                     return C3{.ratio = text.whole("", 4, 1, 65536),
                               .seed = static_cast<std::uint64_t>(
                                   text.whole("seed", 0, 0, std::numeric_limits<Index>::max())),
@@ -205,14 +205,14 @@ inline constexpr std::array codec_entries{
 
 /// One codec, without a slash.
 template <class T>
-DynamicCodec<T> parse_single_codec(std::string_view written) {
+AnyCodec<T> parse_single_codec(std::string_view written) {
   CodecText text{written};
   std::string all;
   for (const CodecEntry<T>& entry : codec_entries<T>) {
     all += (all.empty() ? "" : ", ") + std::string{entry.name};
     if (entry.name != text.name()) continue;
     text.set_usage(entry.usage);
-    DynamicCodec<T> made = entry.make(text);
+    AnyCodec<T> made = entry.make(text);
     text.finish();
     return made;
   }
@@ -229,19 +229,19 @@ inline std::string codec_usages() {
 }
 
 template <std::floating_point T>
-DynamicCodec<T> parse_codec(std::string_view text) {
+AnyCodec<T> parse_codec(std::string_view text) {
   const std::size_t slash = detail::find_outside(text, '/');
   if (slash == std::string_view::npos) return detail::parse_single_codec<T>(text);
   const auto parse_way = [&](std::string_view way) {
-    DynamicCodec<T> made = detail::parse_single_codec<T>(way);
+    AnyCodec<T> made = detail::parse_single_codec<T>(way);
     if (!is_straight_through<T>(made))
       throw std::invalid_argument("parse_codec: '" + std::string{way} + "' in '" +
                                   std::string{text} +
                                   "' remembers what it sent, so it must take both ways");
     return made;
   };
-  return TwoWay<DynamicCodec<T>, DynamicCodec<T>>{.up = parse_way(text.substr(0, slash)),
-                                                  .down = parse_way(text.substr(slash + 1))};
+  return TwoWay<AnyCodec<T>, AnyCodec<T>>{.up = parse_way(text.substr(0, slash)),
+                                          .down = parse_way(text.substr(slash + 1))};
 }
 
 }  // namespace splitvit::codec

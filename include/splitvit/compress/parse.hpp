@@ -8,8 +8,8 @@
 #include <utility>      // move
 
 #include <splitvit/compress/adc.hpp>            // adc, keep_fractions
+#include <splitvit/compress/any_stage.hpp>      // AnyStage
 #include <splitvit/compress/drop_samples.hpp>   // DropSamples
-#include <splitvit/compress/dynamic_stage.hpp>  // DynamicStage
 #include <splitvit/compress/identity.hpp>       // Identity
 #include <splitvit/compress/merge_samples.hpp>  // MergeSamples
 #include <splitvit/compress/merge_tokens.hpp>   // MergeTokens
@@ -57,9 +57,9 @@ inline void read_options(StageText& text, Then<MergeSamples, SelectTokens>& stag
 
 /// One stage of the text, such as "merge:0.3".
 template <std::floating_point T>
-DynamicStage<T> parse_single_stage(std::string_view written) {
+AnyStage<T> parse_single_stage(std::string_view written) {
   StageText text{written, possible_stages};
-  const auto with_options = [&](auto stage) -> DynamicStage<T> {
+  const auto with_options = [&](auto stage) -> AnyStage<T> {
     read_options(text, stage);
     text.finish();
     return stage;
@@ -97,9 +97,9 @@ DynamicStage<T> parse_single_stage(std::string_view written) {
 ///
 /// Errors  std::invalid_argument naming the part that is wrong and what is possible.
 template <std::floating_point T>
-DynamicStage<T> parse_stage(std::string_view text) {
+AnyStage<T> parse_stage(std::string_view text) {
   const std::size_t comma = text.find(',');
-  DynamicStage<T> first = detail::parse_single_stage<T>(text.substr(0, comma));
+  AnyStage<T> first = detail::parse_single_stage<T>(text.substr(0, comma));
   if (comma == std::string_view::npos) return first;
   return then(std::move(first), parse_stage<T>(text.substr(comma + 1)));
 }

@@ -19,7 +19,7 @@ namespace splitvit::compress {
 
 /// Whether S is a stage for float or for double.
 template <class S>
-concept AnyStage = CompressionStage<S, float> || CompressionStage<S, double>;
+concept StageForSome = CompressionStage<S, float> || CompressionStage<S, double>;
 
 /// Whether both are stages for the element type T.
 template <class T, class First, class Second>
@@ -54,13 +54,13 @@ template <class First, class Second>
 Then(First, Second) -> Then<First, Second>;
 
 /// One stage that applies both, the first one first.
-template <AnyStage First, AnyStage Second>
+template <StageForSome First, StageForSome Second>
 Then<First, Second> then(First first, Second second) {
   return {std::move(first), std::move(second)};
 }
 
 /// The same, written first | second.
-template <AnyStage First, AnyStage Second>
+template <StageForSome First, StageForSome Second>
 Then<First, Second> operator|(First first, Second second) {
   return {std::move(first), std::move(second)};
 }

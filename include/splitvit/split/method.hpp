@@ -9,15 +9,15 @@
 #include <string>       // string, to_string
 #include <string_view>  // string_view
 
-#include <splitvit/codec/dynamic_codec.hpp>     // DynamicCodec
-#include <splitvit/codec/float32.hpp>           // Float32
-#include <splitvit/codec/parse.hpp>             // parse_codec
-#include <splitvit/compress/dynamic_stage.hpp>  // DynamicStage
-#include <splitvit/compress/identity.hpp>       // Identity
-#include <splitvit/compress/parse.hpp>          // parse_stage
-#include <splitvit/compress/stage_text.hpp>     // StageText
-#include <splitvit/core/text.hpp>               // Named
-#include <splitvit/nn/bottleneck.hpp>           // BottleneckOptions
+#include <splitvit/codec/any_codec.hpp>      // AnyCodec
+#include <splitvit/codec/float32.hpp>        // Float32
+#include <splitvit/codec/parse.hpp>          // parse_codec
+#include <splitvit/compress/any_stage.hpp>   // AnyStage
+#include <splitvit/compress/identity.hpp>    // Identity
+#include <splitvit/compress/parse.hpp>       // parse_stage
+#include <splitvit/compress/stage_text.hpp>  // StageText
+#include <splitvit/core/text.hpp>            // Named
+#include <splitvit/nn/bottleneck.hpp>        // BottleneckOptions
 
 // parse_method: all that happens to a batch at the cut, from one text.
 
@@ -32,10 +32,10 @@ enum class BottleneckStart {
 /// What happens at the cut: stages, then a bottleneck, then a codec.
 template <std::floating_point T>
 struct Method {
-  compress::DynamicStage<T> stage;
+  compress::AnyStage<T> stage;
   std::optional<nn::BottleneckOptions> bottleneck = {};
   BottleneckStart start = BottleneckStart::random;
-  codec::DynamicCodec<T> codec = codec::Float32{};
+  codec::AnyCodec<T> codec = codec::Float32{};
 };
 
 namespace detail {

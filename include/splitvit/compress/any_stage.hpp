@@ -9,25 +9,25 @@
 #include <splitvit/compress/concepts.hpp>  // CompressionStage
 #include <splitvit/core/describe.hpp>      // describe
 
-// DynamicStage: a stage that is chosen while the program runs.
+// AnyStage: a stage that is chosen while the program runs.
 
 namespace splitvit::compress {
 
 /// Any stage for element type T, behind one type. Costs one indirect call a batch.
 ///
-///   DynamicStage<float> stage = compressed ? DynamicStage<float>{adc(0.1)} : Identity{};
+///   AnyStage<float> stage = compressed ? AnyStage<float>{adc(0.1)} : Identity{};
 template <std::floating_point T>
-class DynamicStage {
+class AnyStage {
  public:
-  // Whether a DynamicStage can be copied must not depend on itself, so the concept is asked
+  // Whether a AnyStage can be copied must not depend on itself, so the concept is asked
   // within and not in front.
   template <class Stage>
-    requires(!std::same_as<Stage, DynamicStage>)
-  DynamicStage(Stage stage)
+    requires(!std::same_as<Stage, AnyStage>)
+  AnyStage(Stage stage)
       : description_{describe(stage)},
         required_{required_statistic_of(stage)},
         stage_{std::move(stage)} {
-    static_assert(CompressionStage<Stage, T>, "DynamicStage holds a compression stage");
+    static_assert(CompressionStage<Stage, T>, "AnyStage holds a compression stage");
   }
 
   CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const {

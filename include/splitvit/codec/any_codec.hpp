@@ -17,12 +17,12 @@
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
-// DynamicCodec: a codec that is chosen while the program runs.
+// AnyCodec: a codec that is chosen while the program runs.
 
 namespace splitvit::codec {
 
 /// A receipt of any codec. Empty for a codec that remembers nothing.
-struct DynamicReceipt : NoReceipt {
+struct AnyReceipt : NoReceipt {
   std::any held = {};
   Index saturated = 0;  ///< see saturated_values
 };
@@ -30,46 +30,46 @@ struct DynamicReceipt : NoReceipt {
 /// Any codec for element type T, behind one type. Costs one indirect call a batch. A value:
 /// a copy has its own state, if the codec has any.
 ///
-///   DynamicCodec<float> codec = few_bytes ? DynamicCodec<float>{Quantise{.bits = 4}} : Float32{};
+///   AnyCodec<float> codec = few_bytes ? AnyCodec<float>{Quantise{.bits = 4}} : Float32{};
 ///
 /// Errors  Those of the codec; std::invalid_argument for a receipt that another one left.
 template <std::floating_point T>
-class DynamicCodec {
+class AnyCodec {
  public:
-  // Whether a DynamicCodec can be copied must not depend on itself, so the concept is asked
+  // Whether a AnyCodec can be copied must not depend on itself, so the concept is asked
   // within and not in front.
   template <class Code>
-    requires(!std::same_as<Code, DynamicCodec>)
-  DynamicCodec(Code codec) : codec_{std::make_unique<Model<Code>>(std::move(codec))} {
-    static_assert(Codec<Code, T>, "DynamicCodec holds a codec");
+    requires(!std::same_as<Code, AnyCodec>)
+  AnyCodec(Code codec) : codec_{std::make_unique<Model<Code>>(std::move(codec))} {
+    static_assert(Codec<Code, T>, "AnyCodec holds a codec");
   }
-  DynamicCodec(const DynamicCodec& other) : codec_{other.codec_->copy()} {}
-  DynamicCodec(DynamicCodec&&) noexcept = default;
-  DynamicCodec& operator=(DynamicCodec other) noexcept {
+  AnyCodec(const AnyCodec& other) : codec_{other.codec_->copy()} {}
+  AnyCodec(AnyCodec&&) noexcept = default;
+  AnyCodec& operator=(AnyCodec other) noexcept {
     codec_ = std::move(other.codec_);
     return *this;
   }
-  ~DynamicCodec() = default;
+  ~AnyCodec() = default;
 
   // Like other codecs these are templates, so that both encode(x) and encode<T>(x) compile.
   template <std::same_as<T> = T>
-  DynamicReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
+  AnyReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
     return codec_->encode(x, out, rng);
   }
 
   template <std::same_as<T>>
-  Decoded<T, DynamicReceipt> decode(std::span<const std::byte> in, const Shape& shape) {
+  Decoded<T, AnyReceipt> decode(std::span<const std::byte> in, const Shape& shape) {
     return codec_->decode(in, shape);
   }
 
   template <std::same_as<T> = T>
-  void encode_gradient(TensorView<const T> gradient, const DynamicReceipt& receipt,
+  void encode_gradient(TensorView<const T> gradient, const AnyReceipt& receipt,
                        std::vector<std::byte>& out, Rng& rng) {
     codec_->encode_gradient(gradient, receipt, out, rng);
   }
 
   template <std::same_as<T>>
-  Tensor<T> decode_gradient(std::span<const std::byte> in, const DynamicReceipt& receipt,
+  Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyReceipt& receipt,
                             const Shape& shape) {
     return codec_->decode_gradient(in, receipt, shape);
   }
@@ -87,12 +87,11 @@ class DynamicCodec {
   struct Interface {
     virtual ~Interface() = default;
     virtual std::unique_ptr<Interface> copy() const = 0;
-    virtual DynamicReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) = 0;
-    virtual Decoded<T, DynamicReceipt> decode(std::span<const std::byte> in,
-                                              const Shape& shape) = 0;
-    virtual void encode_gradient(TensorView<const T> gradient, const DynamicReceipt& receipt,
+    virtual AnyReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) = 0;
+    virtual Decoded<T, AnyReceipt> decode(std::span<const std::byte> in, const Shape& shape) = 0;
+    virtual void encode_gradient(TensorView<const T> gradient, const AnyReceipt& receipt,
                                  std::vector<std::byte>& out, Rng& rng) = 0;
-    virtual Tensor<T> decode_gradient(std::span<const std::byte> in, const DynamicReceipt& receipt,
+    virtual Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyReceipt& receipt,
                                       const Shape& shape) = 0;
     virtual bool straight_through() const = 0;
     virtual std::string description() const = 0;
@@ -104,23 +103,23 @@ class DynamicCodec {
 
     std::unique_ptr<Interface> copy() const override { return std::make_unique<Model>(codec); }
 
-    DynamicReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) override {
+    AnyReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) override {
       return erased(codec.encode(x, out, rng));
     }
 
-    Decoded<T, DynamicReceipt> decode(std::span<const std::byte> in, const Shape& shape) override {
+    Decoded<T, AnyReceipt> decode(std::span<const std::byte> in, const Shape& shape) override {
       auto decoded = codec.template decode<T>(in, shape);
       return {std::move(decoded.values), erased(std::move(decoded.receipt))};
     }
 
-    void encode_gradient(TensorView<const T> gradient, const DynamicReceipt& receipt,
+    void encode_gradient(TensorView<const T> gradient, const AnyReceipt& receipt,
                          std::vector<std::byte>& out, Rng& rng) override {
       with_receipt<ReceiverReceipt<Code, T>>(receipt, [&](const auto& received) {
         codec.encode_gradient(gradient, received, out, rng);
       });
     }
 
-    Tensor<T> decode_gradient(std::span<const std::byte> in, const DynamicReceipt& receipt,
+    Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyReceipt& receipt,
                               const Shape& shape) override {
       return with_receipt<SenderReceipt<Code, T>>(receipt, [&](const auto& sent) {
         return codec.template decode_gradient<T>(in, sent, shape);
@@ -131,9 +130,9 @@ class DynamicCodec {
     std::string description() const override { return describe(codec); }
 
     template <class Receipt>
-    static DynamicReceipt erased(Receipt receipt) {
+    static AnyReceipt erased(Receipt receipt) {
       const Index saturated = saturated_values(receipt);
-      if constexpr (std::same_as<Receipt, DynamicReceipt>)
+      if constexpr (std::same_as<Receipt, AnyReceipt>)
         return receipt;
       else
         return {{}, std::any{std::move(receipt)}, saturated};
@@ -141,13 +140,13 @@ class DynamicCodec {
 
     /// Calls body(receipt as the codec left it). A codec that needs none gets an empty one.
     template <class Receipt, class Body>
-    auto with_receipt(const DynamicReceipt& receipt, const Body& body) const {
-      if constexpr (std::same_as<Receipt, DynamicReceipt>) {
+    auto with_receipt(const AnyReceipt& receipt, const Body& body) const {
+      if constexpr (std::same_as<Receipt, AnyReceipt>) {
         return body(receipt);
       } else {
         if (const Receipt* const held = std::any_cast<Receipt>(&receipt.held)) return body(*held);
         if constexpr (StraightThrough<Code, T>) return body(Receipt{});
-        throw std::invalid_argument("DynamicCodec: no receipt of '" + description() + "'");
+        throw std::invalid_argument("AnyCodec: no receipt of '" + description() + "'");
       }
     }
 
