@@ -96,7 +96,7 @@ class Whole {
 
   Workspace workspace_;
   nn::Vit<float> model_;
-  optim::Optimizer<optim::Adam, float> optimizer_;
+  optim::Optimizer<float> optimizer_;
   Variable<float> images_;
   std::vector<Index> labels_;
 };
@@ -154,7 +154,7 @@ class ClientStep {
  private:
   Workspace workspace_;
   nn::Head<float> head_;
-  optim::Optimizer<optim::Adam, float> optimizer_;
+  optim::Optimizer<float> optimizer_;
   Batch batch_;
   Tensor<float> gradient_;
 };

@@ -261,7 +261,7 @@ TEST_CASE("bottleneck: frozen, an optimiser passes it by and gradients pass thro
   const auto patches = parameters<float>(head)[2];
   const auto patches_before = patches.second.value();
   Rng rng{.seed = 8};
-  optim::Optimizer<optim::Sgd, float> optimizer{optim::Sgd{}, parameters<float>(head)};
+  optim::Optimizer optimizer{optim::Sgd{}, parameters<float>(head)};
   const Variable<float> images{test::drawn_images<float>(small_vit, 2, rng)};
   backward(sum(square(head.encode(head(images).y))));
   optimizer.step();

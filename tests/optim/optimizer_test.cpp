@@ -6,6 +6,7 @@
 #include <splitvit/autograd/backward.hpp>
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
+#include <splitvit/core/state.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/optim/optimizer.hpp>
 #include <splitvit/optim/sgd.hpp>
@@ -21,11 +22,9 @@ Variable<float> leaf(std::vector<float> values) {
       Tensor<float>{{static_cast<Index>(values.size())}, std::span<const float>{values}});
 }
 
-template <class Rule>
-std::vector<std::string> state_names(Optimizer<Rule, float>& optimizer) {
+std::vector<std::string> state_names(Optimizer<float>& optimizer) {
   std::vector<std::string> names;
-  optimizer.each_state(
-      [&](const std::string& name, const Tensor<float>&) { names.push_back(name); });
+  optimizer.each_state([&](const std::string& name, auto&&) { names.push_back(name); });
   return names;
 }
 
@@ -75,13 +74,17 @@ TEST_CASE("Optimizer: finds a minimum", "[optim]") {
 TEST_CASE("Optimizer: its state has names", "[optim]") {
   const NamedParameters<float> parameters{{"head.weight", leaf({1, 2})}, {"head.bias", leaf({3})}};
   Optimizer adam{Adam{}, parameters};
-  CHECK(state_names(adam) ==
-        std::vector<std::string>{"m.head.weight", "v.head.weight", "m.head.bias", "v.head.bias"});
+  CHECK(state_names(adam) == std::vector<std::string>{"learning_rate", "updates.head.weight",
+                                                      "m.head.weight", "v.head.weight",
+                                                      "updates.head.bias", "m.head.bias",
+                                                      "v.head.bias"});
   Optimizer momentum{Sgd{.momentum = 0.9}, parameters};
   CHECK(state_names(momentum) ==
-        std::vector<std::string>{"momentum.head.weight", "momentum.head.bias"});
+        std::vector<std::string>{"learning_rate", "updates.head.weight", "momentum.head.weight",
+                                 "updates.head.bias", "momentum.head.bias"});
   Optimizer plain{Sgd{}, parameters};
-  CHECK(state_names(plain).empty());
+  CHECK(state_names(plain) ==
+        std::vector<std::string>{"learning_rate", "updates.head.weight", "updates.head.bias"});
 }
 
 TEMPLATE_TEST_CASE("Optimizer: stored and restored it goes on bit for bit", "[optim]", Adam, AdamW,
@@ -107,17 +110,27 @@ TEMPLATE_TEST_CASE("Optimizer: stored and restored it goes on bit for bit", "[op
   const auto part = Variable<float>::parameter(start);
   Optimizer second{rule, NamedParameters<float>{{"x", part}}};
   run(second, part, 0, 3);
-  std::vector<Tensor<float>> stored;
-  std::as_const(second).each_state(
-      [&](const std::string&, const Tensor<float>& tensor) { stored.push_back(tensor); });
+  second.set_learning_rate(rule.lr / 2);
 
   const auto rest = Variable<float>::parameter(part.value());
   Optimizer third{rule, NamedParameters<float>{{"x", rest}}};
-  std::size_t next = 0;
-  third.each_state([&](const std::string&, Tensor<float>& tensor) { tensor = stored[next++]; });
-  std::ranges::copy(second.updates(), third.updates().begin());
+  set_state_bytes(third, state_bytes(second));
+  CHECK(third.learning_rate() == rule.lr / 2);
+  CHECK(third.updates()[0] == 3);
+  CHECK(state_bytes(third) == state_bytes(second));
+  third.set_learning_rate(rule.lr);
   run(third, rest, 3, 6);
   CHECK(test::equal_bits(rest.value(), whole.value()));
+}
+
+TEST_CASE("Optimizer: state of other parameters is refused", "[optim]") {
+  const auto of = [](const char* name, std::vector<float> values) {
+    return Optimizer{Adam{}, NamedParameters<float>{{name, leaf(std::move(values))}}};
+  };
+  auto one = of("a", {1}), named = of("b", {1}), longer = of("a", {1, 2});
+  CHECK_THROWS_WITH(set_state_bytes(named, state_bytes(one)), ContainsSubstring("updates.a"));
+  CHECK_THROWS_WITH(set_state_bytes(longer, state_bytes(one)),
+                    ContainsSubstring("'m.a', wanted 2"));
 }
 
 TEST_CASE("Optimizer: the learning rate can be set", "[optim]") {

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <cstdint>    // uint64_t
-#include <set>        // set
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string
-#include <utility>    // move, pair
-#include <vector>     // vector
+#include <concepts>     // floating_point
+#include <cstddef>      // size_t
+#include <cstdint>      // uint64_t
+#include <set>          // set
+#include <span>         // span
+#include <stdexcept>    // invalid_argument
+#include <string>       // string
+#include <string_view>  // string_view
+#include <utility>      // move, pair
+#include <vector>       // vector
 
 #include <splitvit/autograd/variable.hpp>  // Variable
 #include <splitvit/core/workspace.hpp>     // RecycledVector
+#include <splitvit/optim/any_rule.hpp>     // AnyRule
 #include <splitvit/optim/concepts.hpp>     // UpdateRule
 #include <splitvit/tensor/tensor.hpp>      // Tensor
 
@@ -32,17 +34,18 @@ using NamedParameters = std::vector<std::pair<std::string, Variable<T>>>;
 ///   optimizer.step();
 ///   optimizer.clear_gradients();
 ///
-/// What a checkpoint must store to go on bit for bit: the parameters, each_state and updates.
+/// What a checkpoint must store to go on bit for bit: the parameters and each_state.
 ///
 /// Errors  std::invalid_argument, when made, for an option of the rule outside its range, and
 ///         for a parameter without value or with a name that came before.
-template <class Rule, std::floating_point T>
-  requires UpdateRule<Rule, T>
+template <std::floating_point T>
 class Optimizer {
  public:
+  template <class Rule>
+    requires UpdateRule<Rule, T>
   Optimizer(Rule rule, NamedParameters<T> parameters)
       : rule_{std::move(rule)}, parameters_{std::move(parameters)}, lr_{rule_.lr} {
-    if constexpr (requires { rule_.require_options(); }) rule_.require_options();
+    rule_.require_options();
     std::set<std::string> names;
     for (const auto& [name, parameter] : parameters_) {
       if (!parameter.defined())
@@ -50,7 +53,7 @@ class Optimizer {
       if (!names.insert(name).second)
         throw std::invalid_argument("Optimizer: two parameters are called " + name);
       std::vector<Tensor<T>>& kept = state_.emplace_back();
-      while (kept.size() < std::size(rule_.state_names())) kept.emplace_back(parameter.shape());
+      while (kept.size() < rule_.state_names().size()) kept.emplace_back(parameter.shape());
     }
     updates_.resize(parameters_.size());
   }
@@ -71,33 +74,32 @@ class Optimizer {
     for (const auto& [name, parameter] : parameters_) parameter.clear_gradient();
   }
 
-  const Rule& rule() const { return rule_; }
+  const AnyRule<T>& rule() const { return rule_; }
   const NamedParameters<T>& parameters() const { return parameters_; }
 
   /// That of the rule until another one is set.
   double learning_rate() const { return lr_; }
   void set_learning_rate(double lr) { lr_ = lr; }
 
-  /// Calls see(name, tensor) for each state tensor, always in the same order, with names such
-  /// as "m.head.weight". The tensor may be written to, but not be given another shape.
-  void each_state(auto&& see) { walk(*this, see); }
-  void each_state(auto&& see) const { walk(*this, see); }
-
-  /// How often each parameter was updated, in the order of parameters(). May be written to.
-  std::span<std::uint64_t> updates() { return updates_; }
-  std::span<const std::uint64_t> updates() const { return updates_; }
-
- private:
-  template <class Self, class See>
-  static void walk(Self& self, See& see) {
-    for (std::size_t i = 0; i < self.parameters_.size(); ++i) {
+  /// Calls see(name, value) for the learning rate and, for each parameter, for how often it was
+  /// updated and for its state tensors as spans, always in the same order. Names are such as
+  /// "learning_rate", "updates.head.weight" and "m.head.weight". See core/state.hpp.
+  void each_state(auto&& see) {
+    see(std::string{"learning_rate"}, lr_);
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const std::string& parameter = parameters_[i].first;
+      see("updates." + parameter, updates_[i]);
       std::size_t slot = 0;
-      for (const auto& name : self.rule_.state_names())
-        see(std::string(name) + "." + self.parameters_[i].first, self.state_[i][slot++]);
+      for (const std::string_view name : rule_.state_names())
+        see(std::string{name} + "." + parameter, state_[i][slot++].span());
     }
   }
 
-  Rule rule_;
+  /// How often each parameter was updated, in the order of parameters().
+  std::span<const std::uint64_t> updates() const { return updates_; }
+
+ private:
+  AnyRule<T> rule_;
   NamedParameters<T> parameters_;
   double lr_;
   std::vector<std::vector<Tensor<T>>> state_;  // of each parameter, as the rule names them

@@ -231,7 +231,7 @@ class Client {
   void close() { channel_.send(wire::MessageKind::bye); }
 
   const nn::Head<T>& head() const { return head_; }
-  const optim::Optimizer<Rule, T>& optimizer() const { return optimizer_; }
+  const optim::Optimizer<T>& optimizer() const { return optimizer_; }
   std::uint64_t steps() const { return step_; }
 
   /// All that has crossed the link for training, the handshake included.
@@ -289,7 +289,7 @@ class Client {
   }
 
   nn::Head<T> head_;
-  optim::Optimizer<Rule, T> optimizer_;
+  optim::Optimizer<T> optimizer_;
   Stage stage_;
   Code code_;
   ClientOptions options_;

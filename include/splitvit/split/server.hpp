@@ -81,7 +81,7 @@ class Server {
   }
 
   const nn::Tail<T>& tail() const { return tail_; }
-  const optim::Optimizer<Rule, T>& optimizer() const { return optimizer_; }
+  const optim::Optimizer<T>& optimizer() const { return optimizer_; }
   /// Training steps that have been applied, over all sessions.
   std::uint64_t steps() const { return steps_; }
 
@@ -199,7 +199,7 @@ class Server {
   }
 
   nn::Tail<T> tail_;
-  optim::Optimizer<Rule, T> optimizer_;
+  optim::Optimizer<T> optimizer_;
   Code code_;
   ServerOptions options_;
   std::uint64_t steps_ = 0;
