@@ -57,11 +57,22 @@ inline Deadline deadline_in(std::chrono::nanoseconds wait) {
 template <class T>
 concept HasDeadline = requires(T& link, Deadline when) { link.set_deadline(when); };
 
+/// Whether a link can stop waiting. One that holds a link of any type says so itself.
+template <class T>
+bool has_deadline(const T& link) {
+  if constexpr (requires {
+                  { link.has_deadline() } -> std::same_as<bool>;
+                })
+    return link.has_deadline();
+  else
+    return HasDeadline<T>;
+}
+
 /// Sets the deadline of a link that has one. Returns whether it has.
 template <class T>
 bool set_deadline_if_possible(T& link, Deadline when) {
   if constexpr (HasDeadline<T>) link.set_deadline(when);
-  return HasDeadline<T>;
+  return has_deadline(link);
 }
 
 }  // namespace splitvit::transport

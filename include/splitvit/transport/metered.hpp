@@ -9,7 +9,7 @@
 #include <span>     // span
 #include <utility>  // move
 
-#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
+#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline, has_deadline
 
 // Metered: counts the bytes that pass through a link, and the time spent waiting for it.
 
@@ -63,6 +63,7 @@ class Metered {
   {
     link_.set_deadline(when);
   }
+  bool has_deadline() const { return transport::has_deadline(link_); }
 
   std::uint64_t sent() const { return traffic_->sent(); }
   std::uint64_t received() const { return traffic_->received(); }

@@ -18,7 +18,7 @@
 
 #include <splitvit/core/error.hpp>          // TransportError
 #include <splitvit/core/random.hpp>         // Rng
-#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
+#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline, has_deadline
 
 // Simulated: gives any link the speed of another one, and the faults that tests need.
 
@@ -94,6 +94,7 @@ class Simulated {
   {
     if (link_) link_->set_deadline(when);
   }
+  bool has_deadline() const { return link_ ? transport::has_deadline(*link_) : HasDeadline<Link>; }
 
   /// Units   seconds that all traffic so far takes on the modelled link. Any thread may ask.
   double simulated_seconds() const {

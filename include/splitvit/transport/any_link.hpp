@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>  // same_as
+#include <cstddef>   // byte, size_t
+#include <memory>    // make_unique, unique_ptr
+#include <span>      // span
+#include <utility>   // move
+
+#include <splitvit/transport/concepts.hpp>  // Deadline, has_deadline, HasDeadline, Transport
+
+// AnyLink: a link that is chosen while the program runs.
+
+namespace splitvit::transport {
+
+/// Any link, behind one type. Costs one indirect call for each piece of bytes. Models Transport
+/// and HasDeadline; a deadline has no effect on a link that cannot stop waiting, and
+/// has_deadline() says whether it can.
+///
+///   AnyLink link = local ? AnyLink{std::move(memory)} : tcp_connect(endpoint);
+///
+/// Destruction, and assignment of another link, close as the link within does. Moved from, it
+/// may only be destroyed or assigned to.
+///
+/// Errors  Those of the link.
+class AnyLink {
+ public:
+  // Whether an AnyLink can be moved must not depend on itself, so the concept is asked within
+  // and not in front.
+  template <class Link>
+    requires(!std::same_as<Link, AnyLink>)
+  AnyLink(Link link) : link_{std::make_unique<Model<Link>>(std::move(link))} {
+    static_assert(Transport<Link>, "AnyLink holds a link");
+  }
+
+  std::size_t read_some(std::span<std::byte> into) { return link_->read_some(into); }
+  std::size_t write_some(std::span<const std::byte> from) { return link_->write_some(from); }
+  void set_deadline(Deadline when) { link_->set_deadline(when); }
+  bool has_deadline() const { return link_->has_deadline(); }
+
+ private:
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual std::size_t read_some(std::span<std::byte> into) = 0;
+    virtual std::size_t write_some(std::span<const std::byte> from) = 0;
+    virtual void set_deadline(Deadline when) = 0;
+    virtual bool has_deadline() const = 0;
+  };
+
+  template <class Link>
+  struct Model final : Interface {
+    explicit Model(Link held) : link{std::move(held)} {}
+
+    std::size_t read_some(std::span<std::byte> into) override { return link.read_some(into); }
+    std::size_t write_some(std::span<const std::byte> from) override {
+      return link.write_some(from);
+    }
+    void set_deadline([[maybe_unused]] Deadline when) override {
+      if constexpr (HasDeadline<Link>) link.set_deadline(when);
+    }
+    bool has_deadline() const override { return transport::has_deadline(link); }
+
+    Link link;
+  };
+
+  std::unique_ptr<Interface> link_;
+};
+
+static_assert(Transport<AnyLink> && HasDeadline<AnyLink> && !std::copy_constructible<AnyLink>);
+
+}  // namespace splitvit::transport
