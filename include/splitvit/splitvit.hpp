@@ -52,6 +52,7 @@
 #include <splitvit/core/parallel.hpp>
 #include <splitvit/core/random.hpp>
 #include <splitvit/core/shape.hpp>
+#include <splitvit/core/state.hpp>
 #include <splitvit/core/workspace.hpp>
 #include <splitvit/data/augment.hpp>
 #include <splitvit/data/cifar.hpp>
@@ -67,6 +68,7 @@
 #include <splitvit/nn/vit.hpp>
 #include <splitvit/nn/weights.hpp>
 #include <splitvit/optim/adam.hpp>
+#include <splitvit/optim/any_rule.hpp>
 #include <splitvit/optim/clip.hpp>
 #include <splitvit/optim/optimizer.hpp>
 #include <splitvit/optim/schedule.hpp>
@@ -84,6 +86,7 @@
 #include <splitvit/tensor/elementwise.hpp>
 #include <splitvit/tensor/reduce.hpp>
 #include <splitvit/tensor/tensor.hpp>
+#include <splitvit/transport/any_link.hpp>
 #include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
 #include <splitvit/transport/memory.hpp>

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: MIT
+#include <array>
+#include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <splitvit/codec/any_codec.hpp>
+#include <splitvit/codec/c3.hpp>
 #include <splitvit/codec/cls_exact.hpp>
 #include <splitvit/codec/float32.hpp>
 #include <splitvit/codec/half.hpp>
 #include <splitvit/codec/quantise.hpp>
+#include <splitvit/codec/sl_acc.hpp>
 #include <splitvit/codec/token_scaled.hpp>
 #include <splitvit/codec/top_k.hpp>
 #include <splitvit/codec/two_way.hpp>
+#include <splitvit/core/state.hpp>
+#include <splitvit/core/workspace.hpp>
 
 #include "codec/laws.hpp"
 
@@ -41,7 +49,53 @@ struct Counting {
   }
 };
 
+/// A codec whose receipts are empty, but say that it was there; and that cannot be assigned.
+struct Strict {
+  struct Ticket {};
+  const int id = 0;
+
+  Ticket encode(TensorView<const float> x, std::vector<std::byte>& out, Rng& rng) const {
+    Float32{}.encode(x, out, rng);
+    return {};
+  }
+  template <class T>
+  Decoded<T, NoReceipt> decode(std::span<const std::byte> in, const Shape& shape) const {
+    if (in.empty()) throw std::domain_error("Strict: nothing there");
+    return Float32{}.decode<T>(in, shape);
+  }
+  void encode_gradient(TensorView<const float> g, const NoReceipt&, std::vector<std::byte>& out,
+                       Rng& rng) const {
+    Float32{}.encode(g, out, rng);
+  }
+  template <class T>
+  Tensor<T> decode_gradient(std::span<const std::byte> in, const Ticket&,
+                            const Shape& shape) const {
+    return Float32{}.decode<T>(in, shape).values;
+  }
+  std::string description() const { return "strict " + std::to_string(id); }
+};
+
 using Erased = AnyCodec<float>;
+
+/// Where each vector of a thing's state lies.
+std::vector<const double*> places(auto& thing) {
+  std::vector<const double*> found;
+  show_state(thing, [&]<class Value>(const std::string&, Value&& value) {
+    if constexpr (std::same_as<std::remove_cvref_t<Value>, std::vector<double>>)
+      found.push_back(value.data());
+  });
+  return found;
+}
+
+/// A codec with history in both directions.
+Erased trained(Erased codec, std::uint64_t seed) {
+  Rng rng{.seed = seed};
+  const auto x = test::drawn<float>({2, 3, 8}, rng);
+  std::vector<std::byte> up, down;
+  codec.encode(x.view(), up, rng);
+  codec.encode_gradient(x.view(), AnyReceipt{}, down, rng);
+  return codec;
+}
 
 }  // namespace
 
@@ -98,6 +152,97 @@ TEST_CASE("AnyCodec: a copy has its own state", "[codec]") {
   codec = copy;
   CHECK(first_byte(codec) == 3);
   CHECK(codec.description() == "custom");
+}
+
+TEST_CASE("AnyCodec: assigned a codec of its type, it keeps its memory", "[codec]") {
+  const auto keeps = [](const Erased& codec) {
+    Erased first = trained(codec, 1);
+    const Erased second = trained(codec, 2);
+    const auto before = places(first);
+    CHECK(!before.empty());
+    first = second;
+    CHECK(places(first) == before);
+    Erased copy = second;
+    CHECK(state_bytes(first) == state_bytes(copy));
+    first = *&first;
+    CHECK(state_bytes(first) == state_bytes(copy));
+  };
+  keeps(SlAcc{});
+  keeps(Erased{SlAcc{}});
+  keeps(TokenScaled<Erased>{SlAcc{}});
+  keeps(TwoWay<Erased, Erased>{SlAcc{}, SlAcc{}});
+
+  Erased other = Float32{};
+  other = trained(SlAcc{}, 1);
+  CHECK(other.description() == SlAcc{}.description());
+  Erased strict = Strict{1};
+  strict = Erased{Strict{2}};
+  CHECK(strict.description() == "strict 2");
+  const Erased source = Strict{3};
+  strict = source;
+  CHECK(strict.description() == "strict 3");
+  Erased gone = std::move(strict);
+  strict = source;
+  CHECK(strict.description() == gone.description());
+}
+
+TEST_CASE("AnyCodec: shows the state of the codec within", "[codec]") {
+  const auto names = [](Erased codec) {
+    std::vector<std::string> found;
+    show_state(codec, [&](const std::string& name, auto&&) { found.push_back(name); });
+    return found;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names(Float32{}).empty());
+  CHECK(names(C3{}).empty());
+  CHECK(names(Counting{}).empty());
+  CHECK(names(SlAcc{}) == Names{"history", "gradient_history"});
+  CHECK(names(TokenScaled<Erased>{SlAcc{}}) == Names{"inner.history", "inner.gradient_history"});
+  CHECK(names(TwoWay<SlAcc, SlAcc>{}) ==
+        Names{"up.history", "up.gradient_history", "down.history", "down.gradient_history"});
+
+  Erased codec = trained(SlAcc{}, 1), fresh = SlAcc{};
+  set_state_bytes(fresh, state_bytes(codec));
+  Rng rng{.seed = 9}, same = rng;
+  const auto x = test::drawn<float>({2, 3, 8}, rng);
+  std::vector<std::byte> first, second;
+  codec.encode(x.view(), first, same);
+  fresh.encode(x.view(), second, same);
+  CHECK(first == second);
+}
+
+TEST_CASE("AnyCodec: receipts lie in the workspace in use", "[codec]") {
+  struct Told {
+    std::array<int, 100> values{};
+  };
+  const Workspace workspace;
+  AnyReceipt outlives;
+  {
+    const Workspace::Use use{workspace};
+    outlives = AnyReceipt{NoReceipt{}};
+    outlives = AnyReceipt{Saturation{{}, 3}};
+    CHECK(workspace.held() == 0);
+    CHECK(outlives.saturated == 3);
+    outlives = AnyReceipt{Told{{1, 2}}};
+    CHECK(workspace.held() > 0);
+  }
+  const AnyReceipt copy = outlives;
+  REQUIRE(copy.get<Told>() != nullptr);
+  CHECK(copy.get<Told>()->values[1] == 2);
+  CHECK(copy.get<Saturation>() == nullptr);
+  CHECK(AnyReceipt{}.get<NoReceipt>() == nullptr);
+}
+
+TEST_CASE("AnyCodec: a stranger's codec, whose errors pass through", "[codec]") {
+  Rng rng;
+  const Tensor<float> x{{2}};
+  Erased codec = Strict{1};
+  std::vector<std::byte> up;
+  CHECK_THROWS_WITH(codec.decode<float>({}, {2}), ContainsSubstring("Strict: nothing there"));
+  const auto sent = codec.encode(x.view(), up, rng);
+  CHECK(test::equal_bits(codec.decode_gradient<float>(up, sent, {2}), x));
+  CHECK_THROWS_WITH(codec.decode_gradient<float>(up, AnyReceipt{}, {2}),
+                    ContainsSubstring("no receipt of 'strict 1'"));
 }
 
 TEST_CASE("AnyCodec: receipts of another codec are refused", "[codec]") {

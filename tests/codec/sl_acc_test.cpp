@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
 #include <splitvit/codec/sl_acc.hpp>
 #include <splitvit/core/describe.hpp>
+#include <splitvit/core/error.hpp>
+#include <splitvit/core/state.hpp>
 
 #include "codec/laws.hpp"
 #include "support/catch.hpp"
@@ -99,6 +102,34 @@ TEST_CASE("SlAcc: one group has bits of the middle, halves to even", "[codec]") 
   CHECK(bits(2, 9) == 6);
   CHECK(bits(2, 7) == 4);
   CHECK(bits(3, 6) == 4);
+}
+
+TEST_CASE("SlAcc: a step can be taken again from a copy, or from stored state", "[codec]") {
+  Rng rng{.seed = 6};
+  SlAcc codec;
+  const auto step = [&](SlAcc& by) {
+    Rng numbers{.seed = 7};
+    const auto x = test::drawn<float>({3, 2, 5}, numbers);
+    std::vector<std::byte> up, down;
+    by.encode<float>(x.view(), up, rng);
+    by.encode_gradient<float>(x.view(), {}, down, rng);
+    up.insert(up.end(), down.begin(), down.end());
+    return up;
+  };
+  codec.history = {0, 1, 0, 1, 0.5};  // not what the step finds
+  SlAcc before = codec, stored;
+  set_state_bytes(stored, state_bytes(codec));
+  const auto bytes = step(codec);
+  CHECK(state_bytes(codec) != state_bytes(before));
+  CHECK(step(before) == bytes);
+  CHECK(step(stored) == bytes);
+  CHECK(state_bytes(before) == state_bytes(codec));
+
+  // A tensor that is refused leaves the state as it was.
+  const auto bad = Tensor<float>::full({3, 2, 5}, std::numeric_limits<float>::infinity());
+  std::vector<std::byte> up;
+  CHECK_THROWS_AS(codec.encode<float>(bad.view(), up, rng), WireError);
+  CHECK(state_bytes(before) == state_bytes(codec));
 }
 
 TEST_CASE("SlAcc: blends with the history of its side, which a checkpoint can keep", "[codec]") {

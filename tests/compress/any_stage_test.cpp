@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <stdexcept>
 
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/any_stage.hpp>
@@ -9,6 +10,17 @@
 
 using namespace splitvit;
 using namespace splitvit::compress;
+
+// A stage as a stranger writes it: in another namespace, with nothing but the concept.
+namespace stranger {
+struct Refuses {
+  splitvit::compress::CutBatch<float> operator()(splitvit::compress::CutBatch<float> batch,
+                                                 splitvit::Rng&) const {
+    if (batch.tokens.dim(0) > 2) throw std::domain_error("Refuses: more than two samples");
+    return batch;
+  }
+};
+}  // namespace stranger
 
 static_assert(CompressionStage<AnyStage<float>, float>);
 static_assert(!CompressionStage<AnyStage<float>, double>);
@@ -34,4 +46,17 @@ TEST_CASE("any_stage: one variable can hold different stages", "[compress]") {
   CHECK(stage.description() == "identity");
   stage = adc(0.5);
   CHECK(stage.description() == adc(0.5).description());
+}
+
+TEST_CASE("any_stage: a stranger's stage, whose errors pass through", "[compress]") {
+  const AnyStage<float> stage{stranger::Refuses{}}, copy = stage;
+  Rng rng;
+  const auto batch_of = [](Index B) {
+    return CutBatch<float>{Variable<float>{Tensor<float>{{B, 3, 2}}}, Tensor<float>{{B, 3}},
+                           Tensor<float>{{B, 2}}};
+  };
+  CHECK(copy(batch_of(2), rng).tokens.shape() == Shape{2, 3, 2});
+  CHECK_THROWS_WITH(stage(batch_of(3), rng), ContainsSubstring("Refuses: more than two"));
+  CHECK(stage.description() == "custom");
+  CHECK((Identity{} | stage).description() == "identity | custom");
 }

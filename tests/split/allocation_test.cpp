@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <new>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include <splitvit/codec/any_codec.hpp>
+#include <splitvit/codec/sl_acc.hpp>
+#include <splitvit/codec/token_scaled.hpp>
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/identity.hpp>
 
@@ -90,6 +95,33 @@ TEST_CASE("allocations: the counter counts", "[split]") {
   ::operator delete(::operator new(1));
   counting = false;
   CHECK(allocations.exchange(0) == 1);
+}
+
+TEST_CASE("allocations: none to copy a codec with state over another one", "[split]") {
+  codec::AnyCodec<float> codec = codec::TokenScaled<codec::AnyCodec<float>>{codec::SlAcc{}};
+  const Tensor<float> x = Tensor<float>::full({2, 3, 4}, 1.0f);
+  std::vector<std::byte> up;
+  Rng rng;
+  codec.encode(x.view(), up, rng);
+  codec::AnyCodec<float> before = codec;
+  counting = true;
+  for (int step = 0; step < 3; ++step) before = codec;
+  counting = false;
+  CHECK(allocations.exchange(0) == 0);
+}
+
+TEST_CASE("allocations: none for the receipts of any codec", "[split]") {
+  const Workspace workspace;
+  const Workspace::Use use{workspace};
+  const auto keep = [](const auto& receipt) { return codec::AnyReceipt{receipt}; };
+  const std::array<Index, 50> large{};
+  keep(large);
+  counting = true;
+  keep(codec::NoReceipt{});
+  keep(codec::Saturation{});
+  keep(large);
+  counting = false;
+  CHECK(allocations.exchange(0) == 0);
 }
 
 TEST_CASE("allocations: none in a training step after the first two", "[split]") {

@@ -1,34 +1,71 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <any>        // any, any_cast
-#include <concepts>   // floating_point, same_as
-#include <cstddef>    // byte
-#include <memory>     // make_unique, unique_ptr
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string
-#include <utility>    // move
-#include <vector>     // vector
+#include <concepts>     // default_initializable, derived_from, floating_point, same_as
+#include <cstddef>      // byte
+#include <memory>       // allocate_shared, make_unique, shared_ptr, unique_ptr
+#include <span>         // span
+#include <stdexcept>    // invalid_argument
+#include <string>       // string
+#include <type_traits>  // is_copy_assignable_v, is_empty_v
+#include <typeinfo>     // type_info
+#include <utility>      // move
+#include <vector>       // vector
 
 #include <splitvit/codec/concepts.hpp>  // Codec, Decoded, NoReceipt, receipts
-#include <splitvit/codec/receipts.hpp>  // is_straight_through, saturated_values
+#include <splitvit/codec/receipts.hpp>  // is_straight_through, Saturation, saturated_values
 #include <splitvit/core/describe.hpp>   // describe
 #include <splitvit/core/random.hpp>     // Rng
+#include <splitvit/core/state.hpp>      // show_state, StateVisitor
+#include <splitvit/core/workspace.hpp>  // Recycled
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
 // AnyCodec: a codec that is chosen while the program runs.
 
 namespace splitvit::codec {
 
-/// A receipt of any codec. Empty for a codec that remembers nothing.
-struct AnyReceipt : NoReceipt {
-  std::any held = {};
+/// A receipt of any codec, which never changes: copies share it. One that says no more than
+/// saturated_values takes no memory; another one lies in the workspace in use, if one is
+/// (core/workspace.hpp).
+class AnyReceipt : public NoReceipt {
+ public:
+  AnyReceipt() = default;
+  template <class Receipt>
+    requires(!std::same_as<Receipt, AnyReceipt>)
+  explicit AnyReceipt(Receipt receipt) : saturated{saturated_values(receipt)} {
+    type_ = &typeid(Receipt);
+    if constexpr (!says_nothing<Receipt>)
+      held_ = std::allocate_shared<const Receipt>(Recycled<Receipt>{}, std::move(receipt));
+  }
+
+  /// What it holds, or null if that is of another type.
+  template <class Receipt>
+  const Receipt* get() const {
+    if (type_ == nullptr || *type_ != typeid(Receipt)) return nullptr;
+    if constexpr (says_nothing<Receipt>) {
+      static const Receipt nothing{};
+      return &nothing;
+    } else {
+      return static_cast<const Receipt*>(held_.get());
+    }
+  }
+
   Index saturated = 0;  ///< see saturated_values
+
+ private:
+  template <class Receipt>
+  static constexpr bool says_nothing =
+      std::derived_from<Receipt, NoReceipt> && std::default_initializable<Receipt> &&
+      (std::is_empty_v<Receipt> || std::same_as<Receipt, Saturation>);
+
+  const std::type_info* type_ = nullptr;
+  std::shared_ptr<const void> held_ = nullptr;
 };
 
 /// Any codec for element type T, behind one type. Costs one indirect call a batch. A value:
-/// a copy has its own state, if the codec has any.
+/// a copy has its own state, if the codec has any. Assigned a codec of the type that it holds, it
+/// keeps its memory: to copy a codec in every step then takes nothing from the heap. Moved from,
+/// it may only be destroyed or assigned to.
 ///
 ///   AnyCodec<float> codec = few_bytes ? AnyCodec<float>{Quantise{.bits = 4}} : Float32{};
 ///
@@ -45,10 +82,11 @@ class AnyCodec {
   }
   AnyCodec(const AnyCodec& other) : codec_{other.codec_->copy()} {}
   AnyCodec(AnyCodec&&) noexcept = default;
-  AnyCodec& operator=(AnyCodec other) noexcept {
-    codec_ = std::move(other.codec_);
+  AnyCodec& operator=(const AnyCodec& other) {
+    if (codec_ == nullptr || !codec_->assign(*other.codec_)) codec_ = other.codec_->copy();
     return *this;
   }
+  AnyCodec& operator=(AnyCodec&&) noexcept = default;
   ~AnyCodec() = default;
 
   // Like other codecs these are templates, so that both encode(x) and encode<T>(x) compile.
@@ -82,11 +120,16 @@ class AnyCodec {
 
   std::string description() const { return codec_->description(); }
 
+  /// The state of the codec within, under the same names.
+  void each_state(StateVisitor& see) { codec_->each_state(see); }
+
  private:
   /// The calls, with receipts of any type.
   struct Interface {
     virtual ~Interface() = default;
     virtual std::unique_ptr<Interface> copy() const = 0;
+    /// Becomes a copy of the other one if that is of the same type. Returns whether it is.
+    virtual bool assign(const Interface& other) = 0;
     virtual AnyReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) = 0;
     virtual Decoded<T, AnyReceipt> decode(std::span<const std::byte> in, const Shape& shape) = 0;
     virtual void encode_gradient(TensorView<const T> gradient, const AnyReceipt& receipt,
@@ -95,6 +138,7 @@ class AnyCodec {
                                       const Shape& shape) = 0;
     virtual bool straight_through() const = 0;
     virtual std::string description() const = 0;
+    virtual void each_state(StateVisitor& see) = 0;
   };
 
   template <class Code>
@@ -103,13 +147,23 @@ class AnyCodec {
 
     std::unique_ptr<Interface> copy() const override { return std::make_unique<Model>(codec); }
 
+    bool assign([[maybe_unused]] const Interface& other) override {
+      if constexpr (std::is_copy_assignable_v<Code>) {
+        const auto* const same = dynamic_cast<const Model*>(&other);
+        if (same != nullptr) codec = same->codec;
+        return same != nullptr;
+      } else {
+        return false;
+      }
+    }
+
     AnyReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) override {
-      return erased(codec.encode(x, out, rng));
+      return AnyReceipt{codec.encode(x, out, rng)};
     }
 
     Decoded<T, AnyReceipt> decode(std::span<const std::byte> in, const Shape& shape) override {
       auto decoded = codec.template decode<T>(in, shape);
-      return {std::move(decoded.values), erased(std::move(decoded.receipt))};
+      return {std::move(decoded.values), AnyReceipt{std::move(decoded.receipt)}};
     }
 
     void encode_gradient(TensorView<const T> gradient, const AnyReceipt& receipt,
@@ -128,15 +182,7 @@ class AnyCodec {
 
     bool straight_through() const override { return is_straight_through<T>(codec); }
     std::string description() const override { return describe(codec); }
-
-    template <class Receipt>
-    static AnyReceipt erased(Receipt receipt) {
-      const Index saturated = saturated_values(receipt);
-      if constexpr (std::same_as<Receipt, AnyReceipt>)
-        return receipt;
-      else
-        return {{}, std::any{std::move(receipt)}, saturated};
-    }
+    void each_state(StateVisitor& see) override { show_state(codec, see); }
 
     /// Calls body(receipt as the codec left it). A codec that needs none gets an empty one.
     template <class Receipt, class Body>
@@ -144,7 +190,7 @@ class AnyCodec {
       if constexpr (std::same_as<Receipt, AnyReceipt>) {
         return body(receipt);
       } else {
-        if (const Receipt* const held = std::any_cast<Receipt>(&receipt.held)) return body(*held);
+        if (const Receipt* const held = receipt.template get<Receipt>()) return body(*held);
         if constexpr (StraightThrough<Code, T>) return body(Receipt{});
         throw std::invalid_argument("AnyCodec: no receipt of '" + description() + "'");
       }

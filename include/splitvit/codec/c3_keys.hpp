@@ -306,7 +306,8 @@ class C3Keys {
   Tensor<T> spectra_;  // (n, R, 2), over n, at the positions of plan_
 };
 
-/// The keys that were used last, so that they are drawn once a run. Copies share them.
+/// The keys that were used last, so that they are drawn once a run. Copies share them. No state
+/// of a codec: seed and sizes say what the keys are, whether they are kept or drawn again.
 class C3KeyCache {
  public:
   /// Keys for n values from `seed`, drawn if they are not there.

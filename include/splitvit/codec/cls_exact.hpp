@@ -21,6 +21,7 @@
 #include <splitvit/core/describe.hpp>               // describe
 #include <splitvit/core/error.hpp>                  // ShapeError, WireError
 #include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/core/state.hpp>                  // show_state
 #include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
 // ClsExact: the CLS token by one codec, the other tokens by another.
@@ -119,6 +120,12 @@ struct ClsExact {
   /// What it does, on one line.
   std::string description() const {
     return "cls_exact cls=(" + describe(cls) + ") rest=(" + describe(rest) + ")";
+  }
+
+  /// See StateVisitor.
+  void each_state(auto&& see) {
+    show_state(cls, see, "cls.");
+    show_state(rest, see, "rest.");
   }
 
  private:

@@ -60,6 +60,16 @@ using ReceiverReceipt = decltype(std::declval<C&>()
 /// decoders accept them whole or throw WireError, and take no memory beyond the announced shape
 /// before they know. NaN and infinity are refused with WireError (not_finite) on both sides;
 /// out is then left as it was.
+///
+/// A codec that remembers something from step to step, its state, has encoders that are not
+/// const. State is part of the codec's value: a copy has its own. Two equal codecs write equal
+/// bytes for equal numbers and an equal rng, so a caller who may have to repeat a step copies the
+/// codec first and goes back to the copy. A codec with state offers
+///
+///   codec.each_state(see)    calls see(name, value) for all of it; see core/state.hpp
+///
+/// and a codec that holds other codecs shows theirs. Without it a codec counts as one without
+/// state. Options are no state, nor is what a codec only keeps to save time, such as C3's keys.
 template <class C, class T>
 concept Codec = std::copy_constructible<C> &&
                 requires(C& codec, TensorView<const T> x, std::vector<std::byte>& out, Rng& rng,

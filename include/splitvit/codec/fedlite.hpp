@@ -24,6 +24,7 @@
 #include <splitvit/core/error.hpp>                  // ShapeError, WireError
 #include <splitvit/core/parallel.hpp>               // parallel_for
 #include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/core/state.hpp>                  // show_state
 #include <splitvit/core/text.hpp>                   // exact_text
 #include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
@@ -159,6 +160,9 @@ struct FedLite {
            " words=" + std::to_string(words) + " iterations=" + std::to_string(iterations) +
            " correction=" + exact_text(correction) + " gradient=(" + describe(gradient) + ")";
   }
+
+  /// See StateVisitor.
+  void each_state(auto&& see) { show_state(gradient, see, "gradient."); }
 
  private:
   /// Which numbers of a tensor are the pieces of which group.

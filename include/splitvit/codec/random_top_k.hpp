@@ -17,6 +17,7 @@
 #include <splitvit/codec/float32.hpp>               // Float32
 #include <splitvit/codec/top_k.hpp>                 // TopK
 #include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/core/state.hpp>                  // show_state
 #include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
 // RandomTopK: mostly each sample's largest values, and some of the others.
@@ -159,6 +160,9 @@ struct RandomTopK {
     return "random_top_k rate=" + exact_text(rate) + " alpha=" + exact_text(alpha) + " values=(" +
            describe(values) + ")";
   }
+
+  /// See StateVisitor.
+  void each_state(auto&& see) { show_state(values, see, "values."); }
 };
 
 }  // namespace splitvit::codec

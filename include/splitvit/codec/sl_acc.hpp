@@ -50,8 +50,8 @@ enum class SlAccRange : std::uint8_t {
 ///         scale of each group or channel (8 bytes, 16 for double); then the codes, channel by
 ///         channel. Where scale is 0 there are no codes, and numbers come back exactly.
 /// Grad    The same on the gradient with a history of its own; straight-through.
-/// State   `history` at the side that sends activations, `gradient_history` at the other one:
-///         what a checkpoint must keep. Empty before the first step.
+/// State   `history` at the side that sends activations, `gradient_history` at the other one.
+///         Empty before the first step.
 /// Errors  std::invalid_argument for options outside their range; ShapeError for a tensor
 ///         without values; WireError: not_finite, wrong_shape, truncated or malformed.
 /// Source  "SL-ACC: A Communication-Efficient Split Learning Framework with Adaptive
@@ -97,6 +97,12 @@ struct SlAcc {
            " max_bits=" + std::to_string(max_bits) + " blend=" + exact_text(blend) +
            " direction=" + std::to_string(direction) +
            " range=" + (range == SlAccRange::group ? "group" : "channel");
+  }
+
+  /// See StateVisitor.
+  void each_state(auto&& see) {
+    see(std::string{"history"}, history);
+    see(std::string{"gradient_history"}, gradient_history);
   }
 
  private:

@@ -19,6 +19,7 @@
 #include <splitvit/core/error.hpp>                    // WireError
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/state.hpp>                    // show_state
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
 // TokenScaled: tokens of very different size, made alike for a codec that treats them alike.
@@ -80,6 +81,9 @@ struct TokenScaled {
 
   /// What it does, on one line.
   std::string description() const { return "token_scaled inner=(" + describe(inner) + ")"; }
+
+  /// See StateVisitor.
+  void each_state(auto&& see) { show_state(inner, see, "inner."); }
 
  private:
   static Index grain(Index width) { return std::max<Index>(1, (Index{1} << 14) / width); }

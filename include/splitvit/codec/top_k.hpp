@@ -19,6 +19,7 @@
 #include <splitvit/core/error.hpp>                    // ShapeError, WireError
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
+#include <splitvit/core/state.hpp>                    // show_state
 #include <splitvit/core/text.hpp>                     // exact_text
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
@@ -120,6 +121,9 @@ struct TopK {
   std::string description() const {
     return "top_k rate=" + exact_text(rate) + " values=(" + describe(values) + ")";
   }
+
+  /// See StateVisitor.
+  void each_state(auto&& see) { show_state(values, see, "values."); }
 };
 
 }  // namespace splitvit::codec

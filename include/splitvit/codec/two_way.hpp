@@ -11,6 +11,7 @@
 #include <splitvit/codec/receipts.hpp>  // StraightThrough
 #include <splitvit/core/describe.hpp>   // describe
 #include <splitvit/core/random.hpp>     // Rng
+#include <splitvit/core/state.hpp>      // show_state
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
 // TwoWay: one codec for activations, another one for gradients.
@@ -55,6 +56,12 @@ struct TwoWay {
   /// What it does, on one line.
   std::string description() const {
     return "two_way up=(" + describe(up) + ") down=(" + describe(down) + ")";
+  }
+
+  /// See StateVisitor.
+  void each_state(auto&& see) {
+    show_state(up, see, "up.");
+    show_state(down, see, "down.");
   }
 };
 
