@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // same_as
+#include <concepts>  // copy_constructible, same_as
 #include <cstddef>   // byte, size_t
 #include <memory>    // make_unique, unique_ptr
 #include <span>      // span
