@@ -32,7 +32,7 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
              int rounds) {
   const nn::VitConfig config = nn::vit_named(model);
   bench::ClientStep step{config, 128};
-  const AttentionOutput<float> at_cut = step();
+  const nn::AtCut<float> at_cut = step();
   const Tensor<float> targets =
       one_hot<float>(std::span<const Index>{step.batch().labels}, config.classes);
   std::vector<compress::DynamicStage<float>> stages;
@@ -41,7 +41,7 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
   const auto forth_and_back = [&](const compress::DynamicStage<float>& stage) {
     const Workspace::Use use{workspace};
     Rng rng{.seed = 4};
-    const auto tokens = Variable<float>::parameter(at_cut.y.value());
+    const auto tokens = Variable<float>::parameter(at_cut.tokens.value());
     double time = -bench::seconds();  // without the copy above
     const auto sent = stage(compress::CutBatch<float>{tokens, at_cut.cls_attention, targets}, rng);
     time += bench::seconds();

@@ -14,6 +14,7 @@
 #endif
 
 #include <splitvit/core/parallel.hpp>  // with_threads
+#include <splitvit/nn/part.hpp>        // make_part
 #include <splitvit/optim/adam.hpp>     // Adam
 #include <splitvit/split/server.hpp>   // Server
 #include <splitvit/transport/tcp.hpp>  // TcpListener
@@ -41,13 +42,14 @@ int run_server(const Options& options) {
     auto link = listener.accept();
     const std::string peer = link.peer();
     try {
-      auto tail = sv::nn::make_tail<float>(vit, options.cut, sv::Rng{.seed = options.seed});
-      if (options.recompute) tail.blocks.recompute(vit.depth - options.cut);
+      auto part =
+          sv::nn::make_part<float>(vit, options.cut, vit.depth, sv::Rng{.seed = options.seed});
+      if (options.recompute) part.blocks.recompute(vit.depth - options.cut);
       if (method.bottleneck)
-        tail.decoder =
+        part.decoder =
             sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
-      start_weights(tail, vit, options.weights);
-      sv::split::Server server{std::move(tail),
+      start_weights(part, vit, options.weights);
+      sv::split::Server server{std::move(part),
                                sv::optim::Adam{.lr = options.lr},
                                method.codec,
                                {.seed = options.seed,

@@ -64,6 +64,7 @@
 #include <splitvit/nn/bottleneck.hpp>
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/nn/loss.hpp>
+#include <splitvit/nn/part.hpp>
 #include <splitvit/nn/vit.hpp>
 #include <splitvit/nn/weights.hpp>
 #include <splitvit/optim/adam.hpp>

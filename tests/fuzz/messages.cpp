@@ -19,7 +19,7 @@
 
 #include <splitvit/codec/targets.hpp>   // decode_targets
 #include <splitvit/core/error.hpp>      // WireError
-#include <splitvit/nn/cut.hpp>          // make_tail
+#include <splitvit/nn/part.hpp>         // make_part
 #include <splitvit/split/messages.hpp>  // Activations, Gradient, Score, read_weights
 
 #include "fuzz/small_vit.hpp"  // fuzzed_vit
@@ -68,26 +68,26 @@ void read_score(Bytes payload) {
 }
 
 template <class T>
-std::vector<std::byte> weights_of(const nn::Tail<T>& tail) {
+std::vector<std::byte> weights_of(const nn::Part<T>& part) {
   wire::PayloadWriter out;
-  split::put_weights<T>(out, tail);
+  split::put_weights<T>(out, part);
   return out.gather();
 }
 
 template <class T>
 void read_weights(Bytes payload) {
-  const auto tail = nn::make_tail<T>(test::fuzzed_vit, 1, Rng{.seed = 1});
-  const auto before = weights_of(tail);
+  const auto part = nn::make_part<T>(test::fuzzed_vit, 1, test::fuzzed_vit.depth, Rng{.seed = 1});
+  const auto before = weights_of(part);
   try {
-    split::read_weights<T>(payload, tail);
+    split::read_weights<T>(payload, part);
   } catch (const WireError&) {
-    require(weights_of(tail) == before);
+    require(weights_of(part) == before);
     return;
   }
   // What was accepted can be sent on, and comes back bit for bit.
-  const auto after = weights_of(tail);
-  split::read_weights<T>(after, tail);
-  require(weights_of(tail) == after);
+  const auto after = weights_of(part);
+  split::read_weights<T>(after, part);
+  require(weights_of(part) == after);
 }
 
 template <class T>

@@ -66,10 +66,10 @@ namespace {
 template <class Stage>
 long allocations_of_steps(const Stage& stage) {
   auto ends = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(test::small_vit, 1, test::start), optim::Adam{}};
+  split::Server server{nn::make_part<float>(test::small_vit, 1, 3, test::start), optim::Adam{}};
   std::jthread serving{[&] { with_threads(1, [&] { server.serve(std::move(ends.second)); }); }};
   with_threads(1, [&] {
-    split::Client client{nn::make_head<float>(test::small_vit, 1, test::start), optim::Adam{},
+    split::Client client{nn::make_part<float>(test::small_vit, 0, 1, test::start), optim::Adam{},
                          stage, std::move(ends.first)};
     const auto batch = test::RandomBatches<float>{.samples = 12}.make();
     for (int step = 1; step <= 6; ++step) {

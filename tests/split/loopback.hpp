@@ -10,7 +10,7 @@
 
 #include <splitvit/compress/dynamic_stage.hpp>  // DynamicStage
 #include <splitvit/core/random.hpp>             // Rng
-#include <splitvit/nn/cut.hpp>                  // make_head, make_tail
+#include <splitvit/nn/cut.hpp>                  // Part, make_part
 #include <splitvit/optim/adam.hpp>              // Adam
 #include <splitvit/split/client.hpp>            // Client
 #include <splitvit/split/server.hpp>            // Server
@@ -27,7 +27,7 @@ inline constexpr nn::VitConfig small_vit{
 
 /// What a client of small_vit says in its handshake.
 inline wire::Settings small_settings(const std::string& method) {
-  return split::settings_of(nn::Head<float>{small_vit, 1}, method, "float32", {});
+  return split::settings_of(nn::Part<float>{small_vit, 0, 1}, method, "float32", {});
 }
 
 /// Batches of random images and labels.
@@ -94,9 +94,9 @@ struct Parties {
 
   explicit Parties(const compress::DynamicStage<float>& stage,
                    const split::ClientOptions& options = {})
-      : server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}},
+      : server{nn::make_part<float>(small_vit, 1, 3, start), optim::Adam{}},
         serving{server, std::move(ends.second)},
-        client{nn::make_head<float>(small_vit, 1, start), optim::Adam{}, stage,
+        client{nn::make_part<float>(small_vit, 0, 1, start), optim::Adam{}, stage,
                std::move(ends.first), options} {}
 
   void finish() {
@@ -121,16 +121,13 @@ std::vector<T> numbers_of(const Module& module) {
   return all;
 }
 
-/// A module of the same kind with numbers of its own.
-template <class T, class Module>
-Module copy_of(const Module& module) {
-  Module copy{module.config, module.cut};
-  if constexpr (requires { copy.encoder; }) {
-    if (module.encoder) copy.encoder.emplace(module.config.dim, module.encoder->options);
-  } else {
-    if (module.decoder) copy.decoder.emplace(module.config.dim, module.decoder->options);
-  }
-  const auto from = nn::parameters<T>(module), to = nn::parameters<T>(copy);
+/// An equal part that shares no parameters.
+template <class T>
+nn::Part<T> copy_of(const nn::Part<T>& part) {
+  nn::Part<T> copy{part.config, part.first, part.last};
+  if (part.encoder) copy.encoder.emplace(part.config.dim, part.encoder->options);
+  if (part.decoder) copy.decoder.emplace(part.config.dim, part.decoder->options);
+  const auto from = nn::parameters<T>(part), to = nn::parameters<T>(copy);
   for (std::size_t i = 0; i < from.size(); ++i)
     to[i].second.mutable_value() = from[i].second.value();
   return copy;

@@ -141,8 +141,8 @@ TEST_CASE("messages: gradients and scores are checked", "[split]") {
 }
 
 TEST_CASE("messages: weights fill a module or change nothing", "[split]") {
-  const auto from = nn::make_tail<float>(small_vit, 1, Rng{.seed = 1});
-  const auto into = nn::make_tail<float>(small_vit, 1, Rng{.seed = 2});
+  const auto from = nn::make_part<float>(small_vit, 1, 3, Rng{.seed = 1});
+  const auto into = nn::make_part<float>(small_vit, 1, 3, Rng{.seed = 2});
   wire::PayloadWriter writer;
   split::put_weights<float>(writer, from);
   const std::vector<std::byte> payload = writer.gather();
@@ -150,7 +150,7 @@ TEST_CASE("messages: weights fill a module or change nothing", "[split]") {
   CHECK_THROWS_AS(split::read_weights<float>(std::span{payload}.first(payload.size() - 1), into),
                   WireError);
   CHECK_THROWS_AS(
-      split::read_weights<float>(payload, nn::make_tail<float>(small_vit, 2, Rng{.seed = 2})),
+      split::read_weights<float>(payload, nn::make_part<float>(small_vit, 2, 3, Rng{.seed = 2})),
       WireError);
   CHECK(test::numbers_of<float>(into) == before);
   split::read_weights<float>(payload, into);

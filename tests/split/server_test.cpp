@@ -29,7 +29,7 @@ template <class Server>
 void train_honestly(Server& server) {
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
-  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
+  split::Client client{nn::make_part<float>(small_vit, 0, 1, start), optim::Adam{},
                        compress::Identity{}, std::move(client_end)};
   CHECK(client.train_epoch(RandomBatches<float>{}).steps == 3);
   client.close();
@@ -38,18 +38,18 @@ void train_honestly(Server& server) {
 
 /// The weights of a server that has had one well-behaved session and nothing else.
 std::vector<float> honest_weights() {
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  split::Server server{nn::make_part<float>(small_vit, 1, 3, start), optim::Adam{}};
   train_honestly(server);
-  return test::numbers_of<float>(server.tail());
+  return test::numbers_of<float>(server.part());
 }
 
 /// Shakes hands as a client of small_vit would, then hands over the channel.
 template <class Misbehave>
 Reason reason_after(const Misbehave& misbehave) {
-  split::Server server{nn::make_tail<float>(small_vit, 1, start),
+  split::Server server{nn::make_part<float>(small_vit, 1, 3, start),
                        optim::Adam{},
                        {.link = {.handshake_timeout = 200ms, .patience = 200ms}}};
-  const auto before = test::numbers_of<float>(server.tail());
+  const auto before = test::numbers_of<float>(server.part());
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
   Reason reason{};
@@ -64,10 +64,10 @@ Reason reason_after(const Misbehave& misbehave) {
       reason = error.reason();
     }
   }
-  CHECK(test::numbers_of<float>(server.tail()) == before);
+  CHECK(test::numbers_of<float>(server.part()) == before);
   train_honestly(server);  // the server goes on serving, as if nothing had happened
   static const std::vector<float> expected = honest_weights();
-  CHECK(test::numbers_of<float>(server.tail()) == expected);
+  CHECK(test::numbers_of<float>(server.part()) == expected);
   return reason;
 }
 
@@ -91,12 +91,12 @@ TEST_CASE("server: refuses a client of another model, cut or method, naming both
           "[split]") {
   const auto refusal = [](const nn::VitConfig& vit, Index cut, const auto& stage,
                           const split::ServerOptions& options, const split::ClientOptions& client) {
-    split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}, options};
+    split::Server server{nn::make_part<float>(small_vit, 1, 3, start), optim::Adam{}, options};
     auto [client_end, server_end] = transport::memory_pair();
     Serving serving{server, std::move(server_end)};
     std::string text;
     try {
-      split::Client refused{nn::make_head<float>(vit, cut, start), optim::Adam{}, stage,
+      split::Client refused{nn::make_part<float>(vit, 0, cut, start), optim::Adam{}, stage,
                             std::move(client_end), client};
     } catch (const WireError& error) {
       CHECK(error.reason() == Reason::refused);
@@ -166,16 +166,16 @@ TEST_CASE("server: silence, garbage and a closed link each end in an error of th
 TEST_CASE("server: refuses a client with another bottleneck, naming both values", "[split]") {
   const auto refusal = [](const nn::BottleneckOptions& server_side,
                           const nn::BottleneckOptions* client_side) {
-    auto tail = nn::make_tail<float>(small_vit, 1, start);
-    tail.decoder = nn::make_decoder<float>(16, server_side, start);
-    auto head = nn::make_head<float>(small_vit, 1, start);
-    if (client_side) head.encoder = nn::make_encoder<float>(16, *client_side, start);
-    split::Server server{std::move(tail), optim::Adam{}};
+    auto server_part = nn::make_part<float>(small_vit, 1, 3, start);
+    server_part.decoder = nn::make_decoder<float>(16, server_side, start);
+    auto client_part = nn::make_part<float>(small_vit, 0, 1, start);
+    if (client_side) client_part.encoder = nn::make_encoder<float>(16, *client_side, start);
+    split::Server server{std::move(server_part), optim::Adam{}};
     auto [client_end, server_end] = transport::memory_pair();
     Serving serving{server, std::move(server_end)};
     std::string text;
     try {
-      split::Client refused{std::move(head), optim::Adam{}, compress::Identity{},
+      split::Client refused{std::move(client_part), optim::Adam{}, compress::Identity{},
                             std::move(client_end)};
     } catch (const WireError& error) {
       text = error.what();
@@ -192,22 +192,22 @@ TEST_CASE("server: refuses a client with another bottleneck, naming both values"
 
 TEST_CASE("server: a decoder that does not fit ends the session and changes nothing", "[split]") {
   constexpr nn::BottleneckOptions options{.ratio = 0.5, .layers = 1};
-  auto head = nn::make_head<float>(small_vit, 1, start);
-  head.encoder = nn::make_encoder<float>(16, options, start);
+  auto client_part = nn::make_part<float>(small_vit, 0, 1, start);
+  client_part.encoder = nn::make_encoder<float>(16, options, start);
   const auto reason_of = [&](const auto& send) {
-    auto tail = nn::make_tail<float>(small_vit, 1, start);
-    tail.decoder = nn::make_decoder<float>(16, options, start);
-    split::Server server{std::move(tail), optim::Adam{}};
-    const auto before = test::numbers_of<float>(server.tail());
+    auto server_part = nn::make_part<float>(small_vit, 1, 3, start);
+    server_part.decoder = nn::make_decoder<float>(16, options, start);
+    split::Server server{std::move(server_part), optim::Adam{}};
+    const auto before = test::numbers_of<float>(server.part());
     auto [client_end, server_end] = transport::memory_pair();
     Serving serving{server, std::move(server_end)};
     wire::Channel channel{std::move(client_end)};
-    wire::connect_session(channel, split::settings_of(head, "identity", "float32", {}));
+    wire::connect_session(channel, split::settings_of(client_part, "identity", "float32", {}));
     send(channel);
     try {
       serving.finish();
     } catch (const WireError& error) {
-      CHECK(test::numbers_of<float>(server.tail()) == before);
+      CHECK(test::numbers_of<float>(server.part()) == before);
       return error.reason();
     }
     return Reason{};
@@ -242,7 +242,7 @@ TEST_CASE("server: a decoder is refused where none is wanted", "[split]") {
 }
 
 TEST_CASE("server: a step that comes twice is applied once and answered alike", "[split]") {
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  split::Server server{nn::make_part<float>(small_vit, 1, 3, start), optim::Adam{}};
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
   wire::Channel channel{std::move(client_end)};
@@ -259,7 +259,7 @@ TEST_CASE("server: a step that comes twice is applied once and answered alike", 
 }
 
 TEST_CASE("server: tells the client why it gives up", "[split]") {
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  split::Server server{nn::make_part<float>(small_vit, 1, 3, start), optim::Adam{}};
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
   wire::Channel channel{std::move(client_end)};

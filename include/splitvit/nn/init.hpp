@@ -16,8 +16,8 @@ namespace splitvit::nn {
 
 namespace detail {
 
-/// FNV-1a of a name, so that a parameter's start depends on what it is called and not on
-/// where the model is cut.
+/// FNV-1a of a name, so that a parameter's starting value depends on its name and not on where
+/// the model is cut.
 inline std::uint64_t name_hash(std::string_view name) {
   std::uint64_t hash = 0xCBF29CE484222325u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
@@ -39,7 +39,7 @@ inline double truncated_normal(double deviation, Rng& rng) {
 /// Linear weights and positions: normal, deviation 0.02. Class token: normal, 1e-6. Patch
 /// embedding: uniform within 1 / sqrt(inputs), as PyTorch's convolution. Norm weights one,
 /// other biases zero. A value depends on rng's seed and stream and on the parameter's name
-/// alone: the halves of a cut model start exactly as the whole one.
+/// alone: the parts of a cut model start exactly as the whole one.
 ///
 /// Source  timm's VisionTransformer, weight_init ''.
 template <std::floating_point T, Module<T> M>

@@ -21,7 +21,7 @@ namespace splitvit::nn {
 /// Mean and covariance of all tokens that it is shown.
 ///
 ///   TokenMoments moments{192};
-///   for (const auto& batch : batches) moments.add(head(batch).y.value());
+///   for (const auto& batch : batches) moments.add(client_part.to_cut(batch).tokens.value());
 ///   const PrincipalAxes axes = principal_axes(moments);
 class TokenMoments {
  public:

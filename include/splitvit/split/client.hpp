@@ -24,7 +24,7 @@
 #include <splitvit/core/describe.hpp>               // describe
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/core/workspace.hpp>              // Workspace
-#include <splitvit/nn/cut.hpp>                      // Head, Tail
+#include <splitvit/nn/part.hpp>                     // Part
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
 #include <splitvit/split/concepts.hpp>              // BatchSource
 #include <splitvit/split/messages.hpp>              // Activations, Gradient, put_weights, Score
@@ -49,8 +49,8 @@ struct ClientOptions {
 
 /// The party that has the data.
 ///
-/// A training step: head forward, stage and codec, wait for the server, codec and stage
-/// backward, head backward, optimiser. Random draws of step s are a function of (seed, s).
+/// A training step: client part forward, stage and codec, wait for the server, codec and stage
+/// backward, client part backward, optimiser. Random draws of step s are a function of (seed, s).
 ///
 /// Errors  Each call that uses the link throws WireError or TransportError when the exchange
 ///         fails; the step that was under way is then not applied here, and the client is of
@@ -63,24 +63,24 @@ class Client {
   ///
   /// Errors  WireError (refused) naming the field and both values if the server is set up
   ///         differently; TransportError.
-  Client(nn::Head<T> head, Rule rule, Stage stage, Code code, Link link,
+  Client(nn::Part<T> part, Rule rule, Stage stage, Code code, Link link,
          const ClientOptions& options = {})
-      : head_{std::move(head)},
-        optimizer_{std::move(rule), nn::parameters<T>(head_)},
+      : part_{detail::client_part(std::move(part))},
+        optimizer_{std::move(rule), nn::parameters<T>(part_)},
         stage_{std::move(stage)},
         code_{std::move(code)},
         options_{options},
         channel_{transport::Metered<Link>{std::move(link)}} {
     const std::string method = options_.method.empty() ? describe(stage_) : options_.method;
     wire::connect_session(channel_,
-                          settings_of(head_, method, describe(code_), options_.link.agreed),
+                          settings_of(part_, method, describe(code_), options_.link.agreed),
                           {.timeout = options_.link.handshake_timeout,
                            .largest_message = options_.link.largest_message});
   }
   /// With activations and gradients written as they are.
-  Client(nn::Head<T> head, Rule rule, Stage stage, Link link, const ClientOptions& options = {})
+  Client(nn::Part<T> part, Rule rule, Stage stage, Link link, const ClientOptions& options = {})
     requires std::same_as<Code, codec::Float32>
-      : Client(std::move(head), std::move(rule), std::move(stage), Code{}, std::move(link),
+      : Client(std::move(part), std::move(rule), std::move(stage), Code{}, std::move(link),
                options) {}
 
   /// Learns from one batch.
@@ -98,23 +98,23 @@ class Client {
     Timer timer;
 
     const Tensor<T> targets = targets_of("train_step", images, labels);
-    nn::TokenStatistics<T> statistics{compress::required_statistic_of(stage_), head_.config.heads};
-    const AttentionOutput<T> at_cut = head_(Variable<T>{images}, NeedWeights::cls, &statistics);
+    nn::AtCut<T> at_cut = part_.to_cut(Variable<T>{images}, NeedWeights::cls,
+                                       compress::required_statistic_of(stage_));
     report.seconds.client += timer.lap();
 
     // The stage works on a leaf of its own, so that its way back can be timed apart.
-    const auto leaf = Variable<T>::parameter(at_cut.y.value());
+    const auto leaf = Variable<T>::parameter(at_cut.tokens.value());
     Rng rng = Rng{.seed = options_.seed}.at(for_stage, report.step);
     const compress::CutBatch<T> sent =
         stage_(compress::CutBatch<T>{.tokens = leaf,
                                      .cls_attention = at_cut.cls_attention,
                                      .targets = targets,
-                                     .statistics = std::move(statistics).result()},
+                                     .statistics = std::move(at_cut.statistics)},
                rng);
     require_consistent("train_step", sent);
     report.sent_samples = sent.samples();
     report.sent_tokens = sent.token_count();
-    const Variable<T> crossing = head_.encode(sent.tokens);
+    const Variable<T> crossing = part_.encode(sent.tokens);
     encoded_.clear();
     const auto receipt = code_.encode(crossing.value().view(), encoded_, rng);
     report.saturated = codec::saturated_values(receipt);
@@ -137,7 +137,7 @@ class Client {
     backward(crossing,
              code_.template decode_gradient<T>(gradient.encoded, receipt, crossing.shape()));
     report.seconds.compression += timer.lap();
-    backward(at_cut.y, leaf.gradient());
+    backward(at_cut.tokens, leaf.gradient());
     step_ = report.step;
     detail::apply(optimizer_, options_.training, step_);
     report.seconds.client += timer.lap();
@@ -174,8 +174,8 @@ class Client {
       const Workspace::Use use{workspace_};
       const std::span<const Index> labels{batch->labels};
       const Tensor<T> targets = targets_of("evaluate", batch->images, labels);
-      const Variable<T> tokens =
-          head_.encode(head_(Variable<T>{std::move(batch->images)}, NeedWeights::none).y);
+      const Variable<T> tokens = part_.encode(
+          part_.to_cut(Variable<T>{std::move(batch->images)}, NeedWeights::none).tokens);
       encoded_.clear();
       Rng rng = Rng{.seed = options_.seed}.at(for_stage, 0);
       codec::Float32{}.encode(tokens.value().view(), encoded_, rng);
@@ -202,35 +202,36 @@ class Client {
     if (step_ > 0)
       throw std::logic_error("give_decoder: step " + std::to_string(step_) +
                              " has been taken, wanted before the first");
-    if (!head_.encoder || head_.encoder->options != decoder.options ||
-        head_.encoder->token_width() != decoder.token_width())
+    if (!part_.encoder || part_.encoder->options != decoder.options ||
+        part_.encoder->token_width() != decoder.token_width())
       throw std::logic_error(
           "give_decoder: a decoder (" + decoder.options.description() + ", width " +
           std::to_string(decoder.token_width()) + ") for " +
-          (head_.encoder ? "an encoder (" + head_.encoder->options.description() + ", width " +
-                               std::to_string(head_.encoder->token_width()) + ")"
+          (part_.encoder ? "an encoder (" + part_.encoder->options.description() + ", width " +
+                               std::to_string(part_.encoder->token_width()) + ")"
                          : "no encoder"));
     wire::PayloadWriter out;
     put_weights<T>(out, decoder);
     channel_.send(wire::MessageKind::weights, out.parts());
   }
 
-  /// Fetches the server's weights, so that both halves can be saved as one model.
+  /// Fetches the server's weights, so that both parts can be saved as one model.
   ///
-  /// Errors  WireError if they are not those of the tail that belongs to this head.
-  nn::Tail<T> fetch_tail() {
-    nn::Tail<T> tail{head_.config, head_.cut};
-    if (head_.encoder) tail.decoder.emplace(head_.config.dim, head_.encoder->options);
+  /// Errors  WireError if they do not fit the part that follows this client's.
+  nn::Part<T> fetch_server_part() {
+    const nn::VitConfig& vit = part_.config;
+    nn::Part<T> server_part{vit, part_.last, vit.depth};
+    if (part_.encoder) server_part.decoder.emplace(vit.dim, part_.encoder->options);
     channel_.send(wire::MessageKind::fetch_weights);
     receive(wire::MessageKind::weights);
-    read_weights<T>(received_, tail);
-    return tail;
+    read_weights<T>(received_, server_part);
+    return server_part;
   }
 
   /// Says that no more will come. The server then ends the session without an error.
   void close() { channel_.send(wire::MessageKind::bye); }
 
-  const nn::Head<T>& head() const { return head_; }
+  const nn::Part<T>& part() const { return part_; }
   const optim::Optimizer<Rule, T>& optimizer() const { return optimizer_; }
   std::uint64_t steps() const { return step_; }
 
@@ -243,7 +244,7 @@ class Client {
     return traffic_of(channel_.sent().count(wire::MessageKind::evaluate),
                       channel_.received().count(wire::MessageKind::evaluated));
   }
-  /// What fetch_tail has cost.
+  /// What fetch_server_part has cost.
   Traffic weights_traffic() const {
     return traffic_of(channel_.sent().count(wire::MessageKind::fetch_weights),
                       channel_.received().count(wire::MessageKind::weights));
@@ -261,7 +262,7 @@ class Client {
   /// Errors  as train_step says.
   Tensor<T> targets_of(const char* operation, const Tensor<T>& images,
                        std::span<const Index> labels) const {
-    const nn::VitConfig& vit = head_.config;
+    const nn::VitConfig& vit = part_.config;
     const Shape wanted{static_cast<Index>(labels.size()), vit.channels, vit.image, vit.image};
     if (images.shape() != wanted || labels.empty())
       throw ShapeError(std::string{operation} + ": images " + images.shape().text() + " with " +
@@ -288,7 +289,7 @@ class Client {
     wire::receive_expected(channel_, kind, received_);
   }
 
-  nn::Head<T> head_;
+  nn::Part<T> part_;
   optim::Optimizer<Rule, T> optimizer_;
   Stage stage_;
   Code code_;
@@ -301,13 +302,13 @@ class Client {
 };
 
 template <class T, class Rule, class Stage, class Code, class Link>
-Client(nn::Head<T>, Rule, Stage, Code, Link, ClientOptions) -> Client<T, Rule, Stage, Code, Link>;
+Client(nn::Part<T>, Rule, Stage, Code, Link, ClientOptions) -> Client<T, Rule, Stage, Code, Link>;
 template <class T, class Rule, class Stage, codec::Codec<T> Code, class Link>
-Client(nn::Head<T>, Rule, Stage, Code, Link) -> Client<T, Rule, Stage, Code, Link>;
+Client(nn::Part<T>, Rule, Stage, Code, Link) -> Client<T, Rule, Stage, Code, Link>;
 template <class T, class Rule, class Stage, transport::Transport Link>
-Client(nn::Head<T>, Rule, Stage, Link, ClientOptions)
+Client(nn::Part<T>, Rule, Stage, Link, ClientOptions)
     -> Client<T, Rule, Stage, codec::Float32, Link>;
 template <class T, class Rule, class Stage, transport::Transport Link>
-Client(nn::Head<T>, Rule, Stage, Link) -> Client<T, Rule, Stage, codec::Float32, Link>;
+Client(nn::Part<T>, Rule, Stage, Link) -> Client<T, Rule, Stage, codec::Float32, Link>;
 
 }  // namespace splitvit::split

@@ -19,8 +19,8 @@
 #include <splitvit/core/describe.hpp>               // describe
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/core/workspace.hpp>              // Workspace
-#include <splitvit/nn/cut.hpp>                      // Tail
 #include <splitvit/nn/loss.hpp>                     // count_correct, argmax, apply_sample_weights
+#include <splitvit/nn/part.hpp>                     // Part
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
 #include <splitvit/split/messages.hpp>              // Activations, Gradient, Score
 #include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
@@ -48,14 +48,14 @@ struct ServerOptions {
 template <std::floating_point T, optim::UpdateRule<T> Rule, codec::Codec<T> Code = codec::Float32>
 class Server {
  public:
-  Server(nn::Tail<T> tail, Rule rule, Code code, const ServerOptions& options = {})
-      : tail_{std::move(tail)},
-        optimizer_{std::move(rule), nn::parameters<T>(tail_)},
+  Server(nn::Part<T> part, Rule rule, Code code, const ServerOptions& options = {})
+      : part_{detail::server_part(std::move(part))},
+        optimizer_{std::move(rule), nn::parameters<T>(part_)},
         code_{std::move(code)},
         options_{options} {}
-  Server(nn::Tail<T> tail, Rule rule, const ServerOptions& options = {})
+  Server(nn::Part<T> part, Rule rule, const ServerOptions& options = {})
     requires std::same_as<Code, codec::Float32>
-      : Server(std::move(tail), std::move(rule), Code{}, options) {}
+      : Server(std::move(part), std::move(rule), Code{}, options) {}
 
   /// Serves one client until it says goodbye.
   ///
@@ -67,7 +67,7 @@ class Server {
   void serve(Link link) {
     wire::Channel channel{std::move(link)};
     wire::accept_session(channel,
-                         settings_of(tail_, options_.method, describe(code_), options_.link.agreed),
+                         settings_of(part_, options_.method, describe(code_), options_.link.agreed),
                          {.timeout = options_.link.handshake_timeout,
                           .largest_message = options_.link.largest_message});
     wire::StepGate gate;
@@ -80,7 +80,7 @@ class Server {
     }
   }
 
-  const nn::Tail<T>& tail() const { return tail_; }
+  const nn::Part<T>& part() const { return part_; }
   const optim::Optimizer<Rule, T>& optimizer() const { return optimizer_; }
   /// Training steps that have been applied, over all sessions.
   std::uint64_t steps() const { return steps_; }
@@ -102,7 +102,7 @@ class Server {
         return true;
       case wire::MessageKind::fetch_weights: {
         wire::PayloadWriter out;
-        put_weights<T>(out, tail_);
+        put_weights<T>(out, part_);
         channel.send(wire::MessageKind::weights, out.parts());
         return true;
       }
@@ -126,12 +126,13 @@ class Server {
     Timer timer;
     const Activations came = read_activations();
     if (gate.arrive(came.step) == wire::StepGate::Verdict::compute) {
-      auto decoded = code_.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
+      auto decoded = code_.template decode<T>(came.encoded, came.shape(part_.input_width()));
       Tensor<T> targets =
-          codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
+          codec::decode_targets<T>(came.targets, came.samples, part_.config.classes);
       nn::apply_sample_weights(targets, std::span<const Index>{came.sizes});
       const auto leaf = Variable<T>::parameter(std::move(decoded.values));
-      const Variable<T> loss = cross_entropy(tail_(leaf, came.log_token_sizes<T>()), targets);
+      const Variable<T> loss =
+          cross_entropy(part_.logits(leaf, came.log_token_sizes<T>()), targets);
       backward(loss);
 
       // The reply is complete before a weight changes: a step that fails is not applied.
@@ -154,12 +155,12 @@ class Server {
 
   /// A decoder that the client has made of its data.
   void take_decoder() {
-    if (!tail_.decoder || steps_ > 0)
+    if (!part_.decoder || steps_ > 0)
       throw WireError(Reason::wrong_message,
-                      tail_.decoder ? "a decoder came, but step " + std::to_string(steps_) +
+                      part_.decoder ? "a decoder came, but step " + std::to_string(steps_) +
                                           " has been taken here"
                                     : "a decoder came, but there is no bottleneck here");
-    read_weights<T>(received_, *tail_.decoder);
+    read_weights<T>(received_, *part_.decoder);
   }
 
   template <class Channel>
@@ -170,10 +171,10 @@ class Server {
     if (came.step != 0 || !came.sizes.empty() || !came.token_sizes.empty())
       throw WireError(Reason::malformed, "evaluate: the number of a step came, or sizes");
     auto decoded =
-        codec::Float32{}.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
+        codec::Float32{}.template decode<T>(came.encoded, came.shape(part_.input_width()));
     const Tensor<T> targets =
-        codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
-    const Variable<T> logits = tail_(Variable<T>{std::move(decoded.values)});
+        codec::decode_targets<T>(came.targets, came.samples, part_.config.classes);
+    const Variable<T> logits = part_.logits(Variable<T>{std::move(decoded.values)});
     const double mean = static_cast<double>(cross_entropy(logits, targets).value()[0]);
     channel.send(wire::MessageKind::evaluated,
                  Score{.loss_sum = mean * static_cast<double>(came.samples),
@@ -182,9 +183,9 @@ class Server {
   }
 
   Activations read_activations() const {
-    return Activations::read(received_, {.tokens = tail_.config.tokens(),
-                                         .width = std::max(tail_.config.dim, tail_.sent_width()),
-                                         .classes = tail_.config.classes,
+    return Activations::read(received_, {.tokens = part_.config.tokens(),
+                                         .width = std::max(part_.config.dim, part_.input_width()),
+                                         .classes = part_.config.classes,
                                          .number_size = sizeof(T),
                                          .bytes = options_.link.largest_message});
   }
@@ -198,7 +199,7 @@ class Server {
     }
   }
 
-  nn::Tail<T> tail_;
+  nn::Part<T> part_;
   optim::Optimizer<Rule, T> optimizer_;
   Code code_;
   ServerOptions options_;
@@ -209,8 +210,8 @@ class Server {
 };
 
 template <class T, class Rule>
-Server(nn::Tail<T>, Rule) -> Server<T, Rule, codec::Float32>;
+Server(nn::Part<T>, Rule) -> Server<T, Rule, codec::Float32>;
 template <class T, class Rule>
-Server(nn::Tail<T>, Rule, ServerOptions) -> Server<T, Rule, codec::Float32>;
+Server(nn::Part<T>, Rule, ServerOptions) -> Server<T, Rule, codec::Float32>;
 
 }  // namespace splitvit::split

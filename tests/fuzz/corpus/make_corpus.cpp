@@ -18,7 +18,7 @@
 #include <vector>
 
 #include <splitvit/codec/targets.hpp>
-#include <splitvit/nn/cut.hpp>
+#include <splitvit/nn/part.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/wire/error_message.hpp>
 #include <splitvit/wire/handshake.hpp>
@@ -106,10 +106,10 @@ Buffer gradient() {
 }
 
 template <class T>
-Buffer tail_weights() {
-  const auto tail = nn::make_tail<T>(test::fuzzed_vit, 1, Rng{.seed = 1});
+Buffer server_weights() {
+  const auto part = nn::make_part<T>(test::fuzzed_vit, 1, test::fuzzed_vit.depth, Rng{.seed = 1});
   wire::PayloadWriter out;  // remembers where the weights are
-  split::put_weights<T>(out, tail);
+  split::put_weights<T>(out, part);
   return out.gather();
 }
 
@@ -156,7 +156,7 @@ int main(int argc, char** argv) {
   save(messages / "activations_with_token_sizes", 0, activations({}, Buffer(6, std::byte{2})));
   save(messages / "gradient", 1, gradient());
   save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = 3}.payload());
-  save(messages / "weights", 3, tail_weights<float>());
-  save(messages / "weights_double", 3 + 4, tail_weights<double>());
+  save(messages / "weights", 3, server_weights<float>());
+  save(messages / "weights_double", 3 + 4, server_weights<double>());
   return 0;
 }
