@@ -11,7 +11,7 @@
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy, one_hot
 #include <splitvit/tensor/tensor.hpp>               // Tensor
 
-// What a model's scores are worth: the loss to train on, and how many were right.
+// The loss of a model's scores and the number of correct ones.
 
 namespace splitvit::nn {
 
@@ -32,7 +32,7 @@ std::vector<Index> argmax(const Tensor<T>& rows) {
   return ids;
 }
 
-/// How many rows have their largest score at the right class; the lowest class wins a tie.
+/// The number of rows whose largest score is at the right class; the lowest class wins a tie.
 ///
 /// Shapes  logits (B, C), ids (B).
 /// Errors  ShapeError.
@@ -48,8 +48,8 @@ Index count_correct(const Tensor<T>& logits, std::span<const Index> ids) {
   return correct;
 }
 
-/// Makes the mean loss over rows one over the samples that they stand for: scales row k of the
-/// targets by sizes[k] * B / (sum of all sizes). Does nothing where there are no sizes.
+/// Weighs each row by the number of samples that it stands for: scales row k of the targets by
+/// sizes[k] * B / (sum of all sizes). Does nothing if sizes is empty.
 ///
 /// Shapes  targets (B, C), sizes (B) or empty.
 /// Errors  ShapeError.
