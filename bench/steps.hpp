@@ -79,7 +79,7 @@ class Whole {
 
   void operator()() {
     const Workspace::Use use{workspace_};
-    const Variable<float> loss = cross_entropy(model_(images_), std::span<const Index>{labels_});
+    const Variable<float> loss = cross_entropy(model_(images_), labels_);
     backward(loss);
     optimizer_.step();
     optimizer_.clear_gradients();

@@ -16,7 +16,7 @@ static_assert(!CompressionStage<DynamicStage<float>, double>);
 TEST_CASE("dynamic_stage: does and says what the stage within does and says", "[compress]") {
   Rng numbers{.seed = 3};
   CutBatch<float> batch{Variable<float>{Tensor<float>{{6, 5, 2}}}, Tensor<float>{{6, 5}},
-                        Tensor<float>::full({6, 2}, 0.5f)};
+                        std::vector<Index>{0, 1, 0, 1, 0, 1}};
   for (float& value : batch.tokens.mutable_value().span())
     value = static_cast<float>(numbers.normal());
   for (float& value : batch.cls_attention.span()) value = static_cast<float>(numbers.uniform());

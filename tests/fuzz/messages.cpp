@@ -17,10 +17,10 @@
 #include <span>     // as_bytes, span
 #include <vector>   // vector
 
-#include <splitvit/codec/targets.hpp>   // decode_targets
 #include <splitvit/core/error.hpp>      // WireError
 #include <splitvit/nn/cut.hpp>          // make_tail
 #include <splitvit/split/messages.hpp>  // Activations, Gradient, Score, read_weights
+#include <splitvit/wire/labels.hpp>     // read_labels
 
 #include "fuzz/small_vit.hpp"  // fuzzed_vit
 
@@ -51,9 +51,8 @@ void read_activations(Bytes payload) {
           payload.size());
   const Tensor<T> logs = came.log_token_sizes<T>();
   for (const T log_size : logs.span()) require(log_size >= 0);
-  const auto targets =
-      codec::decode_targets<T>(came.targets, came.samples, test::fuzzed_vit.classes);
-  require(targets.shape() == Shape{came.samples, test::fuzzed_vit.classes});
+  const Labels labels = wire::read_labels(came.targets, came.samples, vit.classes);
+  require(labels.row_count() == came.samples);
 }
 
 void read_gradient(Bytes payload) {

@@ -55,13 +55,12 @@ Step<T> run_step(const nn::Head<T>& head, const nn::Tail<T>& tail, const Tensor<
   const AttentionOutput<T> at_cut = head(Variable<T>{images});
   const auto leaf = Variable<T>::parameter(at_cut.y.value());
   const auto merged = compress::merge_clusters(
-      compress::CutBatch<T>{leaf, at_cut.cls_attention, one_hot<T>(labels, head.config.classes)},
-      ids, clusters);
+      compress::CutBatch<T>{leaf, at_cut.cls_attention, labels}, ids, clusters);
   const Tensor<Index> tokens = compress::best_tokens(merged.cls_attention, kept);
   const auto sent = compress::gather_tokens(merged, tokens);
   const auto received = Variable<T>::parameter(sent.tokens.value());
   const Variable<T> logits = tail(received);
-  const Variable<T> loss = cross_entropy(logits, sent.targets);
+  const Variable<T> loss = cross_entropy(logits, sent.labels);
   backward(loss);
   backward(sent.tokens, received.gradient());
   backward(at_cut.y, leaf.gradient());
@@ -69,7 +68,7 @@ Step<T> run_step(const nn::Head<T>& head, const nn::Tail<T>& tail, const Tensor<
           .cls_attention = at_cut.cls_attention,
           .centroids = merged.cls_attention,
           .merged = sent.tokens.value(),
-          .merged_labels = sent.targets,
+          .merged_labels = target_rows<T>(sent.labels, head.config.classes),
           .logits = logits.value(),
           .loss = loss.value(),
           .grad_merged = received.gradient(),

@@ -72,9 +72,10 @@ long allocations_of_steps(const Stage& stage) {
     split::Client client{nn::make_head<float>(test::small_vit, 1, test::start), optim::Adam{},
                          stage, std::move(ends.first)};
     const auto batch = test::RandomBatches<float>{.samples = 12}.make();
+    const Labels labels = batch.labels;
     for (int step = 1; step <= 6; ++step) {
       counting = step > 2;
-      client.train_step(batch.images, batch.labels);
+      client.train_step(batch.images, labels);
     }
     counting = false;
     client.close();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <cmath>
-#include <span>
+#include <vector>
 
 #include <splitvit/codec/half.hpp>
 #include <splitvit/compress/adc.hpp>
@@ -52,7 +52,7 @@ std::vector<T> train_uncut(Index steps = 3) {
   optim::Optimizer optimizer{optim::Adam{.lr = 1e-2}, nn::parameters<T>(vit)};
   RandomBatches<T> batches{.left = steps};
   while (const auto batch = batches.next()) {
-    backward(cross_entropy(vit(Variable<T>{batch->images}), std::span<const Index>{batch->labels}));
+    backward(cross_entropy(vit(Variable<T>{batch->images}), batch->labels));
     optimizer.step();
     optimizer.clear_gradients();
   }
@@ -111,7 +111,7 @@ TEST_CASE("client: a bottleneck is trained by both sides as in one model, bit fo
   while (const auto batch = batches.next()) {
     const auto sent = uncut_head.encode(uncut_head(Variable<double>{batch->images}).y);
     CHECK(sent.shape() == Shape{6, 5, 8});
-    backward(cross_entropy(uncut_tail(sent), std::span<const Index>{batch->labels}));
+    backward(cross_entropy(uncut_tail(sent), batch->labels));
     optimizer.step();
     optimizer.clear_gradients();
   }
@@ -199,13 +199,12 @@ TEST_CASE("client: the server knows how many tokens each one stands for, if it i
   CHECK(told.traffic.up.payload == untold.traffic.up.payload + 6 * 3);
 
   const auto at_cut = nn::make_head<float>(small_vit, 1, start)(Variable<float>{batch.images});
-  const std::span<const Index> labels{batch.labels};
+  const Labels labels = batch.labels;
   Rng rng;
-  const auto merged =
-      stage(compress::CutBatch<float>{.tokens = at_cut.y,
-                                      .cls_attention = at_cut.cls_attention,
-                                      .targets = one_hot<float>(labels, small_vit.classes)},
-            rng);
+  const auto merged = stage(
+      compress::CutBatch<float>{
+          .tokens = at_cut.y, .cls_attention = at_cut.cls_attention, .labels = labels},
+      rng);
   Tensor<float> log_sizes = merged.token_sizes;
   for (float& size : log_sizes.span()) size = std::log(size);
   const auto tail = nn::make_tail<float>(small_vit, 1, start);
@@ -267,8 +266,7 @@ TEST_CASE("client: evaluation equals that of the whole model and learns nothing"
   while (const auto batch = batches.next()) {
     const Variable<float> logits = vit(Variable<float>{batch->images});
     correct += nn::count_correct(logits.value(), batch->labels);
-    loss += static_cast<double>(
-        cross_entropy(logits, std::span<const Index>{batch->labels}).value()[0]);
+    loss += static_cast<double>(cross_entropy(logits, batch->labels).value()[0]);
   }
   CHECK(result.samples == 18);
   CHECK(result.correct == correct);
@@ -304,6 +302,35 @@ TEST_CASE("client: schedule and clipping reach the optimiser", "[split]") {
   parties.finish();
   CHECK(numbers_of<float>(parties.client.head()) ==
         numbers_of<float>(nn::make_head<float>(small_vit, 1, start)));
+}
+
+TEST_CASE("client: soft labels that are sure train like class ids", "[split]") {
+  const auto weights_after = [](bool soft) {
+    test::Parties parties{compress::adc(0.3)};
+    RandomBatches<float> batches{.samples = 12};
+    while (const auto batch = batches.next()) {
+      std::vector<std::vector<ClassWeight>> rows;
+      for (const Index id : batch->labels) rows.push_back({{id, 1.0f}});
+      const Labels hard = batch->labels;
+      parties.client.train_step(batch->images, soft ? Labels::weighted(rows) : hard);
+    }
+    parties.finish();
+    return numbers_of<float>(parties.client.head());
+  };
+  CHECK(weights_after(true) == weights_after(false));
+}
+
+TEST_CASE("client: mixed labels have the loss that their mixture has", "[split]") {
+  test::Parties parties{compress::Identity{}};
+  const auto batch = RandomBatches<float>{.samples = 2}.make();
+  const auto mixed = Labels::weighted({{{0, 0.75f}, {3, 0.25f}}, {{4, 1.0f}}});
+  const auto vit = nn::make_vit<float>(small_vit, start);
+  const auto loss = [&](const std::vector<Index>& ids) {
+    return static_cast<double>(cross_entropy(vit(Variable<float>{batch.images}), ids).value()[0]);
+  };
+  CHECK(parties.client.train_step(batch.images, mixed).loss ==
+        Approx(0.75 * loss({0, 4}) + 0.25 * loss({3, 4})));
+  parties.finish();
 }
 
 TEST_CASE("client: batches that do not fit are refused before anything is sent", "[split]") {

@@ -73,13 +73,12 @@ Reason reason_after(const Misbehave& misbehave) {
 
 std::vector<std::byte> forward_payload(std::uint64_t step, Index samples, Index tokens,
                                        std::size_t bytes) {
-  Tensor<float> targets{Shape{std::clamp<Index>(samples, 1, 8), 5}};
-  for (Index i = 0; i < targets.dim(0); ++i) targets[5 * i] = 1;
-  std::vector<std::byte> target_bytes;
-  codec::encode_targets<float>(targets.view(), target_bytes);
+  std::vector<std::byte> labels;
+  wire::put_labels(std::vector<Index>(static_cast<std::size_t>(std::clamp<Index>(samples, 1, 8))),
+                   5, labels);
   std::vector<std::byte> payload;
   split::Activations{
-      .step = step, .samples = samples, .tokens = tokens, .targets = target_bytes, .encoded = {}}
+      .step = step, .samples = samples, .tokens = tokens, .targets = labels, .encoded = {}}
       .put_head(payload);
   payload.resize(payload.size() + bytes);
   return payload;

@@ -6,35 +6,34 @@
 #include <concepts>   // floating_point
 #include <cstddef>    // byte
 #include <cstdint>    // uint64_t
-#include <span>       // span
 #include <stdexcept>  // logic_error
 #include <string>     // string, to_string
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/autograd/backward.hpp>           // backward
-#include <splitvit/autograd/no_grad.hpp>            // NoGrad
-#include <splitvit/autograd/ops/cross_entropy.hpp>  // one_hot
-#include <splitvit/codec/concepts.hpp>              // Codec
-#include <splitvit/codec/float32.hpp>               // Float32
-#include <splitvit/codec/receipts.hpp>              // saturated_values
-#include <splitvit/codec/targets.hpp>               // encode_targets
-#include <splitvit/compress/concepts.hpp>           // CompressionStage
-#include <splitvit/compress/cut_batch.hpp>          // CutBatch, require_consistent
-#include <splitvit/core/describe.hpp>               // describe
-#include <splitvit/core/random.hpp>                 // Rng
-#include <splitvit/core/workspace.hpp>              // Workspace
-#include <splitvit/nn/cut.hpp>                      // Head, Tail
-#include <splitvit/optim/concepts.hpp>              // UpdateRule
-#include <splitvit/split/concepts.hpp>              // BatchSource
-#include <splitvit/split/messages.hpp>              // Activations, Gradient, put_weights, Score
-#include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
-#include <splitvit/split/report.hpp>                // StepReport, EpochReport, Evaluation
-#include <splitvit/split/settings.hpp>              // settings_of
-#include <splitvit/split/timer.hpp>                 // Timer
-#include <splitvit/transport/metered.hpp>           // Metered
-#include <splitvit/wire/channel.hpp>                // Channel
-#include <splitvit/wire/session.hpp>                // connect_session
+#include <splitvit/autograd/backward.hpp>   // backward
+#include <splitvit/autograd/no_grad.hpp>    // NoGrad
+#include <splitvit/codec/concepts.hpp>      // Codec
+#include <splitvit/codec/float32.hpp>       // Float32
+#include <splitvit/codec/receipts.hpp>      // saturated_values
+#include <splitvit/compress/concepts.hpp>   // CompressionStage
+#include <splitvit/compress/cut_batch.hpp>  // CutBatch, require_consistent
+#include <splitvit/core/describe.hpp>       // describe
+#include <splitvit/core/labels.hpp>         // Labels
+#include <splitvit/core/random.hpp>         // Rng
+#include <splitvit/core/workspace.hpp>      // Workspace
+#include <splitvit/nn/cut.hpp>              // Head, Tail
+#include <splitvit/optim/concepts.hpp>      // UpdateRule
+#include <splitvit/split/concepts.hpp>      // BatchSource
+#include <splitvit/split/messages.hpp>      // Activations, Gradient, put_weights, Score
+#include <splitvit/split/party.hpp>         // TrainingOptions, LinkOptions
+#include <splitvit/split/report.hpp>        // StepReport, EpochReport, Evaluation
+#include <splitvit/split/settings.hpp>      // settings_of
+#include <splitvit/split/timer.hpp>         // Timer
+#include <splitvit/transport/metered.hpp>   // Metered
+#include <splitvit/wire/channel.hpp>        // Channel
+#include <splitvit/wire/labels.hpp>         // put_labels
+#include <splitvit/wire/session.hpp>        // connect_session
 
 // Client: owns the images and the first blocks. Trains them together with a server.
 
@@ -85,19 +84,19 @@ class Client {
 
   /// Learns from one batch.
   ///
-  /// Shapes  images (B, channels, image, image), labels B class ids.
+  /// Shapes  images (B, channels, image, image), labels of B rows: class ids or soft labels.
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model,
   ///         before anything is sent.
-  StepReport train_step(const Tensor<T>& images, std::span<const Index> labels) {
+  StepReport train_step(const Tensor<T>& images, const Labels& labels) {
     const Workspace::Use use{workspace_};
     const detail::ClearedGradients cleared{optimizer_};
     StepReport report;
     report.step = step_ + 1;
-    report.samples = static_cast<Index>(labels.size());
+    report.samples = labels.row_count();
     const Traffic before = training_traffic();
     Timer timer;
 
-    const Tensor<T> targets = targets_of("train_step", images, labels);
+    require_fit("train_step", images, labels);
     nn::TokenStatistics<T> statistics{compress::required_statistic_of(stage_), head_.config.heads};
     const AttentionOutput<T> at_cut = head_(Variable<T>{images}, NeedWeights::cls, &statistics);
     report.seconds.client += timer.lap();
@@ -108,7 +107,7 @@ class Client {
     const compress::CutBatch<T> sent =
         stage_(compress::CutBatch<T>{.tokens = leaf,
                                      .cls_attention = at_cut.cls_attention,
-                                     .targets = targets,
+                                     .labels = labels,
                                      .statistics = std::move(statistics).result()},
                rng);
     require_consistent("train_step", sent);
@@ -125,7 +124,7 @@ class Client {
                       .tokens = report.sent_tokens,
                       .sizes = sent.sizes,
                       .token_sizes = token_sizes},
-                     sent.targets);
+                     sent.labels);
     report.seconds.compression += timer.lap();
 
     receive(wire::MessageKind::backward);
@@ -172,17 +171,17 @@ class Client {
     double loss_sum = 0;
     while (auto batch = source.next()) {
       const Workspace::Use use{workspace_};
-      const std::span<const Index> labels{batch->labels};
-      const Tensor<T> targets = targets_of("evaluate", batch->images, labels);
+      const Labels labels = batch->labels;
+      require_fit("evaluate", batch->images, labels);
       const Variable<T> tokens =
           head_.encode(head_(Variable<T>{std::move(batch->images)}, NeedWeights::none).y);
       encoded_.clear();
       Rng rng = Rng{.seed = options_.seed}.at(for_stage, 0);
       codec::Float32{}.encode(tokens.value().view(), encoded_, rng);
       send_activations(wire::MessageKind::evaluate,
-                       {.samples = tokens.dim(0), .tokens = tokens.dim(1)}, targets);
+                       {.samples = tokens.dim(0), .tokens = tokens.dim(1)}, labels);
       receive(wire::MessageKind::evaluated);
-      const auto count = static_cast<Index>(labels.size());
+      const Index count = labels.row_count();
       const Score score = Score::read(received_, count);
       loss_sum += score.loss_sum;
       result.correct += score.correct;
@@ -259,22 +258,21 @@ class Client {
   }
 
   /// Errors  as train_step says.
-  Tensor<T> targets_of(const char* operation, const Tensor<T>& images,
-                       std::span<const Index> labels) const {
+  void require_fit(const char* operation, const Tensor<T>& images, const Labels& labels) const {
     const nn::VitConfig& vit = head_.config;
-    const Shape wanted{static_cast<Index>(labels.size()), vit.channels, vit.image, vit.image};
+    const Shape wanted{labels.row_count(), vit.channels, vit.image, vit.image};
     if (images.shape() != wanted || labels.empty())
       throw ShapeError(std::string{operation} + ": images " + images.shape().text() + " with " +
-                       std::to_string(labels.size()) + " labels: this model wants " +
+                       std::to_string(labels.row_count()) + " labels: this model wants " +
                        wanted.text());
-    return one_hot<T>(labels, vit.classes);
+    labels.require_classes(operation, vit.classes);
   }
 
-  /// Sends `message` with these targets and what is in encoded_.
-  void send_activations(wire::MessageKind kind, Activations message, const Tensor<T>& targets) {
-    targets_.clear();
-    codec::encode_targets(targets.view(), targets_);
-    message.targets = targets_;
+  /// Sends `message` with these labels and what is in encoded_.
+  void send_activations(wire::MessageKind kind, Activations message, const Labels& labels) {
+    labels_.clear();
+    wire::put_labels(labels, head_.config.classes, labels_);
+    message.targets = labels_;
     message.encoded = encoded_;
     head_bytes_.clear();
     message.put_head(head_bytes_);
@@ -296,8 +294,8 @@ class Client {
   wire::Channel<transport::Metered<Link>> channel_;
   std::uint64_t step_ = 0;
   Workspace workspace_;
-  std::vector<std::byte> targets_, head_bytes_, encoded_;  // of the message being sent
-  std::vector<std::byte> received_;                        // the last message
+  std::vector<std::byte> labels_, head_bytes_, encoded_;  // of the message being sent
+  std::vector<std::byte> received_;                       // the last message
 };
 
 template <class T, class Rule, class Stage, class Code, class Link>

@@ -12,21 +12,22 @@
 
 #include <splitvit/autograd/backward.hpp>           // backward
 #include <splitvit/autograd/no_grad.hpp>            // NoGrad
-#include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
+#include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy, target_rows
 #include <splitvit/codec/concepts.hpp>              // Codec
 #include <splitvit/codec/float32.hpp>               // Float32
-#include <splitvit/codec/targets.hpp>               // decode_targets
 #include <splitvit/core/describe.hpp>               // describe
+#include <splitvit/core/labels.hpp>                 // Labels
 #include <splitvit/core/random.hpp>                 // Rng
 #include <splitvit/core/workspace.hpp>              // Workspace
 #include <splitvit/nn/cut.hpp>                      // Tail
-#include <splitvit/nn/loss.hpp>                     // count_correct, argmax, apply_sample_weights
+#include <splitvit/nn/loss.hpp>                     // count_correct, apply_sample_weights
 #include <splitvit/optim/concepts.hpp>              // UpdateRule
 #include <splitvit/split/messages.hpp>              // Activations, Gradient, Score
 #include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
 #include <splitvit/split/settings.hpp>              // settings_of
 #include <splitvit/split/timer.hpp>                 // Timer
 #include <splitvit/wire/channel.hpp>                // Channel
+#include <splitvit/wire/labels.hpp>                 // read_labels
 #include <splitvit/wire/session.hpp>                // accept_session
 #include <splitvit/wire/step_gate.hpp>              // StepGate
 
@@ -127,8 +128,9 @@ class Server {
     const Activations came = read_activations();
     if (gate.arrive(came.step) == wire::StepGate::Verdict::compute) {
       auto decoded = code_.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
-      Tensor<T> targets =
-          codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
+      const Index classes = tail_.config.classes;
+      auto targets =
+          target_rows<T>(wire::read_labels(came.targets, came.samples, classes), classes);
       nn::apply_sample_weights(targets, std::span<const Index>{came.sizes});
       const auto leaf = Variable<T>::parameter(std::move(decoded.values));
       const Variable<T> loss = cross_entropy(tail_(leaf, came.log_token_sizes<T>()), targets);
@@ -171,13 +173,12 @@ class Server {
       throw WireError(Reason::malformed, "evaluate: the number of a step came, or sizes");
     auto decoded =
         codec::Float32{}.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
-    const Tensor<T> targets =
-        codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
+    const Labels labels = wire::read_labels(came.targets, came.samples, tail_.config.classes);
     const Variable<T> logits = tail_(Variable<T>{std::move(decoded.values)});
-    const double mean = static_cast<double>(cross_entropy(logits, targets).value()[0]);
+    const double mean = static_cast<double>(cross_entropy(logits, labels).value()[0]);
     channel.send(wire::MessageKind::evaluated,
                  Score{.loss_sum = mean * static_cast<double>(came.samples),
-                       .correct = nn::count_correct(logits.value(), nn::argmax(targets))}
+                       .correct = nn::count_correct(logits.value(), labels)}
                      .payload());
   }
 

@@ -20,7 +20,7 @@ enum class MessageKind : std::uint8_t {
   hello = 1,          ///< client: versions and settings
   welcome = 2,        ///< server: the session begins
   refuse = 3,         ///< server: set up differently
-  forward = 4,        ///< client: step, activations, targets
+  forward = 4,        ///< client: step, activations, labels
   backward = 5,       ///< server: step, gradient, loss
   evaluate = 6,       ///< client: activations, labels; no gradient wanted
   evaluated = 7,      ///< server: sum of losses, how many were right

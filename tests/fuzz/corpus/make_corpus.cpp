@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Makes the first inputs of the fuzz targets frame, handshake and messages. Run it from the root of
-// the repository after a change of the wire format:
+// Makes the first inputs of the fuzz targets frame, handshake, labels and messages. Run it from the
+// root of the repository after a change of the wire format:
 //
 //   c++ -std=c++20 -Iinclude -Itests -isystem /usr/include/eigen3
 //       tests/fuzz/corpus/make_corpus.cpp -o make_corpus
@@ -14,14 +14,16 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
-#include <splitvit/codec/targets.hpp>
+#include <splitvit/core/labels.hpp>
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/wire/error_message.hpp>
 #include <splitvit/wire/handshake.hpp>
+#include <splitvit/wire/labels.hpp>
 #include <splitvit/wire/message.hpp>
 #include <splitvit/wire/tensor_payload.hpp>
 
@@ -82,20 +84,32 @@ Buffer continued() {
 /// Activations of two samples with three tokens of four numbers, and their classes.
 Buffer activations(const RecycledVector<Index>& sizes,
                    std::span<const std::byte> token_sizes = {}) {
-  Tensor<float> targets{{2, 3}};
-  targets[1] = targets[3] = 1.0f;
-  Buffer target_bytes, out;
-  codec::encode_targets<float>(targets.view(), target_bytes);
+  Buffer labels, out;
+  wire::put_labels(std::vector<Index>{1, 0}, 3, labels);
   split::Activations{.step = 7,
                      .samples = 2,
                      .tokens = 3,
                      .sizes = sizes,
                      .token_sizes = token_sizes,
-                     .targets = target_bytes,
+                     .targets = labels,
                      .encoded = {}}
       .put_head(out);
   ByteWriter writer{out};
   for (int i = 0; i < 2 * 3 * 4; ++i) writer.put(0.5f);
+  return out;
+}
+
+/// The input of the fuzz target labels, after the number of rows.
+Buffer labels_with_classes(Index classes, const Labels& labels) {
+  Buffer out;
+  ByteWriter{out}.put(static_cast<std::uint16_t>(classes));
+  wire::put_labels(labels, classes, out);
+  return out;
+}
+Buffer labels_with_classes(Index classes, std::initializer_list<int> bytes) {
+  Buffer out;
+  ByteWriter{out}.put(static_cast<std::uint16_t>(classes));
+  for (const int byte : bytes) out.push_back(static_cast<std::byte>(byte));
   return out;
 }
 
@@ -123,8 +137,10 @@ int main(int argc, char** argv) {
   const std::filesystem::path frame = std::filesystem::path{argv[1]} / "frame";
   const std::filesystem::path handshake = std::filesystem::path{argv[1]} / "handshake";
   std::filesystem::create_directories(frame);
+  const std::filesystem::path labels = std::filesystem::path{argv[1]} / "labels";
   const std::filesystem::path messages = std::filesystem::path{argv[1]} / "messages";
   std::filesystem::create_directories(handshake);
+  std::filesystem::create_directories(labels);
   std::filesystem::create_directories(messages);
   using enum wire::MessageKind;
 
@@ -150,6 +166,23 @@ int main(int argc, char** argv) {
   save(handshake / "refuse_frame", 1, frames(refuse, refusal.payload));
   save(handshake / "refuse_payload", 2 + 16 * 3, refusal.payload);
   save(handshake / "error_frame", 1, frames(error, wire::error_payload(Reason::malformed, "no")));
+
+  using Ids = std::vector<Index>;
+  using Counts = RecycledVector<Index>;
+  save(labels / "class_ids", 3, labels_with_classes(10, Ids{0, 9, 4}));
+  save(labels / "class_ids_wide", 2, labels_with_classes(1000, Ids{999, 256}));
+  save(labels / "class_lists", 2,
+       labels_with_classes(10, Labels::from_lists({2, 3}, {3, 7, 0}, Counts{2, 1, 4})));
+  save(labels / "class_lists_not_in_lowest_terms", 1,
+       labels_with_classes(2, {1, 4, 0, 0, 0, 1, 1}));
+  save(labels / "weighted", 2,
+       labels_with_classes(10, Labels::weighted({{{1, 0.25f}, {8, 0.75f}}, {{0, 1.0f}}})));
+  save(labels / "weighted_negative_zero", 1,  // -0 and 1
+       labels_with_classes(2, {2, 2, 0, 0, 0, 0, 0, 128, 1, 0, 0, 128, 63}));
+  save(labels / "nan", 1, labels_with_classes(2, {2, 1, 0, 1, 0, 0, 192, 127}));
+  save(labels / "huge_list", 1, labels_with_classes(2, {1, 255, 255, 0}));
+  save(labels / "unknown_mode", 1, labels_with_classes(2, {3, 0}));
+  save(labels / "empty", 1, labels_with_classes(2, std::initializer_list<int>{}));
 
   save(messages / "activations", 0, activations({}));
   save(messages / "activations_with_sizes", 0, activations({3, 1}));
