@@ -69,7 +69,7 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
   const nn::VitConfig config = nn::vit_named(model);
   const std::vector<std::string> texts = names.empty() ? usual(config) : names;
   bench::ClientStep step{config, 128};
-  const Tensor<float> activations = step().y.value();
+  const Tensor<float> activations = step().tokens.value();
   step();
   std::vector<codec::AnyCodec<float>> codecs;
   Workspace workspace;

@@ -23,7 +23,7 @@ int main() {
   optim::Optimizer optimizer{optim::Adam{}, nn::parameters<float>(vit)};
   const Tensor<float> images{Shape{2, 3, 224, 224}};
   const std::vector<Index> labels{1, 2};
-  backward(cross_entropy(vit(Variable<float>{images}), std::span<const Index>{labels}));
+  backward(cross_entropy(vit(Variable<float>{images}), labels));
   optimizer.step();
 }
 CODE

@@ -9,7 +9,6 @@
 // machine.
 
 #include <cstdio>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -32,18 +31,17 @@ void measure(bench::Rows& rows, const std::string& model, const std::vector<std:
              int rounds) {
   const nn::VitConfig config = nn::vit_named(model);
   bench::ClientStep step{config, 128};
-  const AttentionOutput<float> at_cut = step();
-  const Tensor<float> targets =
-      one_hot<float>(std::span<const Index>{step.batch().labels}, config.classes);
+  const nn::AtCut<float> at_cut = step();
+  const Labels labels = step.batch().labels;
   std::vector<compress::AnyStage<float>> stages;
   for (const std::string& text : texts) stages.push_back(compress::parse_stage<float>(text));
   Workspace workspace;
   const auto forth_and_back = [&](const compress::AnyStage<float>& stage) {
     const Workspace::Use use{workspace};
     Rng rng{.seed = 4};
-    const auto tokens = Variable<float>::parameter(at_cut.y.value());
+    const auto tokens = Variable<float>::parameter(at_cut.tokens.value());
     double time = -bench::seconds();  // without the copy above
-    const auto sent = stage(compress::CutBatch<float>{tokens, at_cut.cls_attention, targets}, rng);
+    const auto sent = stage(compress::CutBatch<float>{tokens, at_cut.cls_attention, labels}, rng);
     time += bench::seconds();
     const Tensor<float> gradient = Tensor<float>::full(sent.tokens.shape(), 1e-4f);
     return time + bench::seconds_of([&] { backward(sent.tokens, gradient); });

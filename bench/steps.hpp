@@ -17,7 +17,7 @@
 #include <splitvit/compress/parse.hpp>              // parse_stage
 #include <splitvit/core/parallel.hpp>               // with_threads
 #include <splitvit/core/workspace.hpp>              // Workspace
-#include <splitvit/nn/cut.hpp>                      // make_head, make_tail, make_vit
+#include <splitvit/nn/cut.hpp>                      // AtCut, Part, make_part, make_vit
 #include <splitvit/optim/adam.hpp>                  // Adam
 #include <splitvit/optim/optimizer.hpp>             // Optimizer
 #include <splitvit/split/client.hpp>                // Client
@@ -47,8 +47,8 @@ struct WholeModel {
   Index recomputed = 0;  ///< blocks, the first ones
 };
 
-/// cifar, deit_tiny or deit_small; with _recompute_N behind it the first N blocks store nothing for
-/// the way back. Nothing for any other name.
+/// cifar, deit_tiny or deit_small; with _recompute_N behind it the first N blocks recompute
+/// what the backward pass needs. Nothing for any other name.
 inline std::optional<WholeModel> whole_model(const std::string& name) {
   struct Known {
     std::string_view name, vit;
@@ -79,7 +79,7 @@ class Whole {
 
   void operator()() {
     const Workspace::Use use{workspace_};
-    const Variable<float> loss = cross_entropy(model_(images_), std::span<const Index>{labels_});
+    const Variable<float> loss = cross_entropy(model_(images_), labels_);
     backward(loss);
     optimizer_.step();
     optimizer_.clear_gradients();
@@ -106,11 +106,11 @@ class Split {
  public:
   Split(const nn::VitConfig& config, Index count, const std::string& method, int threads)
       : ends_{transport::memory_pair()},
-        server_{nn::make_tail<float>(config, 3, Rng{.seed = 1}), optim::Adam{}},
+        server_{nn::make_part<float>(config, 3, config.depth, Rng{.seed = 1}), optim::Adam{}},
         serving_{[this, threads] {
           with_threads(threads, [this] { server_.serve(std::move(ends_.second)); });
         }},
-        client_{nn::make_head<float>(config, 3, Rng{.seed = 1}), optim::Adam{},
+        client_{nn::make_part<float>(config, 0, 3, Rng{.seed = 1}), optim::Adam{},
                 compress::parse_stage<float>(method), std::move(ends_.first)},
         batch_{config, count} {}
   ~Split() { client_.close(); }
@@ -119,20 +119,18 @@ class Split {
 
  private:
   std::pair<transport::MemoryLink, transport::MemoryLink> ends_;
-  split::Server<float, optim::Adam> server_;
+  split::Server<float> server_;
   std::jthread serving_;
-  split::Client<float, optim::Adam, compress::AnyStage<float>, codec::Float32,
-                transport::MemoryLink>
-      client_;
+  split::Client<float> client_;
   Batch batch_;
 };
 
-/// A client without a link: its head learns from a gradient that is given.
+/// A client without a link: its part learns from a given gradient.
 class ClientStep {
  public:
   ClientStep(const nn::VitConfig& config, Index count)
-      : head_{nn::make_head<float>(config, 3, Rng{.seed = 1})},
-        optimizer_{optim::Adam{}, nn::parameters<float>(head_)},
+      : part_{nn::make_part<float>(config, 0, 3, Rng{.seed = 1})},
+        optimizer_{optim::Adam{}, nn::parameters<float>(part_)},
         batch_{config, count},
         gradient_{Shape{count, config.tokens(), config.dim}} {
     Rng rng{.seed = 3};
@@ -140,10 +138,10 @@ class ClientStep {
   }
 
   /// Returns what is at the cut.
-  AttentionOutput<float> operator()() {
+  nn::AtCut<float> operator()() {
     const Workspace::Use use{workspace_};
-    const AttentionOutput<float> at_cut = head_(Variable<float>{batch_.images});
-    backward(at_cut.y, gradient_);
+    nn::AtCut<float> at_cut = part_.to_cut(Variable<float>{batch_.images});
+    backward(at_cut.tokens, gradient_);
     optimizer_.step();
     optimizer_.clear_gradients();
     return at_cut;
@@ -153,7 +151,7 @@ class ClientStep {
 
  private:
   Workspace workspace_;
-  nn::Head<float> head_;
+  nn::Part<float> part_;
   optim::Optimizer<float> optimizer_;
   Batch batch_;
   Tensor<float> gradient_;

@@ -22,13 +22,14 @@ int main() {
   const auto adc =
       sv::compress::MergeSamples{.keep = 0.5} | sv::compress::SelectTokens{.keep = 0.5};
 
-  // 3. Who does what: the server owns the tail, the client the head and the data.
+  // 3. Who does what: the client has the data and the blocks before the cut, the server the rest.
+  auto [client_part, server_part] = sv::nn::cut_in_two<float>(vit, cut, rng);
   auto [client_end, server_end] = sv::transport::memory_pair();
-  sv::split::Server server{sv::nn::make_tail<float>(vit, cut, rng), sv::optim::Adam{.lr = 2e-3}};
+  sv::split::Server server{std::move(server_part), sv::optim::Adam{.lr = 2e-3}};
   const std::jthread serving{
       [&server, end = std::move(server_end)]() mutable { server.serve(std::move(end)); }};
-  sv::split::Client client{sv::nn::make_head<float>(vit, cut, rng), sv::optim::Adam{.lr = 2e-3},
-                           adc, std::move(client_end)};
+  sv::split::Client client{std::move(client_part), sv::optim::Adam{.lr = 2e-3}, adc,
+                           std::move(client_end)};
 
   // 4. Train, and say what it cost.
   const sv::data::Loader<float> train{data.train, {.batch = 32, .seed = 42}};

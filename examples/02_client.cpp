@@ -1,4 +1,4 @@
-// The client's half of a training over TCP: 02_client HOST:PORT, with the address that
+// The client's side of a training over TCP: 02_client HOST:PORT, with the address that
 // 02_server prints.
 
 #include <cstdio>
@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
         .image = 32, .patch = 8, .dim = 64, .heads = 4, .depth = 4, .classes = 4};
 
     // 2. Connect and shake hands. The client alone decides how it compresses.
-    sv::split::Client client{sv::nn::make_head<float>(vit, 2, sv::Rng{.seed = 42}),
+    sv::split::Client client{sv::nn::make_part<float>(vit, 0, 2, sv::Rng{.seed = 42}),
                              sv::optim::Adam{.lr = 1e-3}, sv::compress::adc(0.25),
                              sv::transport::connect_tcp(sv::transport::parse_endpoint(argv[1]))};
 

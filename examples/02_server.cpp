@@ -1,4 +1,4 @@
-// The server's half of a training over TCP. Start it first, then 02_client with the address
+// The server's side of a training over TCP. Start it first, then 02_client with the address
 // that it prints. It serves one client and ends.
 
 #include <cstdio>
@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   //    the handshake compares them.
   const sv::nn::VitConfig vit{
       .image = 32, .patch = 8, .dim = 64, .heads = 4, .depth = 4, .classes = 4};
-  sv::split::Server server{sv::nn::make_tail<float>(vit, 2, sv::Rng{.seed = 42}),
+  sv::split::Server server{sv::nn::make_part<float>(vit, 2, vit.depth, sv::Rng{.seed = 42}),
                            sv::optim::Adam{.lr = 1e-3}};
 
   // 3. Serve until the client says goodbye. A client that breaks the rules ends its session,

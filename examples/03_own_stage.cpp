@@ -35,12 +35,13 @@ int main() {
   const auto data = sv::data::make_shapes({.samples = 256, .test_samples = 64, .classes = 4});
   const sv::nn::VitConfig vit{
       .image = 32, .patch = 8, .dim = 32, .heads = 2, .depth = 2, .classes = 4};
+  auto [client_part, server_part] = sv::nn::cut_in_two<float>(vit, 1, rng);
   auto [client_end, server_end] = sv::transport::memory_pair();
-  sv::split::Server server{sv::nn::make_tail<float>(vit, 1, rng), sv::optim::Adam{.lr = 1e-3}};
+  sv::split::Server server{std::move(server_part), sv::optim::Adam{.lr = 1e-3}};
   const std::jthread serving{
       [&server, end = std::move(server_end)]() mutable { server.serve(std::move(end)); }};
-  sv::split::Client client{sv::nn::make_head<float>(vit, 1, rng), sv::optim::Adam{.lr = 1e-3},
-                           stage, std::move(client_end)};
+  sv::split::Client client{std::move(client_part), sv::optim::Adam{.lr = 1e-3}, stage,
+                           std::move(client_end)};
   const sv::data::Loader<float> train{data.train, {.batch = 32, .seed = 7}};
   client.train_epoch(train.epoch(0), [](const sv::split::StepReport& step) {
     std::printf("step %llu  loss %.3f  sent %td samples of %td tokens, %llu bytes\n",

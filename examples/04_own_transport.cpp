@@ -59,18 +59,20 @@ int main() {
   const sv::nn::VitConfig vit{
       .image = 32, .patch = 8, .dim = 32, .heads = 2, .depth = 2, .classes = 4};
   const sv::Rng rng{.seed = 7};
-  sv::split::Server server{sv::nn::make_tail<float>(vit, 1, rng), sv::optim::Adam{.lr = 1e-3}};
+  auto [client_part, server_part] = sv::nn::cut_in_two<float>(vit, 1, rng);
+  sv::split::Server server{std::move(server_part), sv::optim::Adam{.lr = 1e-3}};
   const std::jthread serving{
       [&server, end = std::move(server_end)]() mutable { server.serve(std::move(end)); }};
-  sv::split::Client client{
-      sv::nn::make_head<float>(vit, 1, rng), sv::optim::Adam{.lr = 1e-3}, sv::compress::adc(0.1),
-      sv::transport::Simulated{std::move(client_end),
-                               {.bits_per_second = 10e6, .latency_seconds = 0.02}}};
+  sv::transport::Simulated slow{std::move(client_end),
+                                {.bits_per_second = 10e6, .latency_seconds = 0.02}};
+  const auto clock = slow.clock();
+  sv::split::Client client{std::move(client_part), sv::optim::Adam{.lr = 1e-3},
+                           sv::compress::adc(0.1), std::move(slow)};
   const auto data = sv::data::make_shapes({.samples = 256, .test_samples = 64, .classes = 4});
   const sv::data::Loader<float> train{data.train, {.batch = 32, .seed = 7}};
   const auto report = client.train_epoch(train.epoch(0));
   std::printf("%llu bytes; on a real line of that speed they would take %.2f s\n",
               static_cast<unsigned long long>(report.traffic.total()),
-              client.link().inner().simulated_seconds());
+              clock->seconds());
   client.close();
 }

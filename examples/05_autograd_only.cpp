@@ -64,14 +64,13 @@ int main() {
   sv::optim::Optimizer optimizer{sv::optim::Adam{.lr = 3e-2}, sv::nn::parameters<double>(net)};
   double loss = 0;
   for (int step = 0; step < 600; ++step) {
-    const Var loss_now = sv::cross_entropy(net(Var{points}), std::span<const sv::Index>{inside});
+    const Var loss_now = sv::cross_entropy(net(Var{points}), inside);
     loss = loss_now.value()[0];
     sv::backward(loss_now);
     optimizer.step();
     optimizer.clear_gradients();
   }
-  const auto correct =
-      sv::nn::count_correct(net(Var{points}).value(), std::span<const sv::Index>{inside});
+  const auto correct = sv::nn::count_correct(net(Var{points}).value(), inside);
   std::printf("loss %.3f, %.1f %% of the points right\n", loss,
               100.0 * static_cast<double>(correct) / 512);
   return correct > 480 ? 0 : 1;

@@ -26,8 +26,7 @@ int main(int argc, char** argv) {
   for (sv::Index e = 0; e < 5; ++e) {
     auto epoch = train.epoch(e);
     while (const auto batch = epoch.next()) {
-      sv::backward(sv::cross_entropy(model(sv::Variable<float>{batch->images}),
-                                     std::span<const sv::Index>{batch->labels}));
+      sv::backward(sv::cross_entropy(model(sv::Variable<float>{batch->images}), batch->labels));
       optimizer.step();
       optimizer.clear_gradients();
     }

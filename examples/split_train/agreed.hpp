@@ -15,13 +15,21 @@
 
 namespace split_train {
 
-/// Compared in the handshake besides what the library compares.
-inline splitvit::wire::Settings agreed_settings(const Options& options, const Method& method) {
-  using splitvit::split::BottleneckStart;
+/// What the handshake calls the text of a method, which a server may take from its client.
+inline constexpr const char* method_setting = "compress";
+
+/// Compared in the handshake besides what the library compares. `method` is a text, or
+/// wire::any_value at a server that takes the client's.
+inline splitvit::wire::Settings agreed_settings(const Options& options, const std::string& method,
+                                                const std::string& bottleneck_start) {
   return {{"seed", std::to_string(options.seed)},
           {"lr", splitvit::report::shortest(options.lr)},
           {"start", options.weights.empty() ? "random" : "weights"},
-          {"bottleneck start", method.start == BottleneckStart::pca ? "pca" : "random"}};
+          {method_setting, method},
+          {"bottleneck start", bottleneck_start}};
+}
+inline std::string start_of(const Method& method) {
+  return method.start == splitvit::split::BottleneckStart::pca ? "pca" : "random";
 }
 
 /// Fills a part of a model from --weights, where given.

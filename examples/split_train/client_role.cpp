@@ -18,6 +18,7 @@
 #include <splitvit/autograd/no_grad.hpp>
 #include <splitvit/core/parallel.hpp>    // with_threads
 #include <splitvit/data/loader.hpp>      // Loader
+#include <splitvit/nn/part.hpp>          // Part, make_part
 #include <splitvit/optim/adam.hpp>       // Adam
 #include <splitvit/report/format.hpp>    // shortest
 #include <splitvit/report/progress.hpp>  // Progress
@@ -103,12 +104,13 @@ class Training {
         train_{data.train, loader_options(true)},
         test_{data.test, loader_options(false)},
         method_{method_of(method)},
-        client_{start_head(),
-                sv::optim::Adam{.lr = options.lr},
-                method_.stage,
-                method_.codec,
-                sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
-                {.seed = options.seed, .link = {.agreed = agreed_settings(options, method_)}}},
+        client_{
+            start_part(),
+            sv::optim::Adam{.lr = options.lr},
+            method_.stage,
+            method_.codec,
+            sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
+            {.seed = options.seed, .agreed = agreed_settings(options, method, start_of(method_))}},
         progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {
     if (decoder_) client_.give_decoder(*decoder_);
   }
@@ -121,8 +123,8 @@ class Training {
       train();
     progress_.finish();
     if (!options_.eval_only) {
-      const auto tail = client_.fetch_tail();
-      output_.save_model(run_, sv::nn::joined_weights<float>(client_.head(), tail));
+      const auto server_part = client_.fetch_server_part();
+      output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part));
     }
     client_.close();
     output_.end(run_);
@@ -140,33 +142,34 @@ class Training {
             .seed = options_.seed};
   }
 
-  sv::nn::Head<float> start_head() {
-    auto head = sv::nn::make_head<float>(vit_, options_.cut, sv::Rng{.seed = options_.seed});
-    if (options_.recompute) head.blocks.recompute(options_.cut);
+  sv::nn::Part<float> start_part() {
+    auto part = sv::nn::make_part<float>(vit_, 0, options_.cut, sv::Rng{.seed = options_.seed});
+    if (options_.recompute) part.blocks.recompute(options_.cut);
     if (method_.bottleneck)
-      head.encoder =
+      part.encoder =
           sv::nn::make_encoder<float>(vit_.dim, *method_.bottleneck, {.seed = options_.seed});
-    const auto loaded = start_weights(head, vit_, options_.weights);
+    const auto loaded = start_weights(part, vit_, options_.weights);
     if (loaded.positions_resampled)
       run_.settings.push_back({"positions", "resampled to this image size"});
     const bool from_file = !options_.weights.empty() && !loaded.bottleneck_kept;
     if (method_.start == sv::split::BottleneckStart::pca && !from_file) {
-      auto pair = sv::nn::pca_bottleneck<float>(tokens_at_cut(head), *method_.bottleneck);
-      head.encoder = std::move(pair.encoder);
+      auto pair = sv::nn::pca_bottleneck<float>(tokens_at_cut(part), *method_.bottleneck);
+      part.encoder = std::move(pair.encoder);
       decoder_ = std::move(pair.decoder);
     }
-    return head;
+    return part;
   }
 
   /// Of some batches of training images.
-  sv::nn::TokenMoments tokens_at_cut(const sv::nn::Head<float>& head) {
+  sv::nn::TokenMoments tokens_at_cut(const sv::nn::Part<float>& part) {
     constexpr int batches = 8;
     const sv::NoGrad no_grad;
     sv::nn::TokenMoments moments{vit_.dim};
     auto source = train_.epoch(0);
     for (int i = 0; i < batches; ++i)
       if (const auto batch = source.next())
-        moments.add(head(sv::Variable<float>{batch->images}, sv::NeedWeights::none).y.value());
+        moments.add(
+            part.to_cut(sv::Variable<float>{batch->images}, sv::NeedWeights::none).tokens.value());
     return moments;
   }
 
@@ -250,9 +253,6 @@ class Training {
     output_.append(run_, run_.rows.back());
   }
 
-  using Client = sv::split::Client<float, sv::optim::Adam, sv::compress::AnyStage<float>,
-                                   sv::codec::AnyCodec<float>, sv::transport::TcpLink>;
-
   const Options& options_;
   sv::nn::VitConfig vit_;
   sv::report::Run run_;
@@ -261,7 +261,7 @@ class Training {
   sv::data::Loader<float> train_, test_;
   Method method_;
   std::optional<sv::nn::Decoder<float>> decoder_;  ///< for the server to start with
-  Client client_;
+  sv::split::Client<float> client_;
   sv::report::Progress progress_;
   sv::split::Seconds seconds_;
   sv::split::EpochReport since_row_;

@@ -18,7 +18,7 @@ namespace split_train {
 splitvit::report::Run describe_run(const Options& options, const std::string& method,
                                    const splitvit::data::TrainTest& data);
 
-/// Connects, trains, evaluates after every epoch, and fetches the other half of the model.
+/// Connects, trains, evaluates after every epoch, and fetches the server part of the model.
 splitvit::report::Run run_client(const Options& options, const std::string& method,
                                  const splitvit::transport::Endpoint& server,
                                  const splitvit::data::TrainTest& data, Output& output);

@@ -16,6 +16,20 @@ Method method_of(const std::string& text) {
                                                                     : text);
 }
 
+Method method_for(const std::string& own, const std::string& theirs) {
+  if (!takes_any_stage(own)) return method_of(own);
+  const std::size_t at = own.find('@');
+  if (at == own.npos && own.find(',') == own.npos) return method_of(theirs);
+  Method method = method_of(own);
+  const Method client = method_of(theirs);
+  if (own.find(',') == own.npos) {
+    method.bottleneck = client.bottleneck;
+    method.start = client.start;
+  }
+  if (at == own.npos) method.codec = client.codec;
+  return method;
+}
+
 std::string with_defaults(const std::string& text, const std::string& bottleneck,
                           const std::string& codec) {
   const std::size_t at = std::min(text.find('@'), text.size());

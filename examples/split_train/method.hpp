@@ -14,8 +14,14 @@ using Method = splitvit::split::Method<float>;
 /// Errors  std::invalid_argument that says what is wrong and what is possible.
 Method method_of(const std::string& text);
 
-/// Whether a server's --compress leaves the stages to the client: "any", "any@q:8".
+/// Whether a server's --compress leaves stages and bottleneck to the client: "any", "any@q:8".
 bool takes_any_stage(const std::string& text);
+
+/// What a server with --compress `own` does for a client that says it uses `theirs`: the client's
+/// method, but for what `own` names. "any" takes all of it, "any@q:8" insists on the codec.
+///
+/// Errors  std::invalid_argument for a text that is no method.
+Method method_for(const std::string& own, const std::string& theirs);
 
 /// The text of a method with a bottleneck and a codec (either may be empty) if it names none.
 std::string with_defaults(const std::string& text, const std::string& bottleneck,

@@ -8,7 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include <splitvit/nn/cut.hpp>         // require_cut
+#include <splitvit/nn/cut.hpp>         // require_cuts
 #include <splitvit/report/format.hpp>  // shortest
 
 #include "split_train/method.hpp"  // method_of, with_defaults, codec_usages
@@ -70,7 +70,7 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
     }
     const sv::nn::VitConfig config = o.vit(o.classes == 0 ? 2 : o.classes);
     if (o.cut == 0) o.cut = config.depth / 2;
-    sv::nn::require_cut(config, o.cut);
+    sv::nn::require_cuts(config, {o.cut});
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
   }

@@ -4,7 +4,9 @@
 #include <csignal>    // SIGTERM, kill
 #include <cstdio>     // printf, fprintf
 #include <exception>  // exception
-#include <stdexcept>  // runtime_error
+#include <memory>     // make_shared, shared_ptr
+#include <stdexcept>  // invalid_argument, runtime_error
+#include <string>     // string
 #include <vector>     // vector
 
 #include <sys/wait.h>  // waitpid
@@ -14,6 +16,7 @@
 #endif
 
 #include <splitvit/core/parallel.hpp>  // with_threads
+#include <splitvit/nn/part.hpp>        // make_part
 #include <splitvit/optim/adam.hpp>     // Adam
 #include <splitvit/split/server.hpp>   // Server
 #include <splitvit/transport/tcp.hpp>  // TcpListener
@@ -26,12 +29,54 @@ namespace split_train {
 
 namespace sv = splitvit;
 
+namespace {
+
+/// The method of a client that says which one it uses.
+///
+/// Errors  WireError (refused) if it says none, or one that does not exist.
+Method client_method(const std::string& own, const sv::wire::Hello& hello) {
+  for (const auto& [key, value] : hello.settings) {
+    if (key != method_setting) continue;
+    try {
+      return method_for(own, value);
+    } catch (const std::invalid_argument& error) {
+      throw sv::WireError(sv::Reason::refused, std::string{"handshake refused: "} + error.what());
+    }
+  }
+  throw sv::WireError(sv::Reason::refused, "handshake refused: the client does not say its method");
+}
+
+}  // namespace
+
 int run_server(const Options& options) {
   const Index classes = options.classes != 0 ? options.classes : classes_of(options.data);
   if (classes == 0) throw UsageError("a server for --data " + options.data + " needs --classes N");
   const sv::nn::VitConfig vit = options.vit(classes);
   const std::string& text = options.methods.front();
-  const Method method = method_of(text);
+  const bool takes_any = takes_any_stage(text);
+  const Method own = method_of(text);  // refuses a wrong text before anybody connects
+
+  // Each client has a part of its own, which begins anew.
+  std::shared_ptr<sv::split::Learner<float>> learner;
+  const auto make_role = [&](const sv::wire::Hello& hello) {
+    const Method method = takes_any ? client_method(text, hello) : own;
+    auto part = sv::nn::make_part<float>(vit, options.cut, vit.depth, {.seed = options.seed});
+    if (options.recompute) part.blocks.recompute(vit.depth - options.cut);
+    if (method.bottleneck)
+      part.decoder =
+          sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
+    start_weights(part, vit, options.weights);
+    learner = std::make_shared<sv::split::Learner<float>>(std::move(part),
+                                                          sv::optim::Adam{.lr = options.lr});
+    return sv::split::ServerRole<float>{learner,
+                                        sv::split::CutReceiver<float>{method.codec, options.seed}};
+  };
+  sv::split::Server<float> server{
+      make_role,
+      {.seed = options.seed,
+       .method = takes_any ? std::string{sv::wire::any_value} : own.stage.description(),
+       .agreed = agreed_settings(options, sv::wire::any_value,
+                                 takes_any ? std::string{sv::wire::any_value} : start_of(own))}};
 
   sv::transport::TcpListener listener{options.endpoint};
   std::printf("listening on %s\n", listener.endpoint().text().c_str());
@@ -41,23 +86,10 @@ int run_server(const Options& options) {
     auto link = listener.accept();
     const std::string peer = link.peer();
     try {
-      auto tail = sv::nn::make_tail<float>(vit, options.cut, sv::Rng{.seed = options.seed});
-      if (options.recompute) tail.blocks.recompute(vit.depth - options.cut);
-      if (method.bottleneck)
-        tail.decoder =
-            sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
-      start_weights(tail, vit, options.weights);
-      sv::split::Server server{std::move(tail),
-                               sv::optim::Adam{.lr = options.lr},
-                               method.codec,
-                               {.seed = options.seed,
-                                .method = takes_any_stage(text) ? std::string{sv::wire::any_value}
-                                                                : method.stage.description(),
-                                .link = {.agreed = agreed_settings(options, method)}}};
       sv::with_threads(options.threads, [&] { server.serve(std::move(link)); });
       if (options.progress != "none")
         std::printf("%s: %llu steps\n", peer.c_str(),
-                    static_cast<unsigned long long>(server.steps()));
+                    static_cast<unsigned long long>(learner->steps()));
     } catch (const std::exception& error) {
       ++failed;
       std::fprintf(stderr, "%s: %s\n", peer.c_str(), error.what());

@@ -11,8 +11,8 @@
 
 namespace split_train {
 
-/// Listens and serves one client after the other, each with a tail that starts anew. A client
-/// that is refused or breaks the rules ends its session, not the server.
+/// Listens and serves one client after the other, each with a server part that starts anew. A
+/// client that is refused or breaks the rules ends its session, not the server.
 ///
 /// Returns the exit code.
 int run_server(const Options& options);

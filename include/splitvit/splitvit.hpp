@@ -31,7 +31,6 @@
 #include <splitvit/codec/sl_acc.hpp>
 #include <splitvit/codec/sl_fac.hpp>
 #include <splitvit/codec/split_fc.hpp>
-#include <splitvit/codec/targets.hpp>
 #include <splitvit/codec/token_scaled.hpp>
 #include <splitvit/codec/top_k.hpp>
 #include <splitvit/codec/two_way.hpp>
@@ -49,6 +48,7 @@
 #include <splitvit/compress/token_choice.hpp>
 #include <splitvit/core/describe.hpp>
 #include <splitvit/core/error.hpp>
+#include <splitvit/core/labels.hpp>
 #include <splitvit/core/parallel.hpp>
 #include <splitvit/core/random.hpp>
 #include <splitvit/core/shape.hpp>
@@ -65,6 +65,7 @@
 #include <splitvit/nn/bottleneck.hpp>
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/nn/loss.hpp>
+#include <splitvit/nn/part.hpp>
 #include <splitvit/nn/vit.hpp>
 #include <splitvit/nn/weights.hpp>
 #include <splitvit/optim/adam.hpp>

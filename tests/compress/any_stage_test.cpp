@@ -28,7 +28,7 @@ static_assert(!CompressionStage<AnyStage<float>, double>);
 TEST_CASE("any_stage: does and says what the stage within does and says", "[compress]") {
   Rng numbers{.seed = 3};
   CutBatch<float> batch{Variable<float>{Tensor<float>{{6, 5, 2}}}, Tensor<float>{{6, 5}},
-                        Tensor<float>::full({6, 2}, 0.5f)};
+                        std::vector<Index>{0, 1, 0, 1, 0, 1}};
   for (float& value : batch.tokens.mutable_value().span())
     value = static_cast<float>(numbers.normal());
   for (float& value : batch.cls_attention.span()) value = static_cast<float>(numbers.uniform());
@@ -53,7 +53,7 @@ TEST_CASE("any_stage: a stranger's stage, whose errors pass through", "[compress
   Rng rng;
   const auto batch_of = [](Index B) {
     return CutBatch<float>{Variable<float>{Tensor<float>{{B, 3, 2}}}, Tensor<float>{{B, 3}},
-                           Tensor<float>{{B, 2}}};
+                           std::vector<Index>(static_cast<std::size_t>(B), 0)};
   };
   CHECK(copy(batch_of(2), rng).tokens.shape() == Shape{2, 3, 2});
   CHECK_THROWS_WITH(stage(batch_of(3), rng), ContainsSubstring("Refuses: more than two"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include <splitvit/autograd/backward.hpp>
@@ -21,13 +22,13 @@ using test::tensor;
 TEST_CASE("gather_samples: rows and gradients, worked by hand", "[compress]") {
   const auto x = Variable<float>::parameter(tensor<float>({3, 2, 1}, {1, 2, 3, 4, 5, 6}));
   CutBatch<float> batch{x, tensor<float>({3, 2}, {.1f, .9f, .2f, .8f, .3f, .7f}),
-                        tensor<float>({3, 1}, {1, 2, 3})};
+                        std::vector<Index>{1, 2, 3}};
   batch.sizes = {4, 5, 6};
   const std::vector<Index> kept{2, 0};
   const auto out = gather_samples(batch, kept);
   CHECK(equal_bits(out.tokens.value(), tensor<float>({2, 2, 1}, {5, 6, 1, 2})));
   CHECK(equal_bits(out.cls_attention, tensor<float>({2, 2}, {.3f, .7f, .1f, .9f})));
-  CHECK(equal_bits(out.targets, tensor<float>({2, 1}, {3, 1})));
+  CHECK(out.labels == std::vector<Index>{3, 1});
   CHECK(out.sizes == std::vector<Index>{6, 4});
   backward(out.tokens, tensor<float>({2, 2, 1}, {10, 20, 30, 40}));
   CHECK(equal_bits(x.gradient(), tensor<float>({3, 2, 1}, {30, 40, 0, 0, 10, 20})));
@@ -51,17 +52,17 @@ TEST_CASE("DropSamples: sends as many bytes as MergeSamples", "[compress]") {
 TEST_CASE("DropSamples: keeps whole samples, in order", "[compress]") {
   Rng rng{.seed = 4};
   auto batch = random_batch<float>({.samples = 20, .tokens = 3, .width = 1, .classes = 20}, rng);
-  for (Index b = 0; b < 20; ++b) {
-    batch.tokens.mutable_value()[3 * b] = static_cast<float>(b);
-    for (Index c = 0; c < 20; ++c) batch.targets[20 * b + c] = b == c ? 1.0f : 0.0f;
-  }
+  std::vector<Index> ids(20);
+  std::iota(ids.begin(), ids.end(), Index{0});
+  batch.labels = ids;
+  for (Index b = 0; b < 20; ++b) batch.tokens.mutable_value()[3 * b] = static_cast<float>(b);
   const auto out = DropSamples{.keep = 0.4}(batch, rng);
   REQUIRE(out.samples() == 8);
   Index before = -1;
   for (Index k = 0; k < 8; ++k) {
     const auto b = static_cast<Index>(out.tokens.value()[3 * k]);
     CHECK(b > before);
-    CHECK(out.targets[20 * k + b] == 1.0f);
+    CHECK(out.labels.row(k).classes[0] == b);
     CHECK(out.cls_attention[3 * k] == batch.cls_attention[3 * b]);
     before = b;
   }

@@ -8,10 +8,12 @@
 #include <splitvit/autograd/backward.hpp>
 #include <splitvit/autograd/gradcheck.hpp>
 #include <splitvit/autograd/ops/arithmetic.hpp>
+#include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/compress/merge_samples.hpp>
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 #include "support/random_batch.hpp"
 
 namespace splitvit::compress {
@@ -37,14 +39,15 @@ TEST_CASE("merge_clusters: means worked by hand", "[compress]") {
   const auto x =
       Variable<float>::parameter(Tensor<float>{{3, 2, 1}, std::vector<float>{1, 2, 3, 4, 6, 9}});
   const CutBatch<float> batch{x, Tensor<float>{{3, 2}, std::vector<float>{0.5f, 0.5f, 0, 1, 1, 0}},
-                              Tensor<float>{{3, 2}, std::vector<float>{1, 0, 0, 1, 1, 0}}};
+                              std::vector<Index>{0, 1, 0}};
   const auto merged = merge_clusters(batch, std::vector<Index>{1, 0, 1}, 2);
   const auto tokens = merged.tokens.value().span();
   CHECK(std::vector(tokens.begin(), tokens.end()) == std::vector<float>{3, 4, 3.5f, 5.5f});
   const auto attention = merged.cls_attention.span();
   CHECK(std::vector(attention.begin(), attention.end()) == std::vector<float>{0, 1, 0.75f, 0.25f});
-  const auto targets = merged.targets.span();
-  CHECK(std::vector(targets.begin(), targets.end()) == std::vector<float>{0, 1, 1, 0});
+  CHECK(merged.labels == Labels::from_lists({1, 2}, {1, 0}, RecycledVector<Index>{1, 2}));
+  CHECK(
+      equal_bits(target_rows<float>(merged.labels, 2), test::tensor<float>({2, 2}, {0, 1, 1, 0})));
 
   backward(merged.tokens, Tensor<float>{{2, 2, 1}, std::vector<float>{10, 20, 30, 40}});
   const auto dx = x.gradient().span();  // halves for the two that share a cluster
@@ -54,13 +57,11 @@ TEST_CASE("merge_clusters: means worked by hand", "[compress]") {
 TEST_CASE("merge_clusters: a label mean is one division", "[compress]") {
   Rng rng{.seed = 2};
   auto batch = random_batch<float>({.samples = 7, .classes = 2}, rng);
-  for (Index b = 0; b < 7; ++b) {
-    batch.targets[2 * b] = b < 3 ? 1.0f : 0.0f;
-    batch.targets[2 * b + 1] = b < 3 ? 0.0f : 1.0f;
-  }
+  batch.labels = std::vector<Index>{0, 0, 0, 1, 1, 1, 1};
   const auto merged = merge_clusters(batch, std::vector<Index>(7, 0), 1);
-  CHECK(merged.targets[0] == 3.0f / 7.0f);
-  CHECK(merged.targets[1] == 4.0f / 7.0f);
+  const auto targets = target_rows<float>(merged.labels, 2);
+  CHECK(targets[0] == 3.0f / 7.0f);
+  CHECK(targets[1] == 4.0f / 7.0f);
 }
 
 TEST_CASE("merge_clusters: gradient agrees with finite differences", "[compress]") {
@@ -70,7 +71,7 @@ TEST_CASE("merge_clusters: gradient agrees with finite differences", "[compress]
   const auto through = [&](const Variable<double>& x) {
     // square() so that the incoming gradient is not constant
     return sum(
-        square(merge_clusters<double>({x, batch.cls_attention, batch.targets}, ids, 3).tokens));
+        square(merge_clusters<double>({x, batch.cls_attention, batch.labels}, ids, 3).tokens));
   };
   CHECK(gradcheck(through, batch.tokens.value(), {.step = 1e-5, .tolerance = 1e-7}));
 }
@@ -181,13 +182,15 @@ TEST_CASE("MergeSamples: equal samples become one of them", "[compress]") {
   Rng rng{.seed = 12};
   auto batch = random_batch<float>({.samples = 1, .tokens = 5}, rng);
   CutBatch<float> many{Variable<float>::parameter(Tensor<float>{{6, 5, 6}}), Tensor<float>{{6, 5}},
-                       Tensor<float>{{6, 5}}};
+                       batch.labels.gather(std::vector<Index>(6, 0))};
   for (Index b = 0; b < 6; ++b) {
     std::ranges::copy(batch.tokens.value().span(), many.tokens.mutable_value().data() + b * 30);
     std::ranges::copy(batch.cls_attention.span(), many.cls_attention.data() + b * 5);
-    std::ranges::copy(batch.targets.span(), many.targets.data() + b * 5);
   }
-  CHECK(equal_bits(MergeSamples{}(many, rng), batch));
+  auto merged = MergeSamples{}(many, rng);
+  CHECK(equal_bits(target_rows<float>(merged.labels, 5), target_rows<float>(batch.labels, 5)));
+  merged.labels = batch.labels;  // the merged row counts six samples
+  CHECK(equal_bits(merged, batch));
 }
 
 TEST_CASE("MergeSamples: without the CLS entry it sees patches only", "[compress]") {

@@ -19,7 +19,7 @@ using test::tensor;
 /// One sample of five tokens of width 1.
 CutBatch<double> five_tokens(std::initializer_list<double> attention) {
   return {Variable<double>::parameter(tensor<double>({1, 5, 1}, {7, 1, 2, 4, 8})),
-          tensor<double>({1, 5}, attention), tensor<double>({1, 1}, {1})};
+          tensor<double>({1, 5}, attention), std::vector<Index>{0}};
 }
 
 const Tensor<Index> cls_and_third{{1, 2}, std::vector<Index>{0, 3}};

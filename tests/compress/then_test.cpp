@@ -73,7 +73,7 @@ TEST_CASE("then: gradient agrees with finite differences", "[compress]") {
   const auto batch = random_batch<double>({.samples = 6, .tokens = 5, .width = 2}, rng);
   const auto through = [&](const Variable<double>& x) {
     Rng same = rng;
-    const CutBatch<double> moved{x, batch.cls_attention, batch.targets};
+    const CutBatch<double> moved{x, batch.cls_attention, batch.labels};
     const auto stage = MergeSamples{.keep = 0.5} | SelectTokens{.keep = 0.6};
     // square() so that the incoming gradient is not constant
     return sum(square(stage(moved, same).tokens));

@@ -19,6 +19,13 @@ struct Endless {
   Batch* next() { return &batch; }
   Batch batch;
 };
+struct Soft {
+  struct Batch {
+    Tensor<float> images;
+    Labels labels;
+  };
+  std::optional<Batch> next() { return {}; }
+};
 struct WithoutLabels {
   struct Batch {
     Tensor<float> images;
@@ -27,6 +34,7 @@ struct WithoutLabels {
 };
 
 static_assert(split::BatchSource<Endless, float>);
+static_assert(split::BatchSource<Soft, float>);
 static_assert(split::BatchSource<data::Loader<float>::Epoch, float>);
 static_assert(!split::BatchSource<Endless, double>);
 static_assert(!split::BatchSource<WithoutLabels, float>);

@@ -55,8 +55,7 @@ TEST_CASE("Dataset: a stranger's set goes through the loader", "[concepts]") {
   auto epoch = loader.epoch(0);
   splitvit::Index samples = 0;
   while (const auto batch = epoch.next()) {
-    CHECK(batch->images.shape() ==
-          splitvit::Shape{static_cast<splitvit::Index>(batch->labels.size()), 3, 4, 4});
+    CHECK(batch->images.shape() == splitvit::Shape{batch->labels.row_count(), 3, 4, 4});
     CHECK(batch->images[0] == static_cast<float>(20 * samples) / 255.0f);
     samples += batch->images.dim(0);
   }

@@ -52,8 +52,8 @@ static_assert(Module<LayerNorm<float>, float> && Module<Mlp<float>, float>);
 static_assert(Module<Attention<float>, float> && Module<Block<double>, double>);
 static_assert(Module<PatchEmbed<float>, float> && Module<Stem<float>, float>);
 static_assert(Module<Blocks<float>, float> && Module<Classifier<float>, float>);
-static_assert(Module<Vit<float>, float> && Module<Head<float>, float> &&
-              Module<Tail<double>, double>);
+static_assert(Module<Vit<float>, float> && Module<Part<float>, float> &&
+              Module<Part<double>, double>);
 static_assert(Module<stranger::modules::Scaled<float>, float> &&
               Module<stranger::modules::Scaled<double>, double>);
 static_assert(Module<stranger::modules::WithoutParameters, float>);

@@ -101,7 +101,7 @@ TEST_CASE("stages: then() joins two of a stranger's stages", "[concepts]") {
       splitvit::compress::then(stranger::stages::EveryKth{2}, stranger::stages::EveryKth{3});
   splitvit::compress::CutBatch<double> batch{
       splitvit::Variable<double>{splitvit::Tensor<double>{{2, 13, 3}}},
-      splitvit::Tensor<double>{{2, 13}}, splitvit::Tensor<double>{{2, 4}}};
+      splitvit::Tensor<double>{{2, 13}}, std::vector<splitvit::Index>{0, 3}};
   for (splitvit::Index i = 0; i < 26; ++i) batch.cls_attention[i] = static_cast<double>(i);
   splitvit::Rng rng;
   const auto out = joined(batch, rng);

@@ -30,7 +30,8 @@ Taken take_all(Loader<float>::Epoch epoch) {
   while (const auto batch = epoch.next()) {
     const auto values = batch->images.span();
     out.values.insert(out.values.end(), values.begin(), values.end());
-    out.labels.insert(out.labels.end(), batch->labels.begin(), batch->labels.end());
+    for (Index i = 0; i < batch->labels.row_count(); ++i)
+      out.labels.push_back(batch->labels.row(i).classes[0]);
     out.indices.insert(out.indices.end(), batch->indices.begin(), batch->indices.end());
   }
   return out;
@@ -50,7 +51,7 @@ TEST_CASE("Loader: batches of the right shapes, the last one shorter", "[data]")
   while (const auto batch = epoch.next()) {
     sizes.push_back(batch->images.dim(0));
     CHECK(batch->images.shape() == Shape{sizes.back(), 3, 4, 5});
-    CHECK(static_cast<Index>(batch->labels.size()) == sizes.back());
+    CHECK(batch->labels.row_count() == sizes.back());
     CHECK(batch->labels == batch->indices);  // sample i has label i in this set
   }
   CHECK(sizes == std::vector<Index>{4, 4, 2});

@@ -17,10 +17,10 @@
 #include <span>     // as_bytes, span
 #include <vector>   // vector
 
-#include <splitvit/codec/targets.hpp>   // decode_targets
 #include <splitvit/core/error.hpp>      // WireError
-#include <splitvit/nn/cut.hpp>          // make_tail
-#include <splitvit/split/messages.hpp>  // Activations, Gradient, Score, read_weights
+#include <splitvit/nn/part.hpp>         // make_part
+#include <splitvit/split/messages.hpp>  // ForwardMessage, BackwardMessage, Score, read_weights
+#include <splitvit/wire/labels.hpp>     // read_labels
 
 #include "fuzz/small_vit.hpp"  // fuzzed_vit
 
@@ -34,32 +34,31 @@ void require(bool condition) {
 }
 
 template <class T>
-void read_activations(Bytes payload) {
+void read_forward(Bytes payload) {
   constexpr std::uint64_t most_bytes = 4096;
   constexpr auto vit = test::fuzzed_vit;
-  const auto came = split::Activations::read(payload, {.tokens = vit.tokens(),
-                                                       .width = vit.dim,
-                                                       .classes = vit.classes,
-                                                       .number_size = sizeof(T),
-                                                       .bytes = most_bytes});
+  const auto came = split::ForwardMessage::read(payload, {.tokens = vit.tokens(),
+                                                          .width = vit.dim,
+                                                          .classes = vit.classes,
+                                                          .number_size = sizeof(T),
+                                                          .bytes = most_bytes});
   const Shape shape = came.shape(vit.dim);
   require(shape.elements() > 0 && shape[1] <= test::fuzzed_vit.tokens());
   require(static_cast<std::uint64_t>(shape.elements()) * sizeof(T) <= most_bytes);
   require(came.sizes.empty() || came.sizes.size() == static_cast<std::size_t>(came.samples));
-  require(split::Activations::head_bytes + 2 * came.sizes.size() + came.token_sizes.size() +
-              came.targets.size() + came.encoded.size() ==
+  require(split::ForwardMessage::header_bytes + 2 * came.sizes.size() + came.token_sizes.size() +
+              came.labels.size() + came.encoded.size() ==
           payload.size());
   const Tensor<T> logs = came.log_token_sizes<T>();
   for (const T log_size : logs.span()) require(log_size >= 0);
-  const auto targets =
-      codec::decode_targets<T>(came.targets, came.samples, test::fuzzed_vit.classes);
-  require(targets.shape() == Shape{came.samples, test::fuzzed_vit.classes});
+  const Labels labels = wire::read_labels(came.labels, came.samples, vit.classes);
+  require(labels.row_count() == came.samples);
 }
 
-void read_gradient(Bytes payload) {
-  const auto came = split::Gradient::read(payload, 7);
-  require(came.step == 7 && std::isfinite(came.loss) && std::isfinite(came.seconds));
-  require(split::Gradient::head_bytes + came.encoded.size() == payload.size());
+void read_backward(Bytes payload) {
+  const auto came = split::BackwardMessage::read(payload);
+  require(std::isfinite(came.loss) && std::isfinite(came.seconds));
+  require(split::BackwardMessage::header_bytes + came.encoded.size() == payload.size());
 }
 
 void read_score(Bytes payload) {
@@ -68,35 +67,35 @@ void read_score(Bytes payload) {
 }
 
 template <class T>
-std::vector<std::byte> weights_of(const nn::Tail<T>& tail) {
+std::vector<std::byte> weights_of(const nn::Part<T>& part) {
   wire::PayloadWriter out;
-  split::put_weights<T>(out, tail);
+  split::put_weights<T>(out, part);
   return out.gather();
 }
 
 template <class T>
 void read_weights(Bytes payload) {
-  const auto tail = nn::make_tail<T>(test::fuzzed_vit, 1, Rng{.seed = 1});
-  const auto before = weights_of(tail);
+  const auto part = nn::make_part<T>(test::fuzzed_vit, 1, test::fuzzed_vit.depth, Rng{.seed = 1});
+  const auto before = weights_of(part);
   try {
-    split::read_weights<T>(payload, tail);
+    split::read_weights<T>(payload, part);
   } catch (const WireError&) {
-    require(weights_of(tail) == before);
+    require(weights_of(part) == before);
     return;
   }
   // What was accepted can be sent on, and comes back bit for bit.
-  const auto after = weights_of(tail);
-  split::read_weights<T>(after, tail);
-  require(weights_of(tail) == after);
+  const auto after = weights_of(part);
+  split::read_weights<T>(after, part);
+  require(weights_of(part) == after);
 }
 
 template <class T>
 void read(unsigned message, Bytes payload) {
   switch (message) {
     case 0:
-      return read_activations<T>(payload);
+      return read_forward<T>(payload);
     case 1:
-      return read_gradient(payload);
+      return read_backward(payload);
     case 2:
       return read_score(payload);
     default:

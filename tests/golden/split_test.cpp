@@ -49,27 +49,26 @@ struct Step {
 };
 
 template <class T>
-Step<T> run_step(const nn::Head<T>& head, const nn::Tail<T>& tail, const Tensor<T>& images,
-                 std::span<const Index> labels, std::span<const Index> ids, Index clusters,
-                 Index kept) {
-  const AttentionOutput<T> at_cut = head(Variable<T>{images});
-  const auto leaf = Variable<T>::parameter(at_cut.y.value());
+Step<T> run_step(const nn::Part<T>& client_part, const nn::Part<T>& server_part,
+                 const Tensor<T>& images, std::span<const Index> labels, std::span<const Index> ids,
+                 Index clusters, Index kept) {
+  const nn::AtCut<T> at_cut = client_part.to_cut(Variable<T>{images});
+  const auto leaf = Variable<T>::parameter(at_cut.tokens.value());
   const auto merged = compress::merge_clusters(
-      compress::CutBatch<T>{leaf, at_cut.cls_attention, one_hot<T>(labels, head.config.classes)},
-      ids, clusters);
+      compress::CutBatch<T>{leaf, at_cut.cls_attention, labels}, ids, clusters);
   const Tensor<Index> tokens = compress::best_tokens(merged.cls_attention, kept);
   const auto sent = compress::gather_tokens(merged, tokens);
   const auto received = Variable<T>::parameter(sent.tokens.value());
-  const Variable<T> logits = tail(received);
-  const Variable<T> loss = cross_entropy(logits, sent.targets);
+  const Variable<T> logits = server_part.logits(received);
+  const Variable<T> loss = cross_entropy(logits, sent.labels);
   backward(loss);
   backward(sent.tokens, received.gradient());
-  backward(at_cut.y, leaf.gradient());
-  return {.embedded = at_cut.y.value(),
+  backward(at_cut.tokens, leaf.gradient());
+  return {.embedded = at_cut.tokens.value(),
           .cls_attention = at_cut.cls_attention,
           .centroids = merged.cls_attention,
           .merged = sent.tokens.value(),
-          .merged_labels = sent.targets,
+          .merged_labels = target_rows<T>(sent.labels, client_part.config.classes),
           .logits = logits.value(),
           .loss = loss.value(),
           .grad_merged = received.gradient(),
@@ -140,28 +139,29 @@ void check_steps(const std::string& name) {
                          .beta1 = file.real("beta1"),
                          .beta2 = file.real("beta2"),
                          .eps = file.real("eps")};
-  const auto start = [&](const auto& half) {
+  const auto start = [&](const auto& module) {
     const golden::File whole{"tiny_vit"};
     const golden::File& from = file.has("param/cls_token") ? file : whole;
-    for (const auto& [key, parameter] : nn::parameters<T>(half))
+    for (const auto& [key, parameter] : nn::parameters<T>(module))
       parameter.mutable_value() = from.get<T>("param/" + key);
   };
   const golden::Tolerance close = golden::activation_tolerance<T>();
   const golden::Tolerance slopes = golden::gradient_tolerance<T>();
 
   // 1. Step by step, everything on the way compared.
-  nn::Head<T> head{config, cut};
-  nn::Tail<T> tail{config, cut};
-  start(head);
-  start(tail);
-  optim::Optimizer head_optimizer{adam, nn::parameters<T>(head)};
-  optim::Optimizer tail_optimizer{adam, nn::parameters<T>(tail)};
+  nn::Part<T> client_part{config, 0, cut};
+  nn::Part<T> server_part{config, cut, config.depth};
+  start(client_part);
+  start(server_part);
+  optim::Optimizer client_optimizer{adam, nn::parameters<T>(client_part)};
+  optim::Optimizer server_optimizer{adam, nn::parameters<T>(server_part)};
   for (Index step = 1; step <= steps; ++step) {
     INFO("step " << step);
     const std::string at = "f64/step." + std::to_string(step) + "/";
     const auto labels = part(all_labels, steps, step - 1), ids = part(all_ids, steps, step - 1);
-    const auto got = run_step(head, tail, part(images, step - 1), std::span<const Index>{labels},
-                              std::span<const Index>{ids}, clusters, kept);
+    const auto got =
+        run_step(client_part, server_part, part(images, step - 1), std::span<const Index>{labels},
+                 std::span<const Index>{ids}, clusters, kept);
     const auto places = places_of(file, at + "token_index", got.tokens);
     CHECK(file.compare(at + "logits", got.logits, {.rtol = close.rtol * 10}) == "");
     CHECK(file.compare(at + "loss", got.loss, {.rtol = close.rtol * 10}) == "");
@@ -176,46 +176,46 @@ void check_steps(const std::string& name) {
       CHECK(file.compare(at + "grad_merged", in_their_order(got.grad_merged, places), slopes) ==
             "");
       CHECK(file.compare(at + "grad_embedded", got.grad_embedded, slopes) == "");
-      for (const auto* optimizer : {&head_optimizer, &tail_optimizer})
+      for (const auto* optimizer : {&client_optimizer, &server_optimizer})
         for (const auto& [key, parameter] : optimizer->parameters()) {
           golden::Tolerance allowed = slopes;
           allowed.left_out = noise_of<T>(key, config.dim);
           CHECK(file.compare(at + "grad." + key, parameter.gradient(), allowed) == "");
         }
     }
-    for (auto* optimizer : {&head_optimizer, &tail_optimizer}) {
+    for (auto* optimizer : {&client_optimizer, &server_optimizer}) {
       optimizer->step();
       optimizer->clear_gradients();
     }
   }
-  const auto check_after = [&](const auto& half) {
-    for (const auto& [key, parameter] : nn::parameters<T>(half))
+  const auto check_after = [&](const auto& module) {
+    for (const auto& [key, parameter] : nn::parameters<T>(module))
       CHECK(file.compare("f64/after/" + key, parameter.value(),
                          {.atol = std::same_as<T, double> ? 1e-9 : 3e-5,
                           .left_out = noise_of<T>(key, config.dim)}) == "");
   };
-  check_after(head);
-  check_after(tail);
+  check_after(client_part);
+  check_after(server_part);
 
   // 2. The same through client and server.
   std::vector<std::vector<Index>> ids;
   for (Index step = 0; step < steps; ++step) ids.push_back(part(all_ids, steps, step));
-  nn::Head<T> client_head{config, cut};
-  nn::Tail<T> server_tail{config, cut};
-  start(client_head);
-  start(server_tail);
+  nn::Part<T> linked_client_part{config, 0, cut};
+  nn::Part<T> linked_server_part{config, cut, config.depth};
+  start(linked_client_part);
+  start(linked_server_part);
   auto [client_end, server_end] = transport::memory_pair();
-  split::Server server{server_tail, adam};
+  split::Server server{linked_server_part, adam};
   test::Serving serving{server, std::move(server_end)};
-  split::Client client{client_head, adam,
+  split::Client client{linked_client_part, adam,
                        GivenClusters{.ids = ids, .clusters = clusters, .kept = kept},
                        std::move(client_end)};
   for (Index step = 0; step < steps; ++step)
     client.train_step(part(images, step), part(all_labels, steps, step));
   client.close();
   serving.finish();
-  check_after(client.head());
-  check_after(server.tail());
+  check_after(client.part());
+  check_after(server.part());
 }
 
 template <class T>
@@ -229,17 +229,18 @@ void check_large_step(const std::string& name) {
   const auto images = golden::filled<T>(
       "images", {static_cast<Index>(labels.size()), config.channels, config.image, config.image},
       2.0, 0.0, image_seed);
-  nn::Head<T> head{config, file.integer("cut")};
-  nn::Tail<T> tail{config, file.integer("cut")};
-  const auto start = [&](const auto& half) {
-    for (const auto& [key, parameter] : nn::parameters<T>(half))
+  const Index cut = file.integer("cut");
+  nn::Part<T> client_part{config, 0, cut};
+  nn::Part<T> server_part{config, cut, config.depth};
+  const auto start = [&](const auto& module) {
+    for (const auto& [key, parameter] : nn::parameters<T>(module))
       parameter.mutable_value() = golden::filled_parameter<T>(key, parameter.shape(), param_seed);
   };
-  start(head);
-  start(tail);
+  start(client_part);
+  start(server_part);
   const auto got =
-      run_step(head, tail, images, std::span<const Index>{labels}, std::span<const Index>{ids},
-               file.integer("clusters"), file.integer("kept"));
+      run_step(client_part, server_part, images, std::span<const Index>{labels},
+               std::span<const Index>{ids}, file.integer("clusters"), file.integer("kept"));
   const auto places = places_of(file, "f64/token_index", got.tokens);
   const golden::Tolerance close = golden::activation_tolerance<T>();
   const double slopes = golden::gradient_tolerance<T>().rtol;
@@ -255,8 +256,8 @@ void check_large_step(const std::string& name) {
   sampled("merged", in_their_order(got.merged, places), close.rtol);
   sampled("grad_merged", in_their_order(got.grad_merged, places), slopes);
   sampled("grad_embedded", got.grad_embedded, slopes);
-  for (const auto& half : {nn::parameters<T>(head), nn::parameters<T>(tail)})
-    for (const auto& [key, parameter] : half) sampled("grad." + key, parameter.gradient(), slopes);
+  for (const auto& all : {nn::parameters<T>(client_part), nn::parameters<T>(server_part)})
+    for (const auto& [key, parameter] : all) sampled("grad." + key, parameter.gradient(), slopes);
 }
 
 }  // namespace

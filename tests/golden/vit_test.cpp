@@ -55,14 +55,14 @@ void check_vit_file(const std::string& name) {
   // Cut anywhere, the scores are the same.
   const NoGrad no_grad;
   for (Index cut = 1; cut < config.depth; ++cut) {
-    const nn::Head<T> head{config, cut};
-    const nn::Tail<T> tail{config, cut};
+    const nn::Part<T> client_part{config, 0, cut};
+    const nn::Part<T> server_part{config, cut, config.depth};
     const auto load = [&](const std::string& key, const Variable<T>& parameter) {
       parameter.mutable_value() = file.get<T>("param/" + key);
     };
-    head.each_parameter(load);
-    tail.each_parameter(load);
-    const auto scores = tail(head(Variable<T>{images}).y);
+    client_part.each_parameter(load);
+    server_part.each_parameter(load);
+    const auto scores = server_part.logits(client_part.to_cut(Variable<T>{images}).tokens);
     CHECK(golden::difference(name + ": cut " + std::to_string(cut), scores.value(), out.logits,
                              {}) == "");
   }

@@ -8,7 +8,7 @@
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/nn/bottleneck.hpp>
-#include <splitvit/nn/cut.hpp>
+#include <splitvit/nn/part.hpp>
 #include <splitvit/optim/optimizer.hpp>
 #include <splitvit/optim/sgd.hpp>
 
@@ -219,53 +219,19 @@ TEST_CASE("pca_bottleneck: one layer", "[nn][bottleneck]") {
                     ContainsSubstring("2 layers, wanted one"));
 }
 
-TEMPLATE_TEST_CASE("bottleneck: in a head and a tail", "[nn][bottleneck]", float, double) {
-  using T = TestType;
-  auto head = make_head<T>(small_vit, 1, seeded);
-  auto tail = make_tail<T>(small_vit, 1, seeded);
-  const auto bare_head = head;
-  const auto bare_tail = tail;
-  CHECK(tail.sent_width() == 12);
-  head.encoder = make_encoder<T>(small_vit.dim, {.ratio = 0.5}, seeded);
-  tail.decoder = make_decoder<T>(small_vit.dim, {.ratio = 0.5}, seeded);
-  CHECK(tail.sent_width() == 6);
-
-  Rng rng{.seed = 7};
-  const Variable<T> images{test::drawn_images<T>(small_vit, 2, rng)};
-  const auto tokens = head(images).y;
-  CHECK(equal_bits(tokens.value(), bare_head(images).y.value()));
-  CHECK(equal_bits(bare_head.encode(tokens).value(), tokens.value()));
-  const auto sent = head.encode(tokens);
-  CHECK(sent.shape() == Shape{2, 10, 6});
-  CHECK(equal_bits(sent.value(), (*head.encoder)(tokens).value()));
-  const auto logits = tail(sent);
-  CHECK(logits.shape() == Shape{2, 5});
-  CHECK(equal_bits(logits.value(), bare_tail((*tail.decoder)(sent)).value()));
-
-  backward(sum(square(logits)));
-  for (const auto& half : {parameters<T>(head), parameters<T>(tail)})
-    for (const auto& [name, parameter] : half) {
-      INFO(name);
-      CHECK(parameter.has_gradient());
-    }
-  CHECK(test::names_of<T>(head).back() == "encoder.1.bias");
-  CHECK(test::names_of<T>(tail).front() == "decoder.0.weight");
-  CHECK(test::names_of<T>(head).size() == test::names_of<T>(bare_head).size() + 4);
-}
-
 TEST_CASE("bottleneck: frozen, an optimiser passes it by and gradients pass through",
           "[nn][bottleneck]") {
-  auto head = make_head<float>(small_vit, 1, seeded);
-  head.encoder = make_encoder<float>(small_vit.dim, {.frozen = true}, seeded);
-  const auto before = head.encoder->layers[0].weight.value();
-  const auto patches = parameters<float>(head)[2];
+  auto part = make_part<float>(small_vit, 0, 1, seeded);
+  part.encoder = make_encoder<float>(small_vit.dim, {.frozen = true}, seeded);
+  const auto before = part.encoder->layers[0].weight.value();
+  const auto patches = parameters<float>(part)[2];
   const auto patches_before = patches.second.value();
   Rng rng{.seed = 8};
-  optim::Optimizer optimizer{optim::Sgd{}, parameters<float>(head)};
+  optim::Optimizer optimizer{optim::Sgd{}, parameters<float>(part)};
   const Variable<float> images{test::drawn_images<float>(small_vit, 2, rng)};
-  backward(sum(square(head.encode(head(images).y))));
+  backward(sum(square(part.encode(part.to_cut(images).tokens))));
   optimizer.step();
-  CHECK(equal_bits(head.encoder->layers[0].weight.value(), before));
+  CHECK(equal_bits(part.encoder->layers[0].weight.value(), before));
   INFO(patches.first);
   CHECK(!equal_bits(patches.second.value(), patches_before));
 }

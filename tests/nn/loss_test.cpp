@@ -39,15 +39,17 @@ TEMPLATE_TEST_CASE("count_correct: counts rows whose argmax class is right", "[n
                    double) {
   using T = TestType;
   const auto logits = tensor<T>({3, 2}, {1, 2, 2, 1, 5, 5});
-  const auto count = [&](std::vector<Index> ids) {
-    return count_correct(logits, std::span<const Index>{ids});
-  };
+  const auto count = [&](const std::vector<Index>& ids) { return count_correct(logits, ids); };
   CHECK(count({1, 0, 0}) == 3);
   CHECK(count({1, 1, 1}) == 1);
   CHECK(count({0, 1, 1}) == 0);
   CHECK(test::text_of<ShapeError>([&] { count({0, 1}); }) ==
-        "count_correct: logits (3, 2) for 2 class ids");
-  CHECK(count_correct(Tensor<T>{{0, 2}}, std::span<const Index>{}) == 0);
+        "count_correct: logits (3, 2) for labels of 2 rows");
+  CHECK(count_correct(Tensor<T>{{0, 2}}, Labels{}) == 0);
+  // the right class of a soft label is its most probable one, the lowest of several
+  CHECK(count_correct(logits, Labels::weighted({{{0, 0.4f}, {1, 0.6f}},
+                                                {{0, 0.4f}, {1, 0.6f}},
+                                                {{0, 0.5f}, {1, 0.5f}}})) == 2);
 }
 
 }  // namespace splitvit::nn

@@ -2,7 +2,7 @@
 #include <utility>
 #include <vector>
 
-#include <splitvit/nn/cut.hpp>
+#include <splitvit/nn/part.hpp>
 #include <splitvit/nn/token_statistics.hpp>
 
 #include "nn/models.hpp"
@@ -14,20 +14,15 @@ namespace {
 
 using kernel::TokenStatistic;
 
-/// The statistics of what a head with two blocks sends, and what it knows of CLS.
-struct Seen {
-  Tensor<double> statistics, cls_attention;
-};
-
-Seen look(TokenStatistic statistic) {
+/// What a part of two blocks computes at the cut behind it.
+AtCut<double> look(TokenStatistic statistic) {
   Rng rng{.seed = 21};
-  const Head<double> head{test::small_vit, 2};
-  test::draw_parameters<double>(head, rng);
+  const Part<double> part{test::small_vit, 0, 2};
+  test::draw_parameters<double>(part, rng);
   const Variable<double> images{test::drawn_images<double>(test::small_vit, 3, rng)};
-  TokenStatistics<double> statistics{statistic, test::small_vit.heads};
-  auto at_cut = head(images, NeedWeights::cls, &statistics);
-  CHECK(test::equal_bits(at_cut.y.value(), head(images).y.value()));
-  return {std::move(statistics).result(), std::move(at_cut.cls_attention)};
+  AtCut<double> at_cut = part.to_cut(images, NeedWeights::cls, statistic);
+  CHECK(test::equal_bits(at_cut.tokens.value(), part.to_cut(images).tokens.value()));
+  return at_cut;
 }
 
 }  // namespace

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/nn/weights.hpp>
@@ -12,6 +17,8 @@ namespace {
 
 constexpr nn::VitConfig small{
     .image = 8, .patch = 4, .channels = 3, .dim = 8, .heads = 2, .depth = 2, .classes = 5};
+constexpr nn::VitConfig deeper{
+    .image = 8, .patch = 4, .channels = 3, .dim = 8, .heads = 2, .depth = 3, .classes = 5};
 
 /// The weights of a model as a file would hold them, changed by `change`.
 template <class Change>
@@ -54,37 +61,87 @@ TEST_CASE("weights: a model comes back as it was saved", "[nn]") {
   CHECK(equal_weights(from, into));
 }
 
-TEST_CASE("weights: halves take their part of a whole file, and join to it", "[nn]") {
+TEST_CASE("weights: two parts take their weights from a whole file, and join to it", "[nn]") {
   const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
-  const auto head = nn::make_head<float>(small, 1, Rng{.seed = 2});
-  const auto tail = nn::make_tail<float>(small, 1, Rng{.seed = 3});
-  nn::load_weights<float>(head, small, file_of(from));
-  nn::load_weights<float>(tail, small, file_of(from));
-  const auto joined = io::format_safetensors(nn::joined_weights<float>(head, tail));
+  const auto [client_part, server_part] = nn::cut_in_two<float>(small, 1, Rng{.seed = 2});
+  nn::load_weights<float>(client_part, small, file_of(from));
+  nn::load_weights<float>(server_part, small, file_of(from));
+  const auto joined = io::format_safetensors(nn::joined_weights(client_part, server_part));
   CHECK(joined == io::format_safetensors(nn::weights_of<float>(from)));
+}
+
+TEST_CASE("weights: three parts, one by one or together", "[nn]") {
+  const auto from = nn::make_vit<float>(deeper, Rng{.seed = 1});
+  const auto whole = io::format_safetensors(nn::weights_of<float>(from));
+  const auto file = io::parse_safetensors(whole, "test.safetensors");
+  const auto one_by_one = nn::cut<float>(deeper, {1, 2}, Rng{.seed = 2});
+  for (const nn::Part<float>& part : one_by_one) nn::load_weights<float>(part, deeper, file);
+  CHECK(io::format_safetensors(nn::joined_weights<float>(one_by_one)) == whole);
+  const auto together = nn::cut<float>(deeper, {1, 2}, Rng{.seed = 3});
+  nn::load_weights<float>(together, file);
+  CHECK(io::format_safetensors(nn::joined_weights<float>(together)) == whole);
+
+  CHECK_THROWS_WITH(nn::joined_weights(together[0], together[0]),
+                    "joined_weights: two parts have cls_token; the parts must not overlap");
+  CHECK_THROWS_WITH(nn::load_weights<float>(std::span<const nn::Part<float>>{}, file),
+                    ContainsSubstring("no part, wanted at least one"));
+}
+
+TEST_CASE("weights: a bottleneck at either cut of three parts", "[nn]") {
+  const std::size_t at = GENERATE(0u, 1u);
+  const auto make_parts = [&](std::uint64_t seed) {
+    auto parts = nn::cut<float>(deeper, {1, 2}, Rng{.seed = seed});
+    parts[at].encoder = nn::make_encoder<float>(8, {.ratio = 0.5}, Rng{.seed = seed});
+    parts[at + 1].decoder = nn::make_decoder<float>(8, {.ratio = 0.5}, Rng{.seed = seed});
+    return parts;
+  };
+  const auto from = make_parts(1);
+  const auto bytes = io::format_safetensors(nn::joined_weights<float>(from));
+  const auto file = io::parse_safetensors(bytes, "joined.safetensors");
+  CHECK(file.names().size() == 4 + 3 * 12 + 4 + 2 * 4);
+  auto into = make_parts(2);
+  CHECK_FALSE(nn::load_weights<float>(into, file).bottleneck_kept);
+  CHECK(io::format_safetensors(nn::joined_weights<float>(into)) == bytes);
+  const auto alone = make_parts(3);
+  for (const std::size_t i : {at, at + 1}) {
+    nn::load_weights<float>(alone[i], deeper, file);
+    CHECK(equal_weights(alone[i], from[i]));
+  }
+  // The client of three parts has the first and the last one, so it has one side of any cut.
+  const std::vector<nn::Part<float>> ends{alone[0], alone[2]};
+  nn::load_weights<float>(ends, file);
+  CHECK(equal_weights(ends[0], from[0]));
+  CHECK(equal_weights(ends[1], from[2]));
+
+  into[1].encoder = nn::make_encoder<float>(8, {.ratio = 0.5}, Rng{.seed = 4});
+  into[0].encoder = nn::make_encoder<float>(8, {.ratio = 0.5}, Rng{.seed = 4});
+  CHECK_THROWS_WITH(nn::joined_weights<float>(into),
+                    "joined_weights: two parts have encoder.0.weight; the parts can have the "
+                    "bottleneck of one cut only");
+  CHECK_THROWS_AS(nn::load_weights<float>(into, file), std::invalid_argument);
 }
 
 TEST_CASE("weights: a bottleneck keeps its start, unless the file has one", "[nn]") {
   const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
-  auto head = nn::make_head<float>(small, 1, Rng{.seed = 2});
-  auto tail = nn::make_tail<float>(small, 1, Rng{.seed = 2});
-  head.encoder = nn::make_encoder<float>(8, {.ratio = 0.5}, Rng{.seed = 3});
-  tail.decoder = nn::make_decoder<float>(8, {.ratio = 0.5}, Rng{.seed = 3});
-  const auto start = head.encoder->layers[0].weight.value();
-  CHECK(nn::load_weights<float>(head, small, file_of(from)).bottleneck_kept);
-  CHECK(std::ranges::equal(head.encoder->layers[0].weight.value().span(), start.span()));
+  auto client_part = nn::make_part<float>(small, 0, 1, Rng{.seed = 2});
+  auto server_part = nn::make_part<float>(small, 1, 2, Rng{.seed = 2});
+  client_part.encoder = nn::make_encoder<float>(8, {.ratio = 0.5}, Rng{.seed = 3});
+  server_part.decoder = nn::make_decoder<float>(8, {.ratio = 0.5}, Rng{.seed = 3});
+  const auto start = client_part.encoder->layers[0].weight.value();
+  CHECK(nn::load_weights<float>(client_part, small, file_of(from)).bottleneck_kept);
+  CHECK(std::ranges::equal(client_part.encoder->layers[0].weight.value().span(), start.span()));
 
-  const auto joined = nn::joined_weights<float>(head, tail);
+  const auto joined = nn::joined_weights(client_part, server_part);
   const auto file = io::parse_safetensors(io::format_safetensors(joined), "joined.safetensors");
-  auto other = nn::make_head<float>(small, 1, Rng{.seed = 9});
+  auto other = nn::make_part<float>(small, 0, 1, Rng{.seed = 9});
   CHECK_THROWS_WITH(nn::load_weights<float>(other, small, file),
                     ContainsSubstring("unexpected: decoder.0.bias"));
   other.encoder = nn::make_encoder<float>(8, {.ratio = 0.5}, Rng{.seed = 9});
   CHECK_FALSE(nn::load_weights<float>(other, small, file).bottleneck_kept);
-  CHECK(equal_weights(other, head));
+  CHECK(equal_weights(other, client_part));
 }
 
-TEST_CASE("weights: another number of classes keeps the head's start", "[nn]") {
+TEST_CASE("weights: another number of classes keeps the classifier's start", "[nn]") {
   nn::VitConfig other = small;
   other.classes = 9;
   const auto from = nn::make_vit<float>(other, Rng{.seed = 1});
@@ -124,8 +181,8 @@ TEST_CASE("weights: keys that do not fit are all named, and nothing is changed",
   CHECK_THAT(text, ContainsSubstring("of another shape: blocks.1.mlp.fc1.bias (7) for (32)"));
   CHECK(equal_weights(into, fresh));
 
-  nn::VitConfig deeper = small;
-  deeper.depth = 4;
-  CHECK_THAT(refusal(nn::make_vit<float>(deeper, Rng{}), file_of(from)),
+  nn::VitConfig deepest = small;
+  deepest.depth = 4;
+  CHECK_THAT(refusal(nn::make_vit<float>(deepest, Rng{}), file_of(from)),
              ContainsSubstring("and 19 more"));
 }

@@ -71,15 +71,16 @@ namespace {
 template <class Stage>
 long allocations_of_steps(const Stage& stage) {
   auto ends = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(test::small_vit, 1, test::start), optim::Adam{}};
+  split::Server server{test::server_part<float>(), optim::Adam{}};
   std::jthread serving{[&] { with_threads(1, [&] { server.serve(std::move(ends.second)); }); }};
   with_threads(1, [&] {
-    split::Client client{nn::make_head<float>(test::small_vit, 1, test::start), optim::Adam{},
-                         stage, std::move(ends.first)};
-    const auto batch = test::RandomBatches<float>{.samples = 12}.make();
-    for (int step = 1; step <= 6; ++step) {
+    split::Client client{test::client_part<float>(), optim::Adam{}, stage, std::move(ends.first)};
+    auto batch = test::RandomBatches<float>{.samples = 12}.make();
+    const Labels labels = batch.labels;
+    std::vector<Tensor<float>> images(6, batch.images);
+    for (std::size_t step = 1; step <= images.size(); ++step) {
       counting = step > 2;
-      client.train_step(batch.images, batch.labels);
+      client.train_step(std::move(images[step - 1]), labels);
     }
     counting = false;
     client.close();

@@ -28,9 +28,9 @@ namespace {
 template <class T, class Stage, class Links>
 std::vector<T> train_split(const Stage& stage, Links links, int threads, Index steps = 3) {
   return with_threads(threads, [&] {
-    split::Server server{nn::make_tail<T>(small_vit, 1, start), optim::Adam{.lr = 1e-2}};
+    split::Server server{test::server_part<T>(), optim::Adam{.lr = 1e-2}};
     Serving serving{server, std::move(links.second)};
-    split::Client client{nn::make_head<T>(small_vit, 1, start),
+    split::Client client{test::client_part<T>(),
                          optim::Adam{.lr = 1e-2},
                          stage,
                          std::move(links.first),
@@ -38,9 +38,9 @@ std::vector<T> train_split(const Stage& stage, Links links, int threads, Index s
     client.train_epoch(RandomBatches<T>{.left = steps});
     client.close();
     serving.finish();
-    std::vector<T> all = numbers_of<T>(client.head());
-    const std::vector<T> tail = numbers_of<T>(server.tail());
-    all.insert(all.end(), tail.begin(), tail.end());
+    std::vector<T> all = numbers_of<T>(client.part());
+    const std::vector<T> rest = numbers_of<T>(server.part());
+    all.insert(all.end(), rest.begin(), rest.end());
     return all;
   });
 }
@@ -52,7 +52,7 @@ std::vector<T> train_uncut(Index steps = 3) {
   optim::Optimizer optimizer{optim::Adam{.lr = 1e-2}, nn::parameters<T>(vit)};
   RandomBatches<T> batches{.left = steps};
   while (const auto batch = batches.next()) {
-    backward(cross_entropy(vit(Variable<T>{batch->images}), std::span<const Index>{batch->labels}));
+    backward(cross_entropy(vit(Variable<T>{batch->images}), batch->labels));
     optimizer.step();
     optimizer.clear_gradients();
   }
@@ -84,11 +84,11 @@ TEST_CASE("client: compression changes what is learnt and what is sent", "[split
   CHECK(step.sent_tokens == 2);
   CHECK(std::isfinite(step.loss));
   const std::uint64_t numbers = 3 * 2 * 16 * sizeof(float);
-  // activations: numbers, head, targets; gradient: numbers and 24 bytes of head
-  constexpr std::uint64_t head = split::Activations::head_bytes;
-  CHECK(step.traffic.up.payload > numbers + head);
-  CHECK(step.traffic.up.payload < numbers + head + 3 * 5 * 4);
-  CHECK(step.traffic.down.payload == numbers + 24);
+  // up: number of the step, header, labels, activations; down: number, header, gradient
+  constexpr std::uint64_t header = 12 + split::ForwardMessage::header_bytes;
+  CHECK(step.traffic.up.payload > numbers + header);
+  CHECK(step.traffic.up.payload < numbers + header + 3 * 5 * 4);
+  CHECK(step.traffic.down.payload == numbers + 12 + split::BackwardMessage::header_bytes);
   CHECK(step.traffic.up.framing == 32);
   CHECK(step.traffic.down.framing == 32);
   parties.finish();
@@ -97,35 +97,36 @@ TEST_CASE("client: compression changes what is learnt and what is sent", "[split
 TEST_CASE("client: a bottleneck is trained by both sides as in one model, bit for bit", "[split]") {
   constexpr nn::BottleneckOptions options{.ratio = 0.5};
   constexpr optim::Adam adam{.lr = 1e-2};
-  auto head = nn::make_head<double>(small_vit, 1, start);
-  auto tail = nn::make_tail<double>(small_vit, 1, start);
-  head.encoder = nn::make_encoder<double>(16, options, start);
-  tail.decoder = nn::make_decoder<double>(16, options, start);
+  auto client_part = test::client_part<double>();
+  auto server_part = test::server_part<double>();
+  client_part.encoder = nn::make_encoder<double>(16, options, start);
+  server_part.decoder = nn::make_decoder<double>(16, options, start);
 
-  nn::Head<double> uncut_head = test::copy_of<double>(head);
-  nn::Tail<double> uncut_tail = test::copy_of<double>(tail);
-  auto all = nn::parameters<double>(uncut_head);
-  for (auto& named : nn::parameters<double>(uncut_tail)) all.push_back(named);
+  nn::Part<double> whole_client = test::copy_of<double>(client_part);
+  nn::Part<double> whole_server = test::copy_of<double>(server_part);
+  auto all = nn::parameters<double>(whole_client);
+  for (auto& named : nn::parameters<double>(whole_server)) all.push_back(named);
   optim::Optimizer optimizer{adam, all};
   RandomBatches<double> batches;
   while (const auto batch = batches.next()) {
-    const auto sent = uncut_head.encode(uncut_head(Variable<double>{batch->images}).y);
+    const auto sent =
+        whole_client.encode(whole_client.to_cut(Variable<double>{batch->images}).tokens);
     CHECK(sent.shape() == Shape{6, 5, 8});
-    backward(cross_entropy(uncut_tail(sent), std::span<const Index>{batch->labels}));
+    backward(cross_entropy(whole_server.logits(sent), batch->labels));
     optimizer.step();
     optimizer.clear_gradients();
   }
 
   auto links = transport::memory_pair();
-  split::Server server{std::move(tail), adam};
+  split::Server server{std::move(server_part), adam};
   Serving serving{server, std::move(links.second)};
-  split::Client client{std::move(head), adam, compress::Identity{}, std::move(links.first)};
+  split::Client client{std::move(client_part), adam, compress::Identity{}, std::move(links.first)};
   const auto epoch = client.train_epoch(RandomBatches<double>{});
   const std::uint64_t numbers = 3 * 6 * 5 * 8 * sizeof(double);
-  CHECK(epoch.traffic.down.payload == numbers + 3 * split::Gradient::head_bytes);
-  CHECK(numbers_of<double>(client.head()) == numbers_of<double>(uncut_head));
-  CHECK(numbers_of<double>(server.tail()) == numbers_of<double>(uncut_tail));
-  CHECK(numbers_of<double>(client.fetch_tail()) == numbers_of<double>(uncut_tail));
+  CHECK(epoch.traffic.down.payload == numbers + 3 * (12 + split::BackwardMessage::header_bytes));
+  CHECK(numbers_of<double>(client.part()) == numbers_of<double>(whole_client));
+  CHECK(numbers_of<double>(server.part()) == numbers_of<double>(whole_server));
+  CHECK(numbers_of<double>(client.fetch_server_part()) == numbers_of<double>(whole_server));
 
   // It stays on in an evaluation.
   const auto evaluation = client.evaluate(RandomBatches<double>{.left = 1});
@@ -136,14 +137,14 @@ TEST_CASE("client: a bottleneck is trained by both sides as in one model, bit fo
 
 TEST_CASE("client: gives the server a decoder, before the first step only", "[split]") {
   constexpr nn::BottleneckOptions options{.ratio = 0.5, .layers = 1};
-  auto head = nn::make_head<float>(small_vit, 1, start);
-  auto tail = nn::make_tail<float>(small_vit, 1, start);
-  head.encoder = nn::make_encoder<float>(16, options, start);
-  tail.decoder = nn::make_decoder<float>(16, options, start);
+  auto client_part = test::client_part<float>();
+  auto server_part = test::server_part<float>();
+  client_part.encoder = nn::make_encoder<float>(16, options, start);
+  server_part.decoder = nn::make_decoder<float>(16, options, start);
   auto links = transport::memory_pair();
-  split::Server server{std::move(tail), optim::Adam{.lr = 0}};
+  split::Server server{std::move(server_part), optim::Adam{.lr = 0}};
   Serving serving{server, std::move(links.second)};
-  split::Client client{std::move(head), optim::Adam{.lr = 0}, compress::Identity{},
+  split::Client client{std::move(client_part), optim::Adam{.lr = 0}, compress::Identity{},
                        std::move(links.first)};
   const auto before = client.training_traffic();
   const auto decoder = nn::make_decoder<float>(16, options, Rng{.seed = 77});
@@ -151,7 +152,7 @@ TEST_CASE("client: gives the server a decoder, before the first step only", "[sp
   const auto cost = client.training_traffic() - before;
   CHECK(cost.up.payload > (8 * 16 + 16) * sizeof(float));
   CHECK(cost.down.total() == 0);
-  CHECK(numbers_of<float>(*client.fetch_tail().decoder) == numbers_of<float>(decoder));
+  CHECK(numbers_of<float>(*client.fetch_server_part().decoder) == numbers_of<float>(decoder));
   CHECK_THROWS_WITH(client.give_decoder(nn::make_decoder<float>(16, {.ratio = 0.25}, start)),
                     ContainsSubstring("ratio=0.25") && ContainsSubstring("ratio=0.5"));
   CHECK_THROWS_WITH(client.give_decoder(nn::make_decoder<float>(12, options, start)),
@@ -198,22 +199,21 @@ TEST_CASE("client: the server knows how many tokens each one stands for, if it i
   const auto told = step_of(stage), untold = step_of({.keep = 0.7});
   CHECK(told.traffic.up.payload == untold.traffic.up.payload + 6 * 3);
 
-  const auto at_cut = nn::make_head<float>(small_vit, 1, start)(Variable<float>{batch.images});
-  const std::span<const Index> labels{batch.labels};
+  const auto at_cut = test::client_part<float>().to_cut(Variable<float>{batch.images});
+  const Labels labels = batch.labels;
   Rng rng;
-  const auto merged =
-      stage(compress::CutBatch<float>{.tokens = at_cut.y,
-                                      .cls_attention = at_cut.cls_attention,
-                                      .targets = one_hot<float>(labels, small_vit.classes)},
-            rng);
+  const auto merged = stage(
+      compress::CutBatch<float>{
+          .tokens = at_cut.tokens, .cls_attention = at_cut.cls_attention, .labels = batch.labels},
+      rng);
   Tensor<float> log_sizes = merged.token_sizes;
   for (float& size : log_sizes.span()) size = std::log(size);
-  const auto tail = nn::make_tail<float>(small_vit, 1, start);
+  const auto server_part = test::server_part<float>();
   const auto loss_of = [&](const Variable<float>& scores) {
     return static_cast<double>(cross_entropy(scores, labels).value()[0]);
   };
-  CHECK(told.loss == Approx(loss_of(tail(merged.tokens, log_sizes))).epsilon(1e-6));
-  CHECK(untold.loss == Approx(loss_of(tail(merged.tokens))).epsilon(1e-6));
+  CHECK(told.loss == Approx(loss_of(server_part.logits(merged.tokens, log_sizes))).epsilon(1e-6));
+  CHECK(untold.loss == Approx(loss_of(server_part.logits(merged.tokens))).epsilon(1e-6));
 }
 
 TEST_CASE("client: a stage finds in the batch what it wants to know of the tokens", "[split]") {
@@ -229,13 +229,14 @@ TEST_CASE("client: a stage finds in the batch what it wants to know of the token
 }
 
 TEST_CASE("client: reports activations that were too large for the codec", "[split]") {
-  auto head = nn::make_head<float>(small_vit, 1, start);
-  for (float& value : head.blocks.blocks[0].mlp.fc2.bias.mutable_value().span()) value = 1e6f;
+  auto client_part = test::client_part<float>();
+  for (float& value : client_part.blocks.blocks[0].mlp.fc2.bias.mutable_value().span())
+    value = 1e6f;
   auto links = transport::memory_pair();
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}, codec::Float16{}};
+  split::Server server{test::server_part<float>(), optim::Adam{}, codec::Float16{}};
   Serving serving{server, std::move(links.second)};
-  split::Client client{std::move(head), optim::Adam{}, compress::Identity{}, codec::Float16{},
-                       std::move(links.first)};
+  split::Client client{std::move(client_part), optim::Adam{}, compress::Identity{},
+                       codec::Float16{}, std::move(links.first)};
   const auto epoch = client.train_epoch(RandomBatches<float>{.left = 1});
   CHECK(epoch.saturated == 6 * 5 * 16);
   client.close();
@@ -246,13 +247,14 @@ TEST_CASE("client: the framers' count of bytes is the link's own", "[split]") {
   test::Parties parties{compress::Identity{}};
   parties.client.train_epoch(RandomBatches<float>{});
   parties.client.evaluate(RandomBatches<float>{});
-  parties.client.fetch_tail();
+  parties.client.fetch_server_part();
   parties.finish();
   split::Traffic all = parties.client.training_traffic();
   all += parties.client.evaluation_traffic();
   all += parties.client.weights_traffic();
-  CHECK(all.up.total() == parties.client.link().sent());
-  CHECK(all.down.total() == parties.client.link().received());
+  CHECK(parties.client.upkeep_traffic().total() == 0);
+  CHECK(all.up.total() == parties.counted->sent());
+  CHECK(all.down.total() == parties.counted->received());
   CHECK(parties.client.evaluation_traffic().total() > 0);
 }
 
@@ -267,24 +269,22 @@ TEST_CASE("client: evaluation equals that of the whole model and learns nothing"
   while (const auto batch = batches.next()) {
     const Variable<float> logits = vit(Variable<float>{batch->images});
     correct += nn::count_correct(logits.value(), batch->labels);
-    loss += static_cast<double>(
-        cross_entropy(logits, std::span<const Index>{batch->labels}).value()[0]);
+    loss += static_cast<double>(cross_entropy(logits, batch->labels).value()[0]);
   }
   CHECK(result.samples == 18);
   CHECK(result.correct == correct);
   CHECK(result.loss == Approx(loss / 3));
-  CHECK(numbers_of<float>(parties.client.head()) ==
-        numbers_of<float>(nn::make_head<float>(small_vit, 1, start)));
-  CHECK(nn::parameters<float>(parties.client.head()).front().second.requires_grad());
+  CHECK(numbers_of<float>(parties.client.part()) == numbers_of<float>(test::client_part<float>()));
+  CHECK(nn::parameters<float>(parties.client.part()).front().second.requires_grad());
   parties.finish();
 }
 
 TEST_CASE("client: fetches the server's weights", "[split]") {
   test::Parties parties{compress::Identity{}};
   parties.client.train_epoch(RandomBatches<float>{});
-  const auto tail = parties.client.fetch_tail();
+  const auto server_part = parties.client.fetch_server_part();
   parties.finish();
-  CHECK(numbers_of<float>(tail) == numbers_of<float>(parties.server.tail()));
+  CHECK(numbers_of<float>(server_part) == numbers_of<float>(parties.server.part()));
 }
 
 TEST_CASE("client: a step can be the last of an epoch", "[split]") {
@@ -302,8 +302,36 @@ TEST_CASE("client: schedule and clipping reach the optimiser", "[split]") {
       {.training = {.schedule = [](std::uint64_t) { return 0.0; }, .clip_norm = 1e-3}}};
   parties.client.train_epoch(RandomBatches<float>{});
   parties.finish();
-  CHECK(numbers_of<float>(parties.client.head()) ==
-        numbers_of<float>(nn::make_head<float>(small_vit, 1, start)));
+  CHECK(numbers_of<float>(parties.client.part()) == numbers_of<float>(test::client_part<float>()));
+}
+
+TEST_CASE("client: soft labels that are sure train like class ids", "[split]") {
+  const auto weights_after = [](bool soft) {
+    test::Parties parties{compress::adc(0.3)};
+    RandomBatches<float> batches{.samples = 12};
+    while (const auto batch = batches.next()) {
+      std::vector<std::vector<ClassWeight>> rows;
+      for (const Index id : batch->labels) rows.push_back({{id, 1.0f}});
+      const Labels hard = batch->labels;
+      parties.client.train_step(batch->images, soft ? Labels::weighted(rows) : hard);
+    }
+    parties.finish();
+    return numbers_of<float>(parties.client.part());
+  };
+  CHECK(weights_after(true) == weights_after(false));
+}
+
+TEST_CASE("client: mixed labels have the loss that their mixture has", "[split]") {
+  test::Parties parties{compress::Identity{}};
+  const auto batch = RandomBatches<float>{.samples = 2}.make();
+  const auto mixed = Labels::weighted({{{0, 0.75f}, {3, 0.25f}}, {{4, 1.0f}}});
+  const auto vit = nn::make_vit<float>(small_vit, start);
+  const auto loss = [&](const std::vector<Index>& ids) {
+    return static_cast<double>(cross_entropy(vit(Variable<float>{batch.images}), ids).value()[0]);
+  };
+  CHECK(parties.client.train_step(batch.images, mixed).loss ==
+        Approx(0.75 * loss({0, 4}) + 0.25 * loss({3, 4})));
+  parties.finish();
 }
 
 TEST_CASE("client: batches that do not fit are refused before anything is sent", "[split]") {
@@ -333,7 +361,7 @@ TEST_CASE("client: no finite images lead to NaN", "[split]") {
         CHECK(std::isfinite(parties.client.train_step(images, labels).loss));
     }
     parties.finish();
-    for (const float number : numbers_of<float>(parties.client.head()))
+    for (const float number : numbers_of<float>(parties.client.part()))
       REQUIRE(std::isfinite(number));
   }
 }

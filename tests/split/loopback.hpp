@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>  // exception_ptr
+#include <memory>     // shared_ptr
 #include <optional>   // optional
 #include <string>     // string
 #include <thread>     // jthread
@@ -10,13 +11,19 @@
 
 #include <splitvit/compress/any_stage.hpp>  // AnyStage
 #include <splitvit/core/random.hpp>         // Rng
-#include <splitvit/nn/cut.hpp>              // make_head, make_tail
+#include <splitvit/core/state.hpp>          // state_bytes
+#include <splitvit/nn/cut.hpp>              // make_part
 #include <splitvit/optim/adam.hpp>          // Adam
 #include <splitvit/split/client.hpp>        // Client
 #include <splitvit/split/server.hpp>        // Server
 #include <splitvit/split/settings.hpp>      // settings_of
 #include <splitvit/transport/memory.hpp>    // memory_pair
+#include <splitvit/transport/metered.hpp>   // Metered
+#include <splitvit/transport/stream.hpp>    // write_all
 #include <splitvit/transport/tcp.hpp>       // TcpListener, connect_tcp
+#include <splitvit/wire/error_message.hpp>  // throw_peer_error
+#include <splitvit/wire/handshake.hpp>      // hello_payload, read_welcome
+#include <splitvit/wire/message.hpp>        // MessageReader, MessageWriter
 
 // A small model, batches for it, and a server on a thread of its own.
 
@@ -25,9 +32,20 @@ namespace splitvit::test {
 inline constexpr nn::VitConfig small_vit{
     .image = 8, .patch = 4, .channels = 3, .dim = 16, .heads = 2, .depth = 3, .classes = 5};
 
+inline constexpr Rng start{.seed = 5};  ///< of the weights
+
+template <class T = float>
+nn::Part<T> client_part() {
+  return nn::make_part<T>(small_vit, 0, 1, start);
+}
+template <class T = float>
+nn::Part<T> server_part() {
+  return nn::make_part<T>(small_vit, 1, 3, start);
+}
+
 /// What a client of small_vit says in its handshake.
 inline wire::Settings small_settings(const std::string& method) {
-  return split::settings_of(nn::Head<float>{small_vit, 1}, method, "float32", {});
+  return split::settings_of(nn::Part<float>{small_vit, 0, 1}, method, "float32", {});
 }
 
 /// Batches of random images and labels.
@@ -55,10 +73,10 @@ struct RandomBatches {
 };
 
 /// Runs server.serve(link) on another thread; what it throws is kept.
-template <class Server, class Link>
+template <class Server>
 class Serving {
  public:
-  Serving(Server& server, Link link)
+  Serving(Server& server, transport::AnyLink link)
       : thread_{[this, &server, end = std::move(link)]() mutable {
           try {
             server.serve(std::move(end));
@@ -78,30 +96,63 @@ class Serving {
   std::jthread thread_;
 };
 template <class Server, class Link>
-Serving(Server&, Link) -> Serving<Server, Link>;
+Serving(Server&, Link) -> Serving<Server>;
 
-inline constexpr Rng start{.seed = 5};  ///< of the weights
-
-/// A server and a client of small_vit, connected over memory. Any stage, in one type: each more
-/// takes seconds to compile.
+/// A server and a client of small_vit, connected over memory.
 struct Parties {
   std::pair<transport::MemoryLink, transport::MemoryLink> ends = transport::memory_pair();
-  split::Server<float, optim::Adam> server;
-  Serving<split::Server<float, optim::Adam>, transport::MemoryLink> serving;
-  split::Client<float, optim::Adam, compress::AnyStage<float>, codec::Float32,
-                transport::MemoryLink>
-      client;
+  transport::Metered<transport::MemoryLink> metered{std::move(ends.first)};
+  std::shared_ptr<const transport::Traffic> counted = metered.traffic();
+  split::Server<float> server{server_part(), optim::Adam{}};
+  Serving<split::Server<float>> serving{server, std::move(ends.second)};
+  split::Client<float> client;
 
-  explicit Parties(const compress::AnyStage<float>& stage, const split::ClientOptions& options = {})
-      : server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}},
-        serving{server, std::move(ends.second)},
-        client{nn::make_head<float>(small_vit, 1, start), optim::Adam{}, stage,
-               std::move(ends.first), options} {}
+  explicit Parties(compress::AnyStage<float> stage, const split::ClientOptions& options = {})
+      : client{client_part(), optim::Adam{}, std::move(stage), std::move(metered), options} {}
 
   void finish() {
     client.close();
     serving.finish();
   }
+};
+
+/// A client that shakes hands and then sends whatever a test wants.
+class RawClient {
+ public:
+  RawClient(transport::AnyLink end, wire::Settings settings) : link{std::move(end)} {
+    const wire::Hello hello{.settings = std::move(settings)};
+    send(wire::MessageKind::hello, wire::hello_payload(hello));
+    const auto welcome = wire::read_welcome(receive(wire::MessageKind::welcome), hello);
+    writer_.begin(welcome.connection, welcome.largest_message);
+    reader_.begin(welcome.connection, welcome.largest_message);
+  }
+
+  void send(wire::MessageKind kind, const std::vector<std::byte>& payload = {}) {
+    wire::OutputQueue out;
+    const wire::Bytes parts[] = {payload};
+    writer_.write(kind, parts, out);
+    for (; !out.empty(); out.written(out.front().size())) transport::write_all(link, out.front());
+  }
+
+  /// Waits for a message of this kind and returns its payload.
+  std::vector<std::byte> receive(wire::MessageKind wanted) {
+    std::vector<std::byte> payload;
+    std::optional<wire::MessageKind> kind;
+    while (!kind) {
+      const std::size_t n = link.read_some(reader_.space(payload));
+      if (n == 0) throw TransportError(Reason::closed, "RawClient: closed");
+      kind = reader_.filled(n, payload);
+    }
+    if (*kind == wire::MessageKind::error) wire::throw_peer_error(payload);
+    if (*kind == wanted) return payload;
+    throw WireError(Reason::wrong_message, std::string{"RawClient: came "} + wire::name(*kind));
+  }
+
+  transport::AnyLink link;
+
+ private:
+  wire::MessageWriter writer_;
+  wire::MessageReader reader_;
 };
 
 /// Both ends of a connection over loopback.
@@ -120,16 +171,13 @@ std::vector<T> numbers_of(const Module& module) {
   return all;
 }
 
-/// A module of the same kind with numbers of its own.
-template <class T, class Module>
-Module copy_of(const Module& module) {
-  Module copy{module.config, module.cut};
-  if constexpr (requires { copy.encoder; }) {
-    if (module.encoder) copy.encoder.emplace(module.config.dim, module.encoder->options);
-  } else {
-    if (module.decoder) copy.decoder.emplace(module.config.dim, module.decoder->options);
-  }
-  const auto from = nn::parameters<T>(module), to = nn::parameters<T>(copy);
+/// A part of the same kind with numbers of its own.
+template <class T>
+nn::Part<T> copy_of(const nn::Part<T>& part) {
+  nn::Part<T> copy{part.config, part.first, part.last};
+  if (part.encoder) copy.encoder.emplace(part.config.dim, part.encoder->options);
+  if (part.decoder) copy.decoder.emplace(part.config.dim, part.decoder->options);
+  const auto from = nn::parameters<T>(part), to = nn::parameters<T>(copy);
   for (std::size_t i = 0; i < from.size(); ++i)
     to[i].second.mutable_value() = from[i].second.value();
   return copy;

@@ -29,8 +29,8 @@ template <class Server>
 void train_honestly(Server& server) {
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
-  split::Client client{nn::make_head<float>(small_vit, 1, start), optim::Adam{},
-                       compress::Identity{}, std::move(client_end)};
+  split::Client client{test::client_part<float>(), optim::Adam{}, compress::Identity{},
+                       std::move(client_end)};
   CHECK(client.train_epoch(RandomBatches<float>{}).steps == 3);
   client.close();
   serving.finish();
@@ -38,25 +38,24 @@ void train_honestly(Server& server) {
 
 /// The weights of a server that has had one well-behaved session and nothing else.
 std::vector<float> honest_weights() {
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  split::Server server{test::server_part<float>(), optim::Adam{}};
   train_honestly(server);
-  return test::numbers_of<float>(server.tail());
+  return test::numbers_of<float>(server.part());
 }
 
 /// Shakes hands as a client of small_vit would, then hands over the channel.
 template <class Misbehave>
 Reason reason_after(const Misbehave& misbehave) {
-  split::Server server{nn::make_tail<float>(small_vit, 1, start),
+  split::Server server{test::server_part<float>(),
                        optim::Adam{},
-                       {.link = {.handshake_timeout = 200ms, .patience = 200ms}}};
-  const auto before = test::numbers_of<float>(server.tail());
+                       {.session = {.handshake_timeout = 200ms, .idle_timeout = 200ms}}};
+  const auto before = test::numbers_of<float>(server.part());
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
   Reason reason{};
   {
-    wire::Channel channel{std::move(client_end)};
-    wire::connect_session(channel, test::small_settings("custom"));
-    misbehave(channel);
+    test::RawClient client{std::move(client_end), test::small_settings("custom")};
+    misbehave(client);
     try {
       serving.finish();
       FAIL("the server did not complain");
@@ -64,23 +63,25 @@ Reason reason_after(const Misbehave& misbehave) {
       reason = error.reason();
     }
   }
-  CHECK(test::numbers_of<float>(server.tail()) == before);
+  CHECK(test::numbers_of<float>(server.part()) == before);
   train_honestly(server);  // the server goes on serving, as if nothing had happened
   static const std::vector<float> expected = honest_weights();
-  CHECK(test::numbers_of<float>(server.tail()) == expected);
+  CHECK(test::numbers_of<float>(server.part()) == expected);
   return reason;
 }
 
+/// A forward message of so many samples and tokens, with so many bytes of activations.
 std::vector<std::byte> forward_payload(std::uint64_t step, Index samples, Index tokens,
                                        std::size_t bytes) {
-  Tensor<float> targets{Shape{std::clamp<Index>(samples, 1, 8), 5}};
-  for (Index i = 0; i < targets.dim(0); ++i) targets[5 * i] = 1;
-  std::vector<std::byte> target_bytes;
-  codec::encode_targets<float>(targets.view(), target_bytes);
-  std::vector<std::byte> payload;
-  split::Activations{
-      .step = step, .samples = samples, .tokens = tokens, .targets = target_bytes, .encoded = {}}
-      .put_head(payload);
+  const std::vector<Index> ids(static_cast<std::size_t>(std::clamp<Index>(samples, 1, 8)), 0);
+  std::vector<std::byte> labels, payload;
+  wire::put_labels(ids, 5, labels);
+  if (step > 0) {
+    ByteWriter number{payload};
+    number.put(step);
+    number.put(std::uint32_t{0});
+  }
+  split::ForwardMessage{.samples = samples, .tokens = tokens, .labels = labels}.put_header(payload);
   payload.resize(payload.size() + bytes);
   return payload;
 }
@@ -91,12 +92,12 @@ TEST_CASE("server: refuses a client of another model, cut or method, naming both
           "[split]") {
   const auto refusal = [](const nn::VitConfig& vit, Index cut, const auto& stage,
                           const split::ServerOptions& options, const split::ClientOptions& client) {
-    split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}, options};
+    split::Server server{test::server_part<float>(), optim::Adam{}, options};
     auto [client_end, server_end] = transport::memory_pair();
     Serving serving{server, std::move(server_end)};
     std::string text;
     try {
-      split::Client refused{nn::make_head<float>(vit, cut, start), optim::Adam{}, stage,
+      split::Client refused{nn::make_part<float>(vit, 0, cut, start), optim::Adam{}, stage,
                             std::move(client_end), client};
     } catch (const WireError& error) {
       CHECK(error.reason() == Reason::refused);
@@ -118,13 +119,58 @@ TEST_CASE("server: refuses a client of another model, cut or method, naming both
   CHECK_THAT(refusal(other, 1, none, {}, {}), ContainsSubstring("classes: the client has 7"));
   CHECK_THAT(refusal(small_vit, 1, compress::adc(0.2), {.method = "identity"}, {}),
              ContainsSubstring("method"));
-  CHECK_THAT(refusal(small_vit, 1, none, {}, {.link = {.agreed = {{"seed", "1"}}}}),
+  CHECK_THAT(refusal(small_vit, 1, none, {}, {.agreed = {{"seed", "1"}}}),
              ContainsSubstring("seed"));
+}
+
+TEST_CASE("parties: a part that belongs to the other one is refused", "[split]") {
+  CHECK_THROWS_WITH((split::Server{test::client_part(), optim::Adam{}}),
+                    ContainsSubstring("Server: the part is blocks [0, 1) of 3") &&
+                        ContainsSubstring("wanted one with classifier"));
+  CHECK_THROWS_WITH((split::Client{test::server_part(), optim::Adam{}, compress::Identity{},
+                                   transport::memory_pair().first}),
+                    ContainsSubstring("Client: the part is blocks [1, 3) of 3") &&
+                        ContainsSubstring("wanted one with stem"));
+}
+
+TEST_CASE("server: keeps so many sessions and no more, and forgets those that said goodbye",
+          "[split]") {
+  split::Server server{test::server_part(), optim::Adam{}, {.most_sessions = 1}};
+  train_honestly(server);
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{server, std::move(server_end)};
+  split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
+                       std::move(client_end)};
+  client.train_epoch(RandomBatches<float>{.left = 1});
+  {
+    auto [other_end, other_server_end] = transport::memory_pair();
+    Serving other{server, std::move(other_server_end)};
+    CHECK_THROWS_WITH((split::Client{test::client_part(), optim::Adam{}, compress::Identity{},
+                                     std::move(other_end)}),
+                      ContainsSubstring("session") && ContainsSubstring("1 already"));
+    CHECK_THROWS_AS(other.finish(), WireError);
+  }
+  client.close();
+  serving.finish();
+  train_honestly(server);
+}
+
+TEST_CASE("server: a client that never took a step is not kept", "[split]") {
+  split::Server server{test::server_part(), optim::Adam{}, {.most_sessions = 1}};
+  for (int i = 0; i < 3; ++i) {
+    auto [client_end, server_end] = transport::memory_pair();
+    Serving serving{server, std::move(server_end)};
+    {
+      const test::RawClient gone{std::move(client_end), test::small_settings("custom")};
+    }
+    CHECK_THROWS_AS(serving.finish(), TransportError);
+  }
+  train_honestly(server);
 }
 
 TEST_CASE("server: whatever a client sends ends its session alone", "[split]") {
   const auto sends = [](wire::MessageKind kind, std::vector<std::byte> payload) {
-    return reason_after([&](auto& channel) { channel.send(kind, payload); });
+    return reason_after([&](auto& client) { client.send(kind, payload); });
   };
   using wire::MessageKind;
   CHECK(sends(MessageKind::hello, {}) == Reason::wrong_message);
@@ -147,7 +193,7 @@ TEST_CASE("server: whatever a client sends ends its session alone", "[split]") {
     std::memcpy(huge.data() + huge.size() - 64 + 4 * i, &number, sizeof number);
   }
   CHECK(sends(MessageKind::forward, huge) == Reason::not_finite);
-  CHECK(sends(MessageKind::evaluate, forward_payload(1, 1, 1, 64)) == Reason::malformed);
+  CHECK(sends(MessageKind::evaluate, forward_payload(1, 1, 1, 64)) == Reason::wrong_shape);
   CHECK(sends(MessageKind::error, wire::error_payload(Reason::malformed, "no")) ==
         Reason::peer_failed);
 }
@@ -155,27 +201,26 @@ TEST_CASE("server: whatever a client sends ends its session alone", "[split]") {
 TEST_CASE("server: silence, garbage and a closed link each end in an error of their own",
           "[split]") {
   CHECK(reason_after([](auto&) {}) == Reason::timed_out);
-  CHECK(reason_after([](auto& channel) {
+  CHECK(reason_after([](auto& client) {
           const std::vector<std::byte> garbage(100, std::byte{0x41});
-          transport::write_all(channel.link(), garbage);
+          transport::write_all(client.link, garbage);
         }) == Reason::bad_magic);
-  CHECK(reason_after([](auto& channel) { auto gone = std::move(channel.link()); }) ==
-        Reason::closed);
+  CHECK(reason_after([](auto& client) { auto gone = std::move(client.link); }) == Reason::closed);
 }
 
 TEST_CASE("server: refuses a client with another bottleneck, naming both values", "[split]") {
   const auto refusal = [](const nn::BottleneckOptions& server_side,
                           const nn::BottleneckOptions* client_side) {
-    auto tail = nn::make_tail<float>(small_vit, 1, start);
-    tail.decoder = nn::make_decoder<float>(16, server_side, start);
-    auto head = nn::make_head<float>(small_vit, 1, start);
-    if (client_side) head.encoder = nn::make_encoder<float>(16, *client_side, start);
-    split::Server server{std::move(tail), optim::Adam{}};
+    auto server_part = test::server_part<float>();
+    server_part.decoder = nn::make_decoder<float>(16, server_side, start);
+    auto client_part = test::client_part<float>();
+    if (client_side) client_part.encoder = nn::make_encoder<float>(16, *client_side, start);
+    split::Server server{std::move(server_part), optim::Adam{}};
     auto [client_end, server_end] = transport::memory_pair();
     Serving serving{server, std::move(server_end)};
     std::string text;
     try {
-      split::Client refused{std::move(head), optim::Adam{}, compress::Identity{},
+      split::Client refused{std::move(client_part), optim::Adam{}, compress::Identity{},
                             std::move(client_end)};
     } catch (const WireError& error) {
       text = error.what();
@@ -192,22 +237,22 @@ TEST_CASE("server: refuses a client with another bottleneck, naming both values"
 
 TEST_CASE("server: a decoder that does not fit ends the session and changes nothing", "[split]") {
   constexpr nn::BottleneckOptions options{.ratio = 0.5, .layers = 1};
-  auto head = nn::make_head<float>(small_vit, 1, start);
-  head.encoder = nn::make_encoder<float>(16, options, start);
+  auto client_part = test::client_part<float>();
+  client_part.encoder = nn::make_encoder<float>(16, options, start);
   const auto reason_of = [&](const auto& send) {
-    auto tail = nn::make_tail<float>(small_vit, 1, start);
-    tail.decoder = nn::make_decoder<float>(16, options, start);
-    split::Server server{std::move(tail), optim::Adam{}};
-    const auto before = test::numbers_of<float>(server.tail());
+    auto server_part = test::server_part<float>();
+    server_part.decoder = nn::make_decoder<float>(16, options, start);
+    split::Server server{std::move(server_part), optim::Adam{}};
+    const auto before = test::numbers_of<float>(server.part());
     auto [client_end, server_end] = transport::memory_pair();
     Serving serving{server, std::move(server_end)};
-    wire::Channel channel{std::move(client_end)};
-    wire::connect_session(channel, split::settings_of(head, "identity", "float32", {}));
-    send(channel);
+    test::RawClient client{std::move(client_end),
+                           split::settings_of(client_part, "identity", "float32", {})};
+    send(client);
     try {
       serving.finish();
     } catch (const WireError& error) {
-      CHECK(test::numbers_of<float>(server.tail()) == before);
+      CHECK(test::numbers_of<float>(server.part()) == before);
       return error.reason();
     }
     return Reason{};
@@ -218,7 +263,7 @@ TEST_CASE("server: a decoder that does not fit ends the session and changes noth
     return out.gather();
   };
   const auto sent = [&](const std::vector<std::byte>& payload) {
-    return reason_of([&](auto& channel) { channel.send(wire::MessageKind::weights, payload); });
+    return reason_of([&](auto& client) { client.send(wire::MessageKind::weights, payload); });
   };
   const nn::Decoder<float> fitting{16, options};
   CHECK(sent(decoder_bytes(nn::Decoder<float>{16, {.ratio = 0.25, .layers = 1}})) ==
@@ -234,39 +279,36 @@ TEST_CASE("server: a decoder that does not fit ends the session and changes noth
 
 TEST_CASE("server: a decoder is refused where none is wanted", "[split]") {
   const nn::Decoder<float> decoder{16, {}};
-  CHECK(reason_after([&](auto& channel) {
+  CHECK(reason_after([&](auto& client) {
           wire::PayloadWriter out;
           split::put_weights<float>(out, decoder);
-          channel.send(wire::MessageKind::weights, out.parts());
+          client.send(wire::MessageKind::weights, out.gather());
         }) == Reason::wrong_message);
 }
 
 TEST_CASE("server: a step that comes twice is applied once and answered alike", "[split]") {
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  split::Server server{test::server_part<float>(), optim::Adam{}};
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
-  wire::Channel channel{std::move(client_end)};
-  wire::connect_session(channel, test::small_settings("custom"));
-  std::vector<std::byte> first, second;
-  for (std::vector<std::byte>* reply : {&first, &second}) {
-    channel.send(wire::MessageKind::forward, forward_payload(1, 2, 3, 2 * 3 * 16 * 4));
-    wire::receive_expected(channel, wire::MessageKind::backward, *reply);
+  test::RawClient client{std::move(client_end), test::small_settings("custom")};
+  std::vector<std::vector<std::byte>> replies;
+  for (int i = 0; i < 2; ++i) {
+    client.send(wire::MessageKind::forward, forward_payload(1, 2, 3, 2 * 3 * 16 * 4));
+    replies.push_back(client.receive(wire::MessageKind::backward));
   }
-  CHECK(first == second);
+  CHECK(replies[0] == replies[1]);
   CHECK(server.steps() == 1);
-  channel.send(wire::MessageKind::bye);
+  client.send(wire::MessageKind::bye);
   serving.finish();
 }
 
 TEST_CASE("server: tells the client why it gives up", "[split]") {
-  split::Server server{nn::make_tail<float>(small_vit, 1, start), optim::Adam{}};
+  split::Server server{test::server_part<float>(), optim::Adam{}};
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
-  wire::Channel channel{std::move(client_end)};
-  wire::connect_session(channel, test::small_settings("custom"));
-  channel.send(wire::MessageKind::forward, forward_payload(7, 1, 1, 64));
-  std::vector<std::byte> payload;
-  CHECK_THROWS_WITH(wire::receive_expected(channel, wire::MessageKind::backward, payload),
+  test::RawClient client{std::move(client_end), test::small_settings("custom")};
+  client.send(wire::MessageKind::forward, forward_payload(7, 1, 1, 64));
+  CHECK_THROWS_WITH(client.receive(wire::MessageKind::backward),
                     ContainsSubstring("step 7 came, step 1 was expected"));
   CHECK_THROWS_AS(serving.finish(), WireError);
 }

@@ -36,7 +36,7 @@ TEST_CASE("put_header: the bytes of a known header", "[wire]") {
   const auto bytes = header_bytes({.kind = MessageKind::backward,
                                    .continues = true,
                                    .length = 0x00030201,
-                                   .attach = 0x13121110,
+                                   .connection = 0x13121110,
                                    .sequence = 0x2726252423222120,
                                    .payload_crc = 0x33323130});
   const unsigned char expected[] = {'S',  'P',  'V',  'T',  1,    5,    1,    0,    0x01, 0x02,
@@ -50,24 +50,25 @@ TEST_CASE("read_header: what put_header wrote", "[wire]") {
   const auto header = read_header(header_bytes({.kind = MessageKind::weights,
                                                 .continues = true,
                                                 .length = largest_frame,
-                                                .attach = 7,
+                                                .connection = 7,
                                                 .sequence = std::uint64_t{1} << 60,
                                                 .payload_crc = 0xFFFFFFFF}));
   CHECK(header.kind == MessageKind::weights);
   CHECK(header.continues);
   CHECK(header.length == largest_frame);
-  CHECK(header.attach == 7);
+  CHECK(header.connection == 7);
   CHECK(header.sequence == std::uint64_t{1} << 60);
   CHECK(header.payload_crc == 0xFFFFFFFF);
 }
 
 TEST_CASE("read_header: every field out of its range has its reason", "[wire]") {
   CHECK(reason_with(0, 'S') == std::nullopt);
+  CHECK(reason_with(5, 12) == std::nullopt);
   CHECK(reason_with(0, 'H') == Reason::bad_magic);
   CHECK(reason_with(4, 2) == Reason::bad_version);
   CHECK(reason_with(4, 0) == Reason::bad_version);
   CHECK(reason_with(5, 0) == Reason::bad_kind);
-  CHECK(reason_with(5, 12) == Reason::bad_kind);
+  CHECK(reason_with(5, 13) == Reason::bad_kind);
   CHECK(reason_with(5, 255) == Reason::bad_kind);
   CHECK(reason_with(6, 2) == Reason::bad_flags);
   CHECK(reason_with(7, 0x80) == Reason::bad_flags);
@@ -88,5 +89,8 @@ TEST_CASE("read_header: any flipped bit is found", "[wire]") {
 TEST_CASE("MessageKind: every kind has a name", "[wire]") {
   CHECK(std::string{name(MessageKind::hello)} == "hello");
   CHECK(std::string{name(MessageKind::error)} == "error");
+  CHECK(std::string{name(MessageKind::heartbeat)} == "heartbeat");
+  for (std::size_t kind = 1; kind < message_kinds; ++kind)
+    CHECK(std::string{name(static_cast<MessageKind>(kind))} != "unknown");
   CHECK(std::string{name(static_cast<MessageKind>(200))} == "unknown");
 }

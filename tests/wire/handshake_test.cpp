@@ -10,185 +10,264 @@ using test::reason_of;
 
 namespace {
 
-const Settings settings{{"model", "vit"},  {"image", "32"},      {"cut", "2"},   {"classes", "10"},
-                        {"method", "adc"}, {"codec", "float32"}, {"seed", "42"}, {"dtype", "f32"}};
-const ServerSide server{.id = {1, 2}, .attach = 3};
+const Settings own_settings{{"model", "vit"},  {"image", "32"},   {"cut", "2"},
+                            {"classes", "10"}, {"method", "adc"}, {"codec", "float32"},
+                            {"seed", "42"},    {"dtype", "f32"}};
+const Hello full_hello{.versions = {1, 3},
+                       .largest_message = 1 << 20,
+                       .heartbeat_ms = 5000,
+                       .session = {1, 2},
+                       .connection = 4,
+                       .client = 5,
+                       .last_step = 70,
+                       .generations = {50, 60},
+                       .settings = own_settings};
+const Welcome full_welcome{.version = 2,
+                           .largest_message = 1 << 19,
+                           .heartbeat_ms = 1000,
+                           .session = {1, 2},
+                           .connection = 6,
+                           .last_step = 71,
+                           .generation = 60};
 
-/// What the client learns when both sides have these settings.
-std::optional<Reason> outcome(const Settings& client, const Settings& at_server,
-                              std::string* text = nullptr, const ServerSide& side = server) {
-  const Answer answer = answer_hello(hello_payload(client), at_server, side);
-  const auto reason = reason_of<WireError>([&] { read_answer(answer.kind, answer.payload); }, text);
-  CHECK((answer.kind == MessageKind::welcome) == (reason == std::nullopt));
-  if (text != nullptr) CHECK(answer.refusal == *text);
-  return reason;
+/// The first difference between two lists as a text, or "".
+std::string difference_of(const Settings& client, const Settings& server) {
+  const auto refusal = compare_settings(client, server);
+  return refusal ? refusal->text() : "";
+}
+
+/// Why a payload with `count` bytes from `offset` on set to `value` is refused.
+std::optional<Reason> hello_reason(std::size_t offset, std::size_t count, unsigned value) {
+  auto payload = hello_payload({.settings = own_settings});
+  for (std::size_t i = 0; i < count; ++i) payload[offset + i] = static_cast<std::byte>(value);
+  return reason_of<WireError>([&] { read_hello(payload); });
+}
+std::optional<Reason> welcome_reason(std::size_t offset, std::size_t count, unsigned value) {
+  auto payload = welcome_payload(full_welcome);
+  for (std::size_t i = 0; i < count; ++i) payload[offset + i] = static_cast<std::byte>(value);
+  return reason_of<WireError>([&] { read_welcome(payload, full_hello); });
 }
 
 }  // namespace
 
-TEST_CASE("handshake: equal settings agree on a session", "[wire]") {
-  const Answer answer = answer_hello(hello_payload(settings, 1 << 20), settings, server);
-  REQUIRE(answer.kind == MessageKind::welcome);
-  const Session session = read_answer(answer.kind, answer.payload, 1 << 20);
-  for (const Session& side : {session, answer.session}) {
-    CHECK(side.version == 1);
-    CHECK(side.id == SessionId{1, 2});
-    CHECK(side.attach == 3);
-    CHECK(side.largest_message == 1 << 20);  // the smaller of both
-  }
+TEST_CASE("hello: every field arrives", "[wire]") {
+  const auto [came, refusal] = read_hello(hello_payload(full_hello), {2, 2});
+  CHECK_FALSE(refusal);
+  CHECK(came.versions == full_hello.versions);
+  CHECK(came.largest_message == 1 << 20);
+  CHECK(came.heartbeat_ms == 5000);
+  CHECK(came.session == SessionId{1, 2});
+  CHECK(came.connection == 4);
+  CHECK(came.client == 5);
+  CHECK(came.last_step == 70);
+  CHECK(came.generations == std::vector<std::uint64_t>{50, 60});
+  CHECK(came.settings == own_settings);
 }
 
-TEST_CASE("handshake: the order of settings does not matter", "[wire]") {
-  CHECK(outcome(settings, {settings.rbegin(), settings.rend()}) == std::nullopt);
-  CHECK(outcome({}, {}) == std::nullopt);
+TEST_CASE("welcome: every field arrives", "[wire]") {
+  const Welcome came = read_welcome(welcome_payload(full_welcome), full_hello);
+  CHECK(came.version == 2);
+  CHECK(came.largest_message == 1 << 19);
+  CHECK(came.heartbeat_ms == 1000);
+  CHECK(came.session == SessionId{1, 2});
+  CHECK(came.connection == 6);
+  CHECK(came.last_step == 71);
+  CHECK(came.generation == std::uint64_t{60});
+  Welcome none = full_welcome;
+  none.generation.reset();
+  CHECK_FALSE(read_welcome(welcome_payload(none), full_hello).generation);
 }
 
-TEST_CASE("handshake: any setting that differs is named with both values", "[wire]") {
-  for (std::size_t i = 0; i < settings.size(); ++i) {
-    Settings other = settings;
+TEST_CASE("refuse: its texts arrive, cut and fit for a terminal", "[wire]") {
+  const Refusal came = read_refusal(refusal_payload({"cut", "2", "3"}));
+  CHECK(came.text() == "handshake refused: cut: the client has 2, the server has 3");
+  const Refusal odd =
+      read_refusal(refusal_payload({std::string(100, 'k'), "\x1b[2J", std::string(2000, 'v')}));
+  CHECK(odd.field == std::string(64, 'k'));
+  CHECK(odd.client == "?[2J");
+  CHECK(odd.server == std::string(1024, 'v'));
+  auto payload = refusal_payload({"cut", "2", "3"});
+  for (std::size_t size = 0; size < payload.size(); ++size)
+    CHECK(reason_of<WireError>([&] { read_refusal(Bytes{payload}.first(size)); }) ==
+          Reason::truncated);
+  payload.push_back(std::byte{0});
+  CHECK(reason_of<WireError>([&] { read_refusal(payload); }) == Reason::malformed);
+  payload[3] = std::byte{0xFF};
+  CHECK(reason_of<WireError>([&] { read_refusal(payload); }) == Reason::too_long);
+}
+
+TEST_CASE("compare_settings: the order does not matter", "[wire]") {
+  CHECK(difference_of(own_settings, {own_settings.rbegin(), own_settings.rend()}) == "");
+  CHECK(difference_of({}, {}) == "");
+}
+
+TEST_CASE("compare_settings: any setting that differs is named with both values", "[wire]") {
+  for (std::size_t i = 0; i < own_settings.size(); ++i) {
+    Settings other = own_settings;
     other[i].value = "other";
-    std::string text;
-    CHECK(outcome(other, settings, &text) == Reason::refused);
-    CHECK(text == "handshake refused: " + settings[i].key +
-                      ": the client has other, the server has " + settings[i].value);
-    CHECK(outcome(settings, other) == Reason::refused);
+    const auto& [key, value] = own_settings[i];
+    CHECK(difference_of(other, own_settings) ==
+          "handshake refused: " + key + ": the client has other, the server has " + value);
+    CHECK(difference_of(own_settings, other) ==
+          "handshake refused: " + key + ": the client has " + value + ", the server has other");
   }
 }
 
-TEST_CASE("handshake: a server that takes any value takes it only for that key", "[wire]") {
-  Settings open = settings;
+TEST_CASE("compare_settings: a server that takes any value takes it only for that key", "[wire]") {
+  Settings open = own_settings;
   open[4].value = any_value;
-  Settings other = settings;
+  Settings other = own_settings;
   other[4].value = "identity";
-  CHECK(outcome(other, open) == std::nullopt);
-  CHECK(outcome(open, settings) == Reason::refused);  // a client has no such choice
+  CHECK(difference_of(other, open) == "");
+  CHECK(difference_of(open, own_settings) != "");  // a client has no such choice
   other[5].value = "float16";
-  CHECK(outcome(other, open) == Reason::refused);
+  CHECK(difference_of(other, open) != "");
   other.erase(other.begin() + 4);
-  CHECK(outcome(other, open) == Reason::refused);
+  CHECK(difference_of(other, open) != "");
 }
 
-TEST_CASE("handshake: a setting that one side lacks is named", "[wire]") {
-  for (std::size_t i = 0; i < settings.size(); ++i) {
-    Settings fewer = settings;
+TEST_CASE("compare_settings: a setting that one side lacks is named", "[wire]") {
+  for (std::size_t i = 0; i < own_settings.size(); ++i) {
+    Settings fewer = own_settings;
     fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-    std::string text;
-    CHECK(outcome(fewer, settings, &text) == Reason::refused);
-    CHECK_THAT(text, ContainsSubstring(settings[i].key + ": the client has no such setting"));
-    CHECK(outcome(settings, fewer, &text) == Reason::refused);
-    CHECK_THAT(text, ContainsSubstring("the server has no such setting"));
+    const std::string& key = own_settings[i].key;
+    CHECK_THAT(difference_of(fewer, own_settings),
+               ContainsSubstring(key + ": the client has no such setting"));
+    CHECK_THAT(difference_of(own_settings, fewer),
+               ContainsSubstring(key + ": the client has " + own_settings[i].value +
+                                 ", the server has no such setting"));
   }
+  CHECK_THROWS_AS(compare_settings({}, {{"", "x"}}), std::invalid_argument);
 }
 
-TEST_CASE("handshake: versions without overlap refuse each other politely", "[wire]") {
-  std::string text;
-  CHECK(outcome(settings, settings, &text, {.oldest = 2, .newest = 3}) == Reason::refused);
-  CHECK(text ==
+TEST_CASE("hello: versions without overlap refuse each other politely", "[wire]") {
+  const auto text = [](Bytes payload, const Versions& own) {
+    const auto came = read_hello(payload, own);
+    return came.refusal ? came.refusal->text() : "";
+  };
+  const auto payload = hello_payload({.settings = own_settings});
+  CHECK(text(payload, {2, 3}) ==
         "handshake refused: protocol version: the client has 1 to 1, the server has 2 to 3");
-  CHECK(outcome(settings, settings, nullptr, {.oldest = 0, .newest = 0}) == Reason::refused);
-  CHECK(outcome(settings, settings, nullptr, {.oldest = 0, .newest = 7}) == std::nullopt);
+  CHECK(text(payload, {0, 0}) != "");
+  CHECK(text(payload, {0, 7}) == "");
 
   // A client from the future may say things behind the versions that nobody understands yet.
   auto future = test::random_bytes(50);
   future[0] = std::byte{9}, future[1] = std::byte{0}, future[2] = std::byte{9},
   future[3] = std::byte{0};
-  CHECK_THAT(answer_hello(future, settings, server).refusal, ContainsSubstring("9 to 9"));
+  CHECK_THAT(text(future, {}), ContainsSubstring("9 to 9"));
+  CHECK_THAT(text(Bytes{future}.first(4), {}), ContainsSubstring("9 to 9"));
 }
 
-TEST_CASE("handshake: a capability that must be there and is not", "[wire]") {
-  auto hello = hello_payload(settings);
-  hello[8] = std::byte{255};  // optional ones are ignored
-  CHECK(answer_hello(hello, settings, server).kind == MessageKind::welcome);
-  hello[4] = std::byte{2};
-  const Answer answer = answer_hello(hello, settings, server);
-  CHECK(answer.kind == MessageKind::refuse);
-  CHECK_THAT(answer.refusal, ContainsSubstring("required capabilities"));
+TEST_CASE("hello: a capability that must be there and is not", "[wire]") {
+  auto payload = hello_payload({.settings = own_settings});
+  payload[8] = std::byte{255};  // optional ones are ignored
+  CHECK_FALSE(read_hello(payload).refusal);
+  payload[4] = std::byte{2};
+  REQUIRE(read_hello(payload).refusal);
+  CHECK(read_hello(payload).refusal->field == "required capabilities");
 }
 
-TEST_CASE("handshake: settings that cannot be sent", "[wire]") {
-  const auto sends = [](const Settings& list) { hello_payload(list); };
+TEST_CASE("hello: what cannot be sent", "[wire]") {
+  const auto sends = [](const Settings& list) { hello_payload({.settings = list}); };
   CHECK_THROWS_AS(sends({{"", "x"}}), std::invalid_argument);
   CHECK_THROWS_AS(sends({{std::string(65, 'k'), "x"}}), std::invalid_argument);
   CHECK_THROWS_AS(sends({{"k\n", "x"}}), std::invalid_argument);
   CHECK_THROWS_AS(sends({{"k", "\x1b"}}), std::invalid_argument);
   CHECK_THROWS_AS(sends({{"k", std::string(1025, 'v')}}), std::invalid_argument);
   CHECK_THROWS_AS(sends({{"k", "1"}, {"k", "2"}}), std::invalid_argument);
+  CHECK_NOTHROW(sends({{std::string(64, 'k'), std::string(1024, 'v')}}));
   Settings long_list;
   for (int i = 0; i < 5; ++i) long_list.push_back({std::to_string(i), std::string(1000, 'v')});
   CHECK_THROWS_AS(sends(long_list), std::invalid_argument);
-  CHECK_THROWS_AS(hello_payload({}, 100), std::invalid_argument);
-  CHECK_THROWS_AS(hello_payload({}, message_ceiling + 1), std::invalid_argument);
-  CHECK_THROWS_AS(answer_hello(hello_payload({}), {{"", "x"}}, server), std::invalid_argument);
+  CHECK_THROWS_AS(hello_payload({.largest_message = 100}), std::invalid_argument);
+  CHECK_THROWS_AS(hello_payload({.largest_message = message_ceiling + 1}), std::invalid_argument);
+  CHECK_THROWS_AS(hello_payload({.versions = {2, 1}}), std::invalid_argument);
+  CHECK_NOTHROW(hello_payload({.generations = std::vector<std::uint64_t>(64)}));
+  CHECK_THROWS_AS(hello_payload({.generations = std::vector<std::uint64_t>(65)}),
+                  std::invalid_argument);
 }
 
-TEST_CASE("answer_hello: every truncation and every extra byte is noticed", "[wire]") {
-  auto hello = hello_payload(settings);
-  for (std::size_t size = 0; size < hello.size(); ++size)
-    REQUIRE(reason_of<WireError>([&] {
-              answer_hello(Bytes{hello}.first(size), settings, server);
-            }) == Reason::truncated);
-  hello.push_back(std::byte{0});
-  CHECK(reason_of<WireError>([&] { answer_hello(hello, settings, server); }) == Reason::malformed);
+TEST_CASE("hello: every truncation and every extra byte is noticed", "[wire]") {
+  auto payload = hello_payload(full_hello);
+  for (std::size_t size = 0; size < payload.size(); ++size)
+    REQUIRE(reason_of<WireError>([&] { read_hello(Bytes{payload}.first(size)); }) ==
+            Reason::truncated);
+  payload.push_back(std::byte{0});
+  CHECK(reason_of<WireError>([&] { read_hello(payload); }) == Reason::malformed);
 }
 
-TEST_CASE("answer_hello: hostile numbers", "[wire]") {
-  const auto with = [](std::size_t offset, std::size_t count, unsigned value) {
-    auto hello = hello_payload(settings);
-    for (std::size_t i = 0; i < count; ++i) hello[offset + i] = static_cast<std::byte>(value);
-    return reason_of<WireError>([&] { answer_hello(hello, settings, server); });
-  };
-  CHECK(with(0, 2, 0xFF) == Reason::malformed);   // oldest above newest
-  CHECK(with(12, 8, 0xFF) == Reason::malformed);  // largest message 2^64 - 1
-  CHECK(with(19, 1, 0x10) == Reason::malformed);  // largest message 2^60
-  CHECK(with(12, 8, 0x00) == Reason::malformed);  // largest message 0
-  CHECK(with(20, 2, 0xFF) == Reason::truncated);  // 65535 settings
-  CHECK(with(20, 2, 0x00) == Reason::malformed);  // none, but bytes are left
-  CHECK(with(22, 4, 0xFF) == Reason::too_long);   // a key of 2^32 - 1 characters
-  CHECK(with(26, 1, 0x00) == Reason::malformed);  // a key with a zero in it
+TEST_CASE("hello: hostile numbers", "[wire]") {
+  CHECK(hello_reason(0, 0, 0) == std::nullopt);
+  CHECK(hello_reason(0, 2, 0xFF) == Reason::malformed);   // oldest above newest
+  CHECK(hello_reason(12, 8, 0xFF) == Reason::malformed);  // largest message 2^64 - 1
+  CHECK(hello_reason(19, 1, 0x10) == Reason::malformed);  // largest message 2^60
+  CHECK(hello_reason(12, 8, 0x00) == Reason::malformed);  // largest message 0
+  CHECK(hello_reason(56, 2, 0xFF) == Reason::truncated);  // 65535 generations
+  CHECK(hello_reason(58, 2, 0xFF) == Reason::truncated);  // 65535 settings
+  CHECK(hello_reason(58, 2, 0x00) == Reason::malformed);  // none, but bytes are left
+  CHECK(hello_reason(60, 4, 0xFF) == Reason::too_long);   // a key of 2^32 - 1 characters
+  CHECK(hello_reason(64, 1, 0x00) == Reason::malformed);  // a key with a zero in it
+  CHECK(hello_reason(20, 36, 0xFF) == std::nullopt);      // any id, any numbers
 }
 
-TEST_CASE("answer_hello: lists that hello_payload would not send", "[wire]") {
-  const auto reason = [](const Settings& list) {
-    std::vector<std::byte> hello = hello_payload({});
-    hello.resize(hello.size() - 2);  // how many settings: the last number of an empty list
-    ByteWriter out{hello};
+TEST_CASE("hello: lists that hello_payload would not send", "[wire]") {
+  const auto reason = [](std::size_t generations, const Settings& list) {
+    std::vector<std::byte> payload = hello_payload({});
+    payload.resize(payload.size() - 4);  // the two counts
+    ByteWriter out{payload};
+    out.put(static_cast<std::uint16_t>(generations));
+    for (std::size_t i = 0; i < generations; ++i) out.put(std::uint64_t{i});
     out.put(static_cast<std::uint16_t>(list.size()));
     for (const Setting& setting : list) {
       out.put_text(setting.key);
       out.put_text(setting.value);
     }
-    return reason_of<WireError>([&] { answer_hello(hello, settings, server); });
+    return reason_of<WireError>([&] { read_hello(payload); });
   };
-  CHECK(reason(settings) == std::nullopt);
-  CHECK(reason({{"", ""}}) == Reason::malformed);
-  CHECK(reason({{"k", "\x1b[2J"}}) == Reason::malformed);
-  CHECK(reason({{"k", "1"}, {"k", "1"}}) == Reason::malformed);
-  CHECK(reason({{std::string(65, 'k'), ""}}) == Reason::too_long);
-  CHECK(reason({{"k", std::string(1025, 'v')}}) == Reason::too_long);
+  CHECK(reason(64, own_settings) == std::nullopt);
+  CHECK(reason(65, own_settings) == Reason::malformed);
+  CHECK(reason(0, {{"", ""}}) == Reason::malformed);
+  CHECK(reason(0, {{"k", "\x1b[2J"}}) == Reason::malformed);
+  CHECK(reason(0, {{"k", "1"}, {"k", "1"}}) == Reason::malformed);
+  CHECK(reason(0, {{std::string(65, 'k'), ""}}) == Reason::too_long);
+  CHECK(reason(0, {{"k", std::string(1025, 'v')}}) == Reason::too_long);
 }
 
-TEST_CASE("read_answer: what a server must not say", "[wire]") {
-  const Answer good = answer_hello(hello_payload(settings), settings, server);
-  const auto with = [&](std::size_t offset, std::size_t count, unsigned value) {
-    auto payload = good.payload;
-    for (std::size_t i = 0; i < count; ++i) payload[offset + i] = static_cast<std::byte>(value);
-    return reason_of<WireError>([&] { read_answer(MessageKind::welcome, payload); });
-  };
-  CHECK(with(0, 1, 2) == Reason::malformed);      // a version that was not offered
-  CHECK(with(18, 4, 0) == Reason::malformed);     // attach 0
-  CHECK(with(29, 1, 0x10) == Reason::malformed);  // largest message 2^60
-  CHECK(reason_of<WireError>([&] { read_answer(good.kind, good.payload, 4096); }) ==
-        Reason::malformed);  // more than was offered
-  for (std::size_t size = 0; size < good.payload.size(); ++size)
-    CHECK(reason_of<WireError>([&] { read_answer(good.kind, Bytes{good.payload}.first(size)); }) ==
+TEST_CASE("welcome: what a server must not say", "[wire]") {
+  CHECK(welcome_reason(0, 0, 0) == std::nullopt);
+  CHECK(welcome_reason(0, 1, 4) == Reason::malformed);      // a version that was not offered
+  CHECK(welcome_reason(2, 1, 1) == Reason::malformed);      // a capability that does not exist
+  CHECK(welcome_reason(13, 1, 0x10) == Reason::malformed);  // largest message 2^60
+  CHECK(welcome_reason(6, 8, 0) == Reason::malformed);      // largest message 0
+  CHECK(welcome_reason(15, 1, 0xFF) == Reason::malformed);  // a longer heartbeat
+  CHECK(welcome_reason(14, 4, 0) == std::nullopt);          // none: the server has a say
+  CHECK(welcome_reason(18, 1, 9) == Reason::malformed);     // another session
+  CHECK(welcome_reason(34, 4, 0) == Reason::malformed);     // connection 0
+  CHECK(welcome_reason(34, 1, 4) == Reason::malformed);     // the last connection's number
+  CHECK(welcome_reason(34, 1, 5) == std::nullopt);
+  CHECK(welcome_reason(46, 1, 2) == Reason::malformed);
+  CHECK(welcome_reason(46, 1, 0) == Reason::malformed);   // no generation, but a number
+  CHECK(welcome_reason(47, 1, 51) == Reason::malformed);  // a generation that the client lacks
+  CHECK(welcome_reason(47, 1, 50) == std::nullopt);
+
+  Hello fresh = full_hello;
+  fresh.session = {};
+  CHECK_NOTHROW(read_welcome(welcome_payload(full_welcome), fresh));  // the server draws one
+  Welcome nameless = full_welcome;
+  nameless.session = {};
+  CHECK(reason_of<WireError>([&] { read_welcome(welcome_payload(nameless), fresh); }) ==
+        Reason::malformed);
+
+  auto payload = welcome_payload(full_welcome);
+  for (std::size_t size = 0; size < payload.size(); ++size)
+    CHECK(reason_of<WireError>([&] { read_welcome(Bytes{payload}.first(size), full_hello); }) ==
           Reason::truncated);
-  CHECK(reason_of<WireError>([&] { read_answer(MessageKind::backward, good.payload); }) ==
-        Reason::wrong_message);
-  CHECK(reason_of<WireError>([&] {
-          read_answer(MessageKind::error, error_payload(Reason::malformed, "no"));
-        }) == Reason::peer_failed);
+  payload.push_back(std::byte{0});
+  CHECK(reason_of<WireError>([&] { read_welcome(payload, full_hello); }) == Reason::malformed);
 }
 
-TEST_CASE("random_session_id: never the same", "[wire]") {
+TEST_CASE("random_session_id: never the same, never zero", "[wire]") {
   CHECK(random_session_id() != random_session_id());
+  CHECK(random_session_id() != SessionId{});
 }

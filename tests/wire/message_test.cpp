@@ -5,6 +5,7 @@
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
+#include "support/drain.hpp"
 
 using namespace splitvit;
 using namespace splitvit::wire;
@@ -19,9 +20,10 @@ constexpr std::size_t mib = std::size_t{1} << 20;
 /// The frames of one message.
 std::vector<std::byte> frames_of(MessageWriter& writer, MessageKind kind,
                                  std::span<const Bytes> parts) {
-  std::vector<std::byte> out;
-  writer.write(kind, parts,
-               [&](Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); });
+  OutputQueue queue;
+  const std::uint64_t framed = writer.write(kind, parts, queue);
+  auto out = test::drain(queue);
+  CHECK(framed == out.size());
   return out;
 }
 std::vector<std::byte> frames_of(MessageWriter& writer, MessageKind kind, Bytes payload) {
@@ -68,9 +70,8 @@ TEST_CASE("MessageWriter, MessageReader: messages of every size come through", "
       ++messages;
     });
     CHECK(messages == 1);
+    CHECK(reader.last_framed() == frames.size());
   }
-  CHECK(writer.total() == reader.total());
-  CHECK(writer.count(MessageKind::forward).messages == 9);
 }
 
 TEST_CASE("MessageReader: does not care how the bytes are cut", "[wire]") {
@@ -98,13 +99,15 @@ TEST_CASE("MessageWriter: parts make one payload, and long ones are not copied",
   writer.begin(0, message_ceiling);
   std::size_t lent = 0, pieces = 0;
   std::vector<std::byte> stream;
-  writer.write(MessageKind::weights, parts, [&](Bytes bytes) {
-    REQUIRE_FALSE(bytes.empty());
+  OutputQueue queue;
+  writer.write(MessageKind::weights, parts, queue);
+  for (Bytes bytes = queue.front(); !bytes.empty(); bytes = queue.front()) {
     ++pieces;
     if (bytes.data() >= second.data() && bytes.data() < second.data() + second.size())
       lent += bytes.size();
     stream.insert(stream.end(), bytes.begin(), bytes.end());
-  });
+    queue.written(bytes.size());
+  }
   CHECK(lent >= second.size() - 4096);  // the end of a long part may be short
   CHECK(pieces <= 8);
 
@@ -122,35 +125,26 @@ TEST_CASE("MessageWriter: a small message is one write", "[wire]") {
   MessageWriter writer;
   const auto a = bytes_of("a"), b = bytes_of("b");
   const Bytes parts[] = {a, b};
-  int writes = 0;
-  writer.write(MessageKind::hello, parts, [&](Bytes) { ++writes; });
-  CHECK(writes == 1);
-}
-
-TEST_CASE("Direction: payload and framing are counted apart, by kind", "[wire]") {
-  MessageWriter writer;
-  writer.begin(0, message_ceiling);
-  frames_of(writer, MessageKind::forward, random_bytes(100));
-  frames_of(writer, MessageKind::forward, random_bytes(mib + 1));
-  frames_of(writer, MessageKind::bye, Bytes{});
-  CHECK(writer.count(MessageKind::forward) ==
-        Count{.messages = 2, .payload = mib + 101, .framed = mib + 101 + 3 * 32});
-  CHECK(writer.count(MessageKind::bye) == Count{.messages = 1, .payload = 0, .framed = 32});
-  CHECK(writer.count(MessageKind::hello) == Count{});
-  CHECK(writer.total().framed == mib + 101 + 4 * 32);
+  OutputQueue queue;
+  CHECK(writer.write(MessageKind::hello, parts, queue) == 34);
+  CHECK(queue.front().size() == 34);
 }
 
 TEST_CASE("MessageWriter: a message above the limit is not begun", "[wire]") {
   MessageWriter writer;
   CHECK(writer.limit() == unadmitted_limit);
-  bool written = false;
+  OutputQueue queue;
   const auto payload = random_bytes(unadmitted_limit + 1);
   const Bytes parts[] = {payload};
-  CHECK(reason_of<WireError>([&] {
-          writer.write(MessageKind::hello, parts, [&](Bytes) { written = true; });
-        }) == Reason::too_long);
-  CHECK_FALSE(written);
-  CHECK(writer.total() == Count{});
+  std::string text;
+  CHECK(reason_of<WireError>([&] { writer.write(MessageKind::hello, parts, queue); }, &text) ==
+        Reason::too_long);
+  CHECK(text == "hello: a message of at least 4097 bytes, at most 4096 are agreed");
+  CHECK(queue.empty());
+  CHECK(reason_of<WireError>([&] { writer.prepare(MessageKind::hello, 97, 4000, queue); }) ==
+        Reason::too_long);
+  CHECK_NOTHROW(writer.prepare(MessageKind::hello, 96, 4000, queue));
+  CHECK_FALSE(refusal(frames_of(writer, MessageKind::hello, bytes_of("x"))));  // still frame 0
 }
 
 TEST_CASE("MessageReader: lengths above the limit are refused by the header alone", "[wire]") {
@@ -218,7 +212,7 @@ TEST_CASE("MessageReader: frames out of order", "[wire]") {
   bad.sequence = std::uint64_t{1} << 60;
   CHECK(refusal(frame(bad, text)) == Reason::wrong_step);
   bad = good;
-  bad.attach = 1;
+  bad.connection = 1;
   CHECK(refusal(frame(bad, text)) == Reason::wrong_step);
 
   auto twice = frame(good, text);  // a replay
@@ -235,7 +229,7 @@ TEST_CASE("MessageReader: frames out of order", "[wire]") {
         Reason::malformed);
 }
 
-TEST_CASE("MessageReader: a new attach counts from 0 again", "[wire]") {
+TEST_CASE("MessageReader: a new connection counts from 0 again", "[wire]") {
   MessageWriter writer;
   MessageReader reader;
   std::vector<std::byte> payload;
@@ -246,8 +240,44 @@ TEST_CASE("MessageReader: a new attach counts from 0 again", "[wire]") {
   writer.begin(1, unadmitted_limit);
   reader.begin(1, unadmitted_limit);
   CHECK_NOTHROW(pass());
-  writer.begin(1, unadmitted_limit);  // a stale peer that begins the same attach once more
+  writer.begin(1, unadmitted_limit);  // a stale peer that begins the same connection once more
   CHECK(reason_of<WireError>(pass) == Reason::wrong_step);
+}
+
+TEST_CASE("MessageReader: heartbeats between the frames of a message", "[wire]") {
+  const auto text = bytes_of("text");
+  const auto joined = [](std::initializer_list<std::vector<std::byte>> frames) {
+    std::vector<std::byte> all;
+    for (const auto& one : frames) all.insert(all.end(), one.begin(), one.end());
+    return all;
+  };
+  const auto beat = [](std::uint64_t sequence) {
+    return frame({.kind = MessageKind::heartbeat, .sequence = sequence}, {});
+  };
+  const auto stream = joined(
+      {beat(0),
+       frame({.kind = MessageKind::forward, .continues = true, .length = 4, .sequence = 1}, text),
+       beat(2), beat(3), frame({.kind = MessageKind::forward, .length = 4, .sequence = 4}, text)});
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{31}, stream.size()}) {
+    MessageReader reader;
+    std::vector<std::byte> payload;
+    std::vector<MessageKind> kinds;
+    for (std::size_t at = 0; at < stream.size(); at += piece)
+      reader.feed(Bytes{stream}.subspan(at, std::min(piece, stream.size() - at)), payload,
+                  [&](MessageKind kind) { kinds.push_back(kind); });
+    using enum MessageKind;
+    CHECK(kinds == std::vector{heartbeat, heartbeat, heartbeat, forward});
+    CHECK(payload == bytes_of("texttext"));
+    CHECK(reader.last_framed() == 2 * 36);  // heartbeats are not part of it
+  }
+  CHECK(refusal(frame({.kind = MessageKind::heartbeat, .length = 4}, text)) == Reason::malformed);
+  CHECK(refusal(frame({.kind = MessageKind::heartbeat, .continues = true}, {})) ==
+        Reason::malformed);
+  auto damaged = beat(0);
+  damaged[24] = std::byte{1};  // a payload checksum, but no payload
+  const std::uint32_t crc = crc32c(Bytes{damaged}.first(28));
+  for (std::size_t i = 0; i < 4; ++i) damaged[28 + i] = static_cast<std::byte>(crc >> (8 * i));
+  CHECK(refusal(damaged) == Reason::bad_checksum);
 }
 
 TEST_CASE("MessageReader: damage is found", "[wire]") {

@@ -32,10 +32,11 @@ namespace splitvit::compress {
 /// Turns a batch at the cut into a smaller one.
 ///
 ///   expression         returns       meaning
-///   stage(batch, rng)  CutBatch<T>   1 <= B' <= B, 1 <= N' <= N; D and C stay;
-///                                    token 0 is still CLS; each row of targets
-///                                    still sums to 1; cls_attention describes
-///                                    the returned tokens, in their order
+///   stage(batch, rng)  CutBatch<T>   1 <= B' <= B, 1 <= N' <= N; D stays; token 0
+///                                    is still CLS; labels has B' rows, with the
+///                                    classes of the samples that each row stands
+///                                    for; cls_attention describes the returned
+///                                    tokens, in their order
 ///
 /// A stage keeps nothing between calls, draws random numbers only from rng, and
 /// lets gradients flow through tokens. It is not applied in evaluation.

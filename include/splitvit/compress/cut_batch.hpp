@@ -5,6 +5,7 @@
 #include <string>    // string, to_string
 
 #include <splitvit/autograd/variable.hpp>  // Variable
+#include <splitvit/core/labels.hpp>        // Labels
 #include <splitvit/core/workspace.hpp>     // RecycledVector
 #include <splitvit/tensor/tensor.hpp>      // Tensor
 
@@ -14,11 +15,11 @@ namespace splitvit::compress {
 
 /// A batch at the cut between client and server.
 ///
-/// Shapes  tokens (B, N, D), token 0 is CLS; cls_attention (B, N); targets (B, C);
+/// Shapes  tokens (B, N, D), token 0 is CLS; cls_attention (B, N); labels of B rows;
 ///         sizes (B) or empty; token_sizes (B, N) or empty; statistics (B, N, W) or empty.
 /// Units   cls_attention: how the CLS token of the last client block looks at each token,
 ///         softmax probabilities averaged over heads; no gradient flows through it.
-///         targets: class probabilities, each row sums to 1.
+///         labels: the classes of each sample; a merged sample lists those of its members.
 ///         sizes: how many samples a row stands for, and counts for in the loss; empty where
 ///         all rows count alike.
 ///         token_sizes: how many tokens of the stage that merged them a token stands for, at least
@@ -30,7 +31,7 @@ template <std::floating_point T>
 struct CutBatch {
   Variable<T> tokens;
   Tensor<T> cls_attention;
-  Tensor<T> targets;
+  Labels labels;
   RecycledVector<Index> sizes = {};
   Tensor<T> token_sizes = {};
   Tensor<T> statistics = {};
@@ -38,7 +39,6 @@ struct CutBatch {
   Index samples() const { return tokens.dim(0); }
   Index token_count() const { return tokens.dim(1); }
   Index width() const { return tokens.dim(2); }
-  Index classes() const { return targets.dim(1); }
 };
 
 /// Errors  ShapeError unless all parts describe the same batch, with at least one sample and
@@ -47,13 +47,12 @@ template <std::floating_point T>
 void require_consistent(const char* operation, const CutBatch<T>& batch) {
   const Shape& x = batch.tokens.shape();
   const Shape& a = batch.cls_attention.shape();
-  const Shape& t = batch.targets.shape();
-  const bool fits = x.rank() == 3 && a.rank() == 2 && t.rank() == 2 && x[0] > 0 && x[1] > 0 &&
-                    a[0] == x[0] && a[1] == x[1] && t[0] == x[0];
+  const bool fits = x.rank() == 3 && a.rank() == 2 && x[0] > 0 && x[1] > 0 && a[0] == x[0] &&
+                    a[1] == x[1] && batch.labels.row_count() == x[0];
   if (!fits)
     throw ShapeError(std::string(operation) + ": tokens " + x.text() + ", cls_attention " +
-                     a.text() + ", targets " + t.text() +
-                     ": wanted (B, N, D), (B, N) and (B, C) with the same B and N");
+                     a.text() + ", labels of " + std::to_string(batch.labels.row_count()) +
+                     " rows: wanted (B, N, D), (B, N) and B rows with the same B and N");
   if (!batch.sizes.empty() && static_cast<Index>(batch.sizes.size()) != batch.samples())
     throw ShapeError(std::string(operation) + ": " + std::to_string(batch.sizes.size()) +
                      " sizes for " + std::to_string(batch.samples()) + " samples");

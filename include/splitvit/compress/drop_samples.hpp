@@ -26,8 +26,8 @@ namespace splitvit::compress {
 
 /// Keeps a random part of the batch.
 ///
-/// Shapes  tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N), targets (B, C) ->
-///         (K, C), with K = max(min_samples, floor(keep * B)), at most B: as many as
+/// Shapes  tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N), labels of B
+///         rows -> K rows, with K = max(min_samples, floor(keep * B)), at most B: as many as
 ///         MergeSamples sends. Order: ascending. K = B returns the batch as it is, bit for bit.
 /// Grad    tokens only. Kept samples get their gradient, the others zero.
 /// Errors  std::invalid_argument if an option is outside its range; ShapeError if the batch's
@@ -78,7 +78,7 @@ Tensor<T> gather_rows(const Tensor<T>& x, std::span<const Index> index) {
 /// Keeps the samples that you choose: result[k] = batch[index[k]].
 ///
 /// Shapes  index (K); tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N),
-///         targets (B, C) -> (K, C).
+///         labels of B rows -> K rows.
 /// Grad    tokens only. Kept samples get their gradient, the others zero.
 /// Errors  std::invalid_argument if no sample is kept, or an index is outside 0..B-1 or comes
 ///         twice.
@@ -88,7 +88,7 @@ CutBatch<T> gather_samples(CutBatch<T> batch, std::span<const Index> index) {
   detail::require_sample_index(index, batch.samples());
   const auto K = static_cast<Index>(index.size());
   batch.cls_attention = detail::gather_rows(batch.cls_attention, index);
-  batch.targets = detail::gather_rows(batch.targets, index);
+  batch.labels = batch.labels.gather(index);
   if (!batch.statistics.empty()) batch.statistics = detail::gather_rows(batch.statistics, index);
   if (!batch.token_sizes.empty()) batch.token_sizes = detail::gather_rows(batch.token_sizes, index);
   if (!batch.sizes.empty()) {

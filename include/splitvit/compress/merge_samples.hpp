@@ -27,8 +27,9 @@
 //   CutBatch<float> smaller = merge(std::move(batch), rng);
 //
 // It works in three steps: k-means on the rows of cls_attention says which samples belong
-// together (clusters_of), then tokens, attention and targets of each cluster are averaged
-// (merge_clusters), and on the way back every member gets its share of the gradient.
+// together (clusters_of), then tokens and attention of each cluster are averaged and its labels
+// are put together (merge_clusters), and on the way back every member gets its share of the
+// gradient.
 
 namespace splitvit::compress {
 
@@ -45,11 +46,11 @@ enum class Grouping : std::uint8_t {
 /// averaging is no promise of privacy, and min_cluster_size bounds the group size, no more.
 ///
 /// Shapes  tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N),
-///         targets (B, C) -> (K, C), with K = max(min_clusters, floor(keep * B)), at most B
+///         labels of B rows -> K rows, with K = max(min_clusters, floor(keep * B)), at most B
 ///         and at most the number of distinct attention rows. Merged samples are ordered by
 ///         their first member. K = B returns the batch as it is, bit for bit.
 /// Units   cls_attention: probabilities, mean over heads, each row sums to 1.
-///         targets: class probabilities; a merged row is a soft label.
+///         labels: a merged row counts the classes of all members, see Labels::merge.
 /// Grad    tokens only. A sample in a cluster of m gets 1/m of its gradient.
 /// Errors  std::invalid_argument if an option is outside its range, if an attention value is
 ///         not finite, or if the batch has fewer than min_cluster_size samples;
@@ -95,8 +96,8 @@ struct MergeSamples {
 /// rounding at the end; a cluster of one is copied.
 ///
 /// Shapes  ids (B); tokens (B, N, D) -> (K, N, D), cls_attention (B, N) -> (K, N),
-///         targets (B, C) -> (K, C), K = clusters. `sizes`, if there are any, are added
-///         up, and `token_sizes` and `statistics` averaged.
+///         labels of B rows -> K rows (see Labels::merge), K = clusters. `sizes`, if there are
+///         any, are added up, and `token_sizes` and `statistics` averaged.
 /// Grad    tokens only, 1/m to each of the m members.
 /// Errors  ShapeError if there is not one id for each sample; std::invalid_argument if an id
 ///         is outside 0..K-1 or a cluster has no member.
@@ -114,7 +115,7 @@ CutBatch<T> merge_clusters(const CutBatch<T>& batch, std::span<const Index> ids,
       merged.sizes[static_cast<std::size_t>(ids[i])] += batch.sizes[i];
   }
   merged.cls_attention = detail::mean_rows(batch.cls_attention, groups);
-  merged.targets = detail::mean_rows(batch.targets, groups);
+  merged.labels = batch.labels.merge(groups.starts, groups.members);
   if (!batch.statistics.empty()) merged.statistics = detail::mean_rows(batch.statistics, groups);
   if (!batch.token_sizes.empty()) merged.token_sizes = detail::mean_rows(batch.token_sizes, groups);
   const Variable<T>& x = batch.tokens;

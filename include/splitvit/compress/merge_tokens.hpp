@@ -41,7 +41,7 @@ enum class TokenFeatures : std::uint8_t {
 /// zeros are like nothing. CLS is never merged.
 ///
 /// Shapes  tokens (B, N, D) -> (B, P, D), cls_attention (B, N) -> (B, P), token_sizes (B, P) where
-///         they are sent, targets as they are,
+///         they are sent, labels as they are,
 ///         with P = max(1, floor(keep * N)), CLS included. P = 1 keeps CLS alone and drops the
 ///         patches; P = N returns the batch as it is, bit for bit. Order: CLS, then by the
 ///         lowest member.

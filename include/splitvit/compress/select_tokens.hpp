@@ -23,7 +23,7 @@ namespace splitvit::compress {
 /// Keeps CLS and the tokens that it attends to most (ADC, second stage), or those that are best
 /// in another sense.
 ///
-/// Shapes  tokens (B, N, D) -> (B, P, D), cls_attention (B, N) -> (B, P), targets as they
+/// Shapes  tokens (B, N, D) -> (B, P, D), cls_attention (B, N) -> (B, P), labels as they
 ///         are, with P = max(1, floor(keep * N)), CLS included. P = 1 keeps CLS alone; P = N
 ///         returns the batch as it is, bit for bit. Each sample has its own choice.
 /// Units   cls_attention: any score, larger is better; the kept entries are not rescaled.

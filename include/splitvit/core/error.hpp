@@ -27,6 +27,7 @@ enum class Reason : std::uint8_t {
   not_finite,     ///< NaN or infinity where numbers must be finite
   refused,        ///< handshake: the peer is set up differently
   peer_failed,    ///< the peer reported an error of its own
+  superseded,     ///< a newer connection has taken this session over
 
   // TransportError: the link failed.
   closed,          ///< the peer closed the link

@@ -188,12 +188,18 @@ class StateReader {
 
 }  // namespace detail
 
-/// All state of a thing, with names and sizes. Equal bytes mean equal state. Nothing for a thing
-/// without state.
+/// Appends all state of a thing, with names and sizes. Equal bytes mean equal state. Nothing for a
+/// thing without state.
+template <class Thing>
+void append_state(Thing& thing, std::vector<std::byte>& bytes) {
+  show_state(thing, detail::StateWriter{bytes});
+}
+
+/// The same as a value.
 template <class Thing>
 std::vector<std::byte> state_bytes(Thing& thing) {
   std::vector<std::byte> bytes;
-  show_state(thing, detail::StateWriter{bytes});
+  append_state(thing, bytes);
   return bytes;
 }
 

@@ -14,6 +14,7 @@
 #include <utility>    // move
 #include <vector>     // vector
 
+#include <splitvit/core/labels.hpp>     // Labels
 #include <splitvit/core/parallel.hpp>   // available_threads, parallel_for, with_threads
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/core/shape.hpp>      // Index, Shape
@@ -30,12 +31,12 @@ namespace splitvit::data {
 
 /// What a model is given at once.
 ///
-/// Shapes  images (B, channels, height, width); labels and indices B values each.
+/// Shapes  images (B, channels, height, width); labels of B rows; indices B values.
 /// Units   images: normalised, see ChannelStatistics. indices: places in the data set.
 template <std::floating_point T>
 struct Batch {
   Tensor<T> images;
-  std::vector<Index> labels;
+  Labels labels;
   std::vector<Index> indices;
 };
 
@@ -184,13 +185,15 @@ Batch<T> Loader<T, Set>::Plan::make_batch(Index epoch, Index batch,
       .images = Tensor<T>::uninitialised({end - begin, out_shape[0], out_shape[1], out_shape[2]}),
       .labels = {},
       .indices = {order.begin() + begin, order.begin() + end}};
+  std::vector<Index> classes;
   for (const Index sample : out.indices) {
-    out.labels.push_back(set->label(sample));
-    if (out.labels.back() < 0 || out.labels.back() >= set->classes())
+    classes.push_back(set->label(sample));
+    if (classes.back() < 0 || classes.back() >= set->classes())
       throw std::invalid_argument("Loader: sample " + std::to_string(sample) + " has label " +
-                                  std::to_string(out.labels.back()) + ", there are " +
+                                  std::to_string(classes.back()) + ", there are " +
                                   std::to_string(set->classes()) + " classes");
   }
+  out.labels = classes;
   parallel_for(end - begin, 8, [&](Index from, Index to) {
     for (Index i = from; i < to; ++i)
       make_image(epoch, out.indices[static_cast<std::size_t>(i)],

@@ -14,9 +14,11 @@
 
 namespace splitvit::kernel {
 
-/// out (N, N): the mean over heads of the attention of every token.
+/// out (N, N): the mean over heads of the attention of every token. bias (N) or null is added to
+/// the scores, as in attention.hpp.
 template <class T>
-void mean_attention(const T* qkv, T* out, const AttentionSizes& s) {
+void mean_attention(const T* qkv, T* out, const AttentionSizes& s, const T* bias = nullptr) {
+  const T factor = detail::score_scale<T>(s);
   const Index height = detail::queries_a_strip(s.N);
   Scratch<T> memory(height * detail::strip_cols<T>(s.N));
   Packed<T> keys;
@@ -28,7 +30,8 @@ void mean_attention(const T* qkv, T* out, const AttentionSizes& s) {
       const Matrix<T> scores = detail::strip_of(memory.data(), s, last - first);
       multiply<T>(detail::head_of(qkv, s, 0, h).slice(first, last), keys, scores);
       for (Index i = 0; i < scores.rows; ++i) {
-        const auto sum = detail::exponentials(scores.row(i), s.N, detail::score_scale<T>(s));
+        if (bias != nullptr) detail::add_bias(scores.row(i), bias, s.N, factor);
+        const auto sum = detail::exponentials(scores.row(i), s.N, factor);
         add_scaled(out + (first + i) * s.N, scores.row(i), sum.inverse / static_cast<T>(s.H), s.N);
       }
     }
@@ -52,13 +55,13 @@ void roll_out(const T* attention, T* row, Index N) {
   for (Index i = 0; i < N; ++i) add_scaled(row, attention + i * N, before[i] / T{2}, N);
 }
 
-/// out (N): TokenStatistic::value.
+/// out (N): TokenStatistic::value. bias as in mean_attention().
 template <class T>
-void value_attention(const T* qkv, T* out, const AttentionSizes& s) {
+void value_attention(const T* qkv, T* out, const AttentionSizes& s, const T* bias = nullptr) {
   const Index d = s.head_width();
   const Scratch<T> memory(s.D + s.H * s.N);
   T* const probabilities = memory.data() + s.D;
-  attend_cls(qkv, memory.data(), probabilities, s);
+  attend_cls(qkv, memory.data(), probabilities, s, bias);
   std::fill_n(out, s.N, T{});
   for (Index h = 0; h < s.H; ++h) {
     const auto v = detail::head_of(qkv, s, 2, h);

@@ -16,7 +16,7 @@ namespace splitvit::nn {
 template <std::floating_point T>
 struct Attention {
   Linear<T> qkv;   ///< queries, keys and values at once, with bias
-  Linear<T> proj;  ///< what the heads found, mixed
+  Linear<T> proj;  ///< mixes the outputs of the heads
   Index heads;
 
   Attention(Index width, Index heads_) : qkv{width, 3 * width}, proj{width, width}, heads{heads_} {}
@@ -28,7 +28,7 @@ struct Attention {
     return attended;
   }
 
-  /// Row 0 of y alone. Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
+  /// Row 0 of y only. Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
   Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
     return proj(cls_attention(qkv(x), heads, bias));
   }

@@ -38,8 +38,8 @@ struct Block {
                              bias);
   }
 
-  /// What becomes of CLS alone: all that a classifier reads of a last block, at a quarter of the
-  /// work, since only keys and values are wanted of the other tokens.
+  /// Computes the CLS token only, which is all that a classifier reads from a last block. It takes
+  /// a quarter of the work, because the other tokens need keys and values only.
   ///
   /// Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
   Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {

@@ -16,23 +16,22 @@
 #include <splitvit/nn/linear.hpp>          // Linear
 #include <splitvit/nn/principal_axes.hpp>  // TokenMoments, principal_axes
 
-// Bottleneck: a pair of small networks around the cut, trained with the model. The client's
-// encoder makes every token narrower, the server's decoder makes it wide again. Letters: D, the
-// width of a token; w, its width on the way.
+// Bottleneck: a pair of small networks around a cut, trained with the model. The encoder before the
+// cut makes every token narrower, the decoder after it makes the token wide again. Letters: D, the
+// width of the model's tokens; w, the width of a token that crosses the cut.
 //
-//   auto head = make_head<float>(vit, cut, rng);
-//   auto tail = make_tail<float>(vit, cut, rng);
-//   head.encoder = make_encoder<float>(vit.dim, {.ratio = 0.1}, rng);
-//   tail.decoder = make_decoder<float>(vit.dim, {.ratio = 0.1}, rng);
+//   auto [client_part, server_part] = cut_in_two<float>(vit, cut, rng);
+//   client_part.encoder = make_encoder<float>(vit.dim, {.ratio = 0.1}, rng);
+//   server_part.decoder = make_decoder<float>(vit.dim, {.ratio = 0.1}, rng);
 
 namespace splitvit::nn {
 
-/// The shape of both halves. They must be equal on both sides.
+/// The shape of encoder and decoder. Both sides must have equal options.
 struct BottleneckOptions {
   double ratio = 0.25;        ///< w / D, in (0, 1]
-  Index layers = 2;           ///< linear layers in each half
-  bool decoder_relu = false;  ///< ReLU behind the decoder, too, which then has no negative output
-  bool frozen = false;        ///< neither half learns
+  Index layers = 2;           ///< linear layers in each of the two
+  bool decoder_relu = false;  ///< ReLU at the decoder's end, too: it then has no negative output
+  bool frozen = false;        ///< neither of the two learns
 
   /// On one line, for the handshake.
   std::string description() const {
@@ -64,7 +63,7 @@ inline Index bottleneck_width(Index D, const BottleneckOptions& options) {
   return w;
 }
 
-/// Widths on the way from one to another in equal steps, fractions cut off: layers + 1 of them.
+/// layers + 1 widths from one to another in equal steps, fractions cut off.
 inline std::vector<Index> widths_between(Index from, Index to, Index layers) {
   std::vector<Index> widths;
   for (Index i = 0; i <= layers; ++i) widths.push_back((from * (layers - i) + to * i) / layers);
@@ -119,7 +118,7 @@ void initialise_uniform(const std::string& prefix, const LinearStack<T>& stack, 
 
 }  // namespace detail
 
-/// The client's half.
+/// The network before the cut.
 ///
 /// Shapes  (..., D) -> (..., w).
 /// Source  BottleNet++, arXiv:1910.14315, as Federico-Alvetreti/Split-Learning_ADC,
@@ -138,7 +137,7 @@ struct Encoder : detail::LinearStack<T> {
   Index token_width() const { return this->input_width(); }
 };
 
-/// The server's half.
+/// The network after the cut.
 ///
 /// Shapes  (..., w) -> (..., D).
 /// Differs The authors' code always ends it with ReLU, as decoder_relu does; tokens have
@@ -155,7 +154,7 @@ struct Decoder : detail::LinearStack<T> {
   Index token_width() const { return this->output_width(); }
 };
 
-/// Makes the client's half, with starting values drawn from rng's seed and stream.
+/// Makes an encoder, with starting values drawn from rng's seed and stream.
 /// Errors  as bottleneck_width.
 template <std::floating_point T>
 Encoder<T> make_encoder(Index D, const BottleneckOptions& options, const Rng& rng) {
@@ -178,10 +177,10 @@ struct Bottleneck {
   Decoder<T> decoder;
 };
 
-/// The best linear pair for the tokens that were shown: of all pairs with one layer each it loses
-/// the least of them in the sense of squares. The encoder is the w leading principal axes of the
-/// centred tokens, the decoder their transpose plus the mean. What the client finds must be
-/// brought to the server: see split::Client::give_decoder.
+/// The best linear pair for the tokens in `moments`: of all pairs with one layer each it has the
+/// smallest squared error. The encoder is the w leading principal axes of the centred tokens, the
+/// decoder is their transpose plus the mean. The client, which computes the pair, must send the
+/// decoder to the server: see split::Client::give_decoder.
 ///
 /// Errors  std::invalid_argument if no token was shown, or options ask for more layers than one;
 ///         as bottleneck_width.

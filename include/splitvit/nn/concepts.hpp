@@ -15,15 +15,15 @@ namespace splitvit::nn {
 template <std::floating_point T>
 using ParameterVisitor = void (*)(const std::string& name, const Variable<T>& parameter);
 
-/// Something with parameters.
+/// A type with named parameters.
 ///
 ///   expression                  returns  meaning
 ///   module.each_parameter(see)  void     calls see(name, variable) for each parameter, always in
 ///                                        the same order; names are unique, and those of timm
 ///                                        where timm has such a module
 ///
-/// What a module computes is its operator(), whose arguments are its own business. A Variable
-/// is a handle, so a copy of a module shares its parameters. Your own:
+/// How a module computes is up to the module: the concept asks for no operator(). A Variable is a
+/// handle, so a copy of a module shares its parameters. Your own module:
 ///
 ///   template <class T>
 ///   struct Scaled {
@@ -54,7 +54,7 @@ NamedParameters<T> parameters(const M& module) {
   return all;
 }
 
-/// How many numbers a module learns.
+/// The number of values in a module's parameters.
 template <std::floating_point T, Module<T> M>
 Index parameter_count(const M& module) {
   Index count = 0;
@@ -62,8 +62,8 @@ Index parameter_count(const M& module) {
   return count;
 }
 
-/// Keeps a module's parameters as they are from now on: they get no gradient, and an optimiser
-/// passes them by. Gradients still flow through the module to its input. For evaluation see NoGrad.
+/// Fixes a module's parameters: from now on they get no gradient, and an optimiser skips them.
+/// Gradients still flow through the module to its input. For evaluation see NoGrad.
 template <std::floating_point T, Module<T> M>
 void freeze(const M& module) {
   for (const auto& [name, parameter] : parameters<T>(module)) parameter.set_requires_grad(false);

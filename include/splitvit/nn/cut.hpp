@@ -1,115 +1,81 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <optional>  // optional
-#include <string>    // to_string
+#include <concepts>          // floating_point
+#include <initializer_list>  // initializer_list
+#include <span>              // span
+#include <stdexcept>         // invalid_argument
+#include <string>            // string, to_string
+#include <utility>           // pair
+#include <vector>            // vector
 
-#include <splitvit/core/random.hpp>    // Rng
-#include <splitvit/nn/bottleneck.hpp>  // Encoder, Decoder
-#include <splitvit/nn/init.hpp>        // initialise
-#include <splitvit/nn/vit.hpp>         // VitConfig, Stem, Blocks, Classifier
+#include <splitvit/core/random.hpp>  // Rng
+#include <splitvit/nn/init.hpp>      // initialise
+#include <splitvit/nn/part.hpp>      // Part, make_part
+#include <splitvit/nn/vit.hpp>       // Vit, VitConfig
 
-// A ViT cut in two: the head stays with the client, the tail with the server.
+// Cuts a ViT into parts, each for one party.
+//
+//   auto [client_part, server_part] = cut_in_two<float>(vit, 3, rng);
+//   const auto parts = cut<float>(vit, {3, 11}, rng);  // the client also has the last block
 
 namespace splitvit::nn {
 
-/// Errors  std::invalid_argument unless 1 <= cut < depth.
-inline void require_cut(const VitConfig& config, Index cut) {
+/// A cut c lies between blocks c - 1 and c.
+///
+/// Errors  std::invalid_argument unless the config makes a model and there is at least one cut,
+/// each
+///         from 1 to depth - 1, in strictly ascending order.
+inline void require_cuts(const VitConfig& config, std::span<const Index> cuts) {
   require_valid(config);
-  if (cut < 1 || cut >= config.depth)
-    throw std::invalid_argument("cut " + std::to_string(cut) + ": a model of " +
-                                std::to_string(config.depth) + " blocks can be cut after 1 to " +
-                                std::to_string(config.depth - 1));
+  bool fits = !cuts.empty();
+  std::string text;
+  Index before = 0;
+  for (const Index c : cuts) {
+    if (c <= before || c >= config.depth) fits = false;
+    text += (text.empty() ? " " : ", ") + std::to_string(c);
+    before = c;
+  }
+  if (fits) return;
+  text = cuts.empty() ? "no cut" : (cuts.size() == 1 ? "cut" : "cuts") + text;
+  if (config.depth < 2) throw std::invalid_argument(text + ": a model of 1 block cannot be cut");
+  throw std::invalid_argument(text + ": a model of " + std::to_string(config.depth) +
+                              " blocks can be cut after 1 to " + std::to_string(config.depth - 1) +
+                              (cuts.size() == 1 ? "" : ", at least once, in ascending order"));
+}
+inline void require_cuts(const VitConfig& config, std::initializer_list<Index> cuts) {
+  require_cuts(config, std::span<const Index>{cuts.begin(), cuts.size()});
 }
 
-/// The client's part: patch embedding and the blocks before the cut, and where a bottleneck is
-/// wanted, its encoder.
+/// All parts of a model, in order: {3} gives two parts, {3, 11} three. Given the same rng, they
+/// start as make_vit's whole model. make_part makes one of them alone.
 ///
-/// Shapes  images (B, channels, image, image) -> tokens (B, N, dim), cls_attention (B, N).
-/// Units   `statistics`, unless null, collects what it was made for; see token_statistics.hpp.
+/// Errors  as require_cuts.
 template <std::floating_point T>
-struct Head {
-  VitConfig config;
-  Index cut;
-  Stem<T> stem;
-  Blocks<T> blocks;
-  std::optional<Encoder<T>> encoder = {};
-
-  Head(const VitConfig& c, Index cut_)
-      : config{(require_cut(c, cut_), c)},
-        cut{cut_},
-        stem{c.channels, c.patch, c.patches(), c.dim},
-        blocks{c, 0, cut_} {}
-
-  AttentionOutput<T> operator()(const Variable<T>& images,
-                                NeedWeights need_weights = NeedWeights::cls,
-                                TokenStatistics<T>* statistics = nullptr) const {
-    return blocks(stem(images), need_weights, statistics);
+std::vector<Part<T>> cut(const VitConfig& config, std::span<const Index> cuts, const Rng& rng) {
+  require_cuts(config, cuts);
+  std::vector<Part<T>> parts;
+  Index first = 0;
+  for (const Index last : cuts) {
+    parts.push_back(make_part<T>(config, first, last, rng));
+    first = last;
   }
-
-  /// What crosses the cut of tokens that the stages have left.
-  ///
-  /// Shapes  tokens (B', N', dim) -> (B', N', w); w is that of the encoder, dim without one.
-  Variable<T> encode(const Variable<T>& tokens) const {
-    return encoder ? (*encoder)(tokens) : tokens;
-  }
-
-  void each_parameter(auto&& see) const {
-    stem.each_parameter(see);
-    blocks.each_parameter(see);
-    if (encoder) nested("encoder.", *encoder, see);
-  }
-};
-
-/// The server's part: where a bottleneck is wanted, its decoder, the blocks after the cut, and the
-/// classifier.
-///
-/// Shapes  tokens (B', N', sent_width()), any number of tokens with CLS first
-///         -> logits (B', classes). log_sizes (B', N') or empty: where a token stands for
-///         several, the logarithm of how many; attention then looks at it as at so many.
-/// Source  log_sizes: Bolya et al., "Token Merging: Your ViT But Faster", arXiv:2210.09461,
-///         proportional attention.
+  parts.push_back(make_part<T>(config, first, config.depth, rng));
+  return parts;
+}
 template <std::floating_point T>
-struct Tail {
-  VitConfig config;
-  Index cut;
-  Blocks<T> blocks;
-  Classifier<T> classifier;
-  std::optional<Decoder<T>> decoder = {};
-
-  Tail(const VitConfig& c, Index cut_)
-      : config{(require_cut(c, cut_), c)}, cut{cut_}, blocks{c, cut_, c.depth}, classifier{c} {}
-
-  /// How wide a token is that crosses the cut.
-  Index sent_width() const { return decoder ? decoder->input_width() : config.dim; }
-
-  Variable<T> operator()(const Variable<T>& tokens, const Tensor<T>& log_sizes = {}) const {
-    return classifier(blocks.cls(decoder ? (*decoder)(tokens) : tokens, log_sizes));
-  }
-
-  void each_parameter(auto&& see) const {
-    if (decoder) nested("decoder.", *decoder, see);
-    blocks.each_parameter(see);
-    classifier.each_parameter(see);
-  }
-};
-
-/// Makes the client's part, with starting values drawn from rng's seed and stream.
-/// Errors  std::invalid_argument unless 1 <= cut < depth and the config makes a model.
-template <std::floating_point T>
-Head<T> make_head(const VitConfig& config, Index cut, const Rng& rng) {
-  Head<T> head{config, cut};
-  initialise<T>(head, rng);
-  return head;
+std::vector<Part<T>> cut(const VitConfig& config, std::initializer_list<Index> cuts,
+                         const Rng& rng) {
+  return cut<T>(config, std::span<const Index>{cuts.begin(), cuts.size()}, rng);
 }
 
-/// The counterpart of make_head. Given the same rng, both start as make_vit's whole model.
+/// The client part and the server part of a model with one cut.
+///
+/// Errors  as require_cuts.
 template <std::floating_point T>
-Tail<T> make_tail(const VitConfig& config, Index cut, const Rng& rng) {
-  Tail<T> tail{config, cut};
-  initialise<T>(tail, rng);
-  return tail;
+std::pair<Part<T>, Part<T>> cut_in_two(const VitConfig& config, Index after, const Rng& rng) {
+  require_cuts(config, {after});
+  return {make_part<T>(config, 0, after, rng), make_part<T>(config, after, config.depth, rng)};
 }
 
 /// The whole model, uncut.

@@ -16,15 +16,15 @@ namespace splitvit::nn {
 
 namespace detail {
 
-/// FNV-1a of a name, so that a parameter's start depends on what it is called and not on
-/// where the model is cut.
+/// FNV-1a of a name, so that a parameter's starting value depends on its name and not on where
+/// the model is cut.
 inline std::uint64_t name_hash(std::string_view name) {
   std::uint64_t hash = 0xCBF29CE484222325u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
   return hash;
 }
 
-/// Normal with the given deviation, drawn again beyond +-2 (timm cuts at absolute bounds).
+/// Normal with the given standard deviation; values beyond +-2 are drawn again, as in timm.
 inline double truncated_normal(double deviation, Rng& rng) {
   double value = 0;
   do value = deviation * rng.normal();
@@ -34,12 +34,12 @@ inline double truncated_normal(double deviation, Rng& rng) {
 
 }  // namespace detail
 
-/// Gives every parameter of a ViT, or of a part of one, its starting values.
+/// Gives every parameter of a ViT, or of a part of one, its starting value.
 ///
-/// Linear weights and positions: normal, deviation 0.02. Class token: normal, 1e-6. Patch
+/// Linear weights and positions: normal, standard deviation 0.02. Class token: normal, 1e-6. Patch
 /// embedding: uniform within 1 / sqrt(inputs), as PyTorch's convolution. Norm weights one,
 /// other biases zero. A value depends on rng's seed and stream and on the parameter's name
-/// alone: the halves of a cut model start exactly as the whole one.
+/// alone: the parts of a cut model start exactly as the whole one.
 ///
 /// Source  timm's VisionTransformer, weight_init ''.
 template <std::floating_point T, Module<T> M>

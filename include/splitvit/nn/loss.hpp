@@ -8,10 +8,11 @@
 #include <string>     // to_string
 #include <vector>     // vector
 
-#include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy, one_hot
+#include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy, target_rows
+#include <splitvit/core/labels.hpp>                 // Labels
 #include <splitvit/tensor/tensor.hpp>               // Tensor
 
-// What a model's scores are worth: the loss to train on, and how many were right.
+// The loss of a model's scores and the number of correct ones.
 
 namespace splitvit::nn {
 
@@ -32,24 +33,25 @@ std::vector<Index> argmax(const Tensor<T>& rows) {
   return ids;
 }
 
-/// How many rows have their largest score at the right class; the lowest class wins a tie.
+/// The number of rows whose largest score is at the right class, which for soft labels is the most
+/// probable one. The lowest class wins a tie.
 ///
-/// Shapes  logits (B, C), ids (B).
+/// Shapes  logits (B, C), labels of B rows.
 /// Errors  ShapeError.
 template <std::floating_point T>
-Index count_correct(const Tensor<T>& logits, std::span<const Index> ids) {
-  if (logits.shape().rank() != 2 || logits.dim(0) != static_cast<Index>(ids.size()))
-    throw ShapeError("count_correct: logits " + logits.shape().text() + " for " +
-                     std::to_string(ids.size()) + " class ids");
+Index count_correct(const Tensor<T>& logits, const Labels& labels) {
+  if (logits.shape().rank() != 2 || logits.dim(0) != labels.row_count())
+    throw ShapeError("count_correct: logits " + logits.shape().text() + " for labels of " +
+                     std::to_string(labels.row_count()) + " rows");
   const std::vector<Index> predicted = argmax(logits);
   Index correct = 0;
-  for (std::size_t b = 0; b < ids.size(); ++b)
-    if (predicted[b] == ids[b]) ++correct;
+  for (std::size_t b = 0; b < predicted.size(); ++b)
+    if (predicted[b] == labels.row(static_cast<Index>(b)).argmax()) ++correct;
   return correct;
 }
 
-/// Makes the mean loss over rows one over the samples that they stand for: scales row k of the
-/// targets by sizes[k] * B / (sum of all sizes). Does nothing where there are no sizes.
+/// Weighs each row by the number of samples that it stands for: scales row k of the targets by
+/// sizes[k] * B / (sum of all sizes). Does nothing if sizes is empty.
 ///
 /// Shapes  targets (B, C), sizes (B) or empty.
 /// Errors  ShapeError.

@@ -31,7 +31,7 @@ struct PatchEmbed {
   }
 };
 
-/// All that comes before the first block: patches, the class token in front, positions.
+/// The layers before the first block: patches, the class token in front of them, positions.
 ///
 /// Shapes  images (B, channels, H, W) -> (B, 1 + patches, width).
 template <std::floating_point T>

@@ -13,7 +13,7 @@
 
 namespace splitvit::nn {
 
-/// Resamples the positions of a square grid of patches, bicubic; that of CLS stays.
+/// Resamples the positions of a square grid of patches, bicubic; the position of CLS stays.
 ///
 /// Shapes  positions (1, 1 + G * G, D) -> (1, 1 + grid * grid, D).
 /// Errors  ShapeError unless the number of patches is a square and grid is at least 1.

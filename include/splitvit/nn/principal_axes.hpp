@@ -18,10 +18,10 @@
 
 namespace splitvit::nn {
 
-/// Mean and covariance of all tokens that it is shown.
+/// Mean and covariance of all tokens that were added.
 ///
 ///   TokenMoments moments{192};
-///   for (const auto& batch : batches) moments.add(head(batch).y.value());
+///   for (const auto& batch : batches) moments.add(client_part.to_cut(batch).tokens.value());
 ///   const PrincipalAxes axes = principal_axes(moments);
 class TokenMoments {
  public:
@@ -43,14 +43,14 @@ class TokenMoments {
     if (count_ == 0 && rows > 0)
       for (Index d = 0; d < D; ++d)
         first_[static_cast<std::size_t>(d)] = static_cast<double>(tokens[d]);
-    constexpr Index block = 64;  // so many tokens stay in the cache
+    constexpr Index block = 64;  // tokens that fit in the cache
     for (Index begin = 0; begin < rows; begin += block)
       add_block(tokens.data() + begin * D, std::min(block, rows - begin));
     count_ += rows;
   }
 
   Index width() const { return products_.n; }
-  /// How many tokens it has seen.
+  /// The number of tokens that were added.
   Index count() const { return count_; }
 
   /// (D); zeros before the first token.
@@ -102,7 +102,7 @@ class TokenMoments {
   detail::SquareMatrix products_;  // sum of (x - first)(x - first)^T, upper half
 };
 
-/// The axes of a cloud of tokens, the one along which they differ most first.
+/// The principal axes of a set of tokens, by descending variance.
 struct PrincipalAxes {
   std::vector<double> mean;      ///< (D)
   std::vector<double> variance;  ///< (D): along each axis, descending

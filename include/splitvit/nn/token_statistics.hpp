@@ -10,38 +10,42 @@
 #include <splitvit/kernel/token_statistics.hpp>  // mean_attention, received_attention, roll_out
 #include <splitvit/tensor/tensor.hpp>            // Tensor
 
-// TokenStatistics: collects what a compression stage wants to know of the tokens while they go
-// through a client's blocks.
+// TokenStatistics: computes what a compression stage needs to know about the tokens, while they
+// pass through the blocks before a cut.
 
 namespace splitvit::nn {
 
-/// Looks at the attention of blocks, one after the other. No gradient flows through it.
+/// Reads the attention of the blocks, one after the other. No gradient flows through it.
 template <std::floating_point T>
 class TokenStatistics {
  public:
   TokenStatistics(kernel::TokenStatistic statistic, Index heads)
       : statistic_{statistic}, heads_{heads} {}
 
-  /// Whether it wants to see a block.
+  /// Whether update() must be called for a block.
   bool required(bool last_block) const {
     using kernel::TokenStatistic;
     return statistic_ == TokenStatistic::rollout ||
            (last_block && statistic_ != TokenStatistic::none);
   }
 
-  /// Shapes  qkv (B, N, 3 D): queries, keys and values of a block.
-  void update(const Tensor<T>& qkv) {
+  /// Shapes  qkv (B, N, 3 D): queries, keys and values of a block; bias of its attention scores
+  ///         (B, N) or empty.
+  void update(const Tensor<T>& qkv, const Tensor<T>& bias = {}) {
     using kernel::TokenStatistic;
     const kernel::AttentionSizes s{qkv.dim(0), qkv.dim(1), qkv.dim(2) / 3, heads_};
     const auto of_each_sample = [&](Index numbers, const auto& write) {
       Tensor<T> out = Tensor<T>::uninitialised({s.B, s.N, numbers});
       parallel_for(s.B, 1, [&](Index b, Index) {
-        write(qkv.data() + b * s.N * 3 * s.D, out.data() + b * s.N * numbers);
+        write(qkv.data() + b * s.N * 3 * s.D, out.data() + b * s.N * numbers,
+              bias.empty() ? nullptr : bias.data() + b * s.N);
       });
       return out;
     };
     const auto attention = [&] {
-      return of_each_sample(s.N, [&](const T* in, T* out) { kernel::mean_attention(in, out, s); });
+      return of_each_sample(s.N, [&](const T* in, T* out, const T* added) {
+        kernel::mean_attention(in, out, s, added);
+      });
     };
     switch (statistic_) {
       case TokenStatistic::none:
@@ -59,12 +63,13 @@ class TokenStatistics {
         return;
       }
       case TokenStatistic::value:
-        statistics_ =
-            of_each_sample(1, [&](const T* in, T* out) { kernel::value_attention(in, out, s); });
+        statistics_ = of_each_sample(1, [&](const T* in, T* out, const T* added) {
+          kernel::value_attention(in, out, s, added);
+        });
         return;
       case TokenStatistic::keys:
-        statistics_ = of_each_sample(s.head_width(),
-                                     [&](const T* in, T* out) { kernel::mean_keys(in, out, s); });
+        statistics_ = of_each_sample(
+            s.head_width(), [&](const T* in, T* out, const T*) { kernel::mean_keys(in, out, s); });
         return;
     }
   }

@@ -87,11 +87,11 @@ struct Blocks {
     for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
   }
 
-  /// The first `count` blocks recompute what the backward pass needs, the others store it: one that
-  /// recomputes keeps a ninth as much, and takes a seventh more time. A last block of which only
-  /// CLS is wanted stores the little that it needs in any case.
+  /// The first `count` blocks recompute what the backward pass needs, the others store it. A block
+  /// that recomputes keeps a ninth of the memory and takes a seventh more time. A last block that
+  /// computes CLS only always stores, because it needs little.
   ///
-  /// Errors  std::invalid_argument for more than there are, or fewer than none.
+  /// Errors  std::invalid_argument unless count is from 0 to the number of blocks.
   void recompute(Index count) {
     if (count < 0 || count > std::ssize(blocks))
       throw std::invalid_argument("recompute: " + std::to_string(count) + " blocks, wanted 0 to " +
@@ -100,23 +100,27 @@ struct Blocks {
       block.checkpointing = count-- > 0 ? Checkpointing::recompute : Checkpointing::store;
   }
 
-  /// The attention of CLS is that of the last block. `statistics`, unless null, sees the blocks
-  /// that it wants to see, which costs their queries, keys and values once more.
+  /// Computes all tokens. The attention of CLS is taken from the last block. `statistics`, unless
+  /// null, is updated with each block that it requires; the queries, keys and values of that block
+  /// are then computed twice.
+  ///
+  /// Shapes  x (B, N, dim), bias of the attention scores (B, N) or empty -> y (B, N, dim).
   AttentionOutput<T> operator()(Variable<T> x, NeedWeights need_weights = NeedWeights::none,
-                                TokenStatistics<T>* statistics = nullptr) const {
+                                TokenStatistics<T>* statistics = nullptr,
+                                const Tensor<T>& bias = {}) const {
     AttentionOutput<T> out{std::move(x), {}};
     for (const Block<T>& block : blocks) {
       const bool last = &block == &blocks.back();
       if (statistics != nullptr && statistics->required(last))
-        statistics->update(block.attn.qkv(block.norm1(out.y)).value());
-      out = block(out.y, last ? need_weights : NeedWeights::none);
+        statistics->update(block.attn.qkv(block.norm1(out.y)).value(), bias);
+      out = block(out.y, last ? need_weights : NeedWeights::none, bias);
     }
     return out;
   }
 
-  /// What becomes of CLS alone, when nothing else is read of the last block.
+  /// Computes the CLS token only. The last block then skips the other tokens.
   ///
-  /// Shapes  x (B, N, dim), bias of the scores of attention (B, N) or empty -> (B, dim).
+  /// Shapes  x (B, N, dim), bias of the attention scores (B, N) or empty -> (B, dim).
   Variable<T> cls(Variable<T> x, const Tensor<T>& bias = {}) const {
     for (const Block<T>& block : blocks)
       x = &block == &blocks.back() ? block.cls(x, bias) : block(x, NeedWeights::none, bias).y;
@@ -130,7 +134,7 @@ struct Blocks {
   }
 };
 
-/// All that comes after the last block: class scores from the CLS token.
+/// The layers after the last block: class scores from the CLS token.
 ///
 /// Shapes  cls (B, dim) -> logits (B, classes).
 template <std::floating_point T>
@@ -158,7 +162,7 @@ struct Vit {
   Blocks<T> blocks;
   Classifier<T> classifier;
 
-  /// Parameters zero, norms one; make_vit in cut.hpp gives them their start.
+  /// Parameters zero, norms one; make_vit in cut.hpp gives them their starting values.
   /// Errors  std::invalid_argument for a config that makes no model.
   explicit Vit(const VitConfig& c)
       : config{(require_valid(c), c)},

@@ -172,7 +172,7 @@ inline std::string explanation_section() {
   };
   entry("Bytes",
         "Counted where they cross the link, never computed from a ratio: activations and "
-        "gradients, targets, indices, ranges, codebooks, the handshake. Up is from the client to "
+        "gradients, labels, indices, ranges, codebooks, the handshake. Up is from the client to "
         "the server, down is back. Traffic of evaluations is kept apart from training.");
   entry("Payload, framing",
         "Framing is what the protocol adds to each message: its header and checksum. What the "

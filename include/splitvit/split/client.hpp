@@ -1,146 +1,131 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max
-#include <array>      // array
-#include <concepts>   // floating_point
-#include <cstddef>    // byte
-#include <cstdint>    // uint64_t
-#include <span>       // span
-#include <stdexcept>  // logic_error
-#include <string>     // string, to_string
-#include <utility>    // move
-#include <vector>     // vector
+#include <algorithm>    // max
+#include <concepts>     // floating_point
+#include <cstddef>      // byte
+#include <cstdint>      // uint64_t
+#include <memory>       // make_unique, unique_ptr
+#include <optional>     // optional
+#include <span>         // span
+#include <stdexcept>    // logic_error
+#include <string>       // string
+#include <type_traits>  // type_identity_t
+#include <utility>      // forward, move
 
-#include <splitvit/autograd/backward.hpp>           // backward
-#include <splitvit/autograd/no_grad.hpp>            // NoGrad
-#include <splitvit/autograd/ops/cross_entropy.hpp>  // one_hot
-#include <splitvit/codec/concepts.hpp>              // Codec
-#include <splitvit/codec/float32.hpp>               // Float32
-#include <splitvit/codec/receipts.hpp>              // saturated_values
-#include <splitvit/codec/targets.hpp>               // encode_targets
-#include <splitvit/compress/concepts.hpp>           // CompressionStage
-#include <splitvit/compress/cut_batch.hpp>          // CutBatch, require_consistent
-#include <splitvit/core/describe.hpp>               // describe
-#include <splitvit/core/random.hpp>                 // Rng
-#include <splitvit/core/workspace.hpp>              // Workspace
-#include <splitvit/nn/cut.hpp>                      // Head, Tail
-#include <splitvit/optim/concepts.hpp>              // UpdateRule
-#include <splitvit/split/concepts.hpp>              // BatchSource
-#include <splitvit/split/messages.hpp>              // Activations, Gradient, put_weights, Score
-#include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
-#include <splitvit/split/report.hpp>                // StepReport, EpochReport, Evaluation
-#include <splitvit/split/settings.hpp>              // settings_of
-#include <splitvit/split/timer.hpp>                 // Timer
-#include <splitvit/transport/metered.hpp>           // Metered
-#include <splitvit/wire/channel.hpp>                // Channel
-#include <splitvit/wire/session.hpp>                // connect_session
+#include <splitvit/codec/any_codec.hpp>      // AnyCodec
+#include <splitvit/codec/float32.hpp>        // Float32
+#include <splitvit/compress/any_stage.hpp>   // AnyStage
+#include <splitvit/core/describe.hpp>        // describe
+#include <splitvit/core/labels.hpp>          // Labels
+#include <splitvit/core/workspace.hpp>       // Workspace
+#include <splitvit/nn/part.hpp>              // Part
+#include <splitvit/optim/any_rule.hpp>       // AnyRule
+#include <splitvit/split/client_role.hpp>    // ClientRole
+#include <splitvit/split/concepts.hpp>       // BatchSource
+#include <splitvit/split/messages.hpp>       // put_weights, read_weights, Score
+#include <splitvit/split/options.hpp>        // ClientOptions
+#include <splitvit/split/report.hpp>         // StepReport, EpochReport, Evaluation
+#include <splitvit/split/settings.hpp>       // settings_of
+#include <splitvit/split/step_id.hpp>        // StepId
+#include <splitvit/split/timer.hpp>          // Timer
+#include <splitvit/split/traffic.hpp>        // Column, traffic_of
+#include <splitvit/transport/any_link.hpp>   // AnyLink
+#include <splitvit/wire/io.hpp>              // flush, next
+#include <splitvit/wire/session.hpp>         // Session, SessionState
+#include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
 
 // Client: owns the images and the first blocks. Trains them together with a server.
 
 namespace splitvit::split {
 
-struct ClientOptions {
-  std::uint64_t seed = 0;   ///< of what the stage and the codec draw
-  std::string method = {};  ///< what both parties call the stage; empty: its own description
-  TrainingOptions training = {};
-  LinkOptions link = {};
-};
-
-/// The party that has the data.
+/// The party that has the data: a ClientRole, a session and a link. The only place at the client
+/// that waits.
 ///
-/// A training step: head forward, stage and codec, wait for the server, codec and stage
-/// backward, head backward, optimiser. Random draws of step s are a function of (seed, s).
+///   Client client{part, Adam{.lr = 1e-3}, adc(0.1), std::move(link)};
+///   client.train_epoch(loader.epoch(0));
+///   client.close();
+///
+/// Stage, codec, rule and link are any types that fit the concepts. Random draws are a function of
+/// the seed, the client's number and the number of the step.
 ///
 /// Errors  Each call that uses the link throws WireError or TransportError when the exchange
-///         fails; the step that was under way is then not applied here, and the client is of
-///         no more use.
-template <std::floating_point T, optim::UpdateRule<T> Rule, compress::CompressionStage<T> Stage,
-          codec::Codec<T> Code, transport::Transport Link>
+///         fails. The step that was under way is then not applied here, all state is what it was
+///         before, and the connection is over: further calls throw std::logic_error until
+///         reconnect. After it, train the same batch again: if the server had applied the step, it
+///         sends its answer once more.
+template <std::floating_point T>
 class Client {
  public:
   /// Takes the link and shakes hands.
   ///
   /// Errors  WireError (refused) naming the field and both values if the server is set up
   ///         differently; TransportError.
-  Client(nn::Head<T> head, Rule rule, Stage stage, Code code, Link link,
+  template <codec::Codec<T> Code, transport::Transport Link>
+  Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
+         std::type_identity_t<compress::AnyStage<T>> stage, Code codec, Link link,
          const ClientOptions& options = {})
-      : head_{std::move(head)},
-        optimizer_{std::move(rule), nn::parameters<T>(head_)},
-        stage_{std::move(stage)},
-        code_{std::move(code)},
-        options_{options},
-        channel_{transport::Metered<Link>{std::move(link)}} {
-    const std::string method = options_.method.empty() ? describe(stage_) : options_.method;
-    wire::connect_session(channel_,
-                          settings_of(head_, method, describe(code_), options_.link.agreed),
-                          {.timeout = options_.link.handshake_timeout,
-                           .largest_message = options_.link.largest_message});
-  }
+      : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training},
+                             CutSender<T>{std::move(stage), std::move(codec), options.seed}},
+               std::move(link), options) {}
   /// With activations and gradients written as they are.
-  Client(nn::Head<T> head, Rule rule, Stage stage, Link link, const ClientOptions& options = {})
-    requires std::same_as<Code, codec::Float32>
-      : Client(std::move(head), std::move(rule), std::move(stage), Code{}, std::move(link),
-               options) {}
+  template <transport::Transport Link>
+  Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
+         std::type_identity_t<compress::AnyStage<T>> stage, Link link,
+         const ClientOptions& options = {})
+      : Client(std::move(part), std::move(rule), std::move(stage), codec::Float32{},
+               std::move(link), options) {}
+  Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options = {})
+      : role_{std::move(role)}, options_{options}, link_{std::move(link)} {
+    state_->client = options_.client;
+    connect();
+  }
+
+  /// Goes on over another link, such as after the old one has failed. The old one closes.
+  ///
+  /// Errors  As the constructor; WireError (wrong_step) if the server is at another step.
+  void reconnect(transport::AnyLink link) {
+    disconnect();
+    link_ = std::move(link);
+    connect();
+  }
+
+  /// Closes the link without a goodbye. The server keeps what it needs to go on after reconnect.
+  void disconnect() {
+    session_.reset();
+    link_.reset();
+  }
 
   /// Learns from one batch.
   ///
-  /// Shapes  images (B, channels, image, image), labels B class ids.
+  /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model,
   ///         before anything is sent.
-  StepReport train_step(const Tensor<T>& images, std::span<const Index> labels) {
+  StepReport train_step(Tensor<T> images, const Labels& labels) {
     const Workspace::Use use{workspace_};
-    const detail::ClearedGradients cleared{optimizer_};
     StepReport report;
-    report.step = step_ + 1;
-    report.samples = static_cast<Index>(labels.size());
+    report.step = session().next().step;
     const Traffic before = training_traffic();
     Timer timer;
-
-    const Tensor<T> targets = targets_of("train_step", images, labels);
-    nn::TokenStatistics<T> statistics{compress::required_statistic_of(stage_), head_.config.heads};
-    const AttentionOutput<T> at_cut = head_(Variable<T>{images}, NeedWeights::cls, &statistics);
-    report.seconds.client += timer.lap();
-
-    // The stage works on a leaf of its own, so that its way back can be timed apart.
-    const auto leaf = Variable<T>::parameter(at_cut.y.value());
-    Rng rng = Rng{.seed = options_.seed}.at(for_stage, report.step);
-    const compress::CutBatch<T> sent =
-        stage_(compress::CutBatch<T>{.tokens = leaf,
-                                     .cls_attention = at_cut.cls_attention,
-                                     .targets = targets,
-                                     .statistics = std::move(statistics).result()},
-               rng);
-    require_consistent("train_step", sent);
-    report.sent_samples = sent.samples();
-    report.sent_tokens = sent.token_count();
-    const Variable<T> crossing = head_.encode(sent.tokens);
-    encoded_.clear();
-    const auto receipt = code_.encode(crossing.value().view(), encoded_, rng);
-    report.saturated = codec::saturated_values(receipt);
-    const RecycledVector<std::byte> token_sizes = token_size_bytes(sent.token_sizes);
-    send_activations(wire::MessageKind::forward,
-                     {.step = report.step,
-                      .samples = report.sent_samples,
-                      .tokens = report.sent_tokens,
-                      .sizes = sent.sizes,
-                      .token_sizes = token_sizes},
-                     sent.targets);
-    report.seconds.compression += timer.lap();
-
-    receive(wire::MessageKind::backward);
-    const Gradient gradient = Gradient::read(received_, report.step);
-    report.loss = gradient.loss;
-    report.seconds.server = gradient.seconds;
-    report.seconds.link = std::max(0.0, timer.lap() - gradient.seconds);
-
-    backward(crossing,
-             code_.template decode_gradient<T>(gradient.encoded, receipt, crossing.shape()));
-    report.seconds.compression += timer.lap();
-    backward(at_cut.y, leaf.gradient());
-    step_ = report.step;
-    detail::apply(optimizer_, options_.training, step_);
-    report.seconds.client += timer.lap();
+    try {
+      const StepId id{.client = options_.client, .step = report.step};
+      const auto payload = role_.forward(id, std::move(images), labels, report);
+      timer.lap();
+      session().send_step(payload);
+    } catch (...) {
+      role_.discard();  // nothing has been sent
+      throw;
+    }
+    connected([&] {
+      wire::flush(*link_, *session_);
+      const wire::Event answer = wire::next(*link_, *session_, wire::MessageKind::backward);
+      const double waited = timer.lap();
+      role_.backward(answer.payload, report);
+      report.seconds.link = std::max(0.0, waited - report.seconds.server);
+      session_->prepare();
+      role_.commit(report);
+      session_->commit();
+    });
     report.traffic = training_traffic() - before;
     return report;
   }
@@ -151,7 +136,7 @@ class Client {
   EpochReport train_epoch(Source&& source, Each&& each) {
     EpochReport report;
     while (auto batch = source.next()) {
-      const StepReport step = train_step(batch->images, batch->labels);
+      const StepReport step = train_step(std::move(batch->images), batch->labels);
       report.add(step);
       if (!each(step)) break;
     }
@@ -166,24 +151,16 @@ class Client {
   /// predictions are one per sample.
   template <BatchSource<T> Source>
   Evaluation evaluate(Source&& source) {
-    const NoGrad no_grad;
     const Traffic before = evaluation_traffic();
     Evaluation result;
     double loss_sum = 0;
     while (auto batch = source.next()) {
       const Workspace::Use use{workspace_};
-      const std::span<const Index> labels{batch->labels};
-      const Tensor<T> targets = targets_of("evaluate", batch->images, labels);
-      const Variable<T> tokens =
-          head_.encode(head_(Variable<T>{std::move(batch->images)}, NeedWeights::none).y);
-      encoded_.clear();
-      Rng rng = Rng{.seed = options_.seed}.at(for_stage, 0);
-      codec::Float32{}.encode(tokens.value().view(), encoded_, rng);
-      send_activations(wire::MessageKind::evaluate,
-                       {.samples = tokens.dim(0), .tokens = tokens.dim(1)}, targets);
-      receive(wire::MessageKind::evaluated);
-      const auto count = static_cast<Index>(labels.size());
-      const Score score = Score::read(received_, count);
+      const Labels& labels = batch->labels;
+      const Index count = labels.row_count();
+      const auto payload = role_.evaluate(std::move(batch->images), labels);
+      const Score score = Score::read(
+          ask(wire::MessageKind::evaluate, payload, wire::MessageKind::evaluated), count);
       loss_sum += score.loss_sum;
       result.correct += score.correct;
       result.samples += count;
@@ -199,115 +176,109 @@ class Client {
   /// Errors  std::logic_error if this side has taken a step, or its encoder has other options or
   ///         another width.
   void give_decoder(const nn::Decoder<T>& decoder) {
-    if (step_ > 0)
-      throw std::logic_error("give_decoder: step " + std::to_string(step_) +
-                             " has been taken, wanted before the first");
-    if (!head_.encoder || head_.encoder->options != decoder.options ||
-        head_.encoder->token_width() != decoder.token_width())
-      throw std::logic_error(
-          "give_decoder: a decoder (" + decoder.options.description() + ", width " +
-          std::to_string(decoder.token_width()) + ") for " +
-          (head_.encoder ? "an encoder (" + head_.encoder->options.description() + ", width " +
-                               std::to_string(head_.encoder->token_width()) + ")"
-                         : "no encoder"));
+    role_.require_fitting(decoder);
     wire::PayloadWriter out;
     put_weights<T>(out, decoder);
-    channel_.send(wire::MessageKind::weights, out.parts());
+    session().send(wire::MessageKind::weights, out.parts());
+    connected([&] { wire::flush(*link_, *session_); });
   }
 
-  /// Fetches the server's weights, so that both halves can be saved as one model.
+  /// Fetches the server's weights, so that both parts can be saved as one model.
   ///
-  /// Errors  WireError if they are not those of the tail that belongs to this head.
-  nn::Tail<T> fetch_tail() {
-    nn::Tail<T> tail{head_.config, head_.cut};
-    if (head_.encoder) tail.decoder.emplace(head_.config.dim, head_.encoder->options);
-    channel_.send(wire::MessageKind::fetch_weights);
-    receive(wire::MessageKind::weights);
-    read_weights<T>(received_, tail);
-    return tail;
+  /// Errors  WireError if they are not those of the part that follows this one.
+  nn::Part<T> fetch_server_part() {
+    nn::Part<T> other{part().config, part().last, part().config.depth};
+    if (part().encoder) other.decoder.emplace(part().config.dim, part().encoder->options);
+    read_weights<T>(ask(wire::MessageKind::fetch_weights, {}, wire::MessageKind::weights), other);
+    return other;
   }
 
   /// Says that no more will come. The server then ends the session without an error.
-  void close() { channel_.send(wire::MessageKind::bye); }
+  void close() {
+    session().send(wire::MessageKind::bye);
+    connected([&] { wire::flush(*link_, *session_); });
+  }
 
-  const nn::Head<T>& head() const { return head_; }
-  const optim::Optimizer<T>& optimizer() const { return optimizer_; }
-  std::uint64_t steps() const { return step_; }
+  const nn::Part<T>& part() const { return role_.part(); }
+  const optim::Optimizer<T>& optimizer() const { return role_.learner().optimizer(); }
+  const ClientRole<T>& role() const { return role_; }
+  /// Steps that have been applied.
+  std::uint64_t steps() const { return state_->steps.last(); }
 
   /// All that has crossed the link for training, the handshake included.
-  Traffic training_traffic() const {
-    Traffic all = traffic_of(channel_.sent().total(), channel_.received().total());
-    return all - evaluation_traffic() - weights_traffic();
+  Traffic training_traffic() const { return traffic_of(*state_, Column::training); }
+  Traffic evaluation_traffic() const { return traffic_of(*state_, Column::evaluation); }
+  /// What fetch_server_part has cost.
+  Traffic weights_traffic() const { return traffic_of(*state_, Column::weights); }
+  /// What broken connections and heartbeats have cost.
+  Traffic upkeep_traffic() const { return traffic_of(*state_, Column::upkeep); }
+
+  /// What both sides have agreed on for this connection.
+  ///
+  /// Errors  std::logic_error if the connection is over.
+  const wire::Welcome& agreed() const { return session().agreed(); }
+
+  /// Weights, optimiser, codec and session. See core/state.hpp.
+  void each_state(auto&& see) {
+    show_state(role_, see);
+    show_state(*state_, see, "session.");
   }
-  Traffic evaluation_traffic() const {
-    return traffic_of(channel_.sent().count(wire::MessageKind::evaluate),
-                      channel_.received().count(wire::MessageKind::evaluated));
-  }
-  /// What fetch_tail has cost.
-  Traffic weights_traffic() const {
-    return traffic_of(channel_.sent().count(wire::MessageKind::fetch_weights),
-                      channel_.received().count(wire::MessageKind::weights));
-  }
-  /// The link itself, with its own count of bytes.
-  transport::Metered<Link>& link() { return channel_.link(); }
 
  private:
-  static constexpr std::uint64_t for_stage = 0x73746167;  // "stag"
-
-  static Traffic traffic_of(const wire::Count& up, const wire::Count& down) {
-    return {{up.payload, up.framed - up.payload}, {down.payload, down.framed - down.payload}};
+  void connect() {
+    const std::string method =
+        options_.method.empty() ? role_.sender().stage().description() : options_.method;
+    session_.emplace(wire::Session::client(
+        *state_, settings_of(part(), method, describe(role_.sender().codec()), options_.agreed),
+        options_.session, transport::Clock::now()));
+    connected([&] {
+      wire::flush(*link_, *session_);
+      wire::next(*link_, *session_, wire::MessageKind::welcome);
+    });
   }
 
-  /// Errors  as train_step says.
-  Tensor<T> targets_of(const char* operation, const Tensor<T>& images,
-                       std::span<const Index> labels) const {
-    const nn::VitConfig& vit = head_.config;
-    const Shape wanted{static_cast<Index>(labels.size()), vit.channels, vit.image, vit.image};
-    if (images.shape() != wanted || labels.empty())
-      throw ShapeError(std::string{operation} + ": images " + images.shape().text() + " with " +
-                       std::to_string(labels.size()) + " labels: this model wants " +
-                       wanted.text());
-    return one_hot<T>(labels, vit.classes);
+  const wire::Session& session() const {
+    if (!session_ || !session_->is_open())
+      throw std::logic_error("client: the connection is over; reconnect to go on");
+    return *session_;
+  }
+  wire::Session& session() { return const_cast<wire::Session&>(std::as_const(*this).session()); }
+
+  /// Does what needs the connection. If it fails, the connection ends, and the server is told why
+  /// if it can be.
+  void connected(const auto& action) {
+    try {
+      action();
+    } catch (const WireError& error) {
+      role_.discard();
+      wire::tell(*link_, *session_, error);
+      disconnect();
+      throw;
+    } catch (...) {
+      role_.discard();
+      disconnect();
+      throw;
+    }
   }
 
-  /// Sends `message` with these targets and what is in encoded_.
-  void send_activations(wire::MessageKind kind, Activations message, const Tensor<T>& targets) {
-    targets_.clear();
-    codec::encode_targets(targets.view(), targets_);
-    message.targets = targets_;
-    message.encoded = encoded_;
-    head_bytes_.clear();
-    message.put_head(head_bytes_);
-    const std::array<wire::Bytes, 2> parts{wire::Bytes{head_bytes_}, message.encoded};
-    channel_.send(kind, parts);
+  /// Sends a question and returns the payload of its answer.
+  std::span<const std::byte> ask(wire::MessageKind question, std::span<const wire::Bytes> payload,
+                                 wire::MessageKind answer) {
+    session().send(question, payload);
+    std::span<const std::byte> came;
+    connected([&] {
+      wire::flush(*link_, *session_);
+      came = wire::next(*link_, *session_, answer).payload;
+    });
+    return came;
   }
 
-  void receive(wire::MessageKind kind) {
-    transport::set_deadline_if_possible(channel_.link(),
-                                        transport::deadline_in(options_.link.patience));
-    wire::receive_expected(channel_, kind, received_);
-  }
-
-  nn::Head<T> head_;
-  optim::Optimizer<T> optimizer_;
-  Stage stage_;
-  Code code_;
+  ClientRole<T> role_;
   ClientOptions options_;
-  wire::Channel<transport::Metered<Link>> channel_;
-  std::uint64_t step_ = 0;
+  std::optional<transport::AnyLink> link_;
+  std::unique_ptr<wire::SessionState> state_ = std::make_unique<wire::SessionState>();
+  std::optional<wire::Session> session_;
   Workspace workspace_;
-  std::vector<std::byte> targets_, head_bytes_, encoded_;  // of the message being sent
-  std::vector<std::byte> received_;                        // the last message
 };
-
-template <class T, class Rule, class Stage, class Code, class Link>
-Client(nn::Head<T>, Rule, Stage, Code, Link, ClientOptions) -> Client<T, Rule, Stage, Code, Link>;
-template <class T, class Rule, class Stage, codec::Codec<T> Code, class Link>
-Client(nn::Head<T>, Rule, Stage, Code, Link) -> Client<T, Rule, Stage, Code, Link>;
-template <class T, class Rule, class Stage, transport::Transport Link>
-Client(nn::Head<T>, Rule, Stage, Link, ClientOptions)
-    -> Client<T, Rule, Stage, codec::Float32, Link>;
-template <class T, class Rule, class Stage, transport::Transport Link>
-Client(nn::Head<T>, Rule, Stage, Link) -> Client<T, Rule, Stage, codec::Float32, Link>;
 
 }  // namespace splitvit::split

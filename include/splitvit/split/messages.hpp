@@ -27,7 +27,7 @@ namespace splitvit::split {
 
 namespace detail {
 
-/// What follows the head of activations: bits of a byte.
+/// What follows the header of a forward message: bits of a byte.
 inline constexpr std::uint8_t sizes_follow = 1, token_sizes_follow = 2;
 
 inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
@@ -35,8 +35,7 @@ inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
   ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
   while (all.left() > 0) {
     sizes.push_back(all.get<std::uint16_t>());
-    if (sizes.back() == 0)
-      throw WireError(Reason::malformed, "activations: a sample of size 0 came");
+    if (sizes.back() == 0) throw WireError(Reason::malformed, "forward: a sample of size 0 came");
   }
   return sizes;
 }
@@ -44,84 +43,81 @@ inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
 inline std::span<const std::byte> read_token_sizes(ByteReader& in, Index tokens) {
   const std::span<const std::byte> sizes = in.get_bytes(static_cast<std::size_t>(tokens));
   if (std::ranges::find(sizes, std::byte{0}) != sizes.end())
-    throw WireError(Reason::malformed, "activations: a token of size 0 came");
+    throw WireError(Reason::malformed, "forward: a token of size 0 came");
   return sizes;
 }
 
 }  // namespace detail
 
-/// Sizes of tokens, (samples, tokens) or empty, as they are sent: rounded, and 255 at most.
+/// Sizes of tokens, (samples, tokens) or empty, as they are sent: rounded, and 255 at most. They
+/// replace what is in `bytes`.
 template <std::floating_point T>
-RecycledVector<std::byte> token_size_bytes(const Tensor<T>& sizes) {
-  RecycledVector<std::byte> bytes;
+void put_token_sizes(const Tensor<T>& sizes, std::vector<std::byte>& bytes) {
+  bytes.clear();
   for (const T size : sizes.span())
     bytes.push_back(static_cast<std::byte>(std::clamp(std::round(size), T{1}, T{255})));
-  return bytes;
 }
 
-/// What activations may be at most; all of it is agreed.
-struct ActivationLimits {
+/// What a forward message may hold at most; all of it is agreed.
+struct ForwardLimits {
   Index tokens = 0;             ///< of a sample
   Index width = 0;              ///< of a token, on the way or when decoded, whichever is larger
-  Index classes = 0;            ///< of a target
+  Index classes = 0;            ///< of a label
   std::size_t number_size = 4;  ///< bytes of a number
   std::uint64_t bytes = 0;      ///< of all activations, and of all targets, when decoded
 };
 
 /// What a client sends up: activations as the codec wrote them, and what they should become.
 ///
-///   u64 step (0 in an evaluation)   u32 samples   u32 tokens   u32 bytes of targets
+///   u32 samples   u32 tokens   u32 bytes of labels
 ///   u8 1 if sizes of samples follow, plus 2 if sizes of tokens do   u16 size of each sample
-///   u8 size of each token   targets   activations
+///   u8 size of each token   labels, see wire/labels.hpp   activations
 ///
-/// Shapes  tokens (samples, tokens, w), targets (samples, C); w, the width that crosses the cut,
-///         and C are agreed.
-struct Activations {
-  std::uint64_t step = 0;
+/// Shapes  tokens (samples, tokens, w); w, the width that crosses the cut, is agreed.
+struct ForwardMessage {
   Index samples = 0;
   Index tokens = 0;
   RecycledVector<Index> sizes = {};  ///< how often each sample counts; empty: all alike
   /// (samples tokens): how many tokens each one stands for, 1..255; empty: one.
   std::span<const std::byte> token_sizes = {};
-  std::span<const std::byte> targets = {};
+  std::span<const std::byte> labels = {};
   std::span<const std::byte> encoded = {};
 
-  /// Bytes of the head without sizes and targets.
-  static constexpr std::size_t head_bytes = 21;
+  /// Bytes of the header without sizes and labels.
+  static constexpr std::size_t header_bytes = 13;
   static constexpr Index largest_size = 65535;
 
   Shape shape(Index width) const { return {samples, tokens, width}; }
 
-  /// Appends all but the activations.
+  /// Appends all but the activations, which follow.
   ///
   /// Errors  std::invalid_argument for another number of sizes than samples, or of token sizes than
   ///         tokens, or a size of a sample outside 1..65535.
-  void put_head(std::vector<std::byte>& out) const {
+  void put_header(std::vector<std::byte>& out) const {
     ByteWriter writer{out};
-    writer.put(step);
     writer.put(static_cast<std::uint32_t>(samples));
     writer.put(static_cast<std::uint32_t>(tokens));
-    writer.put(static_cast<std::uint32_t>(targets.size()));
+    writer.put(static_cast<std::uint32_t>(labels.size()));
     writer.put(static_cast<std::uint8_t>((sizes.empty() ? 0 : detail::sizes_follow) |
                                          (token_sizes.empty() ? 0 : detail::token_sizes_follow)));
     if (!sizes.empty() && static_cast<Index>(sizes.size()) != samples)
-      throw std::invalid_argument("activations: " + std::to_string(sizes.size()) + " sizes for " +
+      throw std::invalid_argument("forward: " + std::to_string(sizes.size()) + " sizes for " +
                                   std::to_string(samples) + " samples");
     for (const Index size : sizes) {
       if (size < 1 || size > largest_size)
-        throw std::invalid_argument("activations: a row stands for " + std::to_string(size) +
+        throw std::invalid_argument("forward: a row stands for " + std::to_string(size) +
                                     " samples, 1 to 65535 can be sent");
       writer.put(static_cast<std::uint16_t>(size));
     }
     if (!token_sizes.empty() && static_cast<Index>(token_sizes.size()) != samples * tokens)
-      throw std::invalid_argument("activations: " + std::to_string(token_sizes.size()) +
-                                  " sizes for " + std::to_string(samples) + " samples of " +
+      throw std::invalid_argument("forward: " + std::to_string(token_sizes.size()) + " sizes for " +
+                                  std::to_string(samples) + " samples of " +
                                   std::to_string(tokens) + " tokens");
     writer.put_bytes(token_sizes);
-    writer.put_bytes(targets);
+    writer.put_bytes(labels);
   }
 
-  /// The logarithm of each size, (samples, tokens); empty where there are none.
+  /// The logarithm of each token's size, (samples, tokens); empty where there are none.
   template <std::floating_point T>
   Tensor<T> log_token_sizes() const {
     if (token_sizes.empty()) return {};
@@ -132,12 +128,13 @@ struct Activations {
     return logs;
   }
 
+  /// Borrows from the payload.
+  ///
   /// Errors  WireError: truncated; malformed for a size of 0 or a wrong mark of sizes;
   ///         wrong_shape for no samples or tokens, or more of anything than the limits allow.
-  static Activations read(std::span<const std::byte> payload, const ActivationLimits& most) {
-    ByteReader in{payload, "activations"};
-    Activations a;
-    a.step = in.get<std::uint64_t>();
+  static ForwardMessage read(std::span<const std::byte> payload, const ForwardLimits& most) {
+    ByteReader in{payload, "forward"};
+    ForwardMessage message;
     const std::uint64_t samples = in.get<std::uint32_t>();
     const std::uint64_t tokens = in.get<std::uint32_t>();
     const auto agreed = static_cast<std::uint64_t>(most.tokens);
@@ -146,61 +143,58 @@ struct Activations {
                                        most.number_size;
     if (samples < 1 || tokens < 1 || tokens > agreed || samples > most.bytes / sample_bytes)
       throw WireError(Reason::wrong_shape,
-                      "activations: " + std::to_string(samples) + " samples of " +
+                      "forward: " + std::to_string(samples) + " samples of " +
                           std::to_string(tokens) + " tokens came; the model has at most " +
                           std::to_string(agreed) + " tokens, a message at most " +
                           std::to_string(most.bytes) + " bytes");
-    a.samples = static_cast<Index>(samples);
-    a.tokens = static_cast<Index>(tokens);
-    const auto target_bytes = in.get<std::uint32_t>();
+    message.samples = static_cast<Index>(samples);
+    message.tokens = static_cast<Index>(tokens);
+    const auto label_bytes = in.get<std::uint32_t>();
     const auto follow = in.get<std::uint8_t>();
     if (follow > (detail::sizes_follow | detail::token_sizes_follow))
-      throw WireError(Reason::malformed, "activations: the byte that says which sizes follow is " +
+      throw WireError(Reason::malformed, "forward: the byte that says which sizes follow is " +
                                              std::to_string(follow) + ", wanted 0 to 3");
-    if ((follow & detail::sizes_follow) != 0) a.sizes = detail::read_sizes(in, a.samples);
+    if ((follow & detail::sizes_follow) != 0)
+      message.sizes = detail::read_sizes(in, message.samples);
     if ((follow & detail::token_sizes_follow) != 0)
-      a.token_sizes = detail::read_token_sizes(in, a.samples * a.tokens);
-    a.targets = in.get_bytes(target_bytes);
-    a.encoded = in.get_bytes(in.left());
-    return a;
+      message.token_sizes = detail::read_token_sizes(in, message.samples * message.tokens);
+    message.labels = in.get_bytes(label_bytes);
+    message.encoded = in.get_bytes(in.left());
+    return message;
   }
 };
 
 /// What the server sends down after a step.
 ///
-///   u64 step   f64 loss   f64 seconds   the gradient as the codec wrote it
-struct Gradient {
-  std::uint64_t step = 0;
+///   f64 loss   f64 seconds   the gradient as the codec wrote it
+struct BackwardMessage {
   double loss = 0;
   double seconds = 0;  ///< the server's, from the message's arrival to its answer
-  std::span<const std::byte> encoded;
+  std::span<const std::byte> encoded = {};
 
-  static constexpr std::size_t head_bytes = 24;
+  static constexpr std::size_t header_bytes = 16;
 
-  void put_head(std::vector<std::byte>& out) const {
+  void put_header(std::vector<std::byte>& out) const {
     ByteWriter writer{out};
-    writer.put(step);
     writer.put(loss);
     writer.put(seconds);
   }
 
-  /// Errors  WireError: truncated; not_finite, also for less than no seconds; wrong_step if it
-  ///         answers another step.
-  static Gradient read(std::span<const std::byte> payload, std::uint64_t expected_step) {
-    ByteReader in{payload, "gradient"};
-    Gradient g;
-    g.step = in.get<std::uint64_t>();
-    g.loss = in.get<double>();
-    g.seconds = in.get<double>();
-    g.encoded = in.get_bytes(in.left());
-    if (g.step != expected_step)
-      throw WireError(Reason::wrong_step, "gradient: it answers step " + std::to_string(g.step) +
-                                              ", step " + std::to_string(expected_step) +
-                                              " was sent");
-    if (!std::isfinite(g.loss) || !std::isfinite(g.seconds) || g.seconds < 0)
-      throw WireError(Reason::not_finite,
-                      "gradient: the loss is not a finite number, or the seconds are none");
-    return g;
+  /// Borrows from the payload.
+  ///
+  /// Errors  WireError: truncated; not_finite, also for less than no seconds.
+  static BackwardMessage read(std::span<const std::byte> payload) {
+    ByteReader in{payload, "backward"};
+    BackwardMessage message;
+    message.loss = in.get<double>();
+    message.seconds = in.get<double>();
+    message.encoded = in.get_bytes(in.left());
+    if (!std::isfinite(message.loss) || !std::isfinite(message.seconds) || message.seconds < 0)
+      throw WireError(Reason::not_finite, "backward: loss " + std::to_string(message.loss) +
+                                              " and " + std::to_string(message.seconds) +
+                                              " seconds came, wanted finite numbers and no "
+                                              "negative seconds");
+    return message;
   }
 };
 

@@ -47,8 +47,9 @@ struct Traffic {
 
 /// Where the time went, in seconds.
 struct Seconds {
-  double client = 0;       ///< head, forward and backward, and its optimiser
-  double compression = 0;  ///< stages, bottleneck and codec at the client, both directions
+  double client = 0;       ///< its part, forward and backward, and its optimiser
+  double compression = 0;  ///< stages, encoder and codec at the client, forward, and decoding the
+                           ///< gradient; their backward pass counts as the client's
   double server = 0;       ///< everything between a message's arrival and its answer
   double link = 0;         ///< the rest of the wait for the answer
 

@@ -1,216 +1,249 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy, max
-#include <concepts>   // floating_point
-#include <cstddef>    // byte
-#include <cstdint>    // uint64_t
-#include <span>       // span
-#include <string>     // string, to_string
-#include <utility>    // move
-#include <vector>     // vector
+#include <array>        // array
+#include <concepts>     // floating_point
+#include <cstddef>      // byte
+#include <cstdint>      // uint64_t
+#include <functional>   // function
+#include <map>          // map
+#include <memory>       // make_shared, shared_ptr
+#include <mutex>        // lock_guard, mutex, unique_lock
+#include <optional>     // optional
+#include <stdexcept>    // logic_error
+#include <string>       // to_string
+#include <type_traits>  // type_identity_t
+#include <utility>      // move
+#include <vector>       // vector
 
-#include <splitvit/autograd/backward.hpp>           // backward
-#include <splitvit/autograd/no_grad.hpp>            // NoGrad
-#include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
-#include <splitvit/codec/concepts.hpp>              // Codec
-#include <splitvit/codec/float32.hpp>               // Float32
-#include <splitvit/codec/targets.hpp>               // decode_targets
-#include <splitvit/core/describe.hpp>               // describe
-#include <splitvit/core/random.hpp>                 // Rng
-#include <splitvit/core/workspace.hpp>              // Workspace
-#include <splitvit/nn/cut.hpp>                      // Tail
-#include <splitvit/nn/loss.hpp>                     // count_correct, argmax, apply_sample_weights
-#include <splitvit/optim/concepts.hpp>              // UpdateRule
-#include <splitvit/split/messages.hpp>              // Activations, Gradient, Score
-#include <splitvit/split/party.hpp>                 // TrainingOptions, LinkOptions
-#include <splitvit/split/settings.hpp>              // settings_of
-#include <splitvit/split/timer.hpp>                 // Timer
-#include <splitvit/wire/channel.hpp>                // Channel
-#include <splitvit/wire/session.hpp>                // accept_session
-#include <splitvit/wire/step_gate.hpp>              // StepGate
+#include <splitvit/codec/any_codec.hpp>      // AnyCodec
+#include <splitvit/codec/float32.hpp>        // Float32
+#include <splitvit/core/describe.hpp>        // describe
+#include <splitvit/core/workspace.hpp>       // Workspace
+#include <splitvit/nn/part.hpp>              // Part
+#include <splitvit/optim/any_rule.hpp>       // AnyRule
+#include <splitvit/split/cut_receiver.hpp>   // CutReceiver
+#include <splitvit/split/learner.hpp>        // Learner
+#include <splitvit/split/options.hpp>        // ServerOptions
+#include <splitvit/split/server_role.hpp>    // ServerRole
+#include <splitvit/split/settings.hpp>       // settings_of
+#include <splitvit/split/step_id.hpp>        // StepId
+#include <splitvit/transport/any_link.hpp>   // AnyLink
+#include <splitvit/wire/io.hpp>              // flush, next, tell
+#include <splitvit/wire/session.hpp>         // Session, SessionState
+#include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
 
-// Server: owns the last blocks. Computes what a client sends up, learns, and sends gradients.
+// Server: owns the last blocks. Computes what clients send up, learns, and sends gradients.
 
 namespace splitvit::split {
 
-struct ServerOptions {
-  std::uint64_t seed = 0;                ///< of what the codec draws
-  std::string method = wire::any_value;  ///< what the client must call its stage
-  TrainingOptions training = {};
-  LinkOptions link = {};
-};
-
-/// The party that has the larger part of the model.
+/// The party that has the larger part of the model: roles, sessions and links. The only place at
+/// the server that waits.
+///
+///   Server server{part, Adam{.lr = 1e-3}};
+///   server.serve(std::move(link));  // until the client says goodbye
 ///
 /// It needs to know nothing of the client's stages: fewer samples and tokens come up, and the
-/// gradient of what came goes down.
-template <std::floating_point T, optim::UpdateRule<T> Rule, codec::Codec<T> Code = codec::Float32>
+/// gradient of what came goes down. Several threads may serve at the same time, each a session of
+/// its own; one of them computes at a time.
+template <std::floating_point T>
 class Server {
  public:
-  Server(nn::Tail<T> tail, Rule rule, Code code, const ServerOptions& options = {})
-      : tail_{std::move(tail)},
-        optimizer_{std::move(rule), nn::parameters<T>(tail_)},
-        code_{std::move(code)},
-        options_{options} {}
-  Server(nn::Tail<T> tail, Rule rule, const ServerOptions& options = {})
-    requires std::same_as<Code, codec::Float32>
-      : Server(std::move(tail), std::move(rule), Code{}, options) {}
+  /// Makes the role for a new client from what it says of itself.
+  using MakeRole = std::function<ServerRole<T>(const wire::Hello&)>;
 
-  /// Serves one client until it says goodbye.
+  /// One part, which learns from all clients.
+  ///
+  /// Errors  std::invalid_argument unless the part is the last of a model, or for options of the
+  ///         rule outside their range.
+  template <codec::Codec<T> Code>
+  Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule, Code codec,
+         const ServerOptions& options = {})
+      : learner_{std::make_shared<Learner<T>>(std::move(part), std::move(rule), options.training)},
+        options_{options} {
+    make_role_ = [learner = learner_, code = codec::AnyCodec<T>{std::move(codec)},
+                  seed = options.seed](const wire::Hello&) {
+      return ServerRole<T>{learner, CutReceiver<T>{code, seed}};
+    };
+    make_role_({});  // refuses a part that no client can use
+  }
+  /// With activations and gradients written as they are.
+  Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
+         const ServerOptions& options = {})
+      : Server(std::move(part), std::move(rule), codec::Float32{}, options) {}
+  /// A role for each client, with a part of its own or a shared one.
+  explicit Server(MakeRole make_role, const ServerOptions& options = {})
+      : make_role_{std::move(make_role)}, options_{options} {}
+
+  /// Serves one client until it says goodbye. A client whose link broke may come back: serve its
+  /// new link, and it goes on where it was.
   ///
   /// Errors  WireError if the client is set up differently or sends what makes no sense; it
   ///         is told why. TransportError if the link fails, is closed without goodbye, or is
   ///         silent for too long. A step is applied as a whole or not at all, and the server
   ///         can serve again afterwards; weights stay as they are then.
-  template <transport::Transport Link>
-  void serve(Link link) {
-    wire::Channel channel{std::move(link)};
-    wire::accept_session(channel,
-                         settings_of(tail_, options_.method, describe(code_), options_.link.agreed),
-                         {.timeout = options_.link.handshake_timeout,
-                          .largest_message = options_.link.largest_message});
-    wire::StepGate gate;
+  void serve(transport::AnyLink link) {
+    auto session = wire::Session::server(options_.session, transport::Clock::now());
+    std::shared_ptr<Client> client;
     try {
-      while (answer(channel, gate)) {
+      wire::next(link, session, wire::MessageKind::hello);
+      client = admit(session);
+      while (answer(link, session, *client)) {
       }
-    } catch (const WireError& error) {
-      tell(channel, error);
+      forget(*client);
+    } catch (const ReasonedError& error) {
+      give_up(link, session, client.get(), error);
       throw;
     }
   }
 
-  const nn::Tail<T>& tail() const { return tail_; }
-  const optim::Optimizer<T>& optimizer() const { return optimizer_; }
+  /// The part and the optimiser that all clients share.
+  ///
+  /// Errors  std::logic_error for a server that makes roles with parts of their own.
+  const nn::Part<T>& part() const { return learner().part(); }
+  const optim::Optimizer<T>& optimizer() const { return learner().optimizer(); }
   /// Training steps that have been applied, over all sessions.
-  std::uint64_t steps() const { return steps_; }
+  std::uint64_t steps() const { return learner().steps(); }
 
  private:
-  static constexpr std::uint64_t for_codec = 0x636f6465;  // "code"
+  /// A client that is or was connected.
+  struct Client {
+    explicit Client(ServerRole<T> r) : role{std::move(r)} {}
+
+    ServerRole<T> role;
+    wire::SessionState state;
+    bool is_superseded = false;  // a newer connection has taken over
+    std::mutex guard;            // of all of these
+  };
+
+  const Learner<T>& learner() const {
+    if (!learner_) throw std::logic_error("Server: each role has a part of its own");
+    return *learner_;
+  }
+
+  /// Finds or makes what belongs to the client that has said hello, and admits it.
+  ///
+  /// A client that comes back gets a copy of what it had: the thread of its older connection, if
+  /// there is still one, may be writing from the original, and ends when something comes.
+  std::shared_ptr<Client> admit(wire::Session& session) {
+    const wire::Hello& hello = session.hello();
+    const std::lock_guard lock{guard_};
+    const auto known = clients_.find(hello.session);
+    if (known == clients_.end()) {
+      if (clients_.size() >= options_.most_sessions)
+        session.refuse({"session", "a new one", std::to_string(clients_.size()) + " already"});
+      return admit(session, std::make_shared<Client>(make_role_(hello)));
+    }
+    const std::shared_ptr<Client> older = known->second;
+    const std::lock_guard of_older{older->guard};
+    auto client = std::make_shared<Client>(older->role);
+    client->state = older->state;
+    client = admit(session, std::move(client));
+    older->is_superseded = true;
+    return client;
+  }
+  std::shared_ptr<Client> admit(wire::Session& session, std::shared_ptr<Client> client) {
+    const ServerRole<T>& role = client->role;
+    if (const auto refusal =
+            wire::compare_settings(session.hello().settings,
+                                   settings_of(role.part(), options_.method,
+                                               describe(role.receiver().codec()), options_.agreed)))
+      session.refuse(*refusal);
+    session.admit(client->state);
+    clients_[client->state.id] = client;
+    return client;
+  }
+
+  /// The client will not come back.
+  void forget(const Client& client) {
+    const std::lock_guard lock{guard_};
+    const auto known = clients_.find(client.state.id);
+    if (known != clients_.end() && known->second.get() == &client) clients_.erase(known);
+  }
+
+  /// Tells the peer what it did wrong, and keeps a client that has something to come back to.
+  void give_up(transport::AnyLink& link, wire::Session& session, Client* client,
+               const ReasonedError& error) {
+    if (client == nullptr) return wire::tell(link, session, error);
+    bool keeps = false;
+    {
+      const std::lock_guard lock{client->guard};
+      keeps = client->state.steps.last() > 0 || client->is_superseded;
+      if (!client->is_superseded) session.fail(error);
+    }
+    if (!keeps) forget(*client);
+    wire::flush_if_possible(link, session);
+  }
 
   /// Answers one message; false after a goodbye.
-  template <class Channel>
-  bool answer(Channel& channel, wire::StepGate& gate) {
-    transport::set_deadline_if_possible(channel.link(),
-                                        transport::deadline_in(options_.link.patience));
-    switch (const wire::MessageKind kind = channel.receive(received_)) {
-      case wire::MessageKind::forward:
-        train(channel, gate);
-        return true;
-      case wire::MessageKind::evaluate:
-        evaluate(channel);
-        return true;
-      case wire::MessageKind::fetch_weights: {
-        wire::PayloadWriter out;
-        put_weights<T>(out, tail_);
-        channel.send(wire::MessageKind::weights, out.parts());
-        return true;
+  bool answer(transport::AnyLink& link, wire::Session& session, Client& client) {
+    const wire::Event event = wire::next(link, session, client.guard);
+    std::vector<std::byte> payload;  // of an answer that is not kept
+    {
+      const std::lock_guard lock{client.guard};
+      if (client.is_superseded)
+        throw WireError(Reason::superseded, "a newer connection of this client has taken over");
+      const std::lock_guard computing{computing_};
+      const Workspace::Use use{workspace_};
+      const auto reply = [&](wire::MessageKind kind) {
+        session.send(kind, std::array{wire::Bytes{payload}});
+      };
+      switch (event.kind) {
+        case wire::MessageKind::forward:
+          train(session, client, event);
+          break;
+        case wire::MessageKind::evaluate:
+          payload = client.role.evaluate(event.payload, largest(session)).payload();
+          reply(wire::MessageKind::evaluated);
+          break;
+        case wire::MessageKind::fetch_weights: {
+          wire::PayloadWriter out;
+          client.role.put_weights(out);
+          payload = out.gather();  // a copy: they may change before they are written
+          reply(wire::MessageKind::weights);
+          break;
+        }
+        case wire::MessageKind::weights:
+          client.role.take_decoder(event.payload);
+          break;
+        default:
+          return false;  // a goodbye: the session lets nothing else pass
       }
-      case wire::MessageKind::weights:
-        take_decoder();
-        return true;
-      case wire::MessageKind::bye:
-        return false;
-      case wire::MessageKind::error:
-        wire::throw_peer_error(received_);
-      default:
-        throw WireError(Reason::wrong_message,
-                        std::string{wire::name(kind)} + " came after the handshake");
     }
+    wire::flush(link, session);
+    return true;
   }
 
-  template <class Channel>
-  void train(Channel& channel, wire::StepGate& gate) {
-    const Workspace::Use use{workspace_};
-    const detail::ClearedGradients cleared{optimizer_};
-    Timer timer;
-    const Activations came = read_activations();
-    if (gate.arrive(came.step) == wire::StepGate::Verdict::compute) {
-      auto decoded = code_.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
-      Tensor<T> targets =
-          codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
-      nn::apply_sample_weights(targets, std::span<const Index>{came.sizes});
-      const auto leaf = Variable<T>::parameter(std::move(decoded.values));
-      const Variable<T> loss = cross_entropy(tail_(leaf, came.log_token_sizes<T>()), targets);
-      backward(loss);
-
-      // The reply is complete before a weight changes: a step that fails is not applied.
-      reply_.assign(Gradient::head_bytes, std::byte{});
-      Rng rng = Rng{.seed = options_.seed}.at(for_codec, came.step);
-      code_.encode_gradient(leaf.gradient().view(), decoded.receipt, reply_, rng);
-      detail::apply(optimizer_, options_.training, steps_ + 1);
-      ++steps_;
-      head_.clear();
-      Gradient{.step = came.step,
-               .loss = static_cast<double>(loss.value()[0]),
-               .seconds = timer.lap(),
-               .encoded = {}}
-          .put_head(head_);
-      std::ranges::copy(head_, reply_.begin());
-      reply_ = gate.commit(came.step, std::move(reply_));
-    }
-    channel.send(wire::MessageKind::backward, gate.reply());
-  }
-
-  /// A decoder that the client has made of its data.
-  void take_decoder() {
-    if (!tail_.decoder || steps_ > 0)
-      throw WireError(Reason::wrong_message,
-                      tail_.decoder ? "a decoder came, but step " + std::to_string(steps_) +
-                                          " has been taken here"
-                                    : "a decoder came, but there is no bottleneck here");
-    read_weights<T>(received_, *tail_.decoder);
-  }
-
-  template <class Channel>
-  void evaluate(Channel& channel) {
-    const Workspace::Use use{workspace_};
-    const NoGrad no_grad;
-    const Activations came = read_activations();
-    if (came.step != 0 || !came.sizes.empty() || !came.token_sizes.empty())
-      throw WireError(Reason::malformed, "evaluate: the number of a step came, or sizes");
-    auto decoded =
-        codec::Float32{}.template decode<T>(came.encoded, came.shape(tail_.sent_width()));
-    const Tensor<T> targets =
-        codec::decode_targets<T>(came.targets, came.samples, tail_.config.classes);
-    const Variable<T> logits = tail_(Variable<T>{std::move(decoded.values)});
-    const double mean = static_cast<double>(cross_entropy(logits, targets).value()[0]);
-    channel.send(wire::MessageKind::evaluated,
-                 Score{.loss_sum = mean * static_cast<double>(came.samples),
-                       .correct = nn::count_correct(logits.value(), nn::argmax(targets))}
-                     .payload());
-  }
-
-  Activations read_activations() const {
-    return Activations::read(received_, {.tokens = tail_.config.tokens(),
-                                         .width = std::max(tail_.config.dim, tail_.sent_width()),
-                                         .classes = tail_.config.classes,
-                                         .number_size = sizeof(T),
-                                         .bytes = options_.link.largest_message});
-  }
-
-  template <class Channel>
-  static void tell(Channel& channel, const WireError& error) {
+  void train(wire::Session& session, Client& client, const wire::Event& event) {
+    std::vector<std::byte>& reply = session.new_reply();
+    const StepId id{.client = client.state.client, .step = event.at.step, .micro = event.at.micro};
     try {
-      wire::send_error(channel, error.reason(), error.what());
-    } catch (const TransportError&) {
-      // The peer is gone; what it did wrong is thrown anyway.
+      client.role.forward(id, event.payload, largest(session), reply);
+      session.prepare();
+      client.role.commit(reply);
+      session.commit();
+    } catch (...) {
+      client.role.discard();
+      throw;
     }
   }
 
-  nn::Tail<T> tail_;
-  optim::Optimizer<T> optimizer_;
-  Code code_;
+  static std::uint64_t largest(const wire::Session& session) {
+    return session.agreed().largest_message;
+  }
+
+  std::shared_ptr<Learner<T>> learner_;
+  MakeRole make_role_;
   ServerOptions options_;
-  std::uint64_t steps_ = 0;
-  Workspace workspace_;
-  std::vector<std::byte> received_;      // the last message
-  std::vector<std::byte> head_, reply_;  // of the answer to a step
+  std::mutex guard_;  // of clients_
+  std::map<wire::SessionId, std::shared_ptr<Client>> clients_;
+  std::mutex computing_;  // one thread computes
+  Workspace workspace_;   // of that thread
 };
 
 template <class T, class Rule>
-Server(nn::Tail<T>, Rule) -> Server<T, Rule, codec::Float32>;
+Server(nn::Part<T>, Rule) -> Server<T>;
 template <class T, class Rule>
-Server(nn::Tail<T>, Rule, ServerOptions) -> Server<T, Rule, codec::Float32>;
+Server(nn::Part<T>, Rule, ServerOptions) -> Server<T>;
 
 }  // namespace splitvit::split

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <cstddef>   // size_t
-#include <optional>  // optional
-#include <string>    // string, to_string
+#include <concepts>   // floating_point
+#include <cstddef>    // size_t
+#include <optional>   // optional
+#include <stdexcept>  // invalid_argument
+#include <string>     // string, to_string
 
 #include <splitvit/core/error.hpp>      // ShapeError
-#include <splitvit/nn/cut.hpp>          // Head, Tail
+#include <splitvit/nn/part.hpp>         // Part
 #include <splitvit/wire/handshake.hpp>  // Settings
 
 // What two parties must agree on before they train together.
@@ -38,14 +39,14 @@ inline wire::Settings settings_of(const nn::VitConfig& c, Index cut, std::size_t
 
 /// What to say of an encoder or a decoder, if there is one.
 /// Errors  ShapeError if its wide side is not as wide as the model's tokens.
-template <class Half>
-std::string bottleneck_text(const std::optional<Half>& half, Index dim) {
-  if (!half) return "none";
-  if (half->token_width() != dim)
+template <class Network>
+std::string bottleneck_text(const std::optional<Network>& network, Index dim) {
+  if (!network) return "none";
+  if (network->token_width() != dim)
     throw ShapeError("bottleneck: it is made for tokens of width " +
-                     std::to_string(half->token_width()) + ", those of the model are " +
+                     std::to_string(network->token_width()) + ", those of the model are " +
                      std::to_string(dim) + " wide");
-  return half->options.description();
+  return network->options.description();
 }
 
 }  // namespace detail
@@ -53,18 +54,17 @@ std::string bottleneck_text(const std::optional<Half>& half, Index dim) {
 /// The handshake's settings: the model and where it is cut, the type of its numbers, how
 /// activations are compressed and written, and whatever else a program wants to be equal.
 ///
+/// `part` is the client part or the server part. Both give the same settings.
 /// Errors  ShapeError for a bottleneck that does not fit the model.
 template <std::floating_point T>
-wire::Settings settings_of(const nn::Head<T>& head, const std::string& method,
+wire::Settings settings_of(const nn::Part<T>& part, const std::string& method,
                            const std::string& codec, const wire::Settings& more) {
-  return detail::settings_of(head.config, head.cut, sizeof(T), method,
-                             detail::bottleneck_text(head.encoder, head.config.dim), codec, more);
-}
-template <std::floating_point T>
-wire::Settings settings_of(const nn::Tail<T>& tail, const std::string& method,
-                           const std::string& codec, const wire::Settings& more) {
-  return detail::settings_of(tail.config, tail.cut, sizeof(T), method,
-                             detail::bottleneck_text(tail.decoder, tail.config.dim), codec, more);
+  const Index dim = part.config.dim;
+  const bool last = part.classifier.has_value();
+  return detail::settings_of(part.config, last ? part.first : part.last, sizeof(T), method,
+                             last ? detail::bottleneck_text(part.decoder, dim)
+                                  : detail::bottleneck_text(part.encoder, dim),
+                             codec, more);
 }
 
 }  // namespace splitvit::split

@@ -6,7 +6,7 @@
 #include <cstddef>    // byte, size_t
 #include <cstdint>    // uint64_t
 #include <limits>     // numeric_limits
-#include <memory>     // make_unique, unique_ptr
+#include <memory>     // make_shared, shared_ptr
 #include <mutex>      // lock_guard, mutex
 #include <optional>   // optional
 #include <span>       // span
@@ -48,6 +48,47 @@ struct Faults {
   std::uint64_t flip_received_bit = never;  ///< likewise
   double longest_delay_seconds = 0.0;       ///< each call first waits a random time up to this
   Rng rng{};
+};
+
+/// How long the traffic of a Simulated link takes on the modelled one. Any thread may ask.
+class SimulatedClock {
+ public:
+  explicit SimulatedClock(const LinkModel& model) : model_{model} {}
+
+  /// Units   seconds for all traffic so far.
+  double seconds() const {
+    const std::lock_guard lock{guard_};
+    return elapsed();
+  }
+
+ private:
+  template <Transport Link>
+  friend class Simulated;
+  enum class Way { none, in, out };
+
+  double elapsed() const {
+    return static_cast<double>(bytes_) * 8.0 / model_.bits_per_second +
+           static_cast<double>(turns_) * model_.latency_seconds;
+  }
+  /// Returns the seconds that have not been slept yet.
+  double add(std::size_t n, Way way) {
+    const std::lock_guard lock{guard_};
+    bytes_ += n;
+    if (last_ != way) turns_ += 1;
+    last_ = way;
+    return elapsed() - slept_;
+  }
+  void add_sleep(double seconds) {
+    const std::lock_guard lock{guard_};
+    slept_ += seconds;
+  }
+
+  LinkModel model_;
+  mutable std::mutex guard_;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t turns_ = 0;
+  double slept_ = 0.0;
+  Way last_ = Way::none;
 };
 
 /// A link as slow as the model says, with the given faults.
@@ -96,26 +137,11 @@ class Simulated {
   }
   bool has_deadline() const { return link_ ? transport::has_deadline(*link_) : HasDeadline<Link>; }
 
-  /// Units   seconds that all traffic so far takes on the modelled link. Any thread may ask.
-  double simulated_seconds() const {
-    const std::lock_guard lock{clock_->guard};
-    return seconds();
-  }
+  /// The clock by itself, for a caller that gives the link away.
+  std::shared_ptr<const SimulatedClock> clock() const { return clock_; }
 
  private:
-  enum class Way { none, in, out };
-  struct SharedClock {
-    std::mutex guard;
-    std::uint64_t bytes = 0;
-    std::uint64_t turns = 0;
-    double slept = 0.0;
-    Way last = Way::none;
-  };
-
-  double seconds() const {
-    return static_cast<double>(clock_->bytes) * 8.0 / model_.bits_per_second +
-           static_cast<double>(clock_->turns) * model_.latency_seconds;
-  }
+  using Way = SimulatedClock::Way;
 
   void before_call(std::uint64_t position, std::uint64_t cut) {
     if (position >= cut) link_.reset();  // the peer notices, too
@@ -149,21 +175,13 @@ class Simulated {
   }
 
   void account(std::size_t n, Way way) {
-    double owed = 0.0;
-    {
-      const std::lock_guard lock{clock_->guard};
-      clock_->bytes += n;
-      if (clock_->last != way) clock_->turns += 1;
-      clock_->last = way;
-      owed = seconds() - clock_->slept;
-    }
+    const double owed = clock_->add(n, way);
     // Less than a millisecond is saved up: a sleep is seldom shorter than that.
     if (model_.pace == Pace::computed || owed < 1e-3) return;
     const auto start = Clock::now();
     std::this_thread::sleep_for(std::chrono::duration<double>{owed});
     const std::chrono::duration<double> slept = Clock::now() - start;
-    const std::lock_guard lock{clock_->guard};
-    clock_->slept += slept.count();
+    clock_->add_sleep(slept.count());
   }
 
   std::optional<Link> link_;
@@ -171,7 +189,7 @@ class Simulated {
   Faults faults_;
   std::uint64_t sent_ = 0;
   std::uint64_t received_ = 0;
-  std::unique_ptr<SharedClock> clock_ = std::make_unique<SharedClock>();
+  std::shared_ptr<SimulatedClock> clock_ = std::make_shared<SimulatedClock>(model_);
 };
 
 template <class Link>

@@ -11,7 +11,8 @@
 #include <splitvit/core/crc32c.hpp>  // crc32c
 #include <splitvit/core/error.hpp>   // WireError
 
-// A frame: 32 bytes of header, then at most 1 MiB of payload. A message is one frame or more.
+// A frame: 32 bytes of header, then at most 1 MiB of payload. A message is one frame or more. This
+// layout never changes: it is how any two versions can refuse each other.
 
 namespace splitvit::wire {
 
@@ -20,7 +21,7 @@ enum class MessageKind : std::uint8_t {
   hello = 1,          ///< client: versions and settings
   welcome = 2,        ///< server: the session begins
   refuse = 3,         ///< server: set up differently
-  forward = 4,        ///< client: step, activations, targets
+  forward = 4,        ///< client: step, activations, labels
   backward = 5,       ///< server: step, gradient, loss
   evaluate = 6,       ///< client: activations, labels; no gradient wanted
   evaluated = 7,      ///< server: sum of losses, how many were right
@@ -28,13 +29,14 @@ enum class MessageKind : std::uint8_t {
   weights = 9,        ///< server: the other half; client: a decoder to start with
   bye = 10,           ///< either: no more messages will follow
   error = 11,         ///< either: why the sender gives up
+  heartbeat = 12,     ///< either: the sender is alive; empty, and may come between two frames
 };
-inline constexpr std::size_t message_kinds = 12;  ///< one more than the largest number
+inline constexpr std::size_t message_kinds = 13;  ///< one more than the largest number
 
 constexpr const char* name(MessageKind kind) {
   constexpr const char* names[message_kinds] = {
-      "none",     "hello",     "welcome",       "refuse",  "forward", "backward",
-      "evaluate", "evaluated", "fetch_weights", "weights", "bye",     "error"};
+      "none",      "hello",         "welcome", "refuse", "forward", "backward", "evaluate",
+      "evaluated", "fetch_weights", "weights", "bye",    "error",   "heartbeat"};
   const auto i = static_cast<std::size_t>(kind);
   return i < message_kinds ? names[i] : "unknown";
 }
@@ -52,8 +54,8 @@ inline constexpr std::size_t largest_frame = std::size_t{1} << 20;  ///< payload
 ///   5       1     message kind
 ///   6       2     flags; bit 0: the message continues in the next frame; others are 0
 ///   8       4     payload length of this frame
-///   12      4     attach number: which connection of the session this is, 0 before admission
-///   16      8     sequence number of this frame in this direction, from 0 at each attach
+///   12      4     connection number within the session, from 1; 0 before admission
+///   16      8     sequence number of this frame in this direction, from 0 at each connection
 ///   24      4     CRC-32C of the payload
 ///   28      4     CRC-32C of bytes 0 to 27
 ///
@@ -62,7 +64,7 @@ struct FrameHeader {
   MessageKind kind = MessageKind::bye;
   bool continues = false;
   std::uint32_t length = 0;
-  std::uint32_t attach = 0;
+  std::uint32_t connection = 0;
   std::uint64_t sequence = 0;
   std::uint32_t payload_crc = 0;
 };
@@ -76,7 +78,7 @@ inline void put_header(std::vector<std::byte>& out, const FrameHeader& header) {
   writer.put(static_cast<std::uint8_t>(header.kind));
   writer.put(static_cast<std::uint16_t>(header.continues ? 1 : 0));
   writer.put(header.length);
-  writer.put(header.attach);
+  writer.put(header.connection);
   writer.put(header.sequence);
   writer.put(header.payload_crc);
   writer.put(crc32c(std::span<const std::byte>{out}.subspan(at)));
@@ -94,7 +96,7 @@ inline FrameHeader read_header(std::span<const std::byte, frame_header_bytes> by
   const auto flags = reader.get<std::uint16_t>();
   FrameHeader header;
   header.length = reader.get<std::uint32_t>();
-  header.attach = reader.get<std::uint32_t>();
+  header.connection = reader.get<std::uint32_t>();
   header.sequence = reader.get<std::uint64_t>();
   header.payload_crc = reader.get<std::uint32_t>();
   const bool intact = reader.get<std::uint32_t>() == crc32c(bytes.first<28>());

@@ -4,9 +4,9 @@
 #include <algorithm>  // find_if, max, min
 #include <array>      // array
 #include <cstddef>    // byte, size_t
-#include <cstdint>    // uint8_t, uint16_t, uint32_t, uint64_t
+#include <cstdint>    // uint16_t, uint32_t, uint64_t
+#include <optional>   // nullopt, optional
 #include <random>     // random_device
-#include <span>       // span
 #include <stdexcept>  // invalid_argument
 #include <string>     // string, to_string
 #include <utility>    // move
@@ -15,18 +15,22 @@
 #include <splitvit/core/bytes.hpp>             // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>             // WireError
 #include <splitvit/wire/detail/printable.hpp>  // printable
-#include <splitvit/wire/error_message.hpp>     // throw_peer_error
-#include <splitvit/wire/message.hpp>           // Bytes, MessageKind, limits
+#include <splitvit/wire/message.hpp>           // Bytes, limits
 
-// The handshake as functions from bytes to bytes: do both sides mean the same training? One
-// round trip: hello, then welcome or refuse. The three layouts never change, so that any two
-// versions can at least refuse each other politely.
+// The handshake's three messages as bytes: hello, then welcome or refuse. Do both sides mean the
+// same training, and where in it are they? What never changes, so that any two versions can refuse
+// each other: the version range at the start of hello, and refuse.
 
 namespace splitvit::wire {
 
-/// The versions of the messages after the handshake that this side speaks.
-inline constexpr std::uint16_t oldest_version = 1;
-inline constexpr std::uint16_t newest_version = 1;
+/// The versions of all other messages that this side speaks.
+struct Versions {
+  std::uint16_t oldest = 1;
+  std::uint16_t newest = 1;
+
+  std::string text() const { return std::to_string(oldest) + " to " + std::to_string(newest); }
+  friend bool operator==(const Versions&, const Versions&) = default;
+};
 
 /// One thing that both sides must agree on, such as {"cut", "6"}.
 struct Setting {
@@ -36,9 +40,10 @@ struct Setting {
 };
 using Settings = std::vector<Setting>;
 
-/// A server's setting with this value is content with whatever the client has.
+/// A server's setting with this value accepts any value of the client's.
 inline constexpr const char* any_value = "any";
 
+/// Names a session: 128 bits, all zero where there is no session yet.
 using SessionId = std::array<std::uint64_t, 2>;
 
 /// An id that cannot be guessed: from the system, not from a seed. It never touches a number
@@ -46,38 +51,50 @@ using SessionId = std::array<std::uint64_t, 2>;
 inline SessionId random_session_id() {
   std::random_device device;
   const auto word = [&] { return (std::uint64_t{device()} << 32) | device(); };
-  return {word(), word()};
+  return {word(), word() | 1};  // never zero
 }
 
-/// What both sides know after a handshake.
-struct Session {
-  std::uint16_t version = newest_version;
-  SessionId id{};
-  std::uint32_t attach = 1;           ///< which connection of the session this is, from 1
-  std::uint64_t largest_message = 0;  ///< bytes
+/// What a client says first.
+struct Hello {
+  Versions versions = {};
+  std::uint64_t largest_message = message_ceiling;  ///< bytes
+  std::uint32_t heartbeat_ms = 0;                   ///< proposed interval; 0: no heartbeats
+  SessionId session{};                              ///< zero: a new session
+  std::uint32_t connection = 0;                     ///< number of its last connection; 0: none
+  std::uint32_t client = 0;                         ///< its number among the server's clients
+  std::uint64_t last_step = 0;                      ///< the last step it has applied; 0: none
+  std::vector<std::uint64_t> generations = {};      ///< steps of the checkpoints that it holds
+  Settings settings = {};
 };
 
-/// What the server brings to a handshake besides its settings.
-struct ServerSide {
-  SessionId id{};
-  std::uint32_t attach = 1;
-  std::uint64_t largest_message = message_ceiling;
-  std::uint16_t oldest = oldest_version;
-  std::uint16_t newest = newest_version;
+/// What the server answers if both mean the same.
+struct Welcome {
+  std::uint16_t version = 1;
+  std::uint64_t largest_message = message_ceiling;  ///< bytes; the smaller of both sides'
+  std::uint32_t heartbeat_ms = 0;                   ///< agreed interval; 0: no heartbeats
+  SessionId session{};
+  std::uint32_t connection = 1;  ///< above the numbers of all earlier ones of the session
+  std::uint64_t last_step = 0;   ///< the last step that the server has applied
+  std::optional<std::uint64_t> generation = {};  ///< the newest checkpoint that both hold
 };
 
-/// The server's answer to a hello.
-struct Answer {
-  MessageKind kind = MessageKind::refuse;  ///< or welcome
-  std::vector<std::byte> payload;
-  Session session;      ///< of a welcome
-  std::string refusal;  ///< of a refuse: what the client will read, too
+/// Why there is no session: a field and what both sides have there.
+struct Refusal {
+  std::string field;
+  std::string client;
+  std::string server;
+
+  std::string text() const {
+    return "handshake refused: " + field + ": the client has " + client + ", the server has " +
+           server;
+  }
 };
 
 namespace detail {
 
 inline constexpr std::size_t longest_key = 64;
 inline constexpr std::size_t longest_value = 1024;
+inline constexpr std::size_t most_generations = 64;
 
 inline const Setting* find(const Settings& settings, const std::string& key) {
   const auto at =
@@ -98,46 +115,52 @@ inline std::string settings_fault(const Settings& settings) {
   return {};
 }
 
-inline std::uint64_t checked_limit(std::uint64_t largest_message, const char* what) {
-  if (largest_message < unadmitted_limit || largest_message > message_ceiling)
-    throw WireError(Reason::malformed, std::string{what} + ": a largest message of " +
-                                           std::to_string(largest_message) +
-                                           " bytes, allowed are 4 KiB to 256 MiB");
-  return largest_message;
-}
-
-inline std::string versions(std::uint16_t oldest, std::uint16_t newest) {
-  return std::to_string(oldest) + " to " + std::to_string(newest);
+/// What is wrong with a hello, or nothing.
+inline std::string hello_fault(const Hello& hello) {
+  if (hello.versions.oldest > hello.versions.newest) return "versions " + hello.versions.text();
+  if (hello.largest_message < unadmitted_limit || hello.largest_message > message_ceiling)
+    return "a largest message of " + std::to_string(hello.largest_message) +
+           " bytes, allowed are 4 KiB to 256 MiB";
+  if (hello.generations.size() > most_generations)
+    return std::to_string(hello.generations.size()) + " generations, at most 64 can be sent";
+  return settings_fault(hello.settings);
 }
 
 }  // namespace detail
 
-/// What the client says first.
+/// The payload of a hello.
 ///
 ///   u16 oldest version   u16 newest version
 ///   u32 capabilities that the server must have (none exist yet)
 ///   u32 capabilities that it may use (none exist yet)
-///   u64 largest message, in bytes
+///   u64 largest message, in bytes   u32 heartbeat, in milliseconds, 0 for none
+///   u64 u64 session id, zero for a new session   u32 number of the last connection
+///   u32 number of the client   u64 last step
+///   u16 how many generations, then u64 each
 ///   u16 how many settings, then key and value of each as texts
 ///
-/// Errors  std::invalid_argument for settings that do not fit: keys of 1 to 64 and values of
-///         up to 1024 plain characters, no key twice, 4 KiB in all; or for a largest message
-///         outside 4 KiB to 256 MiB.
-inline std::vector<std::byte> hello_payload(const Settings& settings,
-                                            std::uint64_t largest_message = message_ceiling) {
-  if (const std::string fault = detail::settings_fault(settings); !fault.empty())
+/// Errors  std::invalid_argument for what cannot be sent: keys must have 1 to 64 and values at
+///         most 1024 plain characters, no key may come twice, there may be 64 generations, and all
+///         must fit into 4 KiB; largest_message must be from 4 KiB to 256 MiB.
+inline std::vector<std::byte> hello_payload(const Hello& hello) {
+  if (const std::string fault = detail::hello_fault(hello); !fault.empty())
     throw std::invalid_argument("hello: " + fault);
-  if (largest_message < unadmitted_limit || largest_message > message_ceiling)
-    throw std::invalid_argument("hello: largest_message must be from 4 KiB to 256 MiB");
   std::vector<std::byte> payload;
   ByteWriter out{payload};
-  out.put(oldest_version);
-  out.put(newest_version);
+  out.put(hello.versions.oldest);
+  out.put(hello.versions.newest);
   out.put(std::uint32_t{0});
   out.put(std::uint32_t{0});
-  out.put(largest_message);
-  out.put(static_cast<std::uint16_t>(settings.size()));
-  for (const Setting& setting : settings) {
+  out.put(hello.largest_message);
+  out.put(hello.heartbeat_ms);
+  for (const std::uint64_t word : hello.session) out.put(word);
+  out.put(hello.connection);
+  out.put(hello.client);
+  out.put(hello.last_step);
+  out.put(static_cast<std::uint16_t>(hello.generations.size()));
+  for (const std::uint64_t step : hello.generations) out.put(step);
+  out.put(static_cast<std::uint16_t>(hello.settings.size()));
+  for (const Setting& setting : hello.settings) {
     out.put_text(setting.key);
     out.put_text(setting.value);
   }
@@ -147,109 +170,148 @@ inline std::vector<std::byte> hello_payload(const Settings& settings,
   return payload;
 }
 
-/// Compares a client's hello with the server's own settings.
+/// A hello, or why it must be refused. A peer of another version may have more to say than this
+/// side understands, so nothing behind its versions is read then.
+struct HelloOrRefusal {
+  Hello hello;
+  std::optional<Refusal> refusal = {};
+};
+
+/// Understands a hello.
 ///
-/// Errors  WireError (truncated, too_long, malformed) for a hello that is none;
-///         std::invalid_argument for own settings that do not fit.
-inline Answer answer_hello(Bytes hello, const Settings& own, const ServerSide& side) {
-  if (const std::string fault = detail::settings_fault(own); !fault.empty())
-    throw std::invalid_argument("answer_hello: " + fault);
-  ByteReader in{hello, "hello"};
-  const auto oldest = in.get<std::uint16_t>();
-  const auto newest = in.get<std::uint16_t>();
-  if (oldest > newest)
-    throw WireError(Reason::malformed, "hello: versions " + detail::versions(oldest, newest));
-
-  const auto refuse = [](const std::string& field, const std::string& client,
-                         const std::string& server) {
-    Answer answer;
-    ByteWriter out{answer.payload};
-    for (const std::string& text : {field, client, server}) out.put_text(text);
-    answer.refusal =
-        "handshake refused: " + field + ": the client has " + client + ", the server has " + server;
-    return answer;
-  };
-  // Before the rest: a newer client may have more to say than this side understands.
-  const std::uint16_t version = std::min(newest, side.newest);
-  if (version < std::max(oldest, side.oldest))
-    return refuse("protocol version", detail::versions(oldest, newest),
-                  detail::versions(side.oldest, side.newest));
+/// Errors  WireError: truncated, too_long or malformed.
+inline HelloOrRefusal read_hello(Bytes payload, const Versions& own = {}) {
+  ByteReader in{payload, "hello"};
+  Hello hello;
+  hello.versions.oldest = in.get<std::uint16_t>();
+  hello.versions.newest = in.get<std::uint16_t>();
+  if (hello.versions.oldest > hello.versions.newest)
+    throw WireError(Reason::malformed, "hello: versions " + hello.versions.text());
+  if (hello.versions.newest < own.oldest || own.newest < hello.versions.oldest)
+    return {hello, Refusal{"protocol version", hello.versions.text(), own.text()}};
   const auto required = in.get<std::uint32_t>();
-  if (required != 0) return refuse("required capabilities", std::to_string(required), "0");
-  in.get<std::uint32_t>();  // optional ones are free to ignore
-  const auto largest = detail::checked_limit(in.get<std::uint64_t>(), "hello");
-
-  Settings theirs;
+  if (required != 0)
+    return {hello, Refusal{"required capabilities", std::to_string(required), "0"}};
+  in.get<std::uint32_t>();  // optional ones are ignored
+  hello.largest_message = in.get<std::uint64_t>();
+  hello.heartbeat_ms = in.get<std::uint32_t>();
+  for (std::uint64_t& word : hello.session) word = in.get<std::uint64_t>();
+  hello.connection = in.get<std::uint32_t>();
+  hello.client = in.get<std::uint32_t>();
+  hello.last_step = in.get<std::uint64_t>();
+  // A hello has at most 4 KiB, so that the counts need no limit of their own.
+  for (int left = in.get<std::uint16_t>(); left > 0; --left)
+    hello.generations.push_back(in.get<std::uint64_t>());
   for (int left = in.get<std::uint16_t>(); left > 0; --left) {
     std::string key = in.get_text(detail::longest_key);
-    theirs.push_back({std::move(key), in.get_text(detail::longest_value)});
+    hello.settings.push_back({std::move(key), in.get_text(detail::longest_value)});
   }
   in.expect_end();
-  if (const std::string fault = detail::settings_fault(theirs); !fault.empty())
+  if (const std::string fault = detail::hello_fault(hello); !fault.empty())
     throw WireError(Reason::malformed, "hello: " + fault);
-
-  for (const Setting& mine : own) {
-    const Setting* other = detail::find(theirs, mine.key);
-    if (other == nullptr) return refuse(mine.key, "no such setting", mine.value);
-    if (mine.value != any_value && other->value != mine.value)
-      return refuse(mine.key, other->value, mine.value);
-  }
-  for (const Setting& other : theirs)
-    if (detail::find(own, other.key) == nullptr)
-      return refuse(other.key, other.value, "no such setting");
-
-  Answer answer{.kind = MessageKind::welcome,
-                .payload = {},
-                .session = {.version = version,
-                            .id = side.id,
-                            .attach = side.attach,
-                            .largest_message = std::min(largest, side.largest_message)},
-                .refusal = {}};
-  ByteWriter out{answer.payload};
-  out.put(answer.session.version);
-  out.put(answer.session.id[0]);
-  out.put(answer.session.id[1]);
-  out.put(answer.session.attach);
-  out.put(answer.session.largest_message);
-  return answer;
+  return {std::move(hello)};
 }
 
-/// Understands the server's answer.
+/// Compares a client's settings with the server's own: the first difference, if there is one.
 ///
-///   welcome   u16 version, u64 u64 session id, u32 attach number, u64 largest message
-///   refuse    texts: field, the client's value, the server's value
-///
-/// Errors  WireError: refused, naming the field and both values; peer_failed for an error
-///         message; wrong_message for any other kind; truncated, too_long or malformed for
-///         bytes that make no sense or promise what this side did not offer.
-inline Session read_answer(MessageKind kind, Bytes payload,
-                           std::uint64_t largest_message = message_ceiling) {
-  if (kind == MessageKind::error) throw_peer_error(payload);
-  ByteReader in{payload, name(kind)};
-  if (kind == MessageKind::refuse) {
-    const std::string field = in.get_text(detail::longest_key);
-    const std::string client = in.get_text(detail::longest_value);
-    const std::string server = in.get_text(detail::longest_value);
-    in.expect_end();
-    throw WireError(Reason::refused, "handshake refused: " + detail::printable(field) +
-                                         ": the client has " + detail::printable(client) +
-                                         ", the server has " + detail::printable(server));
+/// Errors  std::invalid_argument for own settings that could not be sent.
+inline std::optional<Refusal> compare_settings(const Settings& client, const Settings& server) {
+  if (const std::string fault = detail::settings_fault(server); !fault.empty())
+    throw std::invalid_argument("settings: " + fault);
+  for (const Setting& mine : server) {
+    const Setting* other = detail::find(client, mine.key);
+    if (other == nullptr) return Refusal{mine.key, "no such setting", mine.value};
+    if (mine.value != any_value && other->value != mine.value)
+      return Refusal{mine.key, other->value, mine.value};
   }
-  if (kind != MessageKind::welcome)
-    throw WireError(Reason::wrong_message, std::string{name(kind)} + " came in answer to hello");
-  Session session;
-  session.version = in.get<std::uint16_t>();
-  session.id = {in.get<std::uint64_t>(), in.get<std::uint64_t>()};
-  session.attach = in.get<std::uint32_t>();
-  session.largest_message = detail::checked_limit(in.get<std::uint64_t>(), "welcome");
+  for (const Setting& other : client)
+    if (detail::find(server, other.key) == nullptr)
+      return Refusal{other.key, other.value, "no such setting"};
+  return std::nullopt;
+}
+
+/// The payload of a refusal: three texts, the field, the client's value, the server's value. Longer
+/// texts are cut.
+inline std::vector<std::byte> refusal_payload(const Refusal& refusal) {
+  std::vector<std::byte> payload;
+  ByteWriter out{payload};
+  out.put_text(refusal.field.substr(0, detail::longest_key));
+  out.put_text(refusal.client.substr(0, detail::longest_value));
+  out.put_text(refusal.server.substr(0, detail::longest_value));
+  return payload;
+}
+
+/// Understands a refusal; its texts are made fit for a terminal.
+///
+/// Errors  WireError: truncated, too_long or malformed.
+inline Refusal read_refusal(Bytes payload) {
+  ByteReader in{payload, "refuse"};
+  const auto text = [&](std::size_t longest) { return detail::printable(in.get_text(longest)); };
+  Refusal refusal;
+  refusal.field = text(detail::longest_key);
+  refusal.client = text(detail::longest_value);
+  refusal.server = text(detail::longest_value);
   in.expect_end();
-  if (session.version < oldest_version || session.version > newest_version || session.attach == 0 ||
-      session.largest_message > largest_message)
-    throw WireError(Reason::malformed,
-                    "welcome: version " + std::to_string(session.version) + ", attach " +
-                        std::to_string(session.attach) + ", largest message " +
-                        std::to_string(session.largest_message) + ": not what hello offered");
-  return session;
+  return refusal;
+}
+
+/// The payload of a welcome.
+///
+///   u16 version   u32 capabilities in use (none exist yet)   u64 largest message
+///   u32 heartbeat, in milliseconds   u64 u64 session id   u32 connection number   u64 last step
+///   u8 1 if both hold a checkpoint of the same step   u64 that step, or 0
+inline std::vector<std::byte> welcome_payload(const Welcome& welcome) {
+  std::vector<std::byte> payload;
+  ByteWriter out{payload};
+  out.put(welcome.version);
+  out.put(std::uint32_t{0});
+  out.put(welcome.largest_message);
+  out.put(welcome.heartbeat_ms);
+  for (const std::uint64_t word : welcome.session) out.put(word);
+  out.put(welcome.connection);
+  out.put(welcome.last_step);
+  out.put(static_cast<std::uint8_t>(welcome.generation ? 1 : 0));
+  out.put(welcome.generation.value_or(0));
+  return payload;
+}
+
+/// Understands a welcome in answer to `hello`.
+///
+/// Errors  WireError: truncated or too_long; malformed for what hello did not offer.
+inline Welcome read_welcome(Bytes payload, const Hello& hello) {
+  ByteReader in{payload, "welcome"};
+  Welcome welcome;
+  welcome.version = in.get<std::uint16_t>();
+  const auto capabilities = in.get<std::uint32_t>();
+  welcome.largest_message = in.get<std::uint64_t>();
+  welcome.heartbeat_ms = in.get<std::uint32_t>();
+  for (std::uint64_t& word : welcome.session) word = in.get<std::uint64_t>();
+  welcome.connection = in.get<std::uint32_t>();
+  welcome.last_step = in.get<std::uint64_t>();
+  const auto common = in.get<std::uint8_t>();
+  const auto generation = in.get<std::uint64_t>();
+  in.expect_end();
+  if (common != 0) welcome.generation = generation;
+
+  const auto refuse = [](const std::string& text) {
+    throw WireError(Reason::malformed, "welcome: " + text + ": not what hello offered");
+  };
+  if (welcome.version < hello.versions.oldest || welcome.version > hello.versions.newest)
+    refuse("version " + std::to_string(welcome.version));
+  if (capabilities != 0) refuse("capabilities " + std::to_string(capabilities));
+  if (welcome.largest_message < unadmitted_limit || welcome.largest_message > hello.largest_message)
+    refuse("a largest message of " + std::to_string(welcome.largest_message) + " bytes");
+  if (welcome.heartbeat_ms > hello.heartbeat_ms)
+    refuse("a heartbeat of " + std::to_string(welcome.heartbeat_ms) + " ms");
+  if (welcome.session == SessionId{} ||
+      (hello.session != SessionId{} && welcome.session != hello.session))
+    refuse("another session");
+  if (welcome.connection <= hello.connection)
+    refuse("connection " + std::to_string(welcome.connection));
+  if (common > 1 || (common == 0 && generation != 0) ||
+      (common == 1 && std::ranges::find(hello.generations, generation) == hello.generations.end()))
+    refuse("generation " + std::to_string(generation));
+  return welcome;
 }
 
 }  // namespace splitvit::wire

@@ -13,53 +13,30 @@
 #include <utility>    // exchange
 #include <vector>     // vector
 
-#include <splitvit/core/crc32c.hpp>  // crc32c
-#include <splitvit/core/error.hpp>   // WireError
-#include <splitvit/wire/frame.hpp>   // FrameHeader, MessageKind
+#include <splitvit/core/crc32c.hpp>        // crc32c
+#include <splitvit/core/error.hpp>         // WireError
+#include <splitvit/wire/frame.hpp>         // FrameHeader, MessageKind
+#include <splitvit/wire/output_queue.hpp>  // Bytes, OutputQueue
 
 // MessageWriter and MessageReader: messages to frames and back. Neither does any I/O.
 
 namespace splitvit::wire {
 
-using Bytes = std::span<const std::byte>;
-
 /// The largest message before the peer is admitted, and the most that can be agreed later.
 inline constexpr std::uint64_t unadmitted_limit = std::uint64_t{4} << 10;
 inline constexpr std::uint64_t message_ceiling = std::uint64_t{256} << 20;
 
-/// How much of one kind has passed in one direction.
-struct Count {
-  std::uint64_t messages = 0;
-  std::uint64_t payload = 0;  ///< bytes the caller gave or got
-  std::uint64_t framed = 0;   ///< bytes on the link, headers included
-
-  Count& operator+=(const Count& other) {
-    messages += other.messages;
-    payload += other.payload;
-    framed += other.framed;
-    return *this;
-  }
-  friend bool operator==(const Count&, const Count&) = default;
-};
-
-/// What a writer and a reader have in common: limits, numbers and counters of one direction.
+/// What a writer and a reader have in common: the limit and the numbers of one direction.
 class Direction {
  public:
-  /// Begins an attach: frames carry its number and are counted from 0 again.
-  void begin(std::uint32_t attach, std::uint64_t limit) {
-    attach_ = attach;
+  /// Begins a connection: frames carry its number and are counted from 0 again.
+  void begin(std::uint32_t connection, std::uint64_t limit) {
+    connection_ = connection;
     limit_ = limit;
     sequence_ = 0;
   }
   /// The most bytes that a message may hold.
   std::uint64_t limit() const { return limit_; }
-
-  const Count& count(MessageKind kind) const { return counts_[static_cast<std::size_t>(kind)]; }
-  Count total() const {
-    Count sum;
-    for (const Count& count : counts_) sum += count;
-    return sum;
-  }
 
  protected:
   void check_limit(MessageKind kind, std::uint64_t bytes) const {
@@ -69,30 +46,50 @@ class Direction {
                                             std::to_string(limit_) + " are agreed");
   }
 
-  std::uint32_t attach_ = 0;
+  std::uint32_t connection_ = 0;
   std::uint64_t limit_ = unadmitted_limit;
   std::uint64_t sequence_ = 0;
-  std::array<Count, message_kinds> counts_{};
 };
 
 /// Cuts messages into frames.
 class MessageWriter : public Direction {
  public:
-  /// Calls `sink(bytes)` for consecutive pieces of the frames of a message whose payload is
-  /// all `parts` in order. Long parts are passed on as they are, not copied.
+  /// Appends the frames of a message whose payload is all `parts` in order. Returns how many bytes
+  /// they take, headers included. Long parts are borrowed: see OutputQueue.
   ///
-  /// Errors  WireError (too_long) if the payload is above the limit, before any call;
-  ///         what the sink throws, after which the link is of no more use.
-  template <class Sink>
-  void write(MessageKind kind, std::span<const Bytes> parts, Sink&& sink) {
+  /// Errors  WireError (too_long) if the payload is above the limit. After any error nothing is
+  ///         appended.
+  std::uint64_t write(MessageKind kind, std::span<const Bytes> parts, OutputQueue& out) {
+    const OutputQueue::Mark before = out.mark();
+    const std::uint64_t sequence = sequence_;
+    try {
+      return append(kind, parts, out);
+    } catch (...) {
+      out.rollback(before);
+      sequence_ = sequence;
+      throw;
+    }
+  }
+
+  /// Does all of `write` that can fail, for a payload of one short part and one of `bytes`.
+  ///
+  /// Errors  WireError (too_long) as write.
+  void prepare(MessageKind kind, std::uint64_t short_part, std::uint64_t bytes,
+               OutputQueue& out) const {
+    check_limit(kind, short_part + bytes);
+    const auto frames = static_cast<std::size_t>((short_part + bytes) / largest_frame + 1);
+    // Of the long part at most the beginning and the end are short enough to be copied.
+    out.reserve(frames * frame_header_bytes + static_cast<std::size_t>(short_part) +
+                    2 * OutputQueue::longest_copy,
+                2 * frames + 2);
+  }
+
+ private:
+  std::uint64_t append(MessageKind kind, std::span<const Bytes> parts, OutputQueue& out) {
     std::uint64_t left = 0;
     for (const Bytes part : parts) left += part.size();
     check_limit(kind, left);
-    Count& count = counts_[static_cast<std::size_t>(kind)];
-    count.messages += 1;
-    count.payload += left;
-
-    short_.clear();
+    std::uint64_t framed = 0;
     Cursor at{parts};
     do {
       const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(left, largest_frame));
@@ -100,18 +97,17 @@ class MessageWriter : public Direction {
       FrameHeader header{.kind = kind,
                          .continues = left > 0,
                          .length = static_cast<std::uint32_t>(length),
-                         .attach = attach_,
+                         .connection = connection_,
                          .sequence = sequence_++};
       Cursor{at}.advance(
           length, [&](Bytes piece) { header.payload_crc = crc32c(piece, header.payload_crc); });
-      put_header(short_, header);
-      at.advance(length, [&](Bytes piece) { pass_on(piece, sink); });
-      count.framed += frame_header_bytes + length;
+      out.append(header);
+      at.advance(length, [&](Bytes piece) { out.append(piece); });
+      framed += frame_header_bytes + length;
     } while (left > 0);
-    if (!short_.empty()) sink(Bytes{short_});
+    return framed;
   }
 
- private:
   /// A position within the parts.
   struct Cursor {
     std::span<const Bytes> parts;
@@ -131,31 +127,17 @@ class MessageWriter : public Direction {
       }
     }
   };
-
-  // Headers and short parts travel together: each call of the sink may cost a packet.
-  template <class Sink>
-  void pass_on(Bytes piece, Sink& sink) {
-    constexpr std::size_t worth_copying = 4096, flush_at = 65536;
-    const bool copied = piece.size() <= worth_copying;
-    if (copied) short_.insert(short_.end(), piece.begin(), piece.end());
-    if ((!copied && !short_.empty()) || short_.size() >= flush_at) {
-      sink(Bytes{short_});
-      short_.clear();
-    }
-    if (!copied) sink(piece);
-  }
-
-  std::vector<std::byte> short_;
 };
 
-/// Puts frames together again. Whoever does the I/O asks for `space`, stores bytes there and
-/// reports them by `filled`. Memory for a payload is never more than min(claimed, twice what
-/// has come + 64 KiB), or what the caller's vector had already.
+/// Puts frames together again. The caller asks for `space`, stores bytes there and reports them by
+/// `filled`. Memory for a payload is never more than min(claimed, twice what has come + 64 KiB), or
+/// what the caller's vector had already. A heartbeat may come between the frames of a message.
 ///
 /// Errors  WireError for anything but the next frame: what read_header throws; wrong_step for
-///         another attach or sequence number; wrong_message if the kind changes within a
-///         message; malformed for an empty frame that continues; too_long above the limit;
-///         bad_checksum for a damaged payload. The link is of no more use then.
+///         another connection or sequence number; wrong_message if the kind changes within a
+///         message; malformed for an empty frame that continues, or a heartbeat that is not one
+///         empty frame; too_long above the limit; bad_checksum for a damaged payload. No more can
+///         be read then.
 class MessageReader : public Direction {
  public:
   /// Where the next bytes belong; never empty. Use the same `payload` until it is complete.
@@ -171,7 +153,7 @@ class MessageReader : public Direction {
   }
 
   /// The first n bytes of `space` are there. Returns the kind when a message is complete;
-  /// `payload` then holds exactly its bytes.
+  /// `payload` then holds exactly its bytes, but for a heartbeat, which leaves it alone.
   std::optional<MessageKind> filled(std::size_t n, std::vector<std::byte>& payload) {
     if (frame_left_ == 0) {
       header_filled_ += n;
@@ -192,15 +174,17 @@ class MessageReader : public Direction {
     if (crc_ != frame_.payload_crc)
       throw WireError(Reason::bad_checksum,
                       std::string{name(frame_.kind)} + ": the payload was damaged on the way");
-    counts_[static_cast<std::size_t>(frame_.kind)].framed += frame_header_bytes + frame_.length;
+    if (frame_.kind == MessageKind::heartbeat) return frame_.kind;
+    framed_ += frame_header_bytes + frame_.length;
     under_way_ = frame_.continues;
     if (under_way_) return std::nullopt;
-    payload.resize(received_);
-    Count& count = counts_[static_cast<std::size_t>(frame_.kind)];
-    count.messages += 1;
-    count.payload += std::exchange(received_, 0);
+    payload.resize(std::exchange(received_, 0));
+    last_framed_ = std::exchange(framed_, 0);
     return frame_.kind;
   }
+
+  /// The bytes of the message that was completed last, headers included.
+  std::uint64_t last_framed() const { return last_framed_; }
 
   /// Takes bytes as they come and calls `on_message(kind)` whenever `payload` is complete.
   template <class OnMessage>
@@ -218,13 +202,18 @@ class MessageReader : public Direction {
   static constexpr std::size_t first_room = std::size_t{64} << 10;
 
   void check_frame() {
-    if (frame_.attach != attach_ || frame_.sequence != sequence_)
+    if (frame_.connection != connection_ || frame_.sequence != sequence_)
       throw WireError(Reason::wrong_step, std::string{name(frame_.kind)} + ": frame " +
-                                              std::to_string(frame_.sequence) + " of attach " +
-                                              std::to_string(frame_.attach) + " came, frame " +
-                                              std::to_string(sequence_) + " of attach " +
-                                              std::to_string(attach_) + " was expected");
+                                              std::to_string(frame_.sequence) + " of connection " +
+                                              std::to_string(frame_.connection) + " came, frame " +
+                                              std::to_string(sequence_) + " of connection " +
+                                              std::to_string(connection_) + " was expected");
     ++sequence_;
+    if (frame_.kind == MessageKind::heartbeat) {
+      if (frame_.continues || frame_.length > 0)
+        throw WireError(Reason::malformed, "heartbeat: wanted one empty frame");
+      return;
+    }
     if (under_way_ && frame_.kind != kind_)
       throw WireError(Reason::wrong_message,
                       std::string{name(frame_.kind)} + ": came in the middle of " + name(kind_));
@@ -241,6 +230,7 @@ class MessageReader : public Direction {
   std::size_t frame_left_ = 0;  // bytes of the frame's payload still to come
   std::size_t received_ = 0;    // bytes of the message's payload that have come
   std::uint32_t crc_ = 0;
+  std::uint64_t framed_ = 0, last_framed_ = 0;
   bool under_way_ = false;  // a message has begun and continues in the next frame
   MessageKind kind_{};      // of that message
 };

@@ -1,83 +1,457 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>   // seconds, nanoseconds
-#include <cstddef>  // byte
-#include <cstdint>  // uint16_t, uint32_t, uint64_t
-#include <span>     // span
-#include <string>   // string
-#include <utility>  // move
-#include <vector>   // vector
+#include <algorithm>  // min
+#include <array>      // array
+#include <chrono>     // milliseconds
+#include <cstddef>    // byte, size_t
+#include <cstdint>    // uint32_t, uint64_t
+#include <optional>   // nullopt, optional
+#include <span>       // span
+#include <stdexcept>  // logic_error
+#include <string>     // string, to_string
+#include <utility>    // exchange, move
+#include <vector>     // vector
 
-#include <splitvit/core/error.hpp>          // WireError
-#include <splitvit/transport/concepts.hpp>  // deadline_in, set_deadline_if_possible
-#include <splitvit/wire/channel.hpp>        // Channel, receive_expected
-#include <splitvit/wire/handshake.hpp>      // answer_hello, hello_payload, read_answer, Session
+#include <splitvit/core/error.hpp>            // ReasonedError, TransportError, WireError
+#include <splitvit/wire/admission.hpp>        // check_welcome, decide_admission, hello_of
+#include <splitvit/wire/client_step.hpp>      // ClientStep
+#include <splitvit/wire/error_message.hpp>    // error_payload, throw_peer_error
+#include <splitvit/wire/event.hpp>            // Event, numbered_event
+#include <splitvit/wire/frame.hpp>            // MessageKind, frame_header_bytes, name
+#include <splitvit/wire/handshake.hpp>        // Hello, Refusal, Settings, Welcome; their bytes
+#include <splitvit/wire/message.hpp>          // MessageReader
+#include <splitvit/wire/outbox.hpp>           // Outbox
+#include <splitvit/wire/output_queue.hpp>     // Bytes
+#include <splitvit/wire/phase.hpp>            // Phase, Role, require_may_come
+#include <splitvit/wire/reply_cache.hpp>      // ReplyCache, StepNumber
+#include <splitvit/wire/session_options.hpp>  // SessionOptions, Time
+#include <splitvit/wire/session_state.hpp>    // SessionState, digest_of
+#include <splitvit/wire/silence.hpp>          // Silence
+#include <splitvit/wire/tally.hpp>            // Count
 
-// connect_session and accept_session: a handshake over a link, within a time limit.
+// Session: the protocol of one party, without I/O and without a clock. Bytes that have come go in,
+// events come out; messages go in, bytes to write come out. io.hpp connects it to a link.
+//
+//   SessionState state;                                      // lives as long as the training
+//   auto session = Session::client(state, settings, {}, now);  // one for each connection
+//   flush(link, session);
+//   next(link, session);                                     // the welcome
+//   session.send_step(parts);                                // a forward message
+//   flush(link, session);
+//   const Event reply = next(link, session);                 // its backward message
+//   session.commit();                                        // the step is applied
+//
+// and at the server, for a forward message:
+//
+//   compute(event.payload, session.new_reply());
+//   session.prepare();                                       // all that can fail
+//   apply();
+//   session.commit();                                        // cannot fail any more
+//   flush(link, session);
 
 namespace splitvit::wire {
 
-struct SessionOptions {
-  std::chrono::nanoseconds timeout = std::chrono::seconds{10};  ///< for the whole handshake
-  std::uint64_t largest_message = message_ceiling;  ///< bytes; the smaller of both sides holds
-  SessionId id = random_session_id();               ///< server only: names the session
-  std::uint32_t attach = 1;                         ///< server only: which connection of it
-};
-
-namespace detail {
-
-/// Sets a deadline while it lives, on a link that has one.
-template <class Link>
-class WithDeadline {
+/// The protocol of one party on one connection. Not for several threads at once.
+///
+/// What it takes care of: the handshake; limits; frames; numbers of steps; answering a repeated
+/// step from the cache; heartbeats and silence; counting bytes. What the caller does: the I/O, the
+/// computing, and committing.
+///
+/// The caller writes what is queued before it reads more: otherwise a peer that repeats its last
+/// step makes the queue grow. A server answers a part of a step before it reads the next one.
+///
+/// Errors  Most calls: WireError (superseded) once a newer connection has taken over the state,
+///         TransportError (closed) once the session is over, std::logic_error for a call that the
+///         protocol does not allow now. `filled` and `tick` say more. After an error of a session
+///         nothing more can be done with it but to send what `fail` has queued; its state is
+///         whole, and a new session goes on with it.
+class Session {
  public:
-  WithDeadline(Link& link, std::chrono::nanoseconds wait) : link_{link} {
-    transport::set_deadline_if_possible(link_, transport::deadline_in(wait));
+  /// A client's side of a new connection. Its hello is queued.
+  ///
+  /// Errors  std::invalid_argument for settings or options that cannot be sent.
+  static Session client(SessionState& state, Settings settings, const SessionOptions& options,
+                        Time now, std::vector<std::uint64_t> generations = {}) {
+    Session session{options, now};
+    session.state_ = &state;
+    session.phase_ = Phase::awaits_welcome;
+    session.connection_ = state.connection;
+    session.hello_ = hello_of(state, std::move(settings), options, std::move(generations));
+    const std::vector<std::byte> payload = hello_payload(session.hello_);
+    session.queue(MessageKind::hello, std::array{Bytes{payload}},
+                  state.sent.of(MessageKind::hello).messages > 0);
+    return session;
   }
-  WithDeadline(const WithDeadline&) = delete;
-  WithDeadline& operator=(const WithDeadline&) = delete;
-  ~WithDeadline() { transport::set_deadline_if_possible(link_, transport::no_deadline); }
+
+  /// A server's side of a new connection. It waits for hello, and then for admit or refuse.
+  static Session server(const SessionOptions& options, Time now) { return {options, now}; }
+
+  // --- the handshake at the server
+
+  /// Server: what the client has said, after the event `hello`.
+  const Hello& hello() const { return hello_; }
+
+  /// Server: admits the client. `state` is new, or that of the session which the client named; an
+  /// older connection of it ends. `generations` are the steps of this side's checkpoints.
+  ///
+  /// Errors  WireError (refused) unless both sides are at the same step, or the server one step
+  ///         ahead with the reply at hand, or the server is at the newest common checkpoint, to
+  ///         which the client goes back then. The client is told. std::logic_error for the state
+  ///         of another session. The state is as before after any error.
+  void admit(SessionState& state, const std::vector<std::uint64_t>& generations = {}) {
+    require_phase(Phase::decides, "admit");
+    const WelcomeOrRefusal answer = decide_admission(hello_, state, generations, options_);
+    if (answer.refusal) give_refusal(*answer.refusal);
+    const std::vector<std::byte> payload = welcome_payload(answer.welcome);
+    const Count sent = outbox_.queue(MessageKind::welcome, std::array{Bytes{payload}});
+    // Nothing fails from here on.
+    state_ = &state;
+    state.id = answer.welcome.session;
+    state.client = hello_.client;
+    state.steps.discard();
+    state.received.add(MessageKind::hello, hello_count_,
+                       state.received.of(MessageKind::hello).messages > 0);
+    state.sent.add(MessageKind::welcome, sent, state.sent.of(MessageKind::welcome).messages > 0);
+    begin(answer.welcome);
+  }
+
+  /// Server: tells the client why not.
+  ///
+  /// Errors  WireError (refused), always, with the words that the client will read.
+  [[noreturn]] void refuse(const Refusal& refusal) {
+    require_phase(Phase::decides, "refuse");
+    give_refusal(refusal);
+  }
+
+  /// What was agreed, once the session is open.
+  const Welcome& agreed() const { return agreed_; }
+  bool is_open() const { return phase_ == Phase::open; }
+  /// After a goodbye of either side, a refusal, or an error that ended the session.
+  bool is_over() const { return phase_ == Phase::ended; }
+
+  // --- messages to the peer; they are queued until the caller writes them
+
+  /// Queues a message without a step number. Long parts are borrowed until they are written.
+  ///
+  /// Errors  WireError (too_long) above the agreed limit. After any error nothing is queued.
+  void send(MessageKind kind, std::span<const Bytes> parts = {}) {
+    require_phase(Phase::open, name(kind));
+    using enum MessageKind;
+    if (kind != evaluate && kind != evaluated && kind != fetch_weights && kind != weights &&
+        kind != bye)
+      throw std::logic_error(std::string{"send: "} + name(kind) +
+                             " messages are sent by the session itself");
+    queue(kind, parts, kind == bye && state_->sent.of(bye).messages > 0);
+    if (kind == bye) phase_ = Phase::ended;
+  }
+
+  /// Client: queues the forward message of next(), the next part of the step under way.
+  ///
+  /// Errors  As send; std::logic_error if this step was sent before with other contents: the server
+  ///         may have applied it, so the same batch must be trained again.
+  void send_step(std::span<const Bytes> parts) {
+    require_phase(Phase::open, "forward");
+    if (!is_client()) throw std::logic_error("send_step: this is a server's session");
+    const StepNumber at = next();
+    std::vector<std::uint32_t>& digests = state_->digests;
+    const std::uint32_t digest = digest_of(parts);
+    const bool repeat = state_->sent_steps.has_passed(at);
+    if (repeat && at.micro < digests.size() && digests[at.micro] != digest)
+      throw std::logic_error("send_step: " + at.text() +
+                             " was sent before with other contents; train the same batch again");
+    if (!repeat && at.micro == 0) digests.clear();
+    digests.reserve(std::size_t{at.micro} + 1);
+    queue_numbered(MessageKind::forward, at, parts, repeat);
+    client_step_.sent();
+    if (repeat) return;
+    state_->sent_steps.set(at);
+    digests.push_back(digest);
+  }
+
+  /// Client: the number of the next forward message. Server: of the next reply.
+  StepNumber next() const { return is_client() ? client_step_.next(last()) : state_->steps.next(); }
+
+  /// Server: an empty buffer for the reply to next(), the forward message that came last.
+  std::vector<std::byte>& new_reply() {
+    require_phase(Phase::open, "backward");
+    if (!asked_) throw std::logic_error("new_reply: no step waits for a reply");
+    prepared_ = false;
+    return state_->steps.new_reply();
+  }
+  /// Server: does all of reply() or commit() that can fail, so that a step is applied between
+  /// this call and commit(), or not at all. No other connection may be admitted in between.
+  ///
+  /// Errors  WireError (too_long) for a reply above the agreed limit; std::logic_error without a
+  ///         reply in new_reply(). Nothing has changed then. A client: as commit().
+  void prepare() {
+    if (is_client()) return client_step_.require_answers(last());
+    require_phase(Phase::open, "backward");
+    const std::vector<std::byte>* const reply = state_->steps.begun_reply();
+    if (!asked_ || reply == nullptr)
+      throw std::logic_error("commit: there is no reply to " + next().text());
+    outbox_.prepare(MessageKind::backward, reply->size());
+    prepared_ = true;
+  }
+  /// Server: queues the reply in new_reply(). The step goes on with another part.
+  ///
+  /// Errors  As prepare(), unless it was called.
+  void reply() {
+    if (is_client()) throw std::logic_error("reply: this is a client's session");
+    if (!prepared_) prepare();
+    prepared_ = asked_ = false;
+    const StepNumber at = next();
+    const bool repeat = state_->sent_steps.has_passed(at);
+    if (!repeat) state_->sent_steps.set(at);
+    state_->steps.keep();
+    queue_reply(at, repeat);
+  }
+  /// Client: all parts of the step are applied. Server: the step with the reply in new_reply() is
+  /// applied, which is queued and kept for the client that asks again.
+  ///
+  /// Errors  Server: as reply(). Client: std::logic_error if the step is not answered.
+  void commit() {
+    if (is_client()) {
+      client_step_.require_answers(last());
+    } else {
+      reply();
+      earlier_replies_end_ = replies_end_;
+      replies_end_ = outbox_.bytes_queued();
+    }
+    client_step_ = {};
+    state_->steps.commit();
+  }
+
+  /// Queues why this side gives up, unless the peer knows already. Ends the session.
+  void fail(const ReasonedError& error) {
+    if (phase_ == Phase::ended) return;
+    const Phase before = std::exchange(phase_, Phase::ended);
+    // A server cannot read what a client says before it knows the connection's number.
+    if (before == Phase::awaits_welcome || is_superseded()) return;
+    const std::vector<std::byte> payload = error_payload(error.reason(), error.what());
+    queue(MessageKind::error, std::array{Bytes{payload}});
+  }
+
+  /// The bytes to write next; empty if there are none, or another connection has taken over. They
+  /// stay there until `written`.
+  Bytes output() const { return is_superseded() ? Bytes{} : outbox_.front(); }
+  /// The first n bytes of output() have been written.
+  void written(std::size_t n, Time now) {
+    outbox_.written(n);
+    silence_.spoke(now);
+  }
+
+  // --- bytes from the peer
+
+  /// Room for the next bytes; never empty.
+  std::span<std::byte> space() { return reader_.space(payload_); }
+
+  /// The first n bytes of space() have come. Returns a message, if one is complete for the caller.
+  /// A repeated step is answered from the cache: output() then has the reply.
+  ///
+  /// Errors  WireError: what MessageReader throws; wrong_message for one that the peer must not
+  ///         send now; wrong_step; refused, at a client, with the server's words, or at a server
+  ///         for a client of another version; peer_failed if the peer has given up.
+  std::optional<Event> filled(std::size_t n, Time now) {
+    silence_.heard(now);
+    const std::optional<MessageKind> kind = reader_.filled(n, payload_);
+    if (!kind) return std::nullopt;
+    require_newest();
+    require_may_come(*kind, phase_, role_);
+    switch (*kind) {
+      case MessageKind::hello:
+        return read_first();
+      case MessageKind::welcome:
+      case MessageKind::refuse:
+        return read_answer(*kind);
+      case MessageKind::forward:
+        return read_forward();
+      case MessageKind::backward:
+        return read_backward();
+      case MessageKind::heartbeat:
+        state_->received.add(*kind, {.messages = 1, .framed = frame_header_bytes});
+        return std::nullopt;
+      case MessageKind::error:
+        phase_ = Phase::ended;
+        if (state_ != nullptr) state_->received.add(*kind, count());
+        throw_peer_error(payload_);
+      case MessageKind::bye:
+        phase_ = Phase::ended;
+        break;
+      case MessageKind::evaluate:
+      case MessageKind::evaluated:
+      case MessageKind::fetch_weights:
+      case MessageKind::weights:
+        break;
+    }
+    state_->received.add(*kind, count());
+    return Event{.kind = *kind, .at = {}, .payload = payload_};
+  }
+
+  // --- time
+
+  /// The caller begins to wait for the peer, whose silence is measured from now on. For callers
+  /// that do not read while they compute.
+  void listen(Time now) { silence_.heard(now); }
+
+  /// When tick has something to do; Time::max() if never.
+  Time wake_at() const {
+    if (phase_ == Phase::ended) return Time::max();
+    const Time give_up = silence_.give_up_at();
+    return outbox_.empty() ? std::min(give_up, silence_.speak_at()) : give_up;
+  }
+
+  /// Queues a heartbeat if one is due. None is needed while other bytes wait.
+  ///
+  /// Errors  TransportError (timed_out) if the peer was silent for too long.
+  void tick(Time now) {
+    if (phase_ == Phase::ended) return;
+    require_newest();
+    if (now >= silence_.give_up_at()) {
+      const bool was_open = std::exchange(phase_, Phase::ended) == Phase::open;
+      throw silence_.timed_out(
+          now,
+          was_open ? "waiting for step " + std::to_string(last() + 1) + " to go on" : "handshake");
+    }
+    if (outbox_.empty() && now >= silence_.speak_at()) {
+      queue(MessageKind::heartbeat, {});
+      silence_.spoke(now);
+    }
+  }
+
+  const SessionOptions& options() const { return options_; }
+  /// Errors  std::logic_error before a server has admitted the client.
+  SessionState& state() const {
+    if (state_ == nullptr) throw std::logic_error("session: no client is admitted yet");
+    return *state_;
+  }
 
  private:
-  Link& link_;
+  Session(const SessionOptions& options, Time now) : options_{options}, silence_{options, now} {}
+
+  bool is_client() const { return role_ == Role::client; }
+  std::uint64_t last() const { return state_->steps.last(); }
+  void require_phase(Phase wanted, const char* what) const {
+    require_newest();
+    if (phase_ == wanted) return;
+    if (phase_ == Phase::ended)
+      throw TransportError(Reason::closed, std::string{what} + ": the session is over");
+    throw std::logic_error(std::string{what} + ": the session is not open");
+  }
+  bool is_superseded() const { return state_ != nullptr && state_->connection != connection_; }
+  void require_newest() const {
+    if (is_superseded())
+      throw WireError(Reason::superseded, "connection " + std::to_string(connection_) +
+                                              " of this session is over: connection " +
+                                              std::to_string(state_->connection) +
+                                              " has taken its place");
+  }
+
+  // --- the handshake
+
+  std::optional<Event> read_first() {
+    hello_count_ = count();
+    HelloOrRefusal came = read_hello(payload_, options_.versions);
+    if (came.refusal) give_refusal(*came.refusal);
+    hello_ = std::move(came.hello);
+    phase_ = Phase::decides;
+    return Event{.kind = MessageKind::hello, .at = {}, .payload = payload_};
+  }
+  [[noreturn]] void give_refusal(const Refusal& refusal) {
+    const std::vector<std::byte> payload = refusal_payload(refusal);
+    queue(MessageKind::refuse, std::array{Bytes{payload}});
+    phase_ = Phase::ended;
+    throw WireError(Reason::refused, read_refusal(payload).text());
+  }
+  std::optional<Event> read_answer(MessageKind kind) {
+    state_->received.add(kind, count(), state_->received.of(kind).messages > 0);
+    if (kind == MessageKind::refuse) {
+      phase_ = Phase::ended;
+      throw WireError(Reason::refused, read_refusal(payload_).text());
+    }
+    const Welcome welcome = read_welcome(payload_, hello_);
+    check_welcome(welcome, last());
+    state_->id = welcome.session;
+    begin(welcome);
+    return Event{.kind = kind, .at = {}, .payload = payload_};
+  }
+  /// Both sides know each other: what follows carries the connection's number.
+  void begin(const Welcome& welcome) {
+    agreed_ = welcome;
+    state_->connection = connection_ = welcome.connection;
+    outbox_.begin(welcome.connection, welcome.largest_message);
+    reader_.begin(welcome.connection, welcome.largest_message);
+    silence_.open(std::chrono::milliseconds{welcome.heartbeat_ms});
+    role_ = phase_ == Phase::awaits_welcome ? Role::client : Role::server;
+    phase_ = Phase::open;
+  }
+
+  // --- messages to the peer, and from it
+
+  void queue(MessageKind kind, std::span<const Bytes> parts, bool repeat = false) {
+    const Count sent = outbox_.queue(kind, parts);
+    if (state_ != nullptr) state_->sent.add(kind, sent, repeat);
+  }
+  void queue_numbered(MessageKind kind, StepNumber at, std::span<const Bytes> parts, bool repeat) {
+    state_->sent.add(kind, outbox_.queue(kind, at, parts), repeat);
+  }
+  void queue_reply(StepNumber at, bool repeat) {
+    queue_numbered(MessageKind::backward, at, std::array{Bytes{state_->steps.reply_to(at)}},
+                   repeat);
+  }
+
+  /// Of the message that has come.
+  Count count() const {
+    return {.messages = 1, .payload = payload_.size(), .framed = reader_.last_framed()};
+  }
+  void count_numbered(const Event& event) {
+    const bool repeat = state_->received_steps.has_passed(event.at);
+    if (!repeat) state_->received_steps.set(event.at);
+    state_->received.add(event.kind, count(), repeat);
+  }
+
+  std::optional<Event> read_forward() {
+    const Event event = numbered_event(MessageKind::forward, payload_);
+    const bool resend = state_->steps.check(event.at) == ReplyCache::Verdict::resend;
+    // The cache keeps the replies to two steps, and output() may still borrow them.
+    if (asked_ ||
+        (!resend && event.at.micro == 0 && outbox_.bytes_written() < earlier_replies_end_))
+      throw WireError(Reason::wrong_message,
+                      "forward: " + event.at.text() + " came before an earlier reply was read");
+    count_numbered(event);
+    if (!resend) {
+      asked_ = true;
+      return event;
+    }
+    queue_reply(event.at, true);
+    replies_end_ = outbox_.bytes_queued();
+    return std::nullopt;
+  }
+
+  std::optional<Event> read_backward() {
+    const Event event = numbered_event(MessageKind::backward, payload_);
+    client_step_.answered(event.at, last());
+    count_numbered(event);
+    return event;
+  }
+
+  SessionOptions options_;
+  SessionState* state_ = nullptr;
+  Phase phase_ = Phase::awaits_hello;
+  Role role_ = Role::server;  // a client's is known once the session is open
+  std::uint32_t connection_ = 0;
+  Hello hello_;
+  Count hello_count_;
+  Welcome agreed_;
+  Outbox outbox_;
+  MessageReader reader_;
+  Silence silence_;
+  std::vector<std::byte> payload_;  // of the message that comes
+  ClientStep client_step_;
+  bool asked_ = false;                     // server: a forward message waits for its reply
+  bool prepared_ = false;                  // server: prepare() has been called for it
+  std::uint64_t earlier_replies_end_ = 0;  // where the replies to the step before the last end
+  std::uint64_t replies_end_ = 0;          // where those to the last step end
 };
-
-}  // namespace detail
-
-/// The client's side: says hello and waits for the answer. Afterwards the channel is ready
-/// for the agreed messages. Takes at most options.timeout on a link that HasDeadline.
-///
-/// Errors  WireError: refused, naming the field and both values; wrong_message, or bytes that
-///         make no sense. TransportError: timed_out, closed, or any other of the link.
-///         std::invalid_argument if the settings cannot be sent.
-template <class Link>
-Session connect_session(Channel<Link>& channel, const Settings& settings,
-                        const SessionOptions& options = {}) {
-  const detail::WithDeadline limit{channel.link(), options.timeout};
-  channel.send(MessageKind::hello, hello_payload(settings, options.largest_message));
-  std::vector<std::byte> payload;
-  const MessageKind kind = channel.receive(payload);
-  const Session session = read_answer(kind, payload, options.largest_message);
-  channel.begin(session.attach, session.largest_message);
-  return session;
-}
-
-/// The server's side: waits for hello and answers it.
-///
-/// Errors  As connect_session; refused is thrown here too, after the client was told.
-template <class Link>
-Session accept_session(Channel<Link>& channel, const Settings& settings,
-                       const SessionOptions& options = {}) {
-  const detail::WithDeadline limit{channel.link(), options.timeout};
-  std::vector<std::byte> payload;
-  receive_expected(channel, MessageKind::hello, payload);
-  const Answer answer = answer_hello(
-      payload, settings,
-      {.id = options.id, .attach = options.attach, .largest_message = options.largest_message});
-  channel.send(answer.kind, answer.payload);
-  if (answer.kind == MessageKind::refuse) throw WireError(Reason::refused, answer.refusal);
-  channel.begin(answer.session.attach, answer.session.largest_message);
-  return answer.session;
-}
 
 }  // namespace splitvit::wire

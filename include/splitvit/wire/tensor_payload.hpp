@@ -101,7 +101,7 @@ class PayloadWriter {
     for (const Part& part : parts_) sum += part.bytes().size();
     return sum;
   }
-  /// What Channel::send takes; valid until the next put.
+  /// What Session::send takes; valid until the next put.
   std::vector<std::span<const std::byte>> parts() const {
     std::vector<std::span<const std::byte>> all;
     for (const Part& part : parts_) all.push_back(part.bytes());

@@ -31,12 +31,26 @@ TEMPLATE_TEST_CASE("cross_entropy: known values and gradients", "[autograd]", fl
         Approx((0.25 * std::log(4.0 / 3) + 0.75 * std::log(4.0) + std::log(2.0)) / 2));
 }
 
+TEMPLATE_TEST_CASE("target_rows: counts and weights as probabilities", "[autograd]", float,
+                   double) {
+  using T = TestType;
+  CHECK(test::equal_bits(target_rows<T>(std::vector<Index>{2, 0}, 3),
+                         tensor<T>({2, 3}, {0, 0, 1, 1, 0, 0})));
+  const auto merged = Labels::from_lists({2, 3}, {0, 2, 1}, RecycledVector<Index>{2, 5, 4});
+  CHECK(test::equal_bits(target_rows<T>(merged, 3),
+                         tensor<T>({2, 3}, {T{2} / T{7}, 0, T{5} / T{7}, 0, 1, 0})));
+  const auto soft = Labels::weighted({{{1, 0.7f}, {0, 0.3f}}, {{2, 1.0f}}});
+  CHECK(
+      test::equal_bits(target_rows<T>(soft, 3), tensor<T>({2, 3}, {T{0.3f}, T{0.7f}, 0, 0, 0, 1})));
+  CHECK(target_rows<T>(Labels{}, 3).shape() == Shape{0, 3});
+}
+
 TEMPLATE_TEST_CASE("cross_entropy: ids and one-hot targets give the same", "[autograd]", float,
                    double) {
   using T = TestType;
   Rng rng{.seed = 8};
   const std::vector<Index> ids{4, 0, 2};
-  const auto targets = one_hot<T>(ids, 5);
+  const auto targets = target_rows<T>(ids, 5);
   CHECK(
       test::equal_bits(targets, tensor<T>({3, 5}, {0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0})));
   const Variable<T> logits{drawn<T>({3, 5}, rng)};
@@ -90,9 +104,9 @@ TEST_CASE("cross_entropy: misuse", "[autograd]") {
     return [&logits, ids = std::move(ids)] { cross_entropy(logits, std::span<const Index>{ids}); };
   };
   CHECK(test::text_of<std::invalid_argument>(of({0, 3})) ==
-        "one_hot: class 3 of sample 1 is not among 3");
+        "target_rows: row 1 of the labels has class 3, wanted less than 3");
   CHECK(test::text_of<std::invalid_argument>(of({-1, 0})) ==
-        "one_hot: class -1 of sample 0 is not among 3");
+        "Labels: row 0 has class -1, wanted 0 or more");
   CHECK_THAT(test::text_of<ShapeError>(of({0, 1, 2})), ContainsSubstring("targets (3, 3)"));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Makes the first inputs of the fuzz targets frame, handshake and messages. Run it from the root of
-// the repository after a change of the wire format:
+// Makes the first inputs of the fuzz targets frame, handshake, labels, messages and session. Run it
+// from the root of the repository after a change of the wire format:
 //
 //   c++ -std=c++20 -Iinclude -Itests -isystem /usr/include/eigen3
 //       tests/fuzz/corpus/make_corpus.cpp -o make_corpus
@@ -9,23 +9,30 @@
 //
 // Inputs that a fuzzer found later lie beside them and are kept.
 
+#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
-#include <splitvit/codec/targets.hpp>
-#include <splitvit/nn/cut.hpp>
+#include <splitvit/core/labels.hpp>
+#include <splitvit/nn/part.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/wire/error_message.hpp>
 #include <splitvit/wire/handshake.hpp>
+#include <splitvit/wire/labels.hpp>
 #include <splitvit/wire/message.hpp>
+#include <splitvit/wire/session.hpp>
 #include <splitvit/wire/tensor_payload.hpp>
 
 #include "fuzz/small_vit.hpp"
+#include "support/drain.hpp"
+#include "support/peers.hpp"
 
 namespace {
 
@@ -40,18 +47,12 @@ void save(const std::filesystem::path& file, unsigned choice, const Buffer& byte
   if (!out.flush()) throw std::runtime_error("cannot write " + file.string());
 }
 
-void add_frames(Buffer& stream, wire::MessageWriter& writer, wire::MessageKind kind,
-                wire::Bytes payload) {
-  writer.write(kind, std::span{&payload, 1},
-               [&](wire::Bytes piece) { stream.insert(stream.end(), piece.begin(), piece.end()); });
-}
-
 Buffer frames(wire::MessageKind kind, wire::Bytes payload) {
-  Buffer stream;
+  wire::OutputQueue queue;
   wire::MessageWriter writer;
   writer.begin(0, wire::message_ceiling);
-  add_frames(stream, writer, kind, payload);
-  return stream;
+  writer.write(kind, std::span{&payload, 1}, queue);
+  return test::drain(queue);
 }
 
 template <class T>
@@ -79,37 +80,99 @@ Buffer continued() {
   return stream;
 }
 
-/// Activations of two samples with three tokens of four numbers, and their classes.
-Buffer activations(const RecycledVector<Index>& sizes,
-                   std::span<const std::byte> token_sizes = {}) {
-  Tensor<float> targets{{2, 3}};
-  targets[1] = targets[3] = 1.0f;
-  Buffer target_bytes, out;
-  codec::encode_targets<float>(targets.view(), target_bytes);
-  split::Activations{.step = 7,
-                     .samples = 2,
-                     .tokens = 3,
-                     .sizes = sizes,
-                     .token_sizes = token_sizes,
-                     .targets = target_bytes,
-                     .encoded = {}}
-      .put_head(out);
+/// What a client and a server say to each other in a session: two steps, the second of two parts,
+/// heartbeats, evaluation and a goodbye.
+struct Conversation {
+  Buffer from_client, from_server;
+
+  explicit Conversation(std::uint64_t largest_message) {
+    test::Peers peers{.client_options = {.largest_message = largest_message, .heartbeat = seconds},
+                      .server_options = {.largest_message = largest_message, .heartbeat = seconds}};
+    peers.at_client.id = {1, 2};
+    peers.begin();
+    const auto up = [&] {
+      const Buffer bytes = test::drain(*peers.client, peers.now);
+      from_client.insert(from_client.end(), bytes.begin(), bytes.end());
+      test::feed(*peers.server, bytes, peers.now);
+    };
+    const auto down = [&] {
+      const Buffer bytes = test::drain(*peers.server, peers.now);
+      from_server.insert(from_server.end(), bytes.begin(), bytes.end());
+      test::feed(*peers.client, bytes, peers.now);
+    };
+    const Buffer contents(3, std::byte{0}), goes_on(21, std::byte{5}), ends(20, std::byte{6});
+    up();
+    peers.server->admit(peers.at_server);
+    down();
+    peers.ask(contents);
+    up();
+    peers.answer(ends);
+    down();
+    peers.client->commit();
+    peers.ask(goes_on);
+    up();
+    peers.server->new_reply() = goes_on;
+    peers.server->reply();
+    down();
+    peers.pass(seconds);
+    peers.client->tick(peers.now);
+    peers.server->tick(peers.now);
+    up();
+    down();
+    peers.ask(contents);
+    up();
+    peers.answer(ends);
+    down();
+    peers.client->commit();
+    peers.client->send(wire::MessageKind::evaluate, std::array{wire::Bytes{contents}});
+    up();
+    peers.server->send(wire::MessageKind::evaluated, std::array{wire::Bytes{contents}});
+    down();
+    peers.client->send(wire::MessageKind::bye);
+    up();
+  }
+
+  static constexpr std::chrono::seconds seconds{2};
+};
+
+/// A forward message: two samples with three tokens of four numbers, and their classes.
+Buffer forward_message(const RecycledVector<Index>& sizes,
+                       std::span<const std::byte> token_sizes = {}) {
+  Buffer labels, out;
+  wire::put_labels(std::vector<Index>{1, 0}, 3, labels);
+  split::ForwardMessage{
+      .samples = 2, .tokens = 3, .sizes = sizes, .token_sizes = token_sizes, .labels = labels}
+      .put_header(out);
   ByteWriter writer{out};
   for (int i = 0; i < 2 * 3 * 4; ++i) writer.put(0.5f);
   return out;
 }
 
-Buffer gradient() {
+/// The input of the fuzz target labels, after the number of rows.
+Buffer labels_with_classes(Index classes, const Labels& labels) {
   Buffer out;
-  split::Gradient{.step = 7, .loss = 0.5, .seconds = 0.25, .encoded = {}}.put_head(out);
+  ByteWriter{out}.put(static_cast<std::uint16_t>(classes));
+  wire::put_labels(labels, classes, out);
+  return out;
+}
+Buffer labels_with_classes(Index classes, std::initializer_list<int> bytes) {
+  Buffer out;
+  ByteWriter{out}.put(static_cast<std::uint16_t>(classes));
+  for (const int byte : bytes) out.push_back(static_cast<std::byte>(byte));
+  return out;
+}
+
+Buffer backward_message() {
+  Buffer out;
+  split::BackwardMessage{.loss = 0.5, .seconds = 0.25}.put_header(out);
   return out;
 }
 
 template <class T>
-Buffer tail_weights() {
-  const auto tail = nn::make_tail<T>(test::fuzzed_vit, 1, Rng{.seed = 1});
+Buffer server_weights() {
+  const auto part = nn::make_part<T>(test::fuzzed_vit, 1, test::fuzzed_vit.depth, Rng{.seed = 1});
   wire::PayloadWriter out;  // remembers where the weights are
-  split::put_weights<T>(out, tail);
+  split::put_weights<T>(out, part);
   return out.gather();
 }
 
@@ -123,8 +186,12 @@ int main(int argc, char** argv) {
   const std::filesystem::path frame = std::filesystem::path{argv[1]} / "frame";
   const std::filesystem::path handshake = std::filesystem::path{argv[1]} / "handshake";
   std::filesystem::create_directories(frame);
+  const std::filesystem::path labels = std::filesystem::path{argv[1]} / "labels";
   const std::filesystem::path messages = std::filesystem::path{argv[1]} / "messages";
+  const std::filesystem::path session = std::filesystem::path{argv[1]} / "session";
   std::filesystem::create_directories(handshake);
+  std::filesystem::create_directories(labels);
+  std::filesystem::create_directories(session);
   std::filesystem::create_directories(messages);
   using enum wire::MessageKind;
 
@@ -138,25 +205,56 @@ int main(int argc, char** argv) {
   wire::put_header(claim, {.kind = forward, .length = 0xFFFFFFFF});
   save(frame / "huge_claim", 4, claim);
 
-  const wire::Settings settings{{"model", "vit"}, {"cut", "2"}, {"seed", "42"}};
-  const Buffer hello_bytes = wire::hello_payload(settings);
-  const auto answer = wire::answer_hello(hello_bytes, settings, {.id = {1, 2}});
-  const auto refusal = wire::answer_hello(hello_bytes, {{"model", "other"}}, {});
+  const wire::Hello hello_values{.heartbeat_ms = 5000,
+                                 .session = {1, 2},
+                                 .connection = 3,
+                                 .last_step = 7,
+                                 .generations = {4, 6},
+                                 .settings = {{"model", "vit"}, {"cut", "2"}, {"seed", "42"}}};
+  const Buffer hello_bytes = wire::hello_payload(hello_values);
+  const Buffer welcome_bytes =
+      wire::welcome_payload({.session = {1, 2}, .connection = 4, .last_step = 7, .generation = 6});
+  const Buffer refusal_bytes = wire::refusal_payload({"model", "vit", "other"});
   save(handshake / "hello_frame", 1 + 4, frames(hello, hello_bytes));
   save(handshake / "hello_in_pieces", 4 + 8, frames(hello, hello_bytes));
   save(handshake / "hello_payload", 2 + 4, hello_bytes);
-  save(handshake / "welcome_frame", 1, frames(welcome, answer.payload));
-  save(handshake / "welcome_payload", 2 + 16 * 2, answer.payload);
-  save(handshake / "refuse_frame", 1, frames(refuse, refusal.payload));
-  save(handshake / "refuse_payload", 2 + 16 * 3, refusal.payload);
+  save(handshake / "welcome_frame", 1, frames(welcome, welcome_bytes));
+  save(handshake / "welcome_payload", 2, welcome_bytes);
+  save(handshake / "refuse_frame", 1, frames(refuse, refusal_bytes));
+  save(handshake / "refuse_payload", 2 + 16, refusal_bytes);
   save(handshake / "error_frame", 1, frames(error, wire::error_payload(Reason::malformed, "no")));
 
-  save(messages / "activations", 0, activations({}));
-  save(messages / "activations_with_sizes", 0, activations({3, 1}));
-  save(messages / "activations_with_token_sizes", 0, activations({}, Buffer(6, std::byte{2})));
-  save(messages / "gradient", 1, gradient());
+  using Ids = std::vector<Index>;
+  using Counts = RecycledVector<Index>;
+  save(labels / "class_ids", 3, labels_with_classes(10, Ids{0, 9, 4}));
+  save(labels / "class_ids_wide", 2, labels_with_classes(1000, Ids{999, 256}));
+  save(labels / "class_lists", 2,
+       labels_with_classes(10, Labels::from_lists({2, 3}, {3, 7, 0}, Counts{2, 1, 4})));
+  save(labels / "class_lists_not_in_lowest_terms", 1,
+       labels_with_classes(2, {1, 4, 0, 0, 0, 1, 1}));
+  save(labels / "weighted", 2,
+       labels_with_classes(10, Labels::weighted({{{1, 0.25f}, {8, 0.75f}}, {{0, 1.0f}}})));
+  save(labels / "weighted_negative_zero", 1,  // -0 and 1
+       labels_with_classes(2, {2, 2, 0, 0, 0, 0, 0, 128, 1, 0, 0, 128, 63}));
+  save(labels / "nan", 1, labels_with_classes(2, {2, 1, 0, 1, 0, 0, 192, 127}));
+  save(labels / "huge_list", 1, labels_with_classes(2, {1, 255, 255, 0}));
+  save(labels / "unknown_mode", 1, labels_with_classes(2, {3, 0}));
+  save(labels / "empty", 1, labels_with_classes(2, std::initializer_list<int>{}));
+  const Conversation small{wire::unadmitted_limit}, large{std::uint64_t{1} << 16};
+  save(session / "at_server", 1, small.from_client);
+  save(session / "at_server_in_pieces", 1 + 8 + 16 * 6, small.from_client);
+  save(session / "at_server_large", 1 + 4, large.from_client);
+  save(session / "at_client", 1 + 2, small.from_server);
+  save(session / "at_client_in_pieces", 1 + 2 + 8 + 16 * 6, small.from_server);
+  save(session / "at_client_large", 1 + 2 + 4, large.from_server);
+  save(session / "refused", 1 + 2, frames(refuse, refusal_bytes));
+
+  save(messages / "forward", 0, forward_message({}));
+  save(messages / "forward_with_sizes", 0, forward_message({3, 1}));
+  save(messages / "forward_with_token_sizes", 0, forward_message({}, Buffer(6, std::byte{2})));
+  save(messages / "backward", 1, backward_message());
   save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = 3}.payload());
-  save(messages / "weights", 3, tail_weights<float>());
-  save(messages / "weights_double", 3 + 4, tail_weights<double>());
+  save(messages / "weights", 3, server_weights<float>());
+  save(messages / "weights_double", 3 + 4, server_weights<double>());
   return 0;
 }

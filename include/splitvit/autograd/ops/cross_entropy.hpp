@@ -3,13 +3,14 @@
 
 #include <cmath>     // log
 #include <concepts>  // floating_point
-#include <span>      // span
+#include <cstddef>   // size_t
 
 #include <splitvit/autograd/variable.hpp>  // Variable, record
-#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/core/labels.hpp>        // Labels
 #include <splitvit/kernel/softmax.hpp>     // softmax_row
 
-// cross_entropy: the mean over rows of -sum_c target_c log softmax(logits)_c.
+// cross_entropy: the mean over rows of -sum_c target_c log softmax(logits)_c. target_rows: labels
+// as the numbers that it takes.
 
 namespace splitvit {
 
@@ -54,29 +55,34 @@ Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& targets) {
       });
 }
 
-/// One row a class id: 1 there, 0 elsewhere.
+/// The labels' probabilities as numbers. For counted labels row_c = T(count_c) / T(sum of the
+/// row's counts), one division; for weighted labels T(weight_c).
 ///
-/// Shapes  ids (B) -> (B, classes).
-/// Errors  std::invalid_argument for an id outside [0, classes).
+/// Shapes  labels of B rows -> (B, classes).
+/// Errors  std::invalid_argument for a class id that is not below `classes`; ShapeError for
+///         a negative number of classes.
 template <std::floating_point T>
-Tensor<T> one_hot(std::span<const Index> ids, Index classes) {
-  Tensor<T> targets{Shape{static_cast<Index>(ids.size()), classes}};
-  for (std::size_t b = 0; b < ids.size(); ++b) {
-    if (ids[b] < 0 || ids[b] >= classes)
-      throw std::invalid_argument("one_hot: class " + std::to_string(ids[b]) + " of sample " +
-                                  std::to_string(b) + " is not among " + std::to_string(classes));
-    targets[static_cast<Index>(b) * classes + ids[b]] = T{1};
+Tensor<T> target_rows(const Labels& labels, Index classes) {
+  labels.require_classes("target_rows", classes);
+  Tensor<T> targets{Shape{labels.row_count(), classes}};
+  for (Index b = 0; b < labels.row_count(); ++b) {
+    const Labels::Row row = labels.row(b);
+    const T total = static_cast<T>(row.total());
+    T* const target = targets.data() + b * classes;
+    for (std::size_t i = 0; i < row.classes.size(); ++i)
+      target[row.classes[i]] = labels.is_weighted() ? static_cast<T>(row.weights[i])
+                                                    : static_cast<T>(row.counts[i]) / total;
   }
   return targets;
 }
 
-/// With class ids.
+/// With labels: class ids, lists of them, or soft labels.
 ///
-/// Shapes  logits (B, C), ids (B) -> (1).
-/// Errors  as above; std::invalid_argument for an id outside [0, C).
+/// Shapes  logits (B, C), labels of B rows -> (1).
+/// Errors  as above; std::invalid_argument for a class id that is not below C.
 template <std::floating_point T>
-Variable<T> cross_entropy(const Variable<T>& logits, std::span<const Index> ids) {
-  return cross_entropy(logits, one_hot<T>(ids, logits.shape().back()));
+Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels) {
+  return cross_entropy(logits, target_rows<T>(labels, logits.shape().back()));
 }
 
 }  // namespace splitvit

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>     // floating_point
+#include <cstdint>      // uint64_t
+#include <string>       // string, to_string
+#include <type_traits>  // type_identity_t
+#include <utility>      // move
+
+#include <splitvit/core/error.hpp>       // WireError
+#include <splitvit/core/state.hpp>       // show_state
+#include <splitvit/nn/part.hpp>          // Part
+#include <splitvit/optim/any_rule.hpp>   // AnyRule
+#include <splitvit/optim/clip.hpp>       // clip_gradients
+#include <splitvit/optim/optimizer.hpp>  // Optimizer
+#include <splitvit/split/options.hpp>    // TrainingOptions
+#include <splitvit/tensor/reduce.hpp>    // all_finite
+
+// Learner: a part of a model and its optimiser.
+
+namespace splitvit::split {
+
+/// A part that learns. Gradients collect in its parameters; apply() turns them into new weights.
+template <std::floating_point T>
+class Learner {
+ public:
+  Learner(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
+          TrainingOptions options = {})
+      : part_{std::move(part)},
+        optimizer_{std::move(rule), nn::parameters<T>(part_)},
+        options_{std::move(options)} {}
+
+  const nn::Part<T>& part() const { return part_; }
+  const optim::Optimizer<T>& optimizer() const { return optimizer_; }
+  /// How many steps have been applied.
+  std::uint64_t steps() const { return steps_; }
+
+  /// Checks, clips and applies the gradients that have collected, and clears them. Nothing changes
+  /// if it throws.
+  ///
+  /// Errors  WireError (not_finite) naming the first gradient that is not finite.
+  void apply() {
+    for (const auto& [name, parameter] : optimizer_.parameters())
+      if (parameter.has_gradient() && !all_finite(parameter.gradient().view()))
+        throw WireError(Reason::not_finite, "step " + std::to_string(steps_ + 1) +
+                                                ": the gradient of " + name +
+                                                " is not finite; the step is not applied");
+    if (options_.clip_norm > 0) optim::clip_gradients(optimizer_.parameters(), options_.clip_norm);
+    if (options_.schedule) optimizer_.set_learning_rate(options_.schedule(steps_));
+    optimizer_.step();
+    optimizer_.clear_gradients();
+    ++steps_;
+  }
+
+  /// Clears the gradients of a step that is not applied.
+  void discard() { optimizer_.clear_gradients(); }
+
+  /// Weights, the optimiser's state, and the number of steps. See core/state.hpp.
+  void each_state(auto&& see) {
+    part_.each_parameter([&](const std::string& name, const Variable<T>& parameter) {
+      see("weights." + name, parameter.mutable_value().span());
+    });
+    show_state(optimizer_, see, "optimizer.");
+    see(std::string{"steps"}, steps_);
+  }
+
+ private:
+  nn::Part<T> part_;
+  optim::Optimizer<T> optimizer_;
+  TrainingOptions options_;
+  std::uint64_t steps_ = 0;
+};
+
+template <class T, class Rule>
+Learner(nn::Part<T>, Rule) -> Learner<T>;
+template <class T, class Rule>
+Learner(nn::Part<T>, Rule, TrainingOptions) -> Learner<T>;
+
+}  // namespace splitvit::split

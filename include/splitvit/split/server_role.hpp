@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // copy, max
+#include <concepts>   // floating_point
+#include <cstddef>    // byte
+#include <cstdint>    // uint64_t
+#include <memory>     // shared_ptr
+#include <span>       // span
+#include <stdexcept>  // invalid_argument
+#include <string>     // to_string
+#include <utility>    // move
+#include <vector>     // vector
+
+#include <splitvit/autograd/backward.hpp>    // backward
+#include <splitvit/autograd/no_grad.hpp>     // NoGrad
+#include <splitvit/codec/float32.hpp>        // Float32
+#include <splitvit/core/error.hpp>           // WireError
+#include <splitvit/core/labels.hpp>          // Labels
+#include <splitvit/nn/loss.hpp>              // count_correct
+#include <splitvit/split/cut_receiver.hpp>   // CutReceiver
+#include <splitvit/split/learner.hpp>        // Learner
+#include <splitvit/split/messages.hpp>       // ForwardMessage, BackwardMessage, Score
+#include <splitvit/split/step_id.hpp>        // StepId
+#include <splitvit/split/timer.hpp>          // Timer
+#include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
+
+// ServerRole: what the party with the classifier does with the messages of one client. It does no
+// I/O; server.hpp connects it to clients.
+
+namespace splitvit::split {
+
+/// A part that learns, and the end of the cut before it. The part may be shared by the roles of
+/// several clients, which then must not compute at the same time.
+///
+/// A step is forward, then commit. Until commit nothing has changed, and discard forgets the step.
+template <std::floating_point T>
+class ServerRole {
+ public:
+  /// Errors  std::invalid_argument unless the part comes after a cut and is the last of a model.
+  ServerRole(std::shared_ptr<Learner<T>> learner, CutReceiver<T> receiver)
+      : learner_{std::move(learner)}, receiver_{std::move(receiver)} {
+    if (part().stem || !part().classifier)
+      throw std::invalid_argument("Server: the part is " + part().description() +
+                                  ", wanted one with classifier and without stem");
+  }
+
+  const nn::Part<T>& part() const { return learner_->part(); }
+  const Learner<T>& learner() const { return *learner_; }
+  const CutReceiver<T>& receiver() const { return receiver_; }
+
+  /// Computes the gradient of a forward message. Appends the reply, whose header commit completes.
+  /// `largest` bounds the bytes of activations and of labels when decoded.
+  ///
+  /// Errors  WireError for bytes that make no sense.
+  void forward(const StepId& id, std::span<const std::byte> payload, std::uint64_t largest,
+               std::vector<std::byte>& reply) {
+    timer_ = Timer{};
+    const auto came = receiver_.receive(id, part(), read(payload, largest));
+    const Variable<T> loss = came.loss(part());
+    loss_ = static_cast<double>(loss.value()[0]);
+    splitvit::backward(loss);
+    reply.resize(BackwardMessage::header_bytes);
+    receiver_.send(came, reply);
+  }
+
+  /// Applies the step whose reply is `reply`. Nothing changes if it throws.
+  ///
+  /// Errors  WireError (not_finite).
+  void commit(std::vector<std::byte>& reply) {
+    learner_->apply();
+    receiver_.commit();
+    header_.clear();
+    BackwardMessage{.loss = loss_, .seconds = timer_.lap()}.put_header(header_);
+    std::ranges::copy(header_, reply.begin());
+  }
+  /// Forgets the step under way.
+  void discard() {
+    learner_->discard();
+    receiver_.discard();
+  }
+
+  /// Errors  WireError for bytes that make no sense.
+  Score evaluate(std::span<const std::byte> payload, std::uint64_t largest) const {
+    const NoGrad no_grad;
+    const ForwardMessage came = read(payload, largest);
+    if (!came.sizes.empty() || !came.token_sizes.empty())
+      throw WireError(Reason::malformed, "evaluate: sizes of samples or tokens came");
+    auto decoded =
+        codec::Float32{}.template decode<T>(came.encoded, came.shape(part().input_width()));
+    const Labels labels = wire::read_labels(came.labels, came.samples, part().config.classes);
+    const Variable<T> logits = part().logits(Variable<T>{std::move(decoded.values)});
+    const double mean = static_cast<double>(cross_entropy(logits, labels).value()[0]);
+    return {.loss_sum = mean * static_cast<double>(came.samples),
+            .correct = nn::count_correct(logits.value(), labels)};
+  }
+
+  /// The weights, as put_weights writes them.
+  void put_weights(wire::PayloadWriter& out) const { split::put_weights<T>(out, part()); }
+
+  /// Takes a decoder that the client has made of its data.
+  ///
+  /// Errors  WireError if none is wanted, a step has been taken, or it is another one.
+  void take_decoder(std::span<const std::byte> payload) {
+    if (!part().decoder)
+      throw WireError(Reason::wrong_message, "a decoder came, but there is no bottleneck here");
+    if (learner_->steps() > 0)
+      throw WireError(
+          Reason::wrong_message,
+          "a decoder came, but step " + std::to_string(learner_->steps()) + " has been taken here");
+    read_weights<T>(payload, *part().decoder);
+  }
+
+  /// Of the codec; the part has a state of its own. See core/state.hpp.
+  void each_state(auto&& see) { show_state(receiver_, see); }
+
+ private:
+  ForwardMessage read(std::span<const std::byte> payload, std::uint64_t largest) const {
+    const nn::VitConfig& vit = part().config;
+    return ForwardMessage::read(payload, {.tokens = vit.tokens(),
+                                          .width = std::max(vit.dim, part().input_width()),
+                                          .classes = vit.classes,
+                                          .number_size = sizeof(T),
+                                          .bytes = largest});
+  }
+
+  std::shared_ptr<Learner<T>> learner_;
+  CutReceiver<T> receiver_;
+  Timer timer_;      // of the step under way
+  double loss_ = 0;  // of the step under way
+  std::vector<std::byte> header_;
+};
+
+}  // namespace splitvit::split

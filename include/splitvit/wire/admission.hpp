@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // find, max, min
+#include <cstdint>    // uint64_t
+#include <optional>   // optional
+#include <span>       // span
+#include <stdexcept>  // logic_error
+#include <string>     // to_string
+#include <utility>    // move
+#include <vector>     // vector
+
+#include <splitvit/core/error.hpp>            // WireError
+#include <splitvit/wire/handshake.hpp>        // Hello, Refusal, SessionId, Settings, Welcome
+#include <splitvit/wire/session_options.hpp>  // SessionOptions
+#include <splitvit/wire/session_state.hpp>    // SessionState
+
+// Whether two parties can go on together: what a client says of itself, how a server decides on it,
+// and which answer the client accepts. Both sides must be at the same step, or know a way there.
+
+namespace splitvit::wire {
+
+/// What a client in `state` says first. `generations` are the steps of its checkpoints.
+inline Hello hello_of(const SessionState& state, Settings settings, const SessionOptions& options,
+                      std::vector<std::uint64_t> generations) {
+  return {.versions = options.versions,
+          .largest_message = options.largest_message,
+          .heartbeat_ms = options.heartbeat_ms(),
+          .session = state.id,
+          .connection = state.connection,
+          .client = state.client,
+          .last_step = state.steps.last(),
+          .generations = std::move(generations),
+          .settings = std::move(settings)};
+}
+
+/// A welcome, or why there is none.
+struct WelcomeOrRefusal {
+  Welcome welcome;
+  std::optional<Refusal> refusal = {};
+};
+
+/// What a server in `state` answers to a hello. `generations` are the steps of its checkpoints.
+///
+/// It refuses unless both sides are at the same step, or the server is one step ahead with the
+/// reply at hand, or the server is at the newest common checkpoint, to which the client goes back
+/// then. It refuses as well when all numbers of connections are used up.
+///
+/// Errors  std::logic_error for the state of another session than the client named.
+inline WelcomeOrRefusal decide_admission(const Hello& hello, const SessionState& state,
+                                         std::span<const std::uint64_t> generations,
+                                         const SessionOptions& options) {
+  if (state.id != SessionId{} && hello.session != SessionId{} && state.id != hello.session)
+    throw std::logic_error("admit: the state is of another session than the client named");
+  const std::uint64_t last = state.steps.last();
+  Welcome welcome{.version = std::min(hello.versions.newest, options.versions.newest),
+                  .largest_message = std::min(hello.largest_message, options.largest_message),
+                  .heartbeat_ms = std::min(hello.heartbeat_ms, options.heartbeat_ms()),
+                  .session = state.id != SessionId{} ? state.id : hello.session,
+                  .connection = std::max(state.connection, hello.connection) + 1,
+                  .last_step = last};
+  for (const std::uint64_t step : hello.generations)
+    if (std::ranges::find(generations, step) != generations.end() &&
+        step >= welcome.generation.value_or(0))
+      welcome.generation = step;
+
+  const bool reply_lost = last > 0 && hello.last_step == last - 1 && state.steps.has_replies();
+  if (hello.last_step != last && !reply_lost && welcome.generation != last)
+    return {welcome, Refusal{"last step", std::to_string(hello.last_step), std::to_string(last)}};
+  if (welcome.connection == 0)  // all numbers are used up
+    return {welcome, Refusal{"connection", std::to_string(hello.connection),
+                             std::to_string(state.connection)}};
+  if (welcome.session == SessionId{}) welcome.session = random_session_id();
+  return {welcome};
+}
+
+/// Checks that a client whose last step is `last` can go on from a welcome.
+///
+/// Errors  WireError (wrong_step) unless the server is at the same step, or one step ahead because
+///         its reply was lost, or at the common checkpoint, to which this side goes back then.
+inline void check_welcome(const Welcome& welcome, std::uint64_t last) {
+  if (welcome.last_step == last || welcome.last_step == last + 1 ||
+      welcome.last_step == welcome.generation)
+    return;
+  throw WireError(Reason::wrong_step, "welcome: the server has applied step " +
+                                          std::to_string(welcome.last_step) + ", this side step " +
+                                          std::to_string(last));
+}
+
+}  // namespace splitvit::wire

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <compare>  // operator<=>
+#include <cstddef>  // byte, size_t
+#include <cstdint>  // uint32_t, uint64_t
+#include <span>     // span
+#include <string>   // string, to_string
+#include <utility>  // swap
+#include <vector>   // vector
+
+#include <splitvit/core/error.hpp>  // WireError
+
+// ReplyCache: a server applies every step exactly once, however often it is asked.
+
+namespace splitvit::wire {
+
+/// Which exchange of a training a message belongs to. A step has one exchange, or several parts.
+struct StepNumber {
+  std::uint64_t step = 0;   ///< from 1
+  std::uint32_t micro = 0;  ///< part of the step, from 0
+
+  std::string text() const {
+    return "step " + std::to_string(step) +
+           (micro > 0 ? " (part " + std::to_string(micro) + ")" : "");
+  }
+  friend auto operator<=>(const StepNumber&, const StepNumber&) = default;
+};
+
+/// Numbers steps from 1 and keeps the replies to the last one.
+///
+/// A step that is under way has replies of its own, which replace those of the last step when it
+/// is committed. Memory of replies is used again.
+class ReplyCache {
+ public:
+  enum class Verdict {
+    compute,  ///< new: compute it and store the reply
+    resend,   ///< a part of the last step: send reply_to() once more, compute nothing
+  };
+
+  /// What to do with a message of this number.
+  ///
+  /// Errors  WireError (wrong_step) unless it is the next part of the step under way, or a part
+  ///         of the last step whose reply is here.
+  Verdict check(StepNumber at) const {
+    if (at == next() && at.micro < most_parts) return Verdict::compute;
+    if (at.step == last_ && last_ > 0 && at.micro < replies_.used) return Verdict::resend;
+    throw WireError(Reason::wrong_step, at.text() + " came, " + next().text() + " was expected");
+  }
+
+  /// The number that is computed next.
+  StepNumber next() const { return {last_ + 1, static_cast<std::uint32_t>(under_way_.used)}; }
+  /// The last step that is committed; 0: none.
+  std::uint64_t last() const { return last_; }
+  /// Whether the last step can be answered again.
+  bool has_replies() const { return replies_.used > 0; }
+  /// For a party that goes on from a checkpoint: no reply is here then.
+  void restart(std::uint64_t last) {
+    last_ = last;
+    replies_.used = 0;
+    discard();
+  }
+
+  /// An empty buffer for the reply to next(). It counts once it is kept.
+  std::vector<std::byte>& new_reply() {
+    if (under_way_.used == under_way_.buffers.size()) under_way_.buffers.emplace_back();
+    std::vector<std::byte>& reply = under_way_.buffers[under_way_.used];
+    reply.clear();
+    replying_ = true;
+    return reply;
+  }
+  /// The reply that was begun by new_reply() and is not kept yet; null if there is none.
+  const std::vector<std::byte>* begun_reply() const {
+    return replying_ ? &under_way_.buffers[under_way_.used] : nullptr;
+  }
+  /// The reply in new_reply() is complete; the step goes on.
+  void keep() {
+    ++under_way_.used;
+    replying_ = false;
+  }
+  /// All parts of the step under way are applied: its replies replace those of the last step.
+  void commit() {
+    std::swap(replies_, under_way_);
+    discard();
+    ++last_;
+  }
+  /// Forgets the step under way: it will come again from its first part.
+  void discard() {
+    under_way_.used = 0;
+    replying_ = false;
+  }
+
+  /// The reply to a part of the last step, or to an earlier part of the step under way.
+  std::span<const std::byte> reply_to(StepNumber at) const {
+    const Replies& from = at.step == last_ ? replies_ : under_way_;
+    return from.buffers.at(at.micro);
+  }
+
+  /// What a checkpoint must keep. See core/state.hpp.
+  void each_state(auto&& see) {
+    see("last_step", last_);
+    std::uint64_t count = replies_.used;
+    see("replies", count);
+    if (count > most_parts)
+      throw WireError(Reason::malformed, std::to_string(count) + " replies, at most 65536 can be");
+    replies_.used = static_cast<std::size_t>(count);
+    if (replies_.buffers.size() < replies_.used) replies_.buffers.resize(replies_.used);
+    for (std::size_t i = 0; i < replies_.used; ++i)
+      see("reply." + std::to_string(i), replies_.buffers[i]);
+  }
+
+ private:
+  static constexpr std::uint64_t most_parts = 65536;
+
+  struct Replies {
+    std::vector<std::vector<std::byte>> buffers;
+    std::size_t used = 0;
+  };
+
+  std::uint64_t last_ = 0;
+  Replies replies_;        // of the last step
+  Replies under_way_;      // of the step after it
+  bool replying_ = false;  // a reply is begun and not kept
+};
+
+}  // namespace splitvit::wire

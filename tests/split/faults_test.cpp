@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include <splitvit/codec/parse.hpp>
+#include <splitvit/compress/adc.hpp>
+#include <splitvit/compress/identity.hpp>
+#include <splitvit/split/client.hpp>
+#include <splitvit/split/server.hpp>
+#include <splitvit/transport/simulated.hpp>
+
+#include "split/loopback.hpp"
+#include "support/catch.hpp"
+
+// Training over links that fail: a step is applied by both parties or can be made up for, and the
+// weights end as if nothing had happened.
+
+using namespace splitvit;
+using namespace std::chrono_literals;
+using test::RandomBatches;
+using test::Serving;
+
+namespace {
+
+constexpr int steps = 3;
+
+/// Two parties that can be connected again and again.
+struct Pair {
+  explicit Pair(const char* codec = "float32", const wire::SessionOptions& session = {})
+      : server{test::server_part(), optim::Adam{}, codec::parse_codec<float>(codec),
+               split::ServerOptions{.session = session}} {}
+
+  /// A new link whose client end has these faults. The server serves its other end.
+  transport::AnyLink dial(const transport::Faults& faults) {
+    auto [client_end, server_end] = transport::memory_pair();
+    serving.emplace(server, std::move(server_end));
+    return transport::Simulated{std::move(client_end), {}, faults};
+  }
+  /// The server has noticed that a link is gone.
+  void hang_up() {
+    CHECK_THROWS_AS(serving->finish(), ReasonedError);
+    serving.reset();
+  }
+
+  split::Server<float> server;
+  std::optional<Serving<split::Server<float>>> serving;
+};
+
+/// All state of both parties after training.
+struct Outcome {
+  std::vector<float> client, server;
+  std::uint64_t bytes = 0;  ///< of training, both ways
+  int reconnects = 0;
+  friend bool operator==(const Outcome& a, const Outcome& b) {
+    return a.client == b.client && a.server == b.server && a.bytes == b.bytes;
+  }
+};
+
+/// Trains three steps over a link with faults; after each failure over a new one without.
+Outcome train(const transport::Faults& faults, const char* codec = "float32") {
+  Pair pair{codec};
+  Outcome outcome;
+  std::optional<split::Client<float>> client;
+  bool connected = false;
+  const auto with_retries = [&](const auto& action) {
+    while (true) {
+      try {
+        if (!client)
+          client.emplace(test::client_part(), optim::Adam{}, compress::Identity{},
+                         codec::parse_codec<float>(codec),
+                         pair.dial(outcome.reconnects == 0 ? faults : transport::Faults{}));
+        else if (!connected)
+          client->reconnect(pair.dial({}));
+        connected = true;
+        return action();
+      } catch (const ReasonedError&) {
+        // the client's end closes when the next one takes its place
+        connected = false;
+        ++outcome.reconnects;
+        REQUIRE(outcome.reconnects <= 2);
+        if (client) client->disconnect();
+        pair.hang_up();
+      }
+    }
+  };
+  RandomBatches<float> batches{.samples = 1};
+  for (int step = 0; step < steps; ++step) {
+    const auto batch = batches.make();
+    with_retries([&] { client->train_step(batch.images, batch.labels); });
+  }
+  with_retries([&] { client->close(); });
+  // The goodbye may be cut, too; the server then keeps a session that nobody needs.
+  try {
+    pair.serving->finish();
+  } catch (const TransportError&) {
+  }
+  CHECK(client->steps() == steps);
+  CHECK(pair.server.steps() == steps);
+  outcome.client = test::numbers_of<float>(client->part());
+  outcome.server = test::numbers_of<float>(pair.server.part());
+  outcome.bytes = client->training_traffic().total();
+  return outcome;
+}
+
+/// Bytes of an undisturbed training, up and down.
+std::pair<std::uint64_t, std::uint64_t> undisturbed_bytes() {
+  test::Parties parties{compress::Identity{}};
+  parties.client.train_epoch(RandomBatches<float>{.samples = 1});
+  parties.finish();
+  return {parties.counted->sent(), parties.counted->received()};
+}
+
+}  // namespace
+
+TEST_CASE("faults: a training that is cut at any byte ends with the same weights", "[split]") {
+  const Outcome undisturbed = train({});
+  CHECK(undisturbed.reconnects == 0);
+  const auto [up, down] = undisturbed_bytes();
+  for (std::uint64_t at = 0; at < up; ++at) {
+    INFO("cut after byte " << at << " of " << up << " up");
+    const Outcome outcome = train({.cut_sent_at = at});
+    REQUIRE(outcome == undisturbed);
+  }
+  for (std::uint64_t at = 0; at < down; ++at) {
+    INFO("cut after byte " << at << " of " << down << " down");
+    const Outcome outcome = train({.cut_received_at = at});
+    REQUIRE(outcome.reconnects == 1);
+    REQUIRE(outcome == undisturbed);
+  }
+}
+
+TEST_CASE("faults: any flipped bit of a frame is found, and the step is made up for", "[split]") {
+  const Outcome undisturbed = train({});
+  // the first forward message begins after hello
+  const std::uint64_t hello =
+      wire::frame_header_bytes +
+      wire::hello_payload({.settings = test::small_settings("identity")}).size();
+  const std::uint64_t frame = wire::frame_header_bytes + 12 + split::ForwardMessage::header_bytes +
+                              2 + 5 * 16 * sizeof(float);
+  for (std::uint64_t bit = 8 * hello; bit < 8 * (hello + frame); ++bit) {
+    INFO("bit " << bit);
+    const Outcome outcome = train({.flip_sent_bit = bit});
+    REQUIRE(outcome.reconnects == 1);
+    REQUIRE(outcome == undisturbed);
+  }
+}
+
+TEST_CASE("faults: a step made up for sends the same bytes, whatever the codec", "[split]") {
+  const auto [up, down] = undisturbed_bytes();
+  for (const char* codec : {"q:4,rounding=stochastic", "slacc", "random_topk:0.3", "fedlite:1"}) {
+    INFO(codec);
+    const Outcome undisturbed = train({}, codec);
+    for (const std::uint64_t at : {up / 2, up / 3})
+      CHECK(train({.cut_sent_at = at}, codec) == undisturbed);
+    for (const std::uint64_t at : {down / 2, down / 3})
+      CHECK(train({.cut_received_at = at}, codec) == undisturbed);
+  }
+}
+
+namespace {
+
+/// A stage that takes its time.
+struct Slow {
+  std::chrono::milliseconds wait{};
+  template <std::floating_point T>
+  compress::CutBatch<T> operator()(compress::CutBatch<T> batch, Rng&) const {
+    std::this_thread::sleep_for(wait);
+    return batch;
+  }
+  std::string description() const { return "slow"; }
+};
+
+/// A rule that takes its time, once a step.
+struct SlowRule {
+  double lr = 0;
+  std::chrono::milliseconds wait{};
+  std::span<const std::string_view> state_names() const { return {}; }
+  template <std::floating_point T>
+  void update(std::uint64_t, double, std::span<T> p, std::span<const T>,
+              std::span<const std::span<T>>) const {
+    if (p.size() == 5) std::this_thread::sleep_for(wait);  // the bias of the classifier
+  }
+};
+
+}  // namespace
+
+TEST_CASE("deadlines: a step that takes longer than a write may does not fail in its own write",
+          "[split]") {
+  const wire::SessionOptions impatient{.idle_timeout = 5s, .write_timeout = 50ms};
+  split::Server server{test::server_part(), SlowRule{.wait = 200ms}, {.session = impatient}};
+  auto [client_end, server_end] = transport::memory_pair(512);  // so little that writes wait
+  Serving serving{server, std::move(server_end)};
+  split::Client client{test::client_part(),
+                       optim::Adam{},
+                       Slow{200ms},
+                       std::move(client_end),
+                       {.session = impatient}};
+  CHECK(client.train_epoch(RandomBatches<float>{.left = 2}).steps == 2);
+  client.close();
+  serving.finish();
+}
+
+TEST_CASE("deadlines: own computing is not the peer's silence", "[split]") {
+  // Each party computes for longer than it is willing to wait, and waits for less than that.
+  const auto trains = [](std::chrono::milliseconds at_client, std::chrono::milliseconds at_server,
+                         const wire::SessionOptions& client_side,
+                         const wire::SessionOptions& server_side) {
+    split::Server server{
+        test::server_part(), SlowRule{.wait = at_server}, {.session = server_side}};
+    auto [client_end, server_end] = transport::memory_pair(512);  // so little that writes wait
+    Serving serving{server, std::move(server_end)};
+    split::Client client{test::client_part(),
+                         optim::Adam{},
+                         Slow{at_client},
+                         std::move(client_end),
+                         {.session = client_side}};
+    client.train_epoch(RandomBatches<float>{.left = 2});
+    client.close();
+    serving.finish();
+    return server.steps();
+  };
+  CHECK(trains(200ms, 0ms, {.idle_timeout = 100ms}, {.idle_timeout = 5s}) == 2);
+  CHECK(trains(0ms, 200ms, {.idle_timeout = 5s}, {.idle_timeout = 100ms}) == 2);
+}
+
+TEST_CASE("failure: a party that has failed says so, and its state is what it was", "[split]") {
+  test::Parties parties{compress::Identity{}};
+  RandomBatches<float> batches;
+  const auto first = batches.make();
+  parties.client.train_step(first.images, first.labels);
+  const auto before = test::numbers_of<float>(parties.client.part());
+  parties.client.disconnect();
+  CHECK_THROWS_WITH(parties.client.train_step(first.images, first.labels),
+                    ContainsSubstring("reconnect"));
+  CHECK_THROWS_AS(parties.client.fetch_server_part(), std::logic_error);
+  CHECK_THROWS_AS(parties.client.close(), std::logic_error);
+  CHECK_THROWS_AS(parties.serving.finish(), TransportError);
+  CHECK(test::numbers_of<float>(parties.client.part()) == before);
+
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{parties.server, std::move(server_end)};
+  parties.client.reconnect(std::move(client_end));
+  const auto second = batches.make();
+  CHECK(parties.client.train_step(second.images, second.labels).step == 2);
+  CHECK(parties.client.upkeep_traffic().total() > 0);
+  parties.client.close();
+  serving.finish();
+}
+
+TEST_CASE("failure: weights that would not be finite are not taken, at either party", "[split]") {
+  // The client finds it before anything is sent, or after the answer; the server before it answers.
+  for (const bool at_client : {true, false}) {
+    const auto schedule = [](std::uint64_t step) {
+      return step == 0 ? 1e-3 : std::numeric_limits<double>::infinity();
+    };
+    split::TrainingOptions training{.schedule = schedule};
+    split::Server server{test::server_part(),
+                         optim::Adam{},
+                         {.training = at_client ? split::TrainingOptions{} : training}};
+    auto [client_end, server_end] = transport::memory_pair();
+    Serving serving{server, std::move(server_end)};
+    split::Client client{test::client_part(),
+                         optim::Adam{},
+                         compress::Identity{},
+                         std::move(client_end),
+                         {.training = at_client ? training : split::TrainingOptions{}}};
+    RandomBatches<float> batches;
+    const auto step = [&] {
+      const auto batch = batches.make();
+      client.train_step(batch.images, batch.labels);
+    };
+    CHECK_NOTHROW(step());
+    CHECK_NOTHROW(step());  // weights become infinite
+    const auto after = test::numbers_of<float>(client.part());
+    CHECK_THROWS_AS(step(), WireError);
+    const auto now = test::numbers_of<float>(client.part());
+    CHECK(std::memcmp(now.data(), after.data(), now.size() * sizeof(float)) == 0);
+    client.disconnect();
+    CHECK_THROWS_AS(serving.finish(), ReasonedError);
+  }
+}
+
+TEST_CASE("sessions: two at once on one server, each as if it were alone", "[split]") {
+  // Each client has a part of its own at the server, a codec with state, and draws of its own.
+  constexpr const char* codecs[] = {"slacc", "q:3,rounding=stochastic"};
+  const auto codec_of = [&](std::uint32_t client) {
+    return codec::parse_codec<float>(codecs[client]);
+  };
+  const auto run = [&](split::Server<float>& server, std::uint32_t number) {
+    auto [client_end, server_end] = transport::memory_pair();
+    Serving serving{server, std::move(server_end)};
+    split::Client client{test::client_part(), optim::Adam{},         compress::adc(0.4),
+                         codec_of(number),    std::move(client_end), {.seed = 7, .client = number}};
+    RandomBatches<float> batches{.left = 8, .rng = {.seed = 100 + number}};
+    client.train_epoch(batches);
+    const auto other = client.fetch_server_part();
+    client.close();
+    serving.finish();
+    auto numbers = test::numbers_of<float>(client.part());
+    const auto more = test::numbers_of<float>(other);
+    numbers.insert(numbers.end(), more.begin(), more.end());
+    return numbers;
+  };
+  const auto make_server = [&] {
+    return split::Server<float>{
+        [&](const wire::Hello& hello) {
+          return split::ServerRole<float>{
+              std::make_shared<split::Learner<float>>(test::server_part(), optim::Adam{}),
+              split::CutReceiver<float>{codec_of(hello.client), 7}};
+        },
+        split::ServerOptions{.seed = 7}};
+  };
+  std::array<std::vector<float>, 2> alone, together;
+  for (std::uint32_t number : {0u, 1u}) {
+    auto server = make_server();
+    alone[number] = run(server, number);
+  }
+  auto server = make_server();
+  {
+    std::jthread other{[&] { together[1] = run(server, 1); }};
+    together[0] = run(server, 0);
+  }
+  CHECK(together[0] == alone[0]);
+  CHECK(together[1] == alone[1]);
+  CHECK(alone[0] != alone[1]);
+}
+
+TEST_CASE("sessions: two that share one part take turns and lose no step", "[split]") {
+  split::Server server{test::server_part(), optim::Adam{}};
+  const auto run = [&](std::uint32_t number) {
+    auto [client_end, server_end] = transport::memory_pair();
+    Serving serving{server, std::move(server_end)};
+    split::Client client{test::client_part(),
+                         optim::Adam{},
+                         compress::Identity{},
+                         std::move(client_end),
+                         {.client = number}};
+    CHECK(client.train_epoch(RandomBatches<float>{.left = 10}).steps == 10);
+    client.evaluate(RandomBatches<float>{});
+    client.close();
+    serving.finish();
+  };
+  {
+    std::jthread other{[&] { run(1); }};
+    run(0);
+  }
+  CHECK(server.steps() == 20);
+}
+
+TEST_CASE("sessions: an evaluation between steps leaves the bits of training alone", "[split]") {
+  const auto train = [](bool evaluates) {
+    Pair pair{"slacc"};
+    split::Client client{test::client_part(), optim::Adam{}, compress::adc(0.5),
+                         codec::parse_codec<float>("slacc"), pair.dial({})};
+    RandomBatches<float> batches;
+    for (int step = 0; step < steps; ++step) {
+      const auto batch = batches.make();
+      client.train_step(batch.images, batch.labels);
+      if (evaluates) client.evaluate(RandomBatches<float>{.left = 1, .rng = {.seed = 9}});
+    }
+    client.close();
+    pair.serving->finish();
+    return std::pair{test::numbers_of<float>(client.part()),
+                     test::numbers_of<float>(pair.server.part())};
+  };
+  CHECK(train(true) == train(false));
+}
+
+namespace {
+
+/// A link that stays open for as long as somebody holds it.
+struct SharedLink {
+  std::shared_ptr<transport::MemoryLink> link;
+  std::size_t read_some(std::span<std::byte> into) { return link->read_some(into); }
+  std::size_t write_some(std::span<const std::byte> from) { return link->write_some(from); }
+};
+
+}  // namespace
+
+TEST_CASE("sessions: a client that comes back ends its older connection", "[split]") {
+  split::Server server{test::server_part(), optim::Adam{}};
+  auto [first_end, first_server_end] = transport::memory_pair();
+  Serving older{server, std::move(first_server_end)};
+  SharedLink old{std::make_shared<transport::MemoryLink>(std::move(first_end))};
+  split::Client client{test::client_part(), optim::Adam{}, compress::Identity{}, old};
+  RandomBatches<float> batches;
+  const auto first = batches.make(), second = batches.make();
+  client.train_step(first.images, first.labels);
+  // The old link stays open, and only the client knows that it is of no more use.
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving again{server, std::move(server_end)};
+  client.reconnect(std::move(client_end));
+  client.train_step(second.images, second.labels);
+  client.close();
+  again.finish();
+  CHECK(server.steps() == 2);
+  transport::write_all(old, std::vector<std::byte>(64, std::byte{1}));
+  CHECK_THROWS_AS(older.finish(), WireError);
+}

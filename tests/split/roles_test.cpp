@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include <splitvit/codec/sl_acc.hpp>
+#include <splitvit/compress/adc.hpp>
+#include <splitvit/optim/adam.hpp>
+#include <splitvit/split/client_role.hpp>
+#include <splitvit/split/server_role.hpp>
+
+#include "split/loopback.hpp"
+#include "support/catch.hpp"
+
+// What the parties do with messages, without a session and without a link.
+
+using namespace splitvit;
+using test::RandomBatches;
+
+namespace {
+
+constexpr std::uint64_t largest = 1 << 20;
+
+/// Both roles of small_vit, with a codec that has state.
+struct Roles {
+  std::shared_ptr<split::Learner<float>> learner =
+      std::make_shared<split::Learner<float>>(test::server_part(), optim::Adam{.lr = 1e-2});
+  split::ClientRole<float> client{
+      split::Learner<float>{test::client_part(), optim::Adam{.lr = 1e-2}},
+      split::CutSender<float>{compress::adc(0.5), codec::SlAcc{}, 3}};
+  split::ServerRole<float> server{learner, split::CutReceiver<float>{codec::SlAcc{}, 3}};
+  split::StepReport report = {};
+
+  std::vector<std::byte> forward(std::uint64_t step, const RandomBatches<float>::Batch& batch) {
+    std::vector<std::byte> bytes;
+    for (const auto part : client.forward({.step = step}, batch.images, batch.labels, report))
+      bytes.insert(bytes.end(), part.begin(), part.end());
+    return bytes;
+  }
+  /// A whole step. Returns all that both have sent.
+  std::vector<std::byte> train(std::uint64_t step, const RandomBatches<float>::Batch& batch) {
+    std::vector<std::byte> bytes = forward(step, batch), reply;
+    server.forward({.step = step}, bytes, largest, reply);
+    const std::vector<std::byte> gradient{reply.begin() + split::BackwardMessage::header_bytes,
+                                          reply.end()};
+    server.commit(reply);
+    client.backward(reply, report);
+    client.commit(report);
+    bytes.insert(bytes.end(), gradient.begin(), gradient.end());
+    return bytes;
+  }
+  std::vector<std::byte> state() {
+    std::vector<std::byte> all = state_bytes(client);
+    append_state(server, all);
+    append_state(*learner, all);
+    return all;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("roles: until commit nothing has changed, and a discarded step comes again alike",
+          "[split]") {
+  Roles roles, undisturbed;
+  RandomBatches<float> batches;
+  for (std::uint64_t step = 1; step <= 3; ++step) {
+    const auto batch = batches.make();
+    const auto before = roles.state();
+    // given up after the forward message, after the reply, and after the gradient
+    for (int until = 1; until <= 3; ++until) {
+      std::vector<std::byte> reply;
+      const auto up = roles.forward(step, batch);
+      if (until >= 2) roles.server.forward({.step = step}, up, largest, reply);
+      if (until >= 3) roles.client.backward(reply, roles.report);
+      roles.client.discard();
+      roles.server.discard();
+      CHECK(roles.state() == before);
+    }
+    CHECK(roles.train(step, batch) == undisturbed.train(step, batch));
+    CHECK(roles.state() == undisturbed.state());
+    CHECK(roles.state() != before);
+  }
+}
+
+TEST_CASE("roles: their state is all that others need to go on alike", "[split]") {
+  Roles first, second;
+  RandomBatches<float> batches;
+  for (std::uint64_t step = 1; step <= 2; ++step) first.train(step, batches.make());
+  set_state_bytes(second.client, state_bytes(first.client));
+  set_state_bytes(second.server, state_bytes(first.server));
+  set_state_bytes(*second.learner, state_bytes(*first.learner));
+  const auto batch = batches.make();
+  CHECK(first.train(3, batch) == second.train(3, batch));
+  CHECK(first.state() == second.state());
+}
+
+TEST_CASE("roles: a client waits for one answer to each message", "[split]") {
+  Roles roles;
+  CHECK_THROWS_AS(roles.client.backward({}, roles.report), std::logic_error);
+  roles.forward(1, RandomBatches<float>{}.make());
+  const std::vector<std::byte> nonsense(5);
+  CHECK_THROWS_AS(roles.client.backward(nonsense, roles.report), WireError);
+}
+
+TEST_CASE("roles: images are moved into a step, not copied", "[split]") {
+  Roles roles;
+  auto batch = RandomBatches<float>{}.make();
+  const float* const pixels = batch.images.data();
+  roles.client.forward({.step = 1}, std::move(batch.images), batch.labels, roles.report);
+  // whoever owned them owns them no more
+  CHECK(batch.images.data() != pixels);
+}

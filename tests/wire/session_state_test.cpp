@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include <concepts>
+#include <map>
+
+#include <splitvit/wire/session_state.hpp>
+
+#include "support/bytes.hpp"
+#include "support/catch.hpp"
+#include "support/peers.hpp"
+
+using namespace splitvit;
+using namespace splitvit::wire;
+
+namespace {
+
+/// A state after a checkpoint: written and read again.
+SessionState stored_and_set_back(SessionState state) {
+  std::map<std::string, std::uint64_t> numbers;
+  std::map<std::string, std::vector<std::byte>> buffers;
+  state.each_state([&]<class V>(const std::string& name, V& value) {
+    bool is_new = false;
+    if constexpr (std::same_as<V, std::uint64_t>)
+      is_new = numbers.emplace(name, value).second;
+    else
+      is_new = buffers.emplace(name, value).second;
+    CHECK(is_new);  // no name twice
+  });
+  SessionState back;
+  back.each_state([&]<class V>(const std::string& name, V& value) {
+    if constexpr (std::same_as<V, std::uint64_t>)
+      value = numbers.at(name);
+    else
+      value = buffers.at(name);
+  });
+  return back;
+}
+
+}  // namespace
+
+TEST_CASE("StepMark: what has passed, and what has not", "[wire]") {
+  StepMark mark;
+  CHECK_FALSE(mark.has_passed({1, 0}));
+  mark.set({4, 1});
+  CHECK(mark.has_passed({3, 7}));
+  CHECK(mark.has_passed({4, 0}));
+  CHECK(mark.has_passed({4, 1}));
+  CHECK_FALSE(mark.has_passed({4, 2}));
+  CHECK_FALSE(mark.has_passed({5, 0}));
+}
+
+TEST_CASE("digest_of: sees contents, not how they are cut", "[wire]") {
+  const auto whole = test::bytes_of("batch"), begin = test::bytes_of("ba"),
+             end = test::bytes_of("tch");
+  const std::uint32_t digest = digest_of(std::array{Bytes{whole}});
+  CHECK(digest_of(std::array{Bytes{begin}, Bytes{end}}) == digest);
+  CHECK(digest_of(std::array{Bytes{end}, Bytes{begin}}) != digest);
+}
+
+TEST_CASE("SessionState: a checkpoint keeps all of it", "[wire]") {
+  test::Peers peers;
+  peers.at_client.client = 3;
+  peers.connect();
+  peers.step();
+  peers.ask(test::bytes_of("batch"));
+  peers.up();
+  peers.answer(test::bytes_of("gradient"));  // the reply is lost, and both sides end
+
+  peers.at_client = stored_and_set_back(peers.at_client);
+  peers.at_server = stored_and_set_back(peers.at_server);
+  CHECK(peers.at_client.client == 3);
+  CHECK(peers.at_client.id == peers.at_server.id);
+  CHECK(peers.at_client.connection == 1);
+  CHECK(peers.at_client.steps.last() == 1);
+  CHECK(peers.at_server.steps.last() == 2);
+  CHECK(peers.at_client.sent.of(MessageKind::forward).messages == 2);
+
+  peers.connect();
+  CHECK(peers.at_client.connection == 2);
+  peers.ask(test::bytes_of("batch"));
+  peers.up([](const Event&) { FAIL("computed twice"); });
+  peers.down([](const Event& event) {
+    CHECK(std::ranges::equal(event.payload, test::bytes_of("gradient")));
+  });
+  peers.client->commit();
+  CHECK(peers.at_client.sent.of(MessageKind::forward).messages == 2);
+  CHECK(peers.at_client.sent.repeats().messages == 2);
+}
+
+TEST_CASE("SessionState: a client that goes back counts its steps anew", "[wire]") {
+  test::Peers peers;
+  peers.connect();
+  const SessionState client = stored_and_set_back(peers.at_client);
+  const SessionState server = stored_and_set_back(peers.at_server);
+  peers.step();
+  peers.step();
+  const Tally undisturbed = peers.at_client.sent;
+  peers.at_client = client;
+  peers.at_server = server;
+  peers.connect();
+  peers.step();
+  peers.step();
+  CHECK(peers.at_client.sent.of(MessageKind::forward) == undisturbed.of(MessageKind::forward));
+  CHECK(peers.at_client.sent.repeats().messages == 1);  // hello
+}
