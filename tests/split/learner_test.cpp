@@ -60,6 +60,30 @@ TEST_CASE("learner: a gradient that is not finite changes nothing", "[split]") {
   CHECK(!learner.optimizer().parameters()[0].second.has_gradient());
 }
 
+namespace {
+
+struct Throws {
+  double lr = 0;
+  std::span<const std::string_view> state_names() const { return {}; }
+  template <std::floating_point T>
+  void update(std::uint64_t, double, std::span<T>, std::span<const T>,
+              std::span<const std::span<T>>) const {
+    throw std::runtime_error("a rule must not throw");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("learner: after a rule has thrown, each further step says so", "[split]") {
+  Learner learner{test::client_part<float>(), Throws{}};
+  give_gradients(learner, 1.0f);
+  CHECK_THROWS_AS(learner.apply(), std::runtime_error);
+  learner.discard();
+  give_gradients(learner, 1.0f);
+  CHECK_THROWS_WITH(learner.apply(), ContainsSubstring("has failed within a step"));
+  CHECK(learner.steps() == 0);
+}
+
 TEST_CASE("learner: its state is all that a second one needs to go on alike", "[split]") {
   Learner first{test::server_part<float>(), optim::Adam{}};
   give_gradients(first, 0.5f);

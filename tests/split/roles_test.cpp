@@ -102,11 +102,13 @@ TEST_CASE("roles: a client waits for one answer to each message", "[split]") {
   CHECK_THROWS_AS(roles.client.backward(nonsense, roles.report), WireError);
 }
 
-TEST_CASE("roles: images are moved into a step, not copied", "[split]") {
+TEST_CASE("roles: a commit without a step, or before its answer, is refused", "[split]") {
   Roles roles;
-  auto batch = RandomBatches<float>{}.make();
-  const float* const pixels = batch.images.data();
-  roles.client.forward({.step = 1}, std::move(batch.images), batch.labels, roles.report);
-  // whoever owned them owns them no more
-  CHECK(batch.images.data() != pixels);
+  std::vector<std::byte> reply(100);
+  CHECK_THROWS_AS(roles.client.commit(roles.report), std::logic_error);
+  CHECK_THROWS_AS(roles.server.commit(reply), std::logic_error);
+  roles.forward(1, RandomBatches<float>{}.make());
+  CHECK_THROWS_WITH(roles.client.commit(roles.report), ContainsSubstring("await an answer"));
+  CHECK(roles.client.learner().steps() == 0);
+  CHECK(roles.learner->steps() == 0);
 }

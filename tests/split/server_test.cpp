@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -153,6 +155,46 @@ TEST_CASE("server: keeps so many sessions and no more, and forgets those that sa
   client.close();
   serving.finish();
   train_honestly(server);
+}
+
+TEST_CASE("server: where there is no room, the oldest that is not connected is forgotten",
+          "[split]") {
+  split::Server server{test::server_part(), optim::Adam{}, {.most_sessions = 2}};
+  const auto dial = [&](auto& serving) {
+    auto [client_end, server_end] = transport::memory_pair();
+    serving.emplace(server, std::move(server_end));
+    return std::move(client_end);
+  };
+  using Thread = std::optional<Serving<split::Server<float>>>;
+  std::vector<std::unique_ptr<split::Client<float>>> clients;
+  for (int i = 0; i < 3; ++i) {
+    Thread serving;
+    clients.push_back(std::make_unique<split::Client<float>>(test::client_part(), optim::Adam{},
+                                                             compress::Identity{}, dial(serving)));
+    clients.back()->train_epoch(RandomBatches<float>{.left = 1});
+    clients.back()->disconnect();
+    CHECK_THROWS_AS(serving->finish(), TransportError);
+  }
+  Thread forgotten, kept;
+  CHECK_THROWS_WITH(clients[0]->reconnect(dial(forgotten)), ContainsSubstring("last step"));
+  CHECK_THROWS_AS(forgotten->finish(), WireError);
+  clients[2]->reconnect(dial(kept));
+  CHECK(clients[2]->train_epoch(RandomBatches<float>{.left = 1}).steps == 1);
+  clients[2]->close();
+  kept->finish();
+}
+
+TEST_CASE("parties: heartbeats are refused where nobody reads while a step is computed",
+          "[split]") {
+  const wire::SessionOptions beats{.heartbeat = 5s};
+  CHECK_THROWS_WITH((split::Server{test::server_part(), optim::Adam{}, {.session = beats}}),
+                    ContainsSubstring("heartbeat must be 0"));
+  CHECK_THROWS_WITH((split::Client{test::client_part(),
+                                   optim::Adam{},
+                                   compress::Identity{},
+                                   transport::memory_pair().first,
+                                   {.session = beats}}),
+                    ContainsSubstring("heartbeat must be 0"));
 }
 
 TEST_CASE("server: a client that never took a step is not kept", "[split]") {

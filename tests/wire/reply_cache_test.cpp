@@ -2,6 +2,7 @@
 #include <functional>
 #include <map>
 
+#include <splitvit/core/state.hpp>
 #include <splitvit/wire/reply_cache.hpp>
 
 #include "support/bytes.hpp"
@@ -114,27 +115,18 @@ TEST_CASE("ReplyCache: its state is stored and set back", "[wire]") {
   keep_reply(cache, "1.0");
   keep_reply(cache, "1.1");
   cache.commit();
-  std::map<std::string, std::uint64_t> numbers;
-  std::map<std::string, std::vector<std::byte>> buffers;
-  const auto save = [&]<class V>(const std::string& name, V& value) {
-    if constexpr (std::same_as<V, std::uint64_t>)
-      numbers[name] = value;
-    else
-      buffers[name] = value;
-  };
-  const auto load = [&]<class V>(const std::string& name, V& value) {
-    if constexpr (std::same_as<V, std::uint64_t>)
-      value = numbers.at(name);
-    else
-      value = buffers.at(name);
-  };
-  cache.each_state(save);
+  const auto stored = state_bytes(cache);
   ReplyCache other;
-  other.each_state(load);
+  set_state_bytes(other, stored);
   CHECK(other.last() == 1);
   CHECK(other.check({1, 1}) == Verdict::resend);
-  CHECK(reply_text(other, {1, 0}) == "1.0");
-  CHECK(reply_text(other, {1, 1}) == "1.1");
-  numbers["replies"] = 65537;
-  CHECK(reason_of<WireError>([&] { other.each_state(load); }) == Reason::malformed);
+  CHECK(std::ranges::equal(other.reply_to({1, 1}), bytes_of("1.1")));
+  CHECK(state_bytes(other) == stored);
+  set_state_bytes(cache, state_bytes(ReplyCache{}));
+  CHECK(cache.last() == 0);
+  CHECK_FALSE(cache.has_replies());
+
+  auto cut = stored;
+  cut[cut.size() - 11] = std::byte{200};  // the length of the last reply
+  CHECK_THROWS_AS(set_state_bytes(other, cut), std::invalid_argument);
 }

@@ -22,8 +22,8 @@ namespace splitvit::optim {
 ///                                         one length. step counts this parameter's updates
 ///                                         from 1
 ///
-/// A rule is a small struct of options; it keeps nothing between calls. Equal arguments give
-/// equal bits for any number of threads.
+/// A rule is a small struct of options; it keeps nothing between calls, and update does not throw.
+/// Equal arguments give equal bits for any number of threads.
 template <class R, class T>
 concept UpdateRule = std::copy_constructible<R> &&
                      requires(const R& rule, std::uint64_t step, double lr, std::span<T> p,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>    // max
+#include <array>        // array
 #include <concepts>     // floating_point
 #include <cstddef>      // byte
 #include <cstdint>      // uint64_t
@@ -9,9 +10,10 @@
 #include <optional>     // optional
 #include <span>         // span
 #include <stdexcept>    // logic_error
-#include <string>       // string
+#include <string>       // string, to_string
 #include <type_traits>  // type_identity_t
-#include <utility>      // forward, move
+#include <utility>      // as_const, forward, move
+#include <vector>       // vector
 
 #include <splitvit/codec/any_codec.hpp>      // AnyCodec
 #include <splitvit/codec/float32.hpp>        // Float32
@@ -53,14 +55,16 @@ namespace splitvit::split {
 ///         fails. The step that was under way is then not applied here, all state is what it was
 ///         before, and the connection is over: further calls throw std::logic_error until
 ///         reconnect. After it, train the same batch again: if the server had applied the step, it
-///         sends its answer once more.
+///         sends its answer once more. Until then the two parts are a step apart, so that nothing
+///         but train_step is possible.
 template <std::floating_point T>
 class Client {
  public:
   /// Takes the link and shakes hands.
   ///
   /// Errors  WireError (refused) naming the field and both values if the server is set up
-  ///         differently; TransportError.
+  ///         differently; TransportError; std::invalid_argument for a part that is not a client's,
+  ///         options of the rule outside their range, or heartbeats.
   template <codec::Codec<T> Code, transport::Transport Link>
   Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          std::type_identity_t<compress::AnyStage<T>> stage, Code codec, Link link,
@@ -77,6 +81,7 @@ class Client {
                std::move(link), options) {}
   Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options = {})
       : role_{std::move(role)}, options_{options}, link_{std::move(link)} {
+    require_no_heartbeat("Client", options_.session);
     state_->client = options_.client;
     connect();
   }
@@ -125,13 +130,15 @@ class Client {
       session_->prepare();
       role_.commit(report);
       session_->commit();
+      decoder_.clear();  // the server has it
     });
     report.traffic = training_traffic() - before;
     return report;
   }
 
   /// Learns from all batches of a source. `each(report)` is called after every step and may
-  /// return false to stop.
+  /// return false to stop. To be able to train a batch again after a failure, call train_step with
+  /// batches that are kept: the source has moved on.
   template <BatchSource<T> Source, class Each>
   EpochReport train_epoch(Source&& source, Each&& each) {
     EpochReport report;
@@ -179,8 +186,8 @@ class Client {
     role_.require_fitting(decoder);
     wire::PayloadWriter out;
     put_weights<T>(out, decoder);
-    session().send(wire::MessageKind::weights, out.parts());
-    connected([&] { wire::flush(*link_, *session_); });
+    decoder_ = out.gather();
+    send_decoder();
   }
 
   /// Fetches the server's weights, so that both parts can be saved as one model.
@@ -195,6 +202,7 @@ class Client {
 
   /// Says that no more will come. The server then ends the session without an error.
   void close() {
+    require_in_step("close");
     session().send(wire::MessageKind::bye);
     connected([&] { wire::flush(*link_, *session_); });
   }
@@ -235,6 +243,23 @@ class Client {
       wire::flush(*link_, *session_);
       wire::next(*link_, *session_, wire::MessageKind::welcome);
     });
+    // The server may have got it or not.
+    if (!decoder_.empty() && session().agreed().last_step == 0) send_decoder();
+  }
+
+  void send_decoder() {
+    session().send(wire::MessageKind::weights, std::array{wire::Bytes{decoder_}});
+    connected([&] { wire::flush(*link_, *session_); });
+  }
+
+  /// Errors  std::logic_error if the answer to the server's last step was lost.
+  void require_in_step(const char* operation) const {
+    const std::uint64_t there = session().agreed().last_step;
+    if (there > steps())
+      throw std::logic_error(std::string{operation} + ": the server has applied step " +
+                             std::to_string(there) +
+                             ", whose answer was lost; train its batch "
+                             "again first");
   }
 
   const wire::Session& session() const {
@@ -264,6 +289,7 @@ class Client {
   /// Sends a question and returns the payload of its answer.
   std::span<const std::byte> ask(wire::MessageKind question, std::span<const wire::Bytes> payload,
                                  wire::MessageKind answer) {
+    require_in_step(wire::name(question));
     session().send(question, payload);
     std::span<const std::byte> came;
     connected([&] {
@@ -278,6 +304,7 @@ class Client {
   std::optional<transport::AnyLink> link_;
   std::unique_ptr<wire::SessionState> state_ = std::make_unique<wire::SessionState>();
   std::optional<wire::Session> session_;
+  std::vector<std::byte> decoder_;  // given, until the first step is applied
   Workspace workspace_;
 };
 

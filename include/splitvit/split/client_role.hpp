@@ -60,6 +60,7 @@ class ClientRole {
                                         sender_.required_statistic());
     report.seconds.client += timer.lap();
     ForwardMessage message;
+    under_way_ = true;
     pending_.push_back(sender_.send(id, part(), std::move(at_cut), labels, message));
     const auto& sent = pending_.back();
     report.samples += labels.row_count();
@@ -91,15 +92,21 @@ class ClientRole {
 
   /// Applies the step. Nothing changes if it throws.
   ///
-  /// Errors  WireError (not_finite).
+  /// Errors  WireError (not_finite); std::logic_error unless all its messages are answered.
   void commit(StepReport& report) {
+    if (!under_way_ || !pending_.empty())
+      throw std::logic_error("commit: " + std::to_string(pending_.size()) +
+                             " messages of the step await an answer" +
+                             (under_way_ ? "" : ", and none was sent"));
     Timer timer;
     learner_.apply();
     sender_.commit();
+    under_way_ = false;
     report.seconds.client += timer.lap();
   }
   /// Forgets the step under way.
   void discard() {
+    under_way_ = false;
     pending_.clear();
     learner_.discard();
     sender_.discard();
@@ -165,6 +172,7 @@ class ClientRole {
   Learner<T> learner_;
   CutSender<T> sender_;
   std::vector<typename CutSender<T>::Pending> pending_;  // the oldest first
+  bool under_way_ = false;                               // a step
   std::vector<std::byte> header_, encoded_, label_bytes_;
 };
 

@@ -27,6 +27,8 @@
 //   const auto came = receiver.receive(id, next_part, message);
 //   backward(came.loss(next_part)), receiver.send(came, gradient_bytes);
 //   sender.receive(sent, gradient_bytes);
+//
+// Then commit() of both ends, once the gradients are applied, or discard().
 
 namespace splitvit::split {
 

@@ -3,6 +3,7 @@
 
 #include <concepts>     // floating_point
 #include <cstdint>      // uint64_t
+#include <stdexcept>    // logic_error
 #include <string>       // string, to_string
 #include <type_traits>  // type_identity_t
 #include <utility>      // move
@@ -36,10 +37,13 @@ class Learner {
   std::uint64_t steps() const { return steps_; }
 
   /// Checks, clips and applies the gradients that have collected, and clears them. Nothing changes
-  /// if it throws.
+  /// if it throws, but for an update rule that throws itself, which it must not do: weights are
+  /// then of no more use, and each further call says so.
   ///
-  /// Errors  WireError (not_finite) naming the first gradient that is not finite.
+  /// Errors  WireError (not_finite) naming the first gradient that is not finite; std::logic_error
+  ///         after an update rule has thrown.
   void apply() {
+    if (is_broken_) throw std::logic_error("Learner: its update rule has failed within a step");
     for (const auto& [name, parameter] : optimizer_.parameters())
       if (parameter.has_gradient() && !all_finite(parameter.gradient().view()))
         throw WireError(Reason::not_finite, "step " + std::to_string(steps_ + 1) +
@@ -47,7 +51,9 @@ class Learner {
                                                 " is not finite; the step is not applied");
     if (options_.clip_norm > 0) optim::clip_gradients(optimizer_.parameters(), options_.clip_norm);
     if (options_.schedule) optimizer_.set_learning_rate(options_.schedule(steps_));
+    is_broken_ = true;
     optimizer_.step();
+    is_broken_ = false;
     optimizer_.clear_gradients();
     ++steps_;
   }
@@ -69,6 +75,7 @@ class Learner {
   optim::Optimizer<T> optimizer_;
   TrainingOptions options_;
   std::uint64_t steps_ = 0;
+  bool is_broken_ = false;  // the update rule has thrown
 };
 
 template <class T, class Rule>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, find, max, transform
+#include <algorithm>  // clamp, copy, find, max, transform
 #include <cmath>      // isfinite, log, round
 #include <concepts>   // floating_point
 #include <cstddef>    // byte, size_t
@@ -131,7 +131,8 @@ struct ForwardMessage {
   /// Borrows from the payload.
   ///
   /// Errors  WireError: truncated; malformed for a size of 0 or a wrong mark of sizes;
-  ///         wrong_shape for no samples or tokens, or more of anything than the limits allow.
+  ///         wrong_shape for no samples or tokens, or more of them than the limits allow; too_long
+  ///         for labels.
   static ForwardMessage read(std::span<const std::byte> payload, const ForwardLimits& most) {
     ByteReader in{payload, "forward"};
     ForwardMessage message;
@@ -150,6 +151,11 @@ struct ForwardMessage {
     message.samples = static_cast<Index>(samples);
     message.tokens = static_cast<Index>(tokens);
     const auto label_bytes = in.get<std::uint32_t>();
+    // A class id takes a byte here and 16 in memory.
+    if (label_bytes > most.bytes / 16)
+      throw WireError(Reason::too_long, "forward: " + std::to_string(label_bytes) +
+                                            " bytes of labels came, at most " +
+                                            std::to_string(most.bytes / 16) + " are allowed");
     const auto follow = in.get<std::uint8_t>();
     if (follow > (detail::sizes_follow | detail::token_sizes_follow))
       throw WireError(Reason::malformed, "forward: the byte that says which sizes follow is " +
@@ -263,7 +269,8 @@ void read_weights(std::span<const std::byte> payload, const M& module) {
     tensor.copy_to(values.back().span());
   }
   in.expect_end();
-  for (std::size_t i = 0; i < all.size(); ++i) all[i].second.mutable_value() = std::move(values[i]);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    std::ranges::copy(values[i].span(), all[i].second.mutable_value().data());
 }
 
 }  // namespace splitvit::split

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>     // size_t
 #include <cstdint>     // uint32_t, uint64_t
 #include <functional>  // function
+#include <stdexcept>   // invalid_argument
 #include <string>      // string
 
 #include <splitvit/wire/handshake.hpp>        // Settings, any_value
@@ -36,8 +38,18 @@ struct ServerOptions {
   TrainingOptions training = {};
   wire::SessionOptions session = {};  ///< times and limits
   wire::Settings agreed = {};         ///< as the client's
-  /// Sessions that are open, or kept so that a client whose link broke can come back.
-  std::size_t most_sessions = 1024;
+  /// Sessions that are open, or kept so that a client whose link broke can come back. Where there
+  /// is no room for a new one, the oldest that is not open is forgotten.
+  std::size_t most_sessions = 64;
 };
+
+/// Errors  std::invalid_argument for heartbeats: a party that sends them must read and tick while
+///         it computes, and the drivers do not.
+inline void require_no_heartbeat(const char* party, const wire::SessionOptions& options) {
+  if (options.heartbeat.count() != 0)
+    throw std::invalid_argument(std::string{party} +
+                                ": session.heartbeat must be 0, since this party does not read "
+                                "while it computes; use idle_timeout");
+}
 
 }  // namespace splitvit::split

@@ -54,13 +54,15 @@ class Server {
 
   /// One part, which learns from all clients.
   ///
-  /// Errors  std::invalid_argument unless the part is the last of a model, or for options of the
-  ///         rule outside their range.
+  /// Errors  std::invalid_argument unless the part is the last of a model, for options of the rule
+  ///         outside their range, or for heartbeats, which this driver cannot send while it
+  ///         computes.
   template <codec::Codec<T> Code>
   Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule, Code codec,
          const ServerOptions& options = {})
       : learner_{std::make_shared<Learner<T>>(std::move(part), std::move(rule), options.training)},
         options_{options} {
+    require_no_heartbeat("Server", options_.session);
     make_role_ = [learner = learner_, code = codec::AnyCodec<T>{std::move(codec)},
                   seed = options.seed](const wire::Hello&) {
       return ServerRole<T>{learner, CutReceiver<T>{code, seed}};
@@ -73,7 +75,9 @@ class Server {
       : Server(std::move(part), std::move(rule), codec::Float32{}, options) {}
   /// A role for each client, with a part of its own or a shared one.
   explicit Server(MakeRole make_role, const ServerOptions& options = {})
-      : make_role_{std::move(make_role)}, options_{options} {}
+      : make_role_{std::move(make_role)}, options_{options} {
+    require_no_heartbeat("Server", options_.session);
+  }
 
   /// Serves one client until it says goodbye. A client whose link broke may come back: serve its
   /// new link, and it goes on where it was.
@@ -90,9 +94,13 @@ class Server {
       client = admit(session);
       while (answer(link, session, *client)) {
       }
-      forget(*client);
+      leave(*client, false);
     } catch (const ReasonedError& error) {
       give_up(link, session, client.get(), error);
+      throw;
+    } catch (...) {
+      give_up(link, session, client.get(),
+              WireError{Reason::peer_failed, "the server has failed at this step"});
       throw;
     }
   }
@@ -105,6 +113,17 @@ class Server {
   /// Training steps that have been applied, over all sessions.
   std::uint64_t steps() const { return learner().steps(); }
 
+  /// The shared part, then the sessions by id; while nobody is served. See core/state.hpp.
+  void each_state(auto&& see) {
+    if (learner_) show_state(*learner_, see);
+    std::size_t number = 0;
+    for (auto& [id, client] : clients_) {
+      const std::string prefix = "client." + std::to_string(number++) + ".";
+      show_state(client->role, see, prefix);
+      show_state(client->state, see, prefix);
+    }
+  }
+
  private:
   /// A client that is or was connected.
   struct Client {
@@ -112,8 +131,13 @@ class Server {
 
     ServerRole<T> role;
     wire::SessionState state;
-    bool is_superseded = false;  // a newer connection has taken over
-    std::mutex guard;            // of all of these
+    std::vector<std::byte> answer;  // to a question; it lives until it is written
+    bool has_decoder = false;       // one that the client has given
+    bool is_superseded = false;     // a newer connection has taken over
+    std::mutex guard;               // of all of these
+
+    bool is_connected = true;     // these two under the guard of clients_
+    std::uint64_t last_used = 0;  // when it was admitted
   };
 
   const Learner<T>& learner() const {
@@ -126,18 +150,15 @@ class Server {
   /// A client that comes back gets a copy of what it had: the thread of its older connection, if
   /// there is still one, may be writing from the original, and ends when something comes.
   std::shared_ptr<Client> admit(wire::Session& session) {
-    const wire::Hello& hello = session.hello();
-    const std::lock_guard lock{guard_};
-    const auto known = clients_.find(hello.session);
-    if (known == clients_.end()) {
-      if (clients_.size() >= options_.most_sessions)
-        session.refuse({"session", "a new one", std::to_string(clients_.size()) + " already"});
-      return admit(session, std::make_shared<Client>(make_role_(hello)));
-    }
-    const std::shared_ptr<Client> older = known->second;
-    const std::lock_guard of_older{older->guard};
+    const std::shared_ptr<Client> older = find(session.hello().session);
+    if (older == nullptr)
+      return admit(session, std::make_shared<Client>(make_role_(session.hello())));
+    const std::lock_guard of_older{older->guard};  // it may be computing
+    if (older->is_superseded)
+      throw WireError(Reason::superseded, "a newer connection of this client came first");
     auto client = std::make_shared<Client>(older->role);
     client->state = older->state;
+    client->has_decoder = older->has_decoder;
     client = admit(session, std::move(client));
     older->is_superseded = true;
     return client;
@@ -149,62 +170,86 @@ class Server {
                                    settings_of(role.part(), options_.method,
                                                describe(role.receiver().codec()), options_.agreed)))
       session.refuse(*refusal);
+    const std::lock_guard lock{guard_};
+    if (!clients_.contains(session.hello().session)) make_room(session);
     session.admit(client->state);
+    client->last_used = ++admitted_;
     clients_[client->state.id] = client;
     return client;
   }
 
-  /// The client will not come back.
-  void forget(const Client& client) {
+  std::shared_ptr<Client> find(const wire::SessionId& id) {
     const std::lock_guard lock{guard_};
-    const auto known = clients_.find(client.state.id);
-    if (known != clients_.end() && known->second.get() == &client) clients_.erase(known);
+    const auto known = clients_.find(id);
+    return known == clients_.end() ? nullptr : known->second;
   }
 
-  /// Tells the peer what it did wrong, and keeps a client that has something to come back to.
+  /// Forgets the client that was admitted first of those that are not connected, if there are too
+  /// many. Refuses the new one if all are connected.
+  void make_room(wire::Session& session) {
+    if (clients_.size() < options_.most_sessions) return;
+    auto oldest = clients_.end();
+    for (auto at = clients_.begin(); at != clients_.end(); ++at)
+      if (!at->second->is_connected &&
+          (oldest == clients_.end() || at->second->last_used < oldest->second->last_used))
+        oldest = at;
+    if (oldest == clients_.end())
+      session.refuse({"session", "a new one", std::to_string(clients_.size()) + " already"});
+    clients_.erase(oldest);
+  }
+
+  /// The client's connection is over. `keeps` says whether the client may come back.
+  void leave(Client& client, bool keeps) {
+    const std::lock_guard lock{guard_};
+    client.is_connected = false;
+    const auto known = clients_.find(client.state.id);
+    if (!keeps && known != clients_.end() && known->second.get() == &client) clients_.erase(known);
+  }
+
+  /// Tells the peer why, and keeps a client that has something to come back to.
   void give_up(transport::AnyLink& link, wire::Session& session, Client* client,
                const ReasonedError& error) {
     if (client == nullptr) return wire::tell(link, session, error);
     bool keeps = false;
     {
       const std::lock_guard lock{client->guard};
-      keeps = client->state.steps.last() > 0 || client->is_superseded;
+      keeps = client->state.steps.last() > 0 || client->has_decoder || client->is_superseded;
       if (!client->is_superseded) session.fail(error);
     }
-    if (!keeps) forget(*client);
+    leave(*client, keeps);
     wire::flush_if_possible(link, session);
   }
 
   /// Answers one message; false after a goodbye.
   bool answer(transport::AnyLink& link, wire::Session& session, Client& client) {
     const wire::Event event = wire::next(link, session, client.guard);
-    std::vector<std::byte> payload;  // of an answer that is not kept
     {
       const std::lock_guard lock{client.guard};
       if (client.is_superseded)
         throw WireError(Reason::superseded, "a newer connection of this client has taken over");
       const std::lock_guard computing{computing_};
       const Workspace::Use use{workspace_};
-      const auto reply = [&](wire::MessageKind kind) {
-        session.send(kind, std::array{wire::Bytes{payload}});
+      const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
+        client.answer = std::move(payload);
+        session.send(kind, std::array{wire::Bytes{client.answer}});
       };
       switch (event.kind) {
         case wire::MessageKind::forward:
           train(session, client, event);
           break;
         case wire::MessageKind::evaluate:
-          payload = client.role.evaluate(event.payload, largest(session)).payload();
-          reply(wire::MessageKind::evaluated);
+          reply(wire::MessageKind::evaluated,
+                client.role.evaluate(event.payload, largest(session)).payload());
           break;
         case wire::MessageKind::fetch_weights: {
           wire::PayloadWriter out;
           client.role.put_weights(out);
-          payload = out.gather();  // a copy: they may change before they are written
-          reply(wire::MessageKind::weights);
+          reply(wire::MessageKind::weights, out.gather());  // a copy: they may change meanwhile
           break;
         }
         case wire::MessageKind::weights:
           client.role.take_decoder(event.payload);
+          client.has_decoder = true;
           break;
         default:
           return false;  // a goodbye: the session lets nothing else pass
@@ -237,6 +282,7 @@ class Server {
   ServerOptions options_;
   std::mutex guard_;  // of clients_
   std::map<wire::SessionId, std::shared_ptr<Client>> clients_;
+  std::uint64_t admitted_ = 0;
   std::mutex computing_;  // one thread computes
   Workspace workspace_;   // of that thread
 };

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <algorithm>  // copy, max
+#include <cmath>      // isfinite
 #include <concepts>   // floating_point
 #include <cstddef>    // byte
 #include <cstdint>    // uint64_t
 #include <memory>     // shared_ptr
 #include <span>       // span
-#include <stdexcept>  // invalid_argument
+#include <stdexcept>  // invalid_argument, logic_error
 #include <string>     // to_string
 #include <utility>    // move
 #include <vector>     // vector
@@ -49,26 +50,34 @@ class ServerRole {
   const Learner<T>& learner() const { return *learner_; }
   const CutReceiver<T>& receiver() const { return receiver_; }
 
-  /// Computes the gradient of a forward message. Appends the reply, whose header commit completes.
+  /// Computes the gradient of a forward message. `reply` becomes the payload of the answer, whose
+  /// header commit completes.
   /// `largest` bounds the bytes of activations and of labels when decoded.
   ///
   /// Errors  WireError for bytes that make no sense.
   void forward(const StepId& id, std::span<const std::byte> payload, std::uint64_t largest,
                std::vector<std::byte>& reply) {
     timer_ = Timer{};
+    header_.reserve(BackwardMessage::header_bytes);  // so that commit needs no memory
     const auto came = receiver_.receive(id, part(), read(payload, largest));
     const Variable<T> loss = came.loss(part());
     loss_ = static_cast<double>(loss.value()[0]);
+    if (!std::isfinite(loss_))
+      throw WireError(Reason::not_finite, "forward: the loss is not finite");
     splitvit::backward(loss);
-    reply.resize(BackwardMessage::header_bytes);
+    reply.assign(BackwardMessage::header_bytes, std::byte{});
     receiver_.send(came, reply);
+    under_way_ = true;
   }
 
   /// Applies the step whose reply is `reply`. Nothing changes if it throws.
   ///
-  /// Errors  WireError (not_finite).
+  /// Errors  WireError (not_finite); std::logic_error without a forward message before it.
   void commit(std::vector<std::byte>& reply) {
+    if (!under_way_ || reply.size() < BackwardMessage::header_bytes)
+      throw std::logic_error("commit: no step is under way");
     learner_->apply();
+    under_way_ = false;
     receiver_.commit();
     header_.clear();
     BackwardMessage{.loss = loss_, .seconds = timer_.lap()}.put_header(header_);
@@ -76,6 +85,7 @@ class ServerRole {
   }
   /// Forgets the step under way.
   void discard() {
+    under_way_ = false;
     learner_->discard();
     receiver_.discard();
   }
@@ -128,6 +138,7 @@ class ServerRole {
   CutReceiver<T> receiver_;
   Timer timer_;      // of the step under way
   double loss_ = 0;  // of the step under way
+  bool under_way_ = false;
   std::vector<std::byte> header_;
 };
 

@@ -6,9 +6,10 @@
 #include <cstdint>  // uint32_t, uint64_t
 #include <span>     // span
 #include <string>   // string, to_string
-#include <utility>  // swap
+#include <utility>  // move, swap
 #include <vector>   // vector
 
+#include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // WireError
 
 // ReplyCache: a server applies every step exactly once, however often it is asked.
@@ -99,14 +100,21 @@ class ReplyCache {
   /// What a checkpoint must keep. See core/state.hpp.
   void each_state(auto&& see) {
     see("last_step", last_);
-    std::uint64_t count = replies_.used;
-    see("replies", count);
-    if (count > most_parts)
-      throw WireError(Reason::malformed, std::to_string(count) + " replies, at most 65536 can be");
-    replies_.used = static_cast<std::size_t>(count);
-    if (replies_.buffers.size() < replies_.used) replies_.buffers.resize(replies_.used);
-    for (std::size_t i = 0; i < replies_.used; ++i)
-      see("reply." + std::to_string(i), replies_.buffers[i]);
+    std::vector<std::byte> bytes;  // all replies, each behind its length
+    ByteWriter out{bytes};
+    for (std::size_t i = 0; i < replies_.used; ++i) {
+      out.put(std::uint64_t{replies_.buffers[i].size()});
+      out.put_bytes(replies_.buffers[i]);
+    }
+    see("replies", bytes);
+    Replies shown;
+    for (ByteReader in{bytes, "replies"}; in.left() > 0; ++shown.used) {
+      const auto size = in.get<std::uint64_t>();
+      if (size > in.left()) throw WireError(Reason::truncated, "replies: a reply ends too early");
+      const auto reply = in.get_bytes(static_cast<std::size_t>(size));
+      shown.buffers.emplace_back(reply.begin(), reply.end());
+    }
+    replies_ = std::move(shown);
   }
 
  private:

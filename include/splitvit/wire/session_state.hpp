@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>  // byte
 #include <cstdint>  // uint32_t, uint64_t
 #include <span>     // span
 #include <string>   // string
 #include <vector>   // vector
 
+#include <splitvit/core/bytes.hpp>         // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>        // crc32c
 #include <splitvit/wire/handshake.hpp>     // SessionId
 #include <splitvit/wire/output_queue.hpp>  // Bytes
@@ -68,6 +70,11 @@ struct SessionState {
     received.each_state("received.", see);
     sent_steps.each_state("sent.", see);
     received_steps.each_state("received.", see);
+    std::vector<std::byte> digest_bytes;
+    for (const std::uint32_t digest : digests) ByteWriter{digest_bytes}.put(digest);
+    see("digests", digest_bytes);
+    digests.resize(digest_bytes.size() / sizeof(std::uint32_t));
+    ByteReader{digest_bytes, "digests"}.get_array(std::span{digests});
   }
 };
 

@@ -2,48 +2,44 @@
 #pragma once
 
 #include <concepts>  // floating_point
-#include <cstddef>   // byte
-#include <utility>   // move
-#include <vector>    // vector
+#include <utility>   // move, swap
 
 #include <splitvit/codec/any_codec.hpp>  // AnyCodec
-#include <splitvit/core/state.hpp>       // append_state, set_state_bytes, show_state
+#include <splitvit/core/state.hpp>       // show_state
 
 // RevertibleCodec: a codec whose state moves with a step, or not at all.
 
 namespace splitvit::split::detail {
 
-/// A codec and its state before the step under way. A codec without state costs nothing here.
+/// Two copies of a codec: a step works on the second one, which replaces the first when the step
+/// is committed. Copying reuses memory.
 template <std::floating_point T>
 class RevertibleCodec {
  public:
-  explicit RevertibleCodec(codec::AnyCodec<T> codec) : codec_{std::move(codec)} {}
+  explicit RevertibleCodec(codec::AnyCodec<T> codec)
+      : committed_{std::move(codec)}, moving_{committed_} {}
 
-  const codec::AnyCodec<T>& codec() const { return codec_; }
+  const codec::AnyCodec<T>& codec() const { return committed_; }
 
-  /// The codec, to be used within a step: until commit or discard.
+  /// The codec to use within a step: until commit or discard.
   codec::AnyCodec<T>& in_step() {
-    if (!under_way_) {
-      before_.clear();
-      append_state(codec_, before_);
-      under_way_ = true;
-    }
-    return codec_;
+    if (!under_way_) moving_ = committed_;
+    under_way_ = true;
+    return moving_;
   }
-  /// The step is applied: the state stays as it is.
-  void commit() { under_way_ = false; }
-  /// The step is not applied: the state is again what it was before.
-  void discard() {
-    if (under_way_) set_state_bytes(codec_, before_);
+  /// The step is applied: its state is the codec's.
+  void commit() noexcept {
+    if (under_way_) std::swap(committed_, moving_);
     under_way_ = false;
   }
+  /// The step is not applied: its state is forgotten.
+  void discard() noexcept { under_way_ = false; }
 
   /// See core/state.hpp.
-  void each_state(auto&& see) { show_state(codec_, see, "codec."); }
+  void each_state(auto&& see) { show_state(committed_, see, "codec."); }
 
  private:
-  codec::AnyCodec<T> codec_;
-  std::vector<std::byte> before_;
+  codec::AnyCodec<T> committed_, moving_;
   bool under_way_ = false;
 };
 
