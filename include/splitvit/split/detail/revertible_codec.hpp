@@ -9,11 +9,11 @@
 #include <splitvit/codec/any_codec.hpp>  // AnyCodec
 #include <splitvit/core/state.hpp>       // append_state, set_state_bytes, show_state
 
-// RevertibleCodec: a codec whose state moves with a step, or not at all.
+// RevertibleCodec: a codec whose state changes only with an applied step.
 
 namespace splitvit::split::detail {
 
-/// A codec and its state before the step under way. A codec without state costs nothing here.
+/// A codec and its state before the current step. A codec without state costs nothing here.
 template <std::floating_point T>
 class RevertibleCodec {
  public:
@@ -30,9 +30,9 @@ class RevertibleCodec {
     }
     return codec_;
   }
-  /// The step is applied: the state stays as it is.
+  /// The step is applied: keeps the state.
   void commit() { under_way_ = false; }
-  /// The step is not applied: the state is again what it was before.
+  /// The step is not applied: restores the state before it.
   void discard() {
     if (under_way_) set_state_bytes(codec_, before_);
     under_way_ = false;
