@@ -241,7 +241,7 @@ void put_weights(wire::PayloadWriter& out, const M& module) {
 
 /// Fills a module with what put_weights wrote. Changes nothing if it throws.
 ///
-/// Errors  WireError unless names and shapes are exactly those of the module.
+/// Errors  WireError unless names and shapes are exactly as in the module.
 template <std::floating_point T, nn::Module<T> M>
 void read_weights(std::span<const std::byte> payload, const M& module) {
   constexpr std::size_t longest_name = 256;

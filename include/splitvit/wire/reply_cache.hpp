@@ -35,7 +35,7 @@ class ReplyCache {
  public:
   enum class Verdict {
     compute,  ///< new: compute it and store the reply
-    resend,   ///< a part of the last step: send reply_to() once more, compute nothing
+    resend,   ///< a part of the last step: send reply_to() again, compute nothing
   };
 
   /// What to do with a message of this number.

@@ -44,7 +44,8 @@ inline std::uint32_t digest_of(std::span<const Bytes> pieces) {
   return digest;
 }
 
-/// What a party keeps of a session between connections. A checkpoint stores all of it.
+/// What a party keeps of a session between connections. A checkpoint stores all of it except
+/// digests.
 struct SessionState {
   SessionId id{};                ///< zero until the session has one
   std::uint32_t client = 0;      ///< number of the client
