@@ -18,13 +18,13 @@ namespace splitvit {
 
 /// Adds to every leaf that `result` depends on the gradient of sum(result * gradient).
 ///
-/// The graph is used up: each operation's stored values are freed as soon as it has passed
-/// its gradient on, so memory falls while the sweep goes. Leaves keep their gradients, and
-/// a second call adds to them.
+/// The graph is used up: each operation's stored values are freed as soon as it has passed its
+/// gradient on, so memory falls during the backward pass. Leaves keep their gradients, and a second
+/// call adds to them.
 ///
-/// Shapes  gradient: that of result.
-/// Errors  ShapeError if it is not; std::invalid_argument if result depends on no leaf that
-///         needs a gradient, or on something that an earlier call has used up.
+/// Shapes  gradient: as result.
+/// Errors  ShapeError if the shapes differ; std::invalid_argument if result depends on no leaf that
+///         requires a gradient, or on something that an earlier call has used up.
 template <std::floating_point T>
 void backward(const Variable<T>& result, Tensor<T> gradient) {
   using Node = detail::Node<T>;

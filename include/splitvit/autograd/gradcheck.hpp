@@ -8,7 +8,7 @@
 #include <splitvit/autograd/backward.hpp>  // backward
 #include <splitvit/autograd/variable.hpp>  // Variable
 
-// gradcheck: does a gradient agree with finite differences?
+// gradcheck: compares a gradient with finite differences.
 
 namespace splitvit {
 
@@ -30,9 +30,9 @@ struct GradcheckResult {
 
 /// Compares the gradient of `f` at x with central differences.
 ///
-/// f takes a Variable and returns one of a single element. Send the result of what is
-/// tested through a second function first, such as sum(square(...)): an incoming gradient of
-/// ones hides mistakes. f is called 2 |x| + 1 times and must give equal results for equal x.
+/// f takes a Variable and returns one with a single element. Apply a second function to the tested
+/// result first, such as sum(square(...)): an incoming gradient of ones hides mistakes. f is called
+/// 2 |x| + 1 times and must give equal results for equal x.
 ///
 /// Errors  ShapeError if f returns more than one element.
 template <class F>

@@ -31,7 +31,7 @@ struct Node {
 
   /// Adds this operation's share to the gradients of its inputs, given its own gradient.
   virtual void backward() {}
-  /// Frees what the operation kept. Its value stays: a caller may still hold the handle.
+  /// Frees what the operation saved. Its value stays: a caller may still hold the handle.
   virtual void release() {}
 
   Tensor<T> value;
@@ -41,8 +41,8 @@ struct Node {
   bool used_up = false;  // its operation has been released
 };
 
-/// Lets go of nodes and of all that they alone keep alive, one by one: a deep graph whose
-/// destructors called each other would overflow the call stack.
+/// Releases nodes, and all nodes that only they keep alive, one by one: nested destructors of a
+/// deep graph would overflow the call stack.
 template <std::floating_point T>
 void let_go(RecycledVector<std::shared_ptr<Node<T>>> nodes) {
   while (!nodes.empty()) {
@@ -100,7 +100,7 @@ class Variable {
   Index dim(std::size_t axis) const { return node_->value.dim(axis); }
 
   bool requires_grad() const { return node_->requires_grad; }
-  /// Leaves only: whether operations recorded from now on lead a gradient here.
+  /// Leaves only: whether operations recorded from now on pass a gradient to it.
   void set_requires_grad(bool needed) const { node_->requires_grad = needed; }
   bool has_gradient() const { return !node_->gradient.empty(); }
   /// Same shape as value(), once backward() has run; shape (0) before.
@@ -108,8 +108,8 @@ class Variable {
   Tensor<T>& mutable_gradient() const { return node_->gradient; }
   void clear_gradient() const { node_->gradient = Tensor<T>{}; }
 
-  /// Adds a share to the gradient; for the backward half of an operation. Does nothing where
-  /// no gradient is needed.
+  /// Adds a share to the gradient; for the backward function of an operation. Does nothing where no
+  /// gradient is required.
   /// Errors  ShapeError if the share has another shape than the value.
   void add_gradient(Tensor<T> share) const {
     if (!requires_grad()) return;
@@ -134,7 +134,7 @@ class Variable {
 };
 
 /// Makes the result of an operation. `backward(y, dy)` is called once, with the value and its
-/// gradient, and hands each input its share through add_gradient:
+/// gradient, and adds its share to each input with add_gradient:
 ///
 ///   Variable<T> square(const Variable<T>& x) {
 ///     return record(mul(x.value(), x.value()), {x}, [x](const auto&, const auto& dy) {

@@ -11,12 +11,12 @@
 #include <nmmintrin.h>  // _mm_crc32_u8, _mm_crc32_u64
 #endif
 
-// crc32c: a checksum that finds damaged bytes. It does not keep out anyone who means harm.
+// crc32c: a checksum that finds damaged bytes. It does not protect against an attacker.
 
 namespace splitvit {
 
-/// The CRC-32C (Castagnoli) of `bytes`. A long text may come in pieces:
-/// crc32c(b, crc32c(a)) is the checksum of a followed by b.
+/// The CRC-32C (Castagnoli) of `bytes`. Long input may come in pieces: crc32c(b, crc32c(a)) is the
+/// checksum of a followed by b.
 ///
 /// Source  RFC 3720, appendix B.4; "123456789" gives E3069283.
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0);

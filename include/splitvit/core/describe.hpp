@@ -4,12 +4,12 @@
 #include <concepts>  // convertible_to
 #include <string>    // string
 
-// describe: what a method says of itself, so that two parties can compare it.
+// describe: the text of a method, so that two parties can compare it.
 
 namespace splitvit {
 
-/// A method, such as a stage or a codec, that can say what it does and with which parameters.
-/// Equal texts mean equal results.
+/// A method, such as a stage or a codec, that describes itself and its parameters. Equal texts mean
+/// equal results.
 template <class M>
 concept Described = requires(const M& method) {
   { method.description() } -> std::convertible_to<std::string>;

@@ -21,11 +21,11 @@ enum class Reason : std::uint8_t {
   too_long,       ///< a claimed length is above the limit
   malformed,      ///< a payload breaks its layout
   truncated,      ///< bytes end before the value does
-  wrong_step,     ///< a sequence or step number has a gap or comes again
+  wrong_step,     ///< a sequence or step number is skipped or repeated
   wrong_message,  ///< a valid message at the wrong moment
   wrong_shape,    ///< a tensor of another shape than agreed
   not_finite,     ///< NaN or infinity where numbers must be finite
-  refused,        ///< handshake: the peer is set up differently
+  refused,        ///< handshake: the peer's settings differ
   peer_failed,    ///< the peer reported an error of its own
   superseded,     ///< a newer connection has taken this session over
 
@@ -43,7 +43,7 @@ enum class Reason : std::uint8_t {
   wrong_content,  ///< a good file that does not fit: keys, shapes, classes
 };
 
-/// Whether the same call may succeed when it is simply made again.
+/// Whether the same call may succeed when it is repeated.
 constexpr bool may_retry(Reason reason) {
   return reason == Reason::timed_out || reason == Reason::cannot_connect ||
          reason == Reason::cannot_write;

@@ -7,12 +7,12 @@
 #include <span>         // span
 #include <type_traits>  // conditional_t
 
-// all_finite: is every number one that can be calculated with?
+// all_finite: whether numbers are neither NaN nor infinite.
 
 namespace splitvit {
 
-/// Whether no number is NaN or infinite. Looks at bits, so that no compiler flag can fool it,
-/// and at all of them, so that the loop is fast.
+/// Whether no number is NaN or infinite. It tests bits, so that no compiler flag changes the
+/// result. It does not stop early, so that the loop is fast.
 template <std::floating_point T>
 bool all_finite(std::span<const T> values) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);

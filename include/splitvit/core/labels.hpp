@@ -33,7 +33,7 @@ struct ClassWeight {
 ///   counted   classes with counts. The probability of a class is its count, divided by the sum
 ///             of the row's counts. A class id is a list of one class with count 1, and the
 ///             list of a merged sample says how many of its members have each class.
-///   weighted  classes with probabilities, for soft labels such as those of mixup.
+///   weighted  classes with probabilities, for soft labels, such as from mixup.
 ///
 ///   const Labels hard = std::vector<Index>{3, 0};
 ///   const Labels soft = Labels::weighted({{{3, 0.75f}, {5, 0.25f}}, {{0, 1.0f}}});
@@ -56,7 +56,7 @@ class Labels {
     std::span<const Index> counts;   ///< one for each class, at least 1; empty in weighted rows
     std::span<const float> weights;  ///< one for each class; empty in counted rows
 
-    /// The most probable class, the lowest of several.
+    /// The most probable class; the lowest id if there are several.
     Index argmax() const {
       const auto largest = [](auto values) {
         return std::ranges::max_element(values) - values.begin();
@@ -100,7 +100,7 @@ class Labels {
                            RecycledVector<Index> counts);
   /// The same for weighted rows.
   ///
-  /// Errors  as above, and as weighted() says of weights, with merged_sum_tolerance.
+  /// Errors  as above, and as in weighted() for weights, with merged_sum_tolerance.
   static Labels from_lists(RecycledVector<Index> ends, RecycledVector<Index> classes,
                            RecycledVector<float> weights);
 
@@ -169,7 +169,7 @@ class Labels {
     if (!(std::abs(sum - 1.0) <= tolerance))
       refuse_row(row, "weights that sum to " + std::to_string(sum) + ", wanted 1 (+- 1e-4)");
   }
-  /// Errors  as from_lists says of ends and classes.
+  /// Errors  as in from_lists, for ends and classes.
   void require_lists(std::size_t values) const;
 
   /// A class of a row that is being put together.

@@ -28,15 +28,15 @@
 #include <thread>  // thread
 #endif
 
-// Loops over several threads whose results do not depend on how many there are: work is cut
-// by its size alone, and partial results are combined in a fixed order. This is the only
-// header that names oneTBB; without it the same functions run on std::thread.
+// Loops over several threads. Results do not depend on the number of threads: work is divided by
+// its size alone, and partial results are combined in a fixed order. This is the only header that
+// names oneTBB; without it the same functions run on std::thread.
 
 namespace splitvit {
 
-/// Treats numbers too small for full precision as zero while it lives, then restores what was
-/// set before. One such number can make an instruction a hundred times slower, and a result
-/// must not depend on which thread computed it, so every parallel body runs under it.
+/// Treats denormal numbers as zero while it lives, then restores the previous mode. One such number
+/// can make an instruction a hundred times slower, and a result must not depend on which thread
+/// computed it, so every parallel body runs under it.
 class FlushDenormals {
  public:
 #if defined(__SSE2__)

@@ -57,7 +57,7 @@ struct Rng {
   /// A whole number in [0, n), n >= 1, each equally likely.
   Index below(Index n) {
     const auto range = static_cast<std::uint64_t>(n);
-    const std::uint64_t unfair = (0 - range) % range;  // so many values would come too often
+    const std::uint64_t unfair = (0 - range) % range;  // this many values would be too frequent
     std::uint64_t value = bits();
     while (value < unfair) value = bits();
     return static_cast<Index>(value % range);
@@ -69,7 +69,7 @@ struct Rng {
   /// A number in [low, high).
   double uniform(double low, double high) { return low + (high - low) * uniform(); }
 
-  /// A number from the normal distribution with mean 0 and deviation 1 (Box-Muller).
+  /// A number from the normal distribution with mean 0 and standard deviation 1 (Box-Muller).
   double normal() {
     const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));  // 1 - u is never 0
     return radius * std::cos(2.0 * std::numbers::pi * uniform());

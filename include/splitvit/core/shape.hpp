@@ -15,7 +15,7 @@
 
 namespace splitvit {
 
-/// Counts and positions. Signed, so that differences need no care.
+/// Counts and positions. Signed, so that differences may be negative.
 using Index = std::ptrdiff_t;
 
 /// The extents of a row-major tensor. A value: cheap to copy, no heap.
@@ -42,7 +42,7 @@ class Shape {
   Index operator[](std::size_t axis) const { return extents_[axis]; }
   /// The last extent; 1 for a scalar.
   Index back() const { return rank_ == 0 ? 1 : extents_[rank_ - 1]; }
-  /// The product of all extents but the last: how many rows there are.
+  /// The number of rows: the product of all extents except the last.
   Index rows() const {
     Index n = 1;
     for (std::size_t i = 0; i + 1 < rank_; ++i) n *= extents_[i];

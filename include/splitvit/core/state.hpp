@@ -14,15 +14,15 @@
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // WireError
 
-// State: what a thing remembers between training steps, shown value by value, so that it can be
-// stored, restored and compared without knowing the thing.
+// State: what an object keeps between training steps, shown value by value, so that it can be
+// stored, restored and compared without knowledge of its type.
 
 namespace splitvit {
 
-/// Is shown all state of a thing, and may write to it.
+/// Visits all state of an object, and may change it.
 ///
-/// A thing that has state offers `void each_state(auto&& see)`, which calls see(name, value) for
-/// each of its values, always in the same order and with unique names. Options are not state.
+/// An object with state offers `void each_state(auto&& see)`, which calls see(name, value) for each
+/// of its values, always in the same order and with unique names. Options are not state.
 ///
 ///   void each_state(auto&& see) {
 ///     see(std::string{"steps"}, steps_);                         // std::uint64_t
@@ -40,21 +40,21 @@ class StateVisitor {
 
   virtual void operator()(const std::string& name, std::uint64_t& value) = 0;
   virtual void operator()(const std::string& name, double& value) = 0;
-  /// These two may be given another size.
+  /// These two may be resized.
   virtual void operator()(const std::string& name, std::vector<double>& values) = 0;
   virtual void operator()(const std::string& name, std::vector<std::byte>& bytes) = 0;
-  /// These two have as many values as the thing has.
+  /// These two have a fixed size.
   virtual void operator()(const std::string& name, std::span<float> values) = 0;
   virtual void operator()(const std::string& name, std::span<double> values) = 0;
 };
 
-/// A thing that shows its state.
+/// A type that shows its state.
 template <class Thing>
 concept HasState = requires(Thing& thing, StateVisitor& see) { thing.each_state(see); };
 
 namespace detail {
 
-/// Anything that takes all kinds of values, as a StateVisitor; puts `prefix` before each name.
+/// A StateVisitor for any `see` that takes all kinds of values; each name begins with `prefix`.
 template <class See>
 class PrefixedVisitor final : public StateVisitor {
  public:
@@ -84,8 +84,8 @@ class PrefixedVisitor final : public StateVisitor {
 
 }  // namespace detail
 
-/// Calls see(prefix + name, value) for all state of `thing`; never for a thing without each_state.
-/// `see` takes whatever a StateVisitor takes.
+/// Calls see(prefix + name, value) for all state of `thing`; never for a type without each_state.
+/// `see` takes all kinds of values that a StateVisitor takes.
 template <class Thing>
 void show_state(Thing& thing, auto&& see, const std::string& prefix = "") {
   static_assert(!std::is_const_v<Thing>, "state is shown so that it can be written to");
@@ -100,7 +100,7 @@ namespace detail {
 template <class Value>
 concept OneStateNumber = std::same_as<Value, std::uint64_t> || std::same_as<Value, double>;
 
-/// The numbers of one value, whatever kind of value it is.
+/// The numbers of a value of any kind.
 template <class Value>
 auto state_numbers(Value& value) {
   if constexpr (OneStateNumber<Value>)
@@ -113,7 +113,7 @@ template <class Value>
 inline constexpr bool may_grow =
     std::same_as<Value, std::vector<double>> || std::same_as<Value, std::vector<std::byte>>;
 
-/// Tells apart what StateVisitor tells apart.
+/// The kinds of values that StateVisitor takes.
 template <class Value>
 inline constexpr std::uint8_t state_kind = [] {
   if (std::same_as<Value, std::uint64_t>) return 0;
@@ -145,8 +145,8 @@ class StateWriter {
   ByteWriter out_;
 };
 
-/// Compares names, kinds and sizes with those of what StateWriter wrote; also takes the numbers
-/// if it is told to.
+/// Compares names, kinds and sizes with the output of StateWriter; optionally also copies the
+/// numbers.
 class StateReader {
  public:
   StateReader(std::span<const std::byte> bytes, bool takes) : in_{bytes, "state"}, takes_{takes} {}
@@ -188,8 +188,8 @@ class StateReader {
 
 }  // namespace detail
 
-/// Appends all state of a thing, with names and sizes. Equal bytes mean equal state. Nothing for a
-/// thing without state.
+/// Appends all state of an object, with names and sizes. Equal bytes mean equal state. Appends
+/// nothing for an object without state.
 template <class Thing>
 void append_state(Thing& thing, std::vector<std::byte>& bytes) {
   show_state(thing, detail::StateWriter{bytes});
@@ -203,11 +203,10 @@ std::vector<std::byte> state_bytes(Thing& thing) {
   return bytes;
 }
 
-/// Gives `thing` the state that state_bytes told of a thing of its kind. All is checked before
-/// anything is changed.
+/// Gives `thing` a state from state_bytes. Everything is checked before anything is changed.
 ///
-/// Errors  std::invalid_argument unless names, kinds and fixed sizes are those of the thing, in
-///         its order, and nothing is missing or left over.
+/// Errors  std::invalid_argument unless names, kinds and fixed sizes match `thing`, in its order,
+///         and nothing is missing or left over.
 template <class Thing>
 void set_state_bytes(Thing& thing, std::span<const std::byte> bytes) {
   try {

@@ -21,7 +21,7 @@ std::string exact_text(Number value) {
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
-/// The number that a text is, all of it; nothing if it is none.
+/// The number that the whole text represents; nothing if it is not a number.
 template <class Number>
 std::optional<Number> number_from(std::string_view text) {
   Number number{};
@@ -30,7 +30,7 @@ std::optional<Number> number_from(std::string_view text) {
   return number;
 }
 
-/// One value of an enumeration, and what people call it.
+/// One value of an enumeration, and its name.
 template <class Value>
 struct Named {
   std::string_view name;

@@ -13,8 +13,8 @@
 #include <utility>      // exchange
 #include <vector>       // vector
 
-// Workspace: memory that one training step gives back and the next one takes, so that after the
-// first steps the heap is left alone: no search for blocks, no fresh pages to be zeroed.
+// Workspace: memory that one training step releases and the next one reuses. After the first steps
+// the heap is not used: no search for blocks, no new pages to zero.
 
 namespace splitvit {
 
@@ -24,7 +24,7 @@ class Pool;
 
 /// Lies before every block of memory that allocate() hands out.
 struct alignas(64) BlockHeader {
-  Pool* pool;         ///< where it goes when it is given back; null: to the heap
+  Pool* pool;         ///< the pool that takes it back; null: the heap
   BlockHeader* next;  ///< in a pool's list
   std::size_t size_class;
 };
@@ -50,8 +50,8 @@ inline void free_block(BlockHeader* block) {
   ::operator delete(block, std::align_val_t{alignof(BlockHeader)});
 }
 
-/// Lists of blocks that nobody uses, by size. Lives until its workspace and all its blocks are
-/// gone; any thread may take and give.
+/// Lists of free blocks, by size. Lives until its workspace is destroyed and all its blocks are
+/// free; any thread may take and give.
 class Pool {
  public:
   Pool() = default;
@@ -89,7 +89,7 @@ class Pool {
     leave();
   }
 
-  /// The workspace goes; what is in use frees itself later.
+  /// The workspace is destroyed. Blocks in use are freed later.
   void close() {
     {
       const std::lock_guard lock{guard_};
@@ -135,7 +135,7 @@ class PoolScope {
 
 }  // namespace detail
 
-/// Memory for training steps, owned by whoever takes the steps.
+/// Memory for training steps, owned by the caller that runs the steps.
 ///
 ///   Workspace workspace;
 ///   for (...) {
@@ -143,8 +143,8 @@ class PoolScope {
 ///     ...  // a step: tensors, graphs and the scratch memory of kernels come from it
 ///   }
 ///
-/// Tensors may outlive it. What has been used once stays with it until it goes: as much as the
-/// greediest step needed.
+/// Tensors may outlive it. It keeps its memory until it is destroyed, so it holds the peak of all
+/// steps.
 class Workspace {
  public:
   /// While it lives, memory that this thread asks for, or that parallel loops started by it ask
@@ -172,8 +172,8 @@ class Workspace {
   detail::Pool* pool_ = new detail::Pool;
 };
 
-/// Uninitialised memory, aligned to 64 bytes, from the workspace in use or from the heap.
-/// To be given back with deallocate(), by any thread.
+/// Uninitialised memory, aligned to 64 bytes, from the workspace in use or from the heap. Any
+/// thread may release it with deallocate().
 inline void* allocate(std::size_t bytes) {
   detail::Pool* const pool = detail::current_pool();
   detail::BlockHeader* block = nullptr;

@@ -14,7 +14,7 @@
 
 namespace splitvit::kernel {
 
-/// The numbers of one step, worked out in double precision from the options.
+/// The numbers of one step, computed in double precision from the options.
 struct AdamStep {
   double beta1;         ///< m = beta1 m + (1 - beta1) g
   double beta2;         ///< v = beta2 v + (1 - beta2) g^2
@@ -37,7 +37,7 @@ void adam_update(std::span<T> p, std::span<const T> g, std::span<T> m, std::span
   const T beta2 = number(step.beta2), rest2 = number(1.0 - step.beta2);
   const T epsilon = number(step.epsilon), l2 = number(step.l2), shrink = number(step.shrink);
   const T length = number(step.length), root_divisor = number(step.root_divisor);
-  constexpr Index block = 1024;  // what is read thrice stays in the nearest cache
+  constexpr Index block = 1024;  // fits into the first-level cache
   parallel_for(static_cast<Index>(p.size()), 16 * block, [&](Index begin, Index end) {
     for (Index i = begin; i < end; i += block) {
       const Index n = std::min(block, end - i);

@@ -46,7 +46,7 @@ T score_scale(const AttentionSizes& s) {
   return T{1} / std::sqrt(static_cast<T>(s.head_width()));
 }
 
-/// So many queries at a time: strips of equal height of at most 96 rows.
+/// The queries of a strip. All strips have equal height, at most 96 rows.
 inline Index queries_a_strip(Index N) {
   const Index strips = std::max<Index>(1, (N + 95) / 96);
   return (N + strips - 1) / strips;
@@ -58,15 +58,15 @@ Index strip_cols(Index N) {
   return (N + tile_cols<T> - 1) / tile_cols<T> * tile_cols<T>;
 }
 
-/// So many columns of a strip are worked on: N, up to the end of a pack.
+/// The columns of a strip that softmax works on: N, rounded up to whole packs.
 template <class T>
 Index pack_cols(Index N) {
   return (N + lanes<T> - 1) / lanes<T> * lanes<T>;
 }
 
-/// exp(score factor - most), where most is not less than any score factor but for rounding. Two
-/// roundings on purpose, so that the largest score gives one: with a single one the difference
-/// of huge numbers could be anything.
+/// exp(score factor - most), where most is the largest score factor, up to rounding. Product and
+/// difference are rounded separately, so that the largest score gives exactly 1: a fused operation
+/// would be wrong for huge numbers.
 template <class T, class P>
 P exp_of_score(const P& score, const P& factor, const P& most) {
   return exp_of_nonpositive<T>(smaller(P(T{}), score * factor - most));
@@ -83,7 +83,7 @@ void add_bias(T* scores, const T* bias, Index N, T factor) {
       scores, bias);
 }
 
-/// What a row of exponentials sums up to.
+/// The sum of a row of exponentials.
 template <class T>
 struct RowSum {
   T inverse;  ///< 1 / sum
@@ -117,7 +117,7 @@ T* row_of(T* matrix, Index b, Index N) {
   return matrix == nullptr ? nullptr : matrix + b * N;
 }
 
-/// A strip for `rows` queries in somebody's memory.
+/// A strip for `rows` queries in the caller's memory.
 template <class T>
 Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
   const Index cols = strip_cols<T>(s.N);
@@ -198,7 +198,7 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
       const Matrix<T> p = detail::strip_of(memory.data(), s, last - first);
       const Matrix<T> ds = detail::strip_of(memory.data() + strip, s, last - first);
       multiply<T>(q, keys_across, p);
-      multiply<T>(head_dy, values_across, ds);  // dp = dy v^T, so far
+      multiply<T>(head_dy, values_across, ds);  // for now dp = dy v^T
       for (Index i = 0; i < p.rows; ++i) {
         if (bias != nullptr) detail::add_bias(p.row(i), bias, s.N, factor);
         // forward: p = softmax(factor q k^T + bias), so ds = factor p (dp - <dp, p>), and

@@ -19,9 +19,9 @@
 //
 //   middle = x + proj(attention(qkv(norm1 x)))     y = middle + fc2(gelu(fc1(norm2 middle)))
 //
-// A bias (B, N), if there is one, goes to the scores of attention, one number for each key.
+// A bias (B, N), if there is one, is added to the scores of attention, one number for each key.
 //
-// A thread takes a few samples through the whole block while they are in its cache. The backward
+// A thread computes the whole block for a few samples while they are in its cache. The backward
 // pass either stores its inputs or recomputes all of them except the output of attention. Norms,
 // GELU and probabilities are always recomputed, because that is cheaper than storing them.
 
@@ -66,15 +66,15 @@ struct BlockSizes {
     return sum;
   }
 
-  /// Samples that a thread takes at a time: some 256 rows, and enough pieces for several threads.
+  /// Samples that a thread takes at a time: about 256 rows, and enough pieces for several threads.
   Index samples_a_piece() const {
     return std::max<Index>(1, std::min(256 / std::max<Index>(1, N), (B + 7) / 8));
   }
   Index pieces() const { return (B + samples_a_piece() - 1) / samples_a_piece(); }
 
-  /// Gradients of parameters are summed in so many slots, each over its own samples in their
-  /// order, and the slots then in theirs. The number depends on sizes alone: if it depended on
-  /// threads, bits would.
+  /// The number of slots for gradients of parameters. Each slot sums its own samples in order, then
+  /// the slots are summed in order. It depends on sizes alone, so that the bits do not depend on
+  /// threads.
   Index slots() const {
     constexpr Index numbers = Index{16} << 20 >> 2;  // in 16 MiB of floats
     return std::min(pieces(), std::clamp<Index>(numbers / parameters(), 4, 8));
@@ -94,14 +94,14 @@ template <class T>
 struct BlockKept {
   T* attended;  ///< (N, D)
   T* log_sums;  ///< (H, N)
-  // Null where they are computed once more.
+  // Null where they are recomputed.
   T* qkv = nullptr;        ///< (N, 3 D)
   T* middle = nullptr;     ///< (N, D)
-  T* before = nullptr;     ///< (N, hidden): what GELU is given
+  T* before = nullptr;     ///< (N, hidden): the input of GELU
   T* norm_rows = nullptr;  ///< (4, N): mean and scale of both norms
 
-  /// Lays the parts for `samples` samples out in one piece of memory, matrices first: their rows
-  /// begin where cache lines do.
+  /// Places the arrays of `samples` samples in one block of memory, matrices first, so that their
+  /// rows begin at cache lines.
   BlockKept(T* memory, Index samples, const BlockSizes& s, Checkpointing checkpointing)
       : attended{memory} {
     log_sums = attended + samples * s.N * s.D;
@@ -114,7 +114,7 @@ struct BlockKept {
     return attention + (checkpointing == Checkpointing::store ? rest_numbers(samples, s) : 0);
   }
 
-  /// The part that begins with a sample.
+  /// The arrays from a sample on.
   BlockKept from(Index sample, const BlockSizes& s) const {
     const Index rows = sample * s.N;
     BlockKept part = *this;
@@ -129,7 +129,7 @@ struct BlockKept {
   }
 
   bool has_rest() const { return qkv != nullptr; }
-  /// Gives all that is not stored a place.
+  /// Places all arrays that `recompute` does not store.
   void place_rest(T* memory, Index samples, const BlockSizes& s) {
     const Index rows = samples * s.N;
     qkv = memory;
@@ -147,8 +147,8 @@ struct BlockKept {
 
 namespace detail {
 
-/// Asks for what a `finish` for multiply() will read of a row for the tile that begins at `column`:
-/// it comes from memory while that is summed.
+/// Prefetches what a `finish` for multiply() will read of a row for the tile that begins at
+/// `column`, while that tile is computed.
 template <class T>
 void fetch(const Matrix<const T>& from, Index row, Index column) {
   if (column + tile_cols < T >> from.cols) return;
@@ -168,15 +168,15 @@ auto adding(const T* around, const Matrix<T>& c) {
       };
 }
 
-/// The weights of a block as multiply() wants them. For y = x w^T the transposes are packed,
-/// for dx = dy w the weights themselves.
+/// The weights of a block, packed for multiply(). For y = x w^T the transposes are packed, for dx =
+/// dy w the weights themselves.
 template <class T>
 struct PackedBlock {
   Packed<T> qkv, proj, fc1, fc2;
 
   enum class Way {
     forward,
-    forward_again,  ///< up to what GELU is given, for the backward pass
+    forward_again,  ///< up to the input of GELU, for the backward pass
     backward
   };
 
@@ -192,8 +192,8 @@ struct PackedBlock {
   }
 };
 
-/// The way forward of `samples` samples, on one thread, as far as queries, keys and values. normal
-/// is memory for (samples N, D).
+/// The forward pass of `samples` samples, on one thread, up to queries, keys and values. normal is
+/// memory for (samples N, D).
 template <class T>
 void project_piece(const T* x, const BlockKept<T>& kept, Index samples,
                    const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
@@ -204,7 +204,7 @@ void project_piece(const T* x, const BlockKept<T>& kept, Index samples,
               p[qkv_bias]);
 }
 
-/// And from what attention gave to what GELU is given; `finish` is multiply()'s, for kept.before.
+/// From the output of attention to the input of GELU; `finish` is multiply()'s, for kept.before.
 template <class T, class Finish = NoFinish>
 void expand_piece(const T* x, const BlockKept<T>& kept, Index samples,
                   const BlockPointers<const T>& p, const PackedBlock<T>& w, T eps,
@@ -219,7 +219,7 @@ void expand_piece(const T* x, const BlockKept<T>& kept, Index samples,
               p[fc1_bias], finish);
 }
 
-/// The whole way forward of `samples` samples.
+/// The whole forward pass of `samples` samples.
 template <class T>
 void block_forward_piece(const T* x, const T* bias, T* y, T* cls_attention,
                          const BlockKept<T>& kept, Index samples, const BlockPointers<const T>& p,
@@ -250,7 +250,7 @@ void weight_gradient(const Matrix<const T>& dy, const Packed<T>& x, T* dw, T* db
 }
 
 /// The backward pass of `samples` samples, on one thread. Gradients of parameters are added to
-/// `gradient`, or begun with Into::replace; null: they are not wanted.
+/// `gradient`, or replace it with Into::replace; null: they are not computed.
 template <class T>
 void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const BlockKept<T>& kept,
                           Index samples, const BlockPointers<const T>& p, const PackedBlock<T>& w,
@@ -261,7 +261,7 @@ void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const B
   const auto d_normal = dense(d_before.row(rows), rows, s.D);
   const auto d_middle = dense(d_normal.row(rows), rows, s.D);
   const auto d_qkv = dense(d_middle.row(rows), rows, 3 * s.D);
-  T* unwanted = d_qkv.row(rows);  // where sums go that nobody asked for
+  T* unwanted = d_qkv.row(rows);  // for sums that are not used
   std::fill_n(unwanted, 2 * s.D, T{});
   Packed<T> active, normal;  // right-hand factors of the gradients of weights
   const auto part = [&](BlockPart which, Index offset) {
@@ -291,7 +291,7 @@ void block_backward_piece(const T* x, const T* bias, const T* dy, T* dx, const B
                      part(norm2_weight, 0), part(norm2_bias, s.D), rows, s.D);
 
   // middle = x + proj(attended), attended = attention(qkv(norm1 x))
-  const auto d_attended = d_normal;  // done with
+  const auto d_attended = d_normal;  // reuses the memory
   multiply<T>(d_middle, w.proj, d_attended);
   for (Index b = 0; b < samples; ++b)
     attend_backward<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
@@ -322,9 +322,9 @@ BlockPointers<T> parts_in(T* memory, const BlockSizes& s) {
 
 }  // namespace detail
 
-/// y (B N, D) from x (B N, D). cls_attention (B, N), unless null, gets how CLS looks at each
-/// token: row 0 of the attention, averaged over heads. kept is for the whole batch; null: nothing
-/// is stored, and there is no way back.
+/// y (B N, D) from x (B N, D). cls_attention (B, N), unless null, gets how CLS looks at each token:
+/// row 0 of the attention, averaged over heads. kept is for the whole batch; null: nothing is
+/// stored, and no backward pass is possible.
 template <class T>
 void block_forward(const T* x, const T* bias, const BlockPointers<const T>& parameters, T eps, T* y,
                    T* cls_attention, const BlockKept<T>* kept, const BlockSizes& s) {
@@ -351,8 +351,8 @@ void block_forward(const T* x, const T* bias, const BlockPointers<const T>& para
 }
 
 /// dx (B N, D) from dy (B N, D), given what block_forward read and stored; what it did not store is
-/// computed once more, piece by piece, to the same bits. `gradient` gets the gradients of all
-/// parameters; null: they are not wanted.
+/// recomputed, piece by piece, to the same bits. `gradient` gets the gradients of all parameters;
+/// null: they are not computed.
 template <class T>
 void block_backward(const T* x, const T* bias, const T* dy, const BlockKept<T>& kept,
                     const BlockPointers<const T>& parameters, T eps, T* dx,

@@ -9,13 +9,13 @@
 #include <splitvit/kernel/simd.hpp>        // transform, accumulate, largest
 #include <splitvit/kernel/vector_ops.hpp>  // add_scaled, dot, scale_numbers
 
-// Attention of token 0 alone, for a last block of which nothing else is read: row 0 of what
-// attention.hpp computes, at 1 / N of the work.
+// Attention of token 0 alone, for a last block whose other outputs are not used: row 0 of what
+// attention.hpp computes, with 1 / N of the work.
 
 namespace splitvit::kernel {
 
-/// y (D) = softmax(q_0 k^T / sqrt d + bias) v of one sample, head by head, on one thread.
-/// bias (N) or null; probabilities (H, N) gets those of token 0.
+/// y (D) = softmax(q_0 k^T / sqrt d + bias) v of one sample, head by head, on one thread. bias (N)
+/// or null; probabilities (H, N) gets the row of token 0.
 template <class T>
 void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
                 const T* bias = nullptr) {
@@ -56,7 +56,7 @@ void attend_cls_backward(const T* qkv, const T* probabilities, const T* dy, T* d
     const auto dk = detail::head_of(dqkv, s, 1, h), dv = detail::head_of(dqkv, s, 2, h);
     const T* const p = probabilities + h * s.N;
     const T* const g = dy + h * d;
-    for (Index j = 0; j < s.N; ++j) ds[j] = dot(g, v.row(j), d);  // dp, so far
+    for (Index j = 0; j < s.N; ++j) ds[j] = dot(g, v.row(j), d);  // for now dp
     // forward: p = softmax(factor q k^T + bias), so ds = factor p (dp - <dp, p>)
     transform<T>(
         s.N, ds,

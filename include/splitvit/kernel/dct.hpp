@@ -78,7 +78,7 @@ class Dct {
       body(first, std::min(2 * W, columns - first), work.data());
   }
 
-  /// Where number i goes: the even ones forwards, then the odd ones backwards.
+  /// The position of number i: the even ones forwards, then the odd ones backwards.
   Index place(Index i) const { return 2 * W * (i % 2 == 0 ? i / 2 : size() - 1 - i / 2); }
 
   /// The first columns are real parts, the others imaginary ones.

@@ -6,8 +6,8 @@
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/kernel/matrix.hpp>  // Factor, Matrix
 
-// The product where there are no SIMD instructions to write tiles with: Eigen does the work. The
-// only header that names Eigen, which takes seconds to compile.
+// The matrix product by Eigen, for builds without SIMD instructions. The only header that names
+// Eigen, which takes seconds to compile.
 
 namespace splitvit::kernel {
 

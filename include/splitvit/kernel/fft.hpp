@@ -24,15 +24,14 @@ inline constexpr Index fft_lanes = lanes<T> > 8 ? lanes<T> : 8;
 /// A plan for transforms of one length: reusable, copyable, never changed by use.
 ///
 ///   forward  X[k] = sum over t of x[t] exp(-2 pi i k t / n), for k and t in 0..n-1
-///   inverse  x[t] = sum over k of X[k] exp(+2 pi i k t / n): n times what went in
+///   inverse  x[t] = sum over k of X[k] exp(+2 pi i k t / n): n times the input
 ///
-/// X[k] lies at `position(k)`, in an order that costs nothing; whoever only multiplies spectra
+/// X[k] lies at `position(k)`, in an order that needs no sorting. Code that only multiplies spectra
 /// need not know it.
 ///
 /// Shapes  numbers (n, 2, fft_lanes): for each point the real parts of all lanes, then the
-///         imaginary parts. Lanes do not touch each other, and their bits do not depend on how
-///         many there are, but on whether multiply_add rounds once. n >= 1, or
-///         std::invalid_argument.
+///         imaginary parts. Lanes are independent. Their bits do not depend on the number of lanes,
+///         only on whether multiply_add rounds once. n >= 1, or std::invalid_argument.
 /// Cost    n times the sum of n's prime factors.
 /// Source  Cooley and Tukey, "An algorithm for the machine calculation of complex Fourier
 ///         series", 1965.
@@ -41,7 +40,7 @@ class Fft {
  public:
   explicit Fft(Index n) : n_{n} {
     if (n < 1) throw std::invalid_argument("Fft: length " + std::to_string(n));
-    // Large radices first: what remains after them is small and stays in the nearest cache.
+    // Large radices first: the remaining length is small and fits into the first-level cache.
     std::vector<Index> radices;
     Index rest = n, twos = 0;
     for (; rest % 2 == 0; rest /= 2) ++twos;
@@ -62,7 +61,7 @@ class Fft {
 
   Index size() const { return n_; }
 
-  /// Where forward leaves X[k], and inverse expects it.
+  /// Where forward stores X[k], and inverse reads it.
   Index position(Index k) const {
     Index place = 0;
     for (const Pass& pass : passes_) {
@@ -197,8 +196,9 @@ class Fft {
     put(x + 3 * step, forwards ? turn<true>(d, w + 4) : d);
   }
 
-  /// x_a and x_(p-a) meet the same cosine and opposite sines, so they are added and subtracted
-  /// first: outputs k and p - k are then the sum and difference of two real combinations.
+  /// x_a and x_(p-a) are multiplied by the same cosine and opposite sines, so they are added and
+  /// subtracted first: outputs k and p - k are then the sum and difference of two real
+  /// combinations.
   template <bool forwards>
   static void odd(const Pass& pass, T* x, Index step, const T* w, T* scratch) {
     constexpr Index V = lanes<T>;

@@ -9,8 +9,8 @@
 #include <splitvit/core/shape.hpp>     // Index
 
 // Picks tokens out of every sample, forward and backward. Letters: B samples, N tokens a sample
-// before and P after, W numbers a token. index (B, P) says for each sample which tokens are
-// picked. Sizes and indices are the caller's duty: nothing is checked here.
+// before and P after, W numbers a token. index (B, P) says for each sample which tokens are picked.
+// The caller checks sizes and indices.
 
 namespace splitvit::kernel {
 

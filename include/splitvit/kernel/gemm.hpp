@@ -14,7 +14,7 @@
 #endif
 
 // Matrix products. B is packed once, in the order in which tiles read it, and may then be
-// multiplied by many A; where there are no SIMD instructions, eigen_gemm.hpp does the work.
+// multiplied by many A. Without SIMD instructions eigen_gemm.hpp computes them.
 
 namespace splitvit::kernel {
 
@@ -29,12 +29,12 @@ namespace detail {
 template <class T>
 inline constexpr bool has_tiles = !std::is_arithmetic_v<Pack<T>>;
 
-/// Products are worked on in blocks of B: so many rows that a tile's rows of A stay in the first
-/// cache, and so many numbers that the block stays in the second one.
+/// A product is computed in blocks of B. depth_block rows keep a tile's rows of A in the
+/// first-level cache; block_bytes keep the block in the second-level cache.
 inline constexpr Index depth_block = 384;
 inline constexpr Index block_bytes = 448 << 10;
-/// The most rows and columns of B that multiply_long packs at a time: what it has packed is used
-/// before it leaves the second cache.
+/// The most rows and columns of B that multiply_long packs at a time, so that they are used while
+/// they are in the second-level cache.
 inline constexpr Index long_block = 256;
 inline constexpr Index long_columns = 256;
 
@@ -59,7 +59,7 @@ class Packed {
   /// Prepares another factor in the same memory.
   void pack(const Factor<T>& b) {
     prepare(b);
-    // A few rows of all panels, so that reading goes on where it was, unless it is by columns.
+    // A few rows of all panels at a time, so that B is read in order, unless it is read by columns.
     const Index rows_at_once = b.col_step == 1 ? 8 : b.rows;
     if constexpr (detail::has_tiles<T>)
       for (Index k = 0; k < b.rows; k += rows_at_once)
@@ -128,16 +128,16 @@ class Packed {
   Scratch<T> memory_;
 };
 
-/// What multiply() does with a finished block of C: nothing.
+/// The default `finish` of multiply(): does nothing.
 struct NoFinish {
   void operator()(Index, Index, Index, Index) const {}
 };
 
 /// C (M, N) = A (M, K) B (K, N) + bias, or added to C. On one thread.
 ///
-/// bias (N) or null, only with Into::replace. `finish(row, rows, column, columns)` is called
-/// once for each block of C as soon as it is complete, while it is in the nearest cache. A is
-/// read where it lies, transposed or not.
+/// bias (N) or null, only with Into::replace. `finish(row, rows, column, columns)` is called once
+/// for each block of C as soon as it is complete, while it is in the first-level cache. A is not
+/// packed, transposed or not.
 template <class T, class Finish = NoFinish>
 void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into into = Into::replace,
               const T* bias = nullptr, const Finish& finish = {}) {
@@ -175,8 +175,8 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
 }
 
 /// C (M, N) (+)= A^T B for A (K, M) and B (K, N) with K much longer than M and N, as in the
-/// gradient of a weight. B is packed in blocks, of equally many rows each, in `packed`, which is
-/// memory to be used again. On one thread.
+/// gradient of a weight. B is packed in blocks, of equally many rows each, in `packed`, whose
+/// memory is reused. On one thread.
 template <class T>
 void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c,
                    Into into, Packed<T>& packed) {

@@ -15,7 +15,7 @@
 
 namespace splitvit::kernel {
 
-inline constexpr Index layer_norm_rows = 64;  // a piece of work; depends on nothing
+inline constexpr Index layer_norm_rows = 64;  // rows that a thread takes at a time
 
 /// The learnt scale w and shift b (D), and the small number under the root.
 template <class T>
@@ -57,8 +57,8 @@ void normalise_rows(const T* x, const NormWeights<T>& weights, const NormKept<T>
   }
 }
 
-/// y = norm(x) once more, as the right-hand factor of a product, on one thread: the same bits,
-/// from what was kept.
+/// Recomputes y = norm(x) from kept, to the same bits, as the right-hand factor of a product, on
+/// one thread.
 template <class T>
 void normalise_rows_again(const T* x, const NormWeights<T>& weights, const NormKept<T>& kept,
                           Packed<T>& y, Index M, Index D) {
@@ -77,9 +77,9 @@ void normalise_rows_again(const T* x, const NormWeights<T>& weights, const NormK
   }
 }
 
-/// With n = (x - mean) scale and g = dy w:  dx = past + scale (g - mean(g) - n mean(g n)), on one
-/// thread; past (M, D) is the gradient that went around the norm, or null. Adds to dw the sums
-/// of dy n and to db the sums of dy. dx may be dy or past.
+/// With n = (x - mean) scale and g = dy w: dx = past + scale (g - mean(g) - n mean(g n)), on one
+/// thread; past (M, D) is the gradient of the residual connection, or null. Adds to dw the sums of
+/// dy n and to db the sums of dy. dx may be dy or past.
 template <class T>
 void norm_rows_backward(const T* x, const T* w, const NormKept<T>& kept, const T* dy, const T* past,
                         T* dx, T* dw, T* db, Index M, Index D) {
@@ -128,7 +128,7 @@ void layer_norm_forward(const T* x, const NormWeights<T>& weights, const NormKep
   });
 }
 
-/// norm_rows_backward on several threads, nothing going around the norm.
+/// norm_rows_backward on several threads, without a residual connection.
 template <class T>
 void layer_norm_backward(const T* x, const T* w, const NormKept<T>& kept, const T* dy, T* dx, T* dw,
                          T* db, Index M, Index D) {

@@ -13,8 +13,8 @@ namespace splitvit::kernel {
 
 namespace detail {
 
-/// Rows that one thread takes at a time: a multiple of all tile heights, so few that they
-/// stay in the second cache with what is computed from them.
+/// Rows that one thread takes at a time: a multiple of all tile heights, and few enough that they
+/// and their results fit into the second-level cache.
 inline constexpr Index row_block = 96;
 
 /// Adds `parts` arrays of n numbers, one after the other in memory, pairwise into the first.
@@ -84,7 +84,7 @@ void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,
   const Index outputs_a_task = parts == 4 ? 384 : 96;
   const Index tasks_a_part = (dw.rows + outputs_a_task - 1) / outputs_a_task;
   const Index size = dw.rows * dw.cols;
-  Scratch<T> memory;  // of all parts but the first, which is dw itself
+  Scratch<T> memory;  // of all parts except the first, which is dw
   T* sums = memory.room((parts - 1) * size);
   parallel_for(parts * tasks_a_part, 1, [&](Index task, Index) {
     const Index part = task / tasks_a_part;

@@ -8,11 +8,11 @@
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // allocate, Deallocate
 
-// What kernels work on: matrices in somebody's memory, and scratch memory of their own.
+// The operands of kernels: matrices in the caller's memory, and scratch memory.
 
 namespace splitvit::kernel {
 
-/// A matrix in somebody's memory. Rows may lie further apart than they are long.
+/// A matrix in the caller's memory. Rows may lie further apart than they are long.
 template <class T>
 struct Matrix {
   T* data = nullptr;
@@ -28,7 +28,7 @@ struct Matrix {
   Matrix columns(Index begin, Index end) const { return {data + begin, rows, end - begin, stride}; }
 };
 
-/// Rows beside each other without gaps.
+/// A matrix without gaps between rows.
 template <class T>
 Matrix<T> dense(T* data, Index rows, Index cols) {
   return {data, rows, cols, cols};
@@ -57,7 +57,7 @@ Factor<std::remove_const_t<T>> transposed(const Matrix<T>& m) {
   return {m.data, m.cols, m.rows, 1, m.stride};
 }
 
-/// Aligned memory that grows when asked and is never filled with zeros; from the workspace in use.
+/// Aligned memory from the workspace in use. It grows on request and is not initialised.
 template <class T>
 class Scratch {
  public:

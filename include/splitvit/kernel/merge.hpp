@@ -11,15 +11,15 @@
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
 
-// Means over groups of rows, forward and backward. Letters: G groups, W numbers in a row.
-// Group g owns the rows members[starts[g]], ..., members[starts[g + 1] - 1], in ascending order;
-// `starts` has G + 1 entries. Sizes are the caller's duty: nothing is checked here.
+// Means over groups of rows, forward and backward. Letters: G groups, W numbers in a row. Group g
+// owns the rows members[starts[g]], ..., members[starts[g + 1] - 1], in ascending order; `starts`
+// has G + 1 entries. The caller checks the sizes.
 
 namespace splitvit::kernel {
 
 namespace detail {
 
-/// A row is worked on in pieces of so many numbers: their sums fit into the nearest cache.
+/// The numbers of a row that are computed at a time. Their sums fit into the first-level cache.
 inline constexpr Index merge_piece = 1024;
 
 /// Calls body(group, first, length) for each piece of each group's row, on several threads.

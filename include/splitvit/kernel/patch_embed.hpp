@@ -9,14 +9,14 @@
 #include <splitvit/kernel/matrix.hpp>  // dense, Matrix, Scratch, transposed
 
 // Images as rows of pixels, one row for each patch, and a linear layer over them. The rows are as
-// large as the images, so they exist for one image at a time, and are cut once more on the way
-// back.
+// large as the images, so they exist for one image at a time, and are made again in the backward
+// pass.
 
 namespace splitvit::kernel {
 
 struct PatchSizes {
   Index channels, height, width;  ///< of an image
-  Index patch;                    ///< height and width of a patch; divides those of the image
+  Index patch;                    ///< height and width of a patch; divides height and width
 
   Index patches() const { return (height / patch) * (width / patch); }
   Index pixels() const { return channels * patch * patch; }  ///< of a patch, all channels
@@ -45,7 +45,7 @@ void cut_patches(const T* image, T* rows, const PatchSizes& s) {
       s, [&](Index from, Index to) { std::copy_n(image + from, s.patch, rows + to); });
 }
 
-/// The other way round.
+/// The inverse: one image from its rows.
 template <class T>
 void join_patches(const T* rows, T* image, const PatchSizes& s) {
   detail::each_patch_line(
@@ -80,14 +80,14 @@ void patch_embed_image_gradient(const T* dy, Index B, const Matrix<const T>& w, 
   });
 }
 
-/// dw (D, pixels) = the sum of dy_b^T patches_b over B images. They are cut into slots, whose
-/// number depends on B alone, and sums go on in the order of images, then of slots.
+/// dw (D, pixels) = the sum of dy_b^T patches_b over B images. The images are divided into slots,
+/// whose number depends on B alone. Images are summed in order, then slots.
 template <class T>
 void patch_embed_weight_gradient(const T* images, const T* dy, Index B, const Matrix<T>& dw,
                                  const PatchSizes& s) {
   const Index slots = std::clamp<Index>(B, 1, 4);
   const Index size = dw.rows * dw.cols;
-  Scratch<T> memory;  // of all slots but the first, which is dw itself
+  Scratch<T> memory;  // of all slots except the first, which is dw
   T* const sums = memory.room((slots - 1) * size);
   parallel_for(slots, 1, [&](Index slot, Index) {
     const Matrix<T> sum = slot == 0 ? dw : dense(sums + (slot - 1) * size, dw.rows, dw.cols);

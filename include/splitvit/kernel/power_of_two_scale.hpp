@@ -11,12 +11,12 @@
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/kernel/simd.hpp>    // absolute, largest
 
-// Units for numbers that are so large that sums or squares of them would overflow.
+// A scale for numbers whose sums or squares would overflow.
 
 namespace splitvit::kernel {
 
-/// A power of two to divide by, so that no magnitude is above 2^exponent, which is above 0: 1 for
-/// all but absurdly large numbers.
+/// A power of two to divide by, so that no magnitude is above 2^exponent, for an exponent above 0.
+/// It is 1 except for extremely large numbers.
 template <std::floating_point T>
 T power_of_two_scale(std::span<const T> values, int exponent) {
   if (exponent >= std::numeric_limits<T>::max_exponent) return T{1};

@@ -12,11 +12,11 @@
 
 namespace splitvit::kernel {
 
-/// For each of `to` places, which of `from` places it is made of, and how much of each.
+/// For each of `to` places: the `from` places that it is computed from, and their weights.
 ///
-/// Keys' cubic kernel (a = -0.5) with centres at half places; when shrinking, the kernel is
-/// widened by the same factor, so that nothing aliases. The weights of a place sum to 1.
-/// The same as Pillow's BICUBIC and as PyTorch's bicubic with antialiasing.
+/// Keys' cubic kernel (a = -0.5) with centres at half places; when shrinking, the kernel is widened
+/// by the same factor, to avoid aliasing. The weights of a place sum to 1. The same as Pillow's
+/// BICUBIC and as PyTorch's bicubic with antialiasing.
 struct Resample {
   Index from, to;
   Index taps;                       ///< weights a place, the last ones may be unused

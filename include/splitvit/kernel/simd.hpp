@@ -83,15 +83,15 @@ void store_part(T* to, const Pack<T>& pack, Index count) {
   std::copy_n(all.begin(), count, to);
 }
 
-/// Asks for memory that is about to be read; a hint. The empty line of assembly is an effect: calls
-/// of functions without one, such as those that do nothing but this, are left out by g++ 12.
+/// Prefetches memory that will be read. The empty assembly is a side effect: without it g++ 12
+/// removes calls of functions that only prefetch.
 inline void prefetch(const void* address) {
   __builtin_prefetch(address);
   asm volatile("");
 }
 
-/// The same pointer, of which a compiler no longer knows how it came about: it must keep it instead
-/// of computing it again.
+/// The same pointer, whose origin is hidden from the compiler: it must keep the pointer instead of
+/// computing it again.
 template <class T>
 const T* opaque(const T* pointer) {
   asm("" : "+r"(pointer));
@@ -116,13 +116,13 @@ P sqrt(const P& x) {
 namespace detail {
 
 // xsimd 8.1 multiplies and adds in two instructions for AVX-512: half the speed. The functions
-// without arguments let both names be known everywhere.
+// without arguments declare both names in every build.
 void fused();
 void first_guess();
 #if SPLITVIT_USE_XSIMD && defined(__AVX512F__)
 inline __m512 fused(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
 inline __m512d fused(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
-inline __m512 first_guess(__m512 x) { return _mm512_rcp14_ps(x); }  // right to 14 bits
+inline __m512 first_guess(__m512 x) { return _mm512_rcp14_ps(x); }  // accurate to 14 bits
 #endif
 #if SPLITVIT_USE_XSIMD && defined(__FMA__)
 inline __m256 fused(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
@@ -145,9 +145,9 @@ P multiply_add(const P& a, const P& b, const P& c) {
     return a * b + c;
 }
 
-/// The same, with AVX2 in the form of its instruction that leaves a and b as they are. Of the three
-/// forms g++ 12 takes others, too, and in a loop that needs all 16 registers moves packs about for
-/// them; with the 32 of AVX-512 it has room, and orders instructions better than they stand here.
+/// The same; with AVX2 by the form of the instruction that does not overwrite a or b. g++ 12 also
+/// uses the other two forms, and then copies packs in a loop that needs all 16 registers. AVX-512
+/// has 32 registers, and there g++ orders instructions better than this function would.
 template <class T>
 Pack<T> multiply_add_in_place(const Pack<T>& a, const Pack<T>& b, const Pack<T>& c) {
 #if SPLITVIT_USE_XSIMD && defined(__FMA__) && !defined(__AVX512F__)
@@ -162,9 +162,8 @@ Pack<T> multiply_add_in_place(const Pack<T>& a, const Pack<T>& b, const Pack<T>&
 #endif
 }
 
-/// The same with a number in memory for a: with AVX-512 one instruction, not two. Compilers would
-/// load a number that is used twice once, which is right unless loads are cheaper than
-/// instructions.
+/// The same with a in memory: one instruction with AVX-512, not two. A compiler would load a number
+/// that is used twice only once, which takes more instructions.
 template <class T>
 Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
 #if SPLITVIT_USE_XSIMD && defined(__AVX512F__)
@@ -184,8 +183,8 @@ Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
 #endif
 }
 
-/// 1 / x for normal x, right to 2 units in the last place: faster than a division where there
-/// is a first guess that one step of Newton's doubles.
+/// 1 / x for normal x, accurate to 2 units in the last place. It is faster than a division where
+/// the processor has an estimate that one Newton step can refine.
 template <class P>
 P inverse_of(const P& x) {
   if constexpr (requires { requires detail::HasFirstGuess<decltype(x.data)>; }) {
@@ -213,7 +212,7 @@ P if_smaller(const P& a, const P& b, const P& yes, const P& no) {
   if constexpr (std::is_arithmetic_v<P>)
     return a < b ? yes : no;
   else
-    return select(a < b, yes, no);  // of xsimd, found by its arguments
+    return select(a < b, yes, no);  // of xsimd, by argument-dependent lookup
 }
 
 template <class P>

@@ -5,7 +5,7 @@
 
 #include <splitvit/kernel/simd.hpp>  // transform, accumulate, largest
 
-// Softmax of one row of n numbers, and what is made of it.
+// Softmax of one row of n numbers, forward and backward.
 
 namespace splitvit::kernel {
 
@@ -15,8 +15,8 @@ T softmax_row(const T* x, T* y, Index n) {
   using P = Pack<T>;
   const T most = largest(x, n);
   transform<T>(n, y, [most](const auto& v) { return exp(v - P(most)); }, x);
-  // A separate sum, not one fused into the pass above: the numbers that fill the last pack
-  // would count.
+  // A separate sum, not one fused into the pass above: that would add the numbers that fill the
+  // last pack.
   const T sum = accumulate<T>(n, [](const auto& v) { return v; }, y);
   transform<T>(n, y, [sum](const auto& v) { return v / P(sum); }, y);
   return most + std::log(sum);

@@ -63,8 +63,8 @@ struct Tile<Height, T, std::index_sequence<I...>> {
   }
 
  private:
-  /// Rows that lie one after the other. Three share a pointer: there are not registers enough for
-  /// one each.
+  /// A is read by rows. Three rows share a pointer, since there are not enough registers for one
+  /// each.
   struct RowMajor {
     explicit RowMajor(const TileRows<T>& rows) : step{rows.row_step} {
       ((first[I / 3] = opaque(rows.a + static_cast<Index>(I / 3 * 3) * step)), ...);
@@ -78,7 +78,7 @@ struct Tile<Height, T, std::index_sequence<I...>> {
     Index step;
   };
 
-  /// Columns that lie one after the other, as those of a transposed matrix.
+  /// A is read by columns, as in a transposed matrix.
   struct ColumnMajor {
     explicit ColumnMajor(const TileRows<T>& rows) : first{rows.a}, step{rows.col_step} {}
     const T* at(std::size_t i, Index k) const { return first + k * step + static_cast<Index>(i); }
@@ -88,7 +88,7 @@ struct Tile<Height, T, std::index_sequence<I...>> {
     Index step;
   };
 
-  /// Of a tile with all its columns.
+  /// The product for a tile with all its columns.
   static void multiply_whole(Index K, const TileRows<T>& rows, const T* b,
                              const TileResult<T>& to) {
     if (rows.col_step == 1)
@@ -97,19 +97,20 @@ struct Tile<Height, T, std::index_sequence<I...>> {
       multiply_from<ColumnMajor>(K, rows, b, to);
   }
 
-  /// Four columns of A and rows of B at a time: a processor that another program shares decodes two
-  /// instructions a clock, what multiply-adds alone need, so that all other instructions cost time.
+  /// Four columns of A and rows of B at a time: a core that is shared with another program decodes
+  /// two instructions a cycle. The multiply-adds alone need both, so all other instructions cost
+  /// time.
   template <class Where>
   static void multiply_from(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
     Where a{rows};
-    // Every access to a sum names its place at compile time, and only this function sees them, or
-    // compilers keep them in memory instead of registers.
+    // Indices of sums are constants, and no other function gets the sums; otherwise compilers keep
+    // them in memory instead of registers.
     std::array<Pack<T>, sizeof...(I)> left, right;
     const bool has_bias = to.bias != nullptr && !to.add;
     const Pack<T> first = has_bias ? load<T>(to.bias) : Pack<T>(T{});
     const Pack<T> second = has_bias ? load<T>(to.bias + L) : Pack<T>(T{});
     ((left[I] = first, right[I] = second), ...);
-    // What the sums are added to is wanted at the end: until then its lines can travel.
+    // Prefetches what the sums are added to at the end.
     if (to.add) ((prefetch(row(to, I)), prefetch(row(to, I) + L)), ...);
 
     const auto add_row = [&](auto i, const T* factor, const Pack<T>& b0, const Pack<T>& b1)
@@ -167,8 +168,8 @@ void multiply_tile(Index K, const TileRows<T>& rows, const T* b, const TileResul
 
 namespace detail {
 
-/// The height of the tiles that fill what tiles of `rows` rows leave. A ViT has a square number
-/// of tokens and one: 65, 197 and 257 are multiples of 12, and 5.
+/// The height of the tiles for the rows that remain after tiles of `rows` rows. A ViT has a square
+/// number of tokens plus one: 65, 197 and 257 are multiples of 12 plus 5.
 constexpr Index lower_tile(Index rows) { return rows > 8 ? 8 : rows > 5 ? 5 : rows > 3 ? 3 : 1; }
 
 /// The same for any number of rows, in tiles: the tallest first.

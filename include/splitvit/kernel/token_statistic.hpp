@@ -3,12 +3,12 @@
 
 #include <cstdint>  // uint8_t
 
-// TokenStatistic: what a model knows of its tokens beside the tokens themselves and how CLS looks
-// at them. token_statistics.hpp computes it.
+// TokenStatistic: what a model can compute about its tokens, besides the attention of CLS to them.
+// token_statistics.hpp computes it.
 
 namespace splitvit::kernel {
 
-/// What there is to know. A_h is the attention of head h; all but keys are one number a token.
+/// A_h is the attention of head h. All except keys are one number for each token.
 enum class TokenStatistic : std::uint8_t {
   none,
   received,  ///< how all tokens look at token j: the mean of A_h[i, j] over heads and i

@@ -18,7 +18,7 @@ struct UnitRoot {
 /// The point at k / n of a full turn: cos(2 pi k / n) and sin(2 pi k / n), each off by at most
 /// a few units in the last place; exact at quarters of a turn.
 ///
-/// Units  n >= 1, k >= 0, n below 2^53.
+/// Units   n >= 1, k >= 0, n below 2^53.
 inline UnitRoot unit_root(Index k, Index n) {
   // k / n = (eighth + rest) / 8 with rest in [0, 1); odd eighths are counted from their end.
   const Index turned = k % n * 8;

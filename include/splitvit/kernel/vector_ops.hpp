@@ -4,7 +4,7 @@
 #include <splitvit/core/shape.hpp>   // Index
 #include <splitvit/kernel/simd.hpp>  // accumulate, multiply_add, Pack, transform
 
-// What is done again and again with n numbers beside each other.
+// Common operations on n contiguous numbers.
 
 namespace splitvit::kernel {
 

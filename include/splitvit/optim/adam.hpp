@@ -19,7 +19,7 @@ namespace detail {
 
 inline constexpr std::array<std::string_view, 2> adam_state = {"m", "v"};
 
-/// What both have in common: moments without bias, of which only l2 and shrink differ.
+/// The common part of Adam and AdamW. Only l2 and shrink differ.
 template <class Rule>
 kernel::AdamStep adam_step(const Rule& rule, std::uint64_t step, double lr, double l2,
                            double shrink) {

@@ -21,12 +21,12 @@ namespace splitvit::optim {
 ///
 ///   AnyRule<float> rule = adaptive ? AnyRule<float>{Adam{.lr = 1e-3}} : Sgd{.lr = 0.1};
 ///
-/// Errors  Those of the rule.
+/// Errors  The errors of the rule.
 template <std::floating_point T>
 class AnyRule {
  public:
-  // Whether an AnyRule can be copied must not depend on itself, so the concept is asked within
-  // and not in front.
+  // The concept is checked inside: as a constraint it would ask whether an AnyRule can be copied,
+  // which would depend on itself.
   template <class Rule>
     requires(!std::same_as<Rule, AnyRule>)
   AnyRule(Rule rule)
@@ -44,7 +44,7 @@ class AnyRule {
     rule_->update(step, rate, p, g, state);
   }
 
-  /// Has the rule check its options, if it can.
+  /// Makes the rule check its options, if it can.
   ///
   /// Errors  std::invalid_argument if an option is outside its range.
   void require_options() const { rule_->require_options(); }
@@ -61,7 +61,7 @@ class AnyRule {
   template <class Rule>
   struct Model final : Interface {
     explicit Model(Rule r) : rule{std::move(r)} {
-      const auto& given = rule.state_names();  // may be an array that lives no longer than here
+      const auto& given = rule.state_names();  // may be a temporary array
       const std::span<const std::string_view> listed = given;
       texts.assign(listed.begin(), listed.end());
       names.assign(texts.begin(), texts.end());

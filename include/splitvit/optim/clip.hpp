@@ -12,13 +12,13 @@
 #include <splitvit/tensor/elementwise.hpp>  // scale
 #include <splitvit/tensor/reduce.hpp>       // sum_of_squares
 
-// clip_gradients: bounds the length of a step.
+// clip_gradients: limits the norm of the gradients.
 
 namespace splitvit::optim {
 
 /// Scales all gradients by min(1, max_norm / (norm + 1e-6)), where norm is the 2-norm of all of
-/// them together, and returns the norm from before. Parameters without a gradient count
-/// nothing. A norm that is not finite is returned, and the gradients are left as they are.
+/// them together, and returns the norm before scaling. Parameters without a gradient count as zero.
+/// A norm that is not finite is returned, and the gradients are left as they are.
 ///
 /// Errors  std::invalid_argument unless max_norm is above 0.
 /// Source  PyTorch, torch.nn.utils.clip_grad_norm_.

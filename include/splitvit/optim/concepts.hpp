@@ -14,7 +14,7 @@ namespace splitvit::optim {
 /// How a parameter changes, given its gradient.
 ///
 ///   expression                            meaning
-///   rule.lr                               learning rate, until the Optimizer is told another
+///   rule.lr                               learning rate, until the Optimizer is given another
 ///   rule.state_names()                    the names of the tensors that the rule keeps for
 ///                                         each parameter, as a span; they begin as zeros
 ///   rule.update(step, lr, p, g, state)    changes the values p of one whole parameter, and its

@@ -36,8 +36,8 @@ using NamedParameters = std::vector<std::pair<std::string, Variable<T>>>;
 ///
 /// What a checkpoint must store to go on bit for bit: the parameters and each_state.
 ///
-/// Errors  std::invalid_argument, when made, for an option of the rule outside its range, and
-///         for a parameter without value or with a name that came before.
+/// Errors  std::invalid_argument, when made, for an option of the rule outside its range, and for a
+///         parameter without value or with a repeated name.
 template <std::floating_point T>
 class Optimizer {
  public:
@@ -77,7 +77,7 @@ class Optimizer {
   const AnyRule<T>& rule() const { return rule_; }
   const NamedParameters<T>& parameters() const { return parameters_; }
 
-  /// That of the rule until another one is set.
+  /// The learning rate: the rule's, until another one is set.
   double learning_rate() const { return lr_; }
   void set_learning_rate(double lr) { lr_ = lr; }
 

@@ -7,8 +7,8 @@
 #include <numbers>   // pi
 #include <utility>   // move
 
-// Learning rates as functions of the step, counted from 0. They remember nothing, so training
-// goes on after a break as if there had been none:
+// Learning rates as functions of the step, counted from 0. They have no state, so a resumed
+// training continues as if it had not stopped:
 //
 //   const auto rate = warm_up(500, Cosine{.lr = 1e-3, .steps = 10000});
 //   optimizer.set_learning_rate(rate(step));
@@ -21,14 +21,14 @@ concept Schedule = std::copy_constructible<S> && requires(const S& schedule, std
   { schedule(step) } -> std::convertible_to<double>;
 };
 
-/// Always the same.
+/// A constant rate.
 struct Constant {
   double lr = 1e-3;
 
   double operator()(std::uint64_t) const { return lr; }
 };
 
-/// From lr down to `last` in half a wave of the cosine, over `steps` steps; then `last`.
+/// From lr down to `last` in half a cosine wave, over `steps` steps; then `last`.
 ///
 /// Source  PyTorch, CosineAnnealingLR with T_max = steps and eta_min = last.
 struct Cosine {
@@ -55,7 +55,7 @@ struct WarmUp {
   }
 };
 
-/// First `steps` equal rises from almost nothing to where `then` begins, then `then`.
+/// A linear rise over `steps` steps from almost 0 to the first rate of `then`, then `then`.
 template <Schedule Then>
 WarmUp<Then> warm_up(std::uint64_t steps, Then then) {
   return {steps, std::move(then)};

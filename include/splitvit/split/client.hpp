@@ -15,7 +15,7 @@
 #include <utility>      // as_const, forward, move
 #include <vector>       // vector
 
-#include <splitvit/codec/any_codec.hpp>      // AnyCodec
+#include <splitvit/codec/any_codec.hpp>      // Codec
 #include <splitvit/codec/float32.hpp>        // Float32
 #include <splitvit/compress/any_stage.hpp>   // AnyStage
 #include <splitvit/core/describe.hpp>        // describe
@@ -27,13 +27,13 @@
 #include <splitvit/split/concepts.hpp>       // BatchSource
 #include <splitvit/split/messages.hpp>       // put_weights, read_weights, Score
 #include <splitvit/split/options.hpp>        // ClientOptions
-#include <splitvit/split/report.hpp>         // StepReport, EpochReport, Evaluation
+#include <splitvit/split/report.hpp>         // EpochReport, Evaluation, StepReport, Traffic
 #include <splitvit/split/settings.hpp>       // settings_of
 #include <splitvit/split/step_id.hpp>        // StepId
 #include <splitvit/split/timer.hpp>          // Timer
 #include <splitvit/split/traffic.hpp>        // Column, traffic_of
 #include <splitvit/transport/any_link.hpp>   // AnyLink
-#include <splitvit/wire/io.hpp>              // flush, next
+#include <splitvit/wire/io.hpp>              // flush, next, tell
 #include <splitvit/wire/session.hpp>         // Session, SessionState
 #include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
 
@@ -41,15 +41,15 @@
 
 namespace splitvit::split {
 
-/// The party that has the data: a ClientRole, a session and a link. The only place at the client
-/// that waits.
+/// The party that has the data: a ClientRole, a session and a link. Only this class waits for the
+/// link.
 ///
 ///   Client client{part, Adam{.lr = 1e-3}, adc(0.1), std::move(link)};
 ///   client.train_epoch(loader.epoch(0));
 ///   client.close();
 ///
-/// Stage, codec, rule and link are any types that fit the concepts. Random draws are a function of
-/// the seed, the client's number and the number of the step.
+/// Stage, codec, rule and link are any types that model the concepts. Random draws are a function
+/// of the seed, the client's number and the number of the step.
 ///
 /// Errors  Each call that uses the link throws WireError or TransportError when the exchange
 ///         fails. The step that was under way is then not applied here, all state is what it was
@@ -60,7 +60,7 @@ namespace splitvit::split {
 template <std::floating_point T>
 class Client {
  public:
-  /// Takes the link and shakes hands.
+  /// Takes the link and does the handshake.
   ///
   /// Errors  WireError (refused) naming the field and both values if the server is set up
   ///         differently; TransportError; std::invalid_argument for a part that is not a client's,
@@ -72,7 +72,7 @@ class Client {
       : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training},
                              CutSender<T>{std::move(stage), std::move(codec), options.seed}},
                std::move(link), options) {}
-  /// With activations and gradients written as they are.
+  /// With codec Float32.
   template <transport::Transport Link>
   Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          std::type_identity_t<compress::AnyStage<T>> stage, Link link,
@@ -86,7 +86,8 @@ class Client {
     connect();
   }
 
-  /// Goes on over another link, such as after the old one has failed. The old one closes.
+  /// Continues the session over another link, such as after the old one has failed. Closes the old
+  /// link.
   ///
   /// Errors  As the constructor; WireError (wrong_step) if the server is at another step.
   void reconnect(transport::AnyLink link) {
@@ -95,13 +96,13 @@ class Client {
     connect();
   }
 
-  /// Closes the link without a goodbye. The server keeps what it needs to go on after reconnect.
+  /// Closes the link without a goodbye. The server keeps the session for reconnect.
   void disconnect() {
     session_.reset();
     link_.reset();
   }
 
-  /// Learns from one batch.
+  /// Trains on one batch.
   ///
   /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model,
@@ -154,8 +155,8 @@ class Client {
     return train_epoch(std::forward<Source>(source), [](const StepReport&) { return true; });
   }
 
-  /// Loss and accuracy, without stages and codec, but through the bottleneck if there is one:
-  /// predictions are one per sample.
+  /// Loss and accuracy. Applies the bottleneck, if there is one, but not stage and codec, so that
+  /// there is one prediction for each sample.
   template <BatchSource<T> Source>
   Evaluation evaluate(Source&& source) {
     const Traffic before = evaluation_traffic();
@@ -177,8 +178,8 @@ class Client {
     return result;
   }
 
-  /// Gives the server a decoder to start with, such as that of pca_bottleneck: before the first
-  /// step of either side. What it costs counts as training traffic.
+  /// Gives the server an initial decoder, such as one from pca_bottleneck, before the first step of
+  /// either side. Its bytes count as training traffic.
   ///
   /// Errors  std::logic_error if this side has taken a step, or its encoder has other options or
   ///         another width.
@@ -192,7 +193,7 @@ class Client {
 
   /// Fetches the server's weights, so that both parts can be saved as one model.
   ///
-  /// Errors  WireError if they are not those of the part that follows this one.
+  /// Errors  WireError if they do not fit the part that follows this one.
   nn::Part<T> fetch_server_part() {
     nn::Part<T> other{part().config, part().last, part().config.depth};
     if (part().encoder) other.decoder.emplace(part().config.dim, part().encoder->options);
@@ -200,7 +201,7 @@ class Client {
     return other;
   }
 
-  /// Says that no more will come. The server then ends the session without an error.
+  /// Says goodbye. The server then ends the session without an error.
   void close() {
     require_in_step("close");
     session().send(wire::MessageKind::bye);
@@ -216,9 +217,9 @@ class Client {
   /// All that has crossed the link for training, the handshake included.
   Traffic training_traffic() const { return traffic_of(*state_, Column::training); }
   Traffic evaluation_traffic() const { return traffic_of(*state_, Column::evaluation); }
-  /// What fetch_server_part has cost.
+  /// The bytes of fetch_server_part.
   Traffic weights_traffic() const { return traffic_of(*state_, Column::weights); }
-  /// What broken connections and heartbeats have cost.
+  /// The bytes of heartbeats, errors, later handshakes and repeated steps.
   Traffic upkeep_traffic() const { return traffic_of(*state_, Column::upkeep); }
 
   /// What both sides have agreed on for this connection.
@@ -269,8 +270,8 @@ class Client {
   }
   wire::Session& session() { return const_cast<wire::Session&>(std::as_const(*this).session()); }
 
-  /// Does what needs the connection. If it fails, the connection ends, and the server is told why
-  /// if it can be.
+  /// Runs `action`, which uses the connection. If it throws, the connection ends, and the server is
+  /// told why if possible.
   void connected(const auto& action) {
     try {
       action();

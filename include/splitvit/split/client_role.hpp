@@ -10,28 +10,28 @@
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/autograd/backward.hpp>    // backward
-#include <splitvit/autograd/no_grad.hpp>     // NoGrad
-#include <splitvit/codec/float32.hpp>        // Float32
-#include <splitvit/core/error.hpp>           // ShapeError
-#include <splitvit/core/labels.hpp>          // Labels
-#include <splitvit/split/cut_sender.hpp>     // CutSender
-#include <splitvit/split/learner.hpp>        // Learner
-#include <splitvit/split/messages.hpp>       // ForwardMessage, BackwardMessage, put_weights
-#include <splitvit/split/report.hpp>         // StepReport
-#include <splitvit/split/step_id.hpp>        // StepId
-#include <splitvit/split/timer.hpp>          // Timer
-#include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
+#include <splitvit/autograd/backward.hpp>  // backward
+#include <splitvit/autograd/no_grad.hpp>   // NoGrad
+#include <splitvit/codec/float32.hpp>      // Float32
+#include <splitvit/core/error.hpp>         // ShapeError
+#include <splitvit/core/labels.hpp>        // Labels
+#include <splitvit/split/cut_sender.hpp>   // CutSender
+#include <splitvit/split/learner.hpp>      // Learner
+#include <splitvit/split/messages.hpp>     // BackwardMessage, ForwardMessage
+#include <splitvit/split/report.hpp>       // StepReport
+#include <splitvit/split/step_id.hpp>      // StepId
+#include <splitvit/split/timer.hpp>        // Timer
+#include <splitvit/wire/labels.hpp>        // put_labels
 
-// ClientRole: what the party with the images does with a batch and with the answers. It does no
-// I/O; client.hpp connects it to a server.
+// ClientRole: what a client computes for a batch and for the answers of the server. It does no I/O;
+// client.hpp connects it to a server.
 
 namespace splitvit::split {
 
-/// A part that learns, and the end of the cut behind it.
+/// A client part with its optimiser, and the sending end of the cut.
 ///
-/// A step is forward, then backward with its answer, then commit. Until commit nothing has
-/// changed, and discard forgets the step: the same batch then gives the same bytes again.
+/// A step is forward, then backward with its answer, then commit. Nothing changes before commit.
+/// discard forgets the step; the same batch then gives the same bytes again.
 template <std::floating_point T>
 class ClientRole {
  public:
@@ -73,9 +73,10 @@ class ClientRole {
     return {header_, message.encoded};
   }
 
-  /// Leads the gradient of the oldest exchange without an answer to the part's parameters.
+  /// Takes the answer to the oldest forward message without one, and computes the gradients of the
+  /// part's parameters.
   ///
-  /// Errors  WireError for bytes that make no sense; std::logic_error if no answer is due.
+  /// Errors  WireError for invalid bytes; std::logic_error if no answer is due.
   void backward(std::span<const std::byte> payload, StepReport& report) {
     if (pending_.empty()) throw std::logic_error("backward: no forward message awaits an answer");
     Timer timer;
@@ -104,7 +105,7 @@ class ClientRole {
     under_way_ = false;
     report.seconds.client += timer.lap();
   }
-  /// Forgets the step under way.
+  /// Forgets the current step.
   void discard() {
     under_way_ = false;
     pending_.clear();
@@ -112,8 +113,9 @@ class ClientRole {
     sender_.discard();
   }
 
-  /// The payload of an evaluate message: without stages and codec, but through the encoder if
-  /// there is one, so that there is one prediction a sample. Borrows until the next call.
+  /// The payload of an evaluate message. Applies the encoder, if there is one, but not stage and
+  /// codec, so that there is one prediction for each sample. Borrows from this role until its next
+  /// call.
   ///
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model.
   std::array<std::span<const std::byte>, 2> evaluate(Tensor<T> images, const Labels& labels) {
@@ -135,8 +137,8 @@ class ClientRole {
     return {header_, encoded_};
   }
 
-  /// Errors  std::logic_error unless this is before the first step, and the decoder belongs to the
-  ///         encoder of this side.
+  /// Errors  std::logic_error after the first step, or if the decoder does not fit the encoder of
+  ///         this side.
   void require_fitting(const nn::Decoder<T>& decoder) const {
     if (learner_.steps() > 0)
       throw std::logic_error("give_decoder: step " + std::to_string(learner_.steps()) +

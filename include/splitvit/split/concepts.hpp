@@ -6,7 +6,7 @@
 #include <splitvit/core/labels.hpp>    // Labels
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
-// BatchSource: what the client asks of whatever gives it data.
+// BatchSource: what a client requires of its source of data.
 
 namespace splitvit::split {
 

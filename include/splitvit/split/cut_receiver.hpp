@@ -14,24 +14,24 @@
 #include <splitvit/nn/part.hpp>                        // Part
 #include <splitvit/split/detail/revertible_codec.hpp>  // RevertibleCodec
 #include <splitvit/split/messages.hpp>                 // ForwardMessage
-#include <splitvit/split/step_id.hpp>                  // StepId, draws
+#include <splitvit/split/step_id.hpp>                  // Purpose, StepId, draws
 #include <splitvit/wire/labels.hpp>                    // read_labels
 
-// CutReceiver: the end of a cut where activations come in. It does no I/O; see cut_sender.hpp.
+// CutReceiver: the receiving end of a cut. It does no I/O; see cut_sender.hpp.
 
 namespace splitvit::split {
 
-/// Codec and decoder of one session.
+/// The codec of one session. The decoder belongs to the part.
 template <std::floating_point T>
 class CutReceiver {
  public:
-  /// What has come in one exchange. Several may be under way.
+  /// One decoded forward message. Several may be pending.
   struct Pending {
     StepId id;
-    Variable<T> tokens;         ///< (B', N', w): the leaf where the gradient collects
+    Variable<T> tokens;         ///< (B', N', w): the leaf that collects the gradient
     Tensor<T> log_token_sizes;  ///< (B', N') or empty, see Part::to_cut
     Tensor<T> targets;          ///< (B', C): class probabilities, times the weights of the rows
-    codec::AnyReceipt receipt;  ///< what the codec remembers
+    codec::AnyReceipt receipt;  ///< what the codec needs to encode the gradient
 
     /// The loss of a part that ends with the classifier.
     Variable<T> loss(const nn::Part<T>& part) const {
@@ -44,9 +44,9 @@ class CutReceiver {
 
   const codec::AnyCodec<T>& codec() const { return codec_.codec(); }
 
-  /// Decodes what has come for `part`.
+  /// Decodes a forward message for `part`.
   ///
-  /// Errors  WireError for bytes that make no sense.
+  /// Errors  WireError for invalid bytes.
   Pending receive(const StepId& id, const nn::Part<T>& part, const ForwardMessage& message) {
     auto decoded =
         codec_.in_step().template decode<T>(message.encoded, message.shape(part.input_width()));
@@ -61,7 +61,7 @@ class CutReceiver {
             .receipt = std::move(decoded.receipt)};
   }
 
-  /// Appends the gradient of what has come, once backward() has found it.
+  /// Appends the encoded gradient of pending.tokens, after backward() of the loss.
   ///
   /// Errors  WireError (not_finite).
   void send(const Pending& pending, std::vector<std::byte>& out) {
@@ -69,7 +69,7 @@ class CutReceiver {
     codec_.in_step().encode_gradient(pending.tokens.gradient().view(), pending.receipt, out, rng);
   }
 
-  /// The step is applied, or not: the codec's state moves, or goes back to where it was.
+  /// Keeps the codec's state after the step, or restores the state before it.
   void commit() { codec_.commit(); }
   void discard() { codec_.discard(); }
 

@@ -4,6 +4,7 @@
 #include <concepts>  // floating_point
 #include <cstddef>   // byte
 #include <cstdint>   // uint64_t
+#include <span>      // span
 #include <utility>   // move
 #include <vector>    // vector
 
@@ -13,15 +14,14 @@
 #include <splitvit/compress/any_stage.hpp>             // AnyStage
 #include <splitvit/compress/cut_batch.hpp>             // CutBatch, require_consistent
 #include <splitvit/core/labels.hpp>                    // Labels
-#include <splitvit/core/workspace.hpp>                 // RecycledVector
 #include <splitvit/nn/part.hpp>                        // AtCut, Part
 #include <splitvit/split/detail/revertible_codec.hpp>  // RevertibleCodec
 #include <splitvit/split/messages.hpp>                 // ForwardMessage
-#include <splitvit/split/step_id.hpp>                  // StepId, draws
+#include <splitvit/split/step_id.hpp>                  // Purpose, StepId, draws
 #include <splitvit/wire/labels.hpp>                    // put_labels
 
-// CutSender: the end of a cut whose activations go out. It does no I/O: cut_receiver.hpp is the
-// other end, and a step without a link needs no more than the two.
+// CutSender: the sending end of a cut. It does no I/O. cut_receiver.hpp is the other end; a step
+// without a link needs only these two.
 //
 //   const auto sent = sender.send(id, part, part.to_cut(images), labels, message);
 //   const auto came = receiver.receive(id, next_part, message);
@@ -32,14 +32,14 @@
 
 namespace splitvit::split {
 
-/// Stage, encoder and codec of one session.
+/// Stage and codec of one session. The encoder belongs to the part.
 template <std::floating_point T>
 class CutSender {
  public:
-  /// What the backward pass needs of one exchange. Several may be under way.
+  /// What the backward pass of one forward message needs. Several may be pending.
   struct Pending {
     Variable<T> crossing;           ///< (B', N', w): what was encoded
-    codec::AnyReceipt receipt;      ///< what the codec remembers of it
+    codec::AnyReceipt receipt;      ///< what the codec needs to decode the gradient
     Index samples = 0, tokens = 0;  ///< rows that were sent, and tokens in each of them
     Index saturated = 0;            ///< numbers that were too large for the codec
   };
@@ -49,14 +49,14 @@ class CutSender {
 
   const compress::AnyStage<T>& stage() const { return stage_; }
   const codec::AnyCodec<T>& codec() const { return codec_.codec(); }
-  /// What the stage needs to know of the tokens; see Part::to_cut.
+  /// The token statistic that the stage requires; see Part::to_cut.
   kernel::TokenStatistic required_statistic() const { return stage_.required_statistic(); }
 
   /// Compresses and encodes what `part` has at its cut. `out` borrows from this sender, until the
   /// next call of send.
   ///
   /// Shapes  at_cut.tokens (B, N, D), labels: B rows.
-  /// Errors  Those of stage and codec; ShapeError if a stage returns what does not fit together.
+  /// Errors  The errors of stage and codec; ShapeError if a stage returns an inconsistent batch.
   Pending send(const StepId& id, const nn::Part<T>& part, nn::AtCut<T> at_cut, const Labels& labels,
                ForwardMessage& out) {
     Rng rng = draws(seed_, Purpose::sending, id);
@@ -93,12 +93,12 @@ class CutSender {
     return codec_.in_step().template decode_gradient<T>(encoded, pending.receipt,
                                                         pending.crossing.shape());
   }
-  /// Decodes the gradient and leads it to the part's parameters.
+  /// Decodes the gradient and computes the gradients of the part's parameters.
   void receive(const Pending& pending, std::span<const std::byte> encoded) {
     backward(pending.crossing, decode(pending, encoded));
   }
 
-  /// The step is applied, or not: the codec's state moves, or goes back to where it was.
+  /// Keeps the codec's state after the step, or restores the state before it.
   void commit() { codec_.commit(); }
   void discard() { codec_.discard(); }
 

@@ -8,7 +8,7 @@
 #include <type_traits>  // type_identity_t
 #include <utility>      // move
 
-#include <splitvit/core/error.hpp>       // WireError
+#include <splitvit/core/error.hpp>       // Reason, WireError
 #include <splitvit/core/state.hpp>       // show_state
 #include <splitvit/nn/part.hpp>          // Part
 #include <splitvit/optim/any_rule.hpp>   // AnyRule
@@ -21,7 +21,7 @@
 
 namespace splitvit::split {
 
-/// A part that learns. Gradients collect in its parameters; apply() turns them into new weights.
+/// A part with its optimiser. Gradients are summed in its parameters; apply() updates the weights.
 template <std::floating_point T>
 class Learner {
  public:
@@ -36,9 +36,8 @@ class Learner {
   /// How many steps have been applied.
   std::uint64_t steps() const { return steps_; }
 
-  /// Checks, clips and applies the gradients that have collected, and clears them. Nothing changes
-  /// if it throws, but for an update rule that throws itself, which it must not do: weights are
-  /// then of no more use, and each further call says so.
+  /// Checks, clips, applies and clears the gradients. Nothing changes if it throws. An update rule
+  /// must not throw; if it does, the weights are lost, and every further call throws.
   ///
   /// Errors  WireError (not_finite) naming the first gradient that is not finite; std::logic_error
   ///         after an update rule has thrown.

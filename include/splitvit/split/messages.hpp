@@ -4,30 +4,30 @@
 #include <algorithm>  // clamp, copy, find, max, transform
 #include <cmath>      // isfinite, log, round
 #include <concepts>   // floating_point
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint32_t, uint64_t
+#include <cstddef>    // byte, size_t, to_integer
+#include <cstdint>    // uint8_t, uint16_t, uint32_t, uint64_t
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
-#include <string>     // string
+#include <string>     // string, to_string
 #include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>           // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>           // WireError
+#include <splitvit/core/error.hpp>           // Reason, WireError
 #include <splitvit/core/shape.hpp>           // Index, Shape
 #include <splitvit/core/workspace.hpp>       // RecycledVector
 #include <splitvit/nn/concepts.hpp>          // Module, parameters
 #include <splitvit/tensor/tensor.hpp>        // Tensor
 #include <splitvit/wire/tensor_payload.hpp>  // PayloadReader, PayloadWriter
 
-// What the messages of training say, as payloads. The readers take hostile bytes: every size
-// is checked against the agreed model before memory is taken.
+// The payloads of the training messages. The readers take hostile bytes: every size is checked
+// against the agreed model before memory is taken.
 
 namespace splitvit::split {
 
 namespace detail {
 
-/// What follows the header of a forward message: bits of a byte.
+/// The bits that say which sizes follow in a forward message.
 inline constexpr std::uint8_t sizes_follow = 1, token_sizes_follow = 2;
 
 inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
@@ -49,8 +49,8 @@ inline std::span<const std::byte> read_token_sizes(ByteReader& in, Index tokens)
 
 }  // namespace detail
 
-/// Sizes of tokens, (samples, tokens) or empty, as they are sent: rounded, and 255 at most. They
-/// replace what is in `bytes`.
+/// Writes sizes of tokens, (samples, tokens) or empty, as they are sent: rounded, at most 255. They
+/// replace the contents of `bytes`.
 template <std::floating_point T>
 void put_token_sizes(const Tensor<T>& sizes, std::vector<std::byte>& bytes) {
   bytes.clear();
@@ -58,16 +58,16 @@ void put_token_sizes(const Tensor<T>& sizes, std::vector<std::byte>& bytes) {
     bytes.push_back(static_cast<std::byte>(std::clamp(std::round(size), T{1}, T{255})));
 }
 
-/// What a forward message may hold at most; all of it is agreed.
+/// The limits of a forward message, from the agreed settings.
 struct ForwardLimits {
   Index tokens = 0;             ///< of a sample
-  Index width = 0;              ///< of a token, on the way or when decoded, whichever is larger
+  Index width = 0;              ///< of a token, as sent or as decoded, whichever is larger
   Index classes = 0;            ///< of a label
   std::size_t number_size = 4;  ///< bytes of a number
   std::uint64_t bytes = 0;      ///< of all activations, and of all targets, when decoded
 };
 
-/// What a client sends up: activations as the codec wrote them, and what they should become.
+/// What a client sends in a step: activations as the codec wrote them, and labels.
 ///
 ///   u32 samples   u32 tokens   u32 bytes of labels
 ///   u8 1 if sizes of samples follow, plus 2 if sizes of tokens do   u16 size of each sample
@@ -77,7 +77,7 @@ struct ForwardLimits {
 struct ForwardMessage {
   Index samples = 0;
   Index tokens = 0;
-  RecycledVector<Index> sizes = {};  ///< how often each sample counts; empty: all alike
+  RecycledVector<Index> sizes = {};  ///< how many samples each row stands for; empty: one
   /// (samples tokens): how many tokens each one stands for, 1..255; empty: one.
   std::span<const std::byte> token_sizes = {};
   std::span<const std::byte> labels = {};
@@ -89,7 +89,7 @@ struct ForwardMessage {
 
   Shape shape(Index width) const { return {samples, tokens, width}; }
 
-  /// Appends all but the activations, which follow.
+  /// Appends everything except the activations, which come last.
   ///
   /// Errors  std::invalid_argument for another number of sizes than samples, or of token sizes than
   ///         tokens, or a size of a sample outside 1..65535.
@@ -117,7 +117,7 @@ struct ForwardMessage {
     writer.put_bytes(labels);
   }
 
-  /// The logarithm of each token's size, (samples, tokens); empty where there are none.
+  /// The logarithm of each token's size, (samples, tokens); empty without token sizes.
   template <std::floating_point T>
   Tensor<T> log_token_sizes() const {
     if (token_sizes.empty()) return {};
@@ -170,12 +170,12 @@ struct ForwardMessage {
   }
 };
 
-/// What the server sends down after a step.
+/// What the server sends in a step.
 ///
 ///   f64 loss   f64 seconds   the gradient as the codec wrote it
 struct BackwardMessage {
   double loss = 0;
-  double seconds = 0;  ///< the server's, from the message's arrival to its answer
+  double seconds = 0;  ///< of the server, from the forward message to its answer
   std::span<const std::byte> encoded = {};
 
   static constexpr std::size_t header_bytes = 16;
@@ -188,7 +188,7 @@ struct BackwardMessage {
 
   /// Borrows from the payload.
   ///
-  /// Errors  WireError: truncated; not_finite, also for less than no seconds.
+  /// Errors  WireError: truncated; not_finite, also for negative seconds.
   static BackwardMessage read(std::span<const std::byte> payload) {
     ByteReader in{payload, "backward"};
     BackwardMessage message;
@@ -204,7 +204,7 @@ struct BackwardMessage {
   }
 };
 
-/// What the server sends down after an evaluation.
+/// What the server sends in an evaluation.
 ///
 ///   f64 sum of losses   u32 correct predictions
 struct Score {
@@ -234,7 +234,7 @@ struct Score {
   }
 };
 
-/// The parameters of a module: u32 how many, then name and tensor of each, in its order.
+/// The parameters of a module: u32 count, then name and tensor of each, in its order.
 template <std::floating_point T, nn::Module<T> M>
 void put_weights(wire::PayloadWriter& out, const M& module) {
   const auto all = nn::parameters<T>(module);
@@ -247,7 +247,7 @@ void put_weights(wire::PayloadWriter& out, const M& module) {
 
 /// Fills a module with what put_weights wrote. Changes nothing if it throws.
 ///
-/// Errors  WireError unless names and shapes are exactly those of the module.
+/// Errors  WireError unless names and shapes are exactly as in the module.
 template <std::floating_point T, nn::Module<T> M>
 void read_weights(std::span<const std::byte> payload, const M& module) {
   constexpr std::size_t longest_name = 256;

@@ -23,7 +23,7 @@
 
 namespace splitvit::split {
 
-/// How a bottleneck begins.
+/// How a bottleneck is initialised.
 enum class BottleneckStart {
   random,
   pca,  ///< see nn::pca_bottleneck
@@ -67,7 +67,7 @@ void read_bottleneck(std::string_view written, Method<T>& method) {
 ///
 /// A bottleneck's options: layers=, decoder_relu=yes|no, frozen=yes|no, start=random|pca.
 ///
-/// Errors  std::invalid_argument naming the part that is wrong and what is possible.
+/// Errors  std::invalid_argument naming the text that is wrong and the possible ones.
 template <std::floating_point T>
 Method<T> parse_method(std::string_view text) {
   const std::size_t at = text.find('@');

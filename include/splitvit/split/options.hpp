@@ -10,22 +10,21 @@
 #include <splitvit/wire/handshake.hpp>        // Settings, any_value
 #include <splitvit/wire/session_options.hpp>  // SessionOptions
 
-// Options of the parties: how they learn, and how they talk to each other.
+// Options of the parties: how they train, and how they communicate.
 
 namespace splitvit::split {
 
-/// How a party learns, besides its update rule.
+/// How a party trains, besides its update rule.
 struct TrainingOptions {
-  /// The learning rate of a step, counted from 0; none keeps that of the rule. See
-  /// optim/schedule.hpp.
+  /// The learning rate of a step, counted from 0; empty: the rule's own. See optim/schedule.hpp.
   std::function<double(std::uint64_t step)> schedule = {};
   double clip_norm = 0;  ///< gradients of this party are scaled down to this norm; 0: never
 };
 
 struct ClientOptions {
-  std::uint64_t seed = 0;    ///< of what the stage and the codec draw
+  std::uint64_t seed = 0;    ///< of the random draws of stage and codec
   std::uint32_t client = 0;  ///< number of this client; clients with equal seeds draw differently
-  std::string method = {};   ///< what both parties call the stage; empty: its own description
+  std::string method = {};   ///< name of the stage in the handshake; empty: its description
   TrainingOptions training = {};
   wire::SessionOptions session = {};  ///< times and limits
   /// What else must be the same on both sides, such as {"seed", "7"}; see wire/handshake.hpp.
@@ -33,8 +32,8 @@ struct ClientOptions {
 };
 
 struct ServerOptions {
-  std::uint64_t seed = 0;                ///< of what the codec draws
-  std::string method = wire::any_value;  ///< what the client must call its stage
+  std::uint64_t seed = 0;                ///< of the random draws of the codec
+  std::string method = wire::any_value;  ///< the name that the client must give its stage
   TrainingOptions training = {};
   wire::SessionOptions session = {};  ///< times and limits
   wire::Settings agreed = {};         ///< as the client's

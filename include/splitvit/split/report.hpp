@@ -45,7 +45,7 @@ struct Traffic {
   friend bool operator==(const Traffic&, const Traffic&) = default;
 };
 
-/// Where the time went, in seconds.
+/// How the time was spent, in seconds.
 struct Seconds {
   double client = 0;       ///< its part, forward and backward, and its optimiser
   double compression = 0;  ///< stages, encoder and codec at the client, forward, and decoding the
@@ -95,7 +95,7 @@ struct EpochReport {
   }
 };
 
-/// How good the model is on data it did not learn from.
+/// How good the model is on data that it was not trained on.
 struct Evaluation {
   double loss = 0;  ///< mean over samples
   Index correct = 0;

@@ -8,15 +8,14 @@
 #include <functional>   // function
 #include <map>          // map
 #include <memory>       // make_shared, shared_ptr
-#include <mutex>        // lock_guard, mutex, unique_lock
-#include <optional>     // optional
+#include <mutex>        // lock_guard, mutex
 #include <stdexcept>    // logic_error
 #include <string>       // to_string
 #include <type_traits>  // type_identity_t
 #include <utility>      // move
 #include <vector>       // vector
 
-#include <splitvit/codec/any_codec.hpp>      // AnyCodec
+#include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
 #include <splitvit/codec/float32.hpp>        // Float32
 #include <splitvit/core/describe.hpp>        // describe
 #include <splitvit/core/workspace.hpp>       // Workspace
@@ -29,30 +28,29 @@
 #include <splitvit/split/settings.hpp>       // settings_of
 #include <splitvit/split/step_id.hpp>        // StepId
 #include <splitvit/transport/any_link.hpp>   // AnyLink
-#include <splitvit/wire/io.hpp>              // flush, next, tell
+#include <splitvit/wire/io.hpp>              // flush, flush_if_possible, next, tell
 #include <splitvit/wire/session.hpp>         // Session, SessionState
 #include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
 
-// Server: owns the last blocks. Computes what clients send up, learns, and sends gradients.
+// Server: owns the last blocks. Trains them on what clients send, and sends gradients.
 
 namespace splitvit::split {
 
-/// The party that has the larger part of the model: roles, sessions and links. The only place at
-/// the server that waits.
+/// The party that has the last blocks: roles, sessions and links. Only this class waits for links.
 ///
 ///   Server server{part, Adam{.lr = 1e-3}};
 ///   server.serve(std::move(link));  // until the client says goodbye
 ///
-/// It needs to know nothing of the client's stages: fewer samples and tokens come up, and the
-/// gradient of what came goes down. Several threads may serve at the same time, each a session of
-/// its own; one of them computes at a time.
+/// It does not need to know the client's stages: it receives fewer samples and tokens, and sends
+/// the gradient of what it received. Several threads may serve at the same time, each one session;
+/// one of them computes at a time.
 template <std::floating_point T>
 class Server {
  public:
-  /// Makes the role for a new client from what it says of itself.
+  /// Makes the role for a new client from its hello.
   using MakeRole = std::function<ServerRole<T>(const wire::Hello&)>;
 
-  /// One part, which learns from all clients.
+  /// One part, which all clients train.
   ///
   /// Errors  std::invalid_argument unless the part is the last of a model, for options of the rule
   ///         outside their range, or for heartbeats, which this driver cannot send while it
@@ -67,9 +65,9 @@ class Server {
                   seed = options.seed](const wire::Hello&) {
       return ServerRole<T>{learner, CutReceiver<T>{code, seed}};
     };
-    make_role_({});  // refuses a part that no client can use
+    make_role_({});  // throws for a part that no client can use
   }
-  /// With activations and gradients written as they are.
+  /// With codec Float32.
   Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          const ServerOptions& options = {})
       : Server(std::move(part), std::move(rule), codec::Float32{}, options) {}
@@ -79,13 +77,13 @@ class Server {
     require_no_heartbeat("Server", options_.session);
   }
 
-  /// Serves one client until it says goodbye. A client whose link broke may come back: serve its
-  /// new link, and it goes on where it was.
+  /// Serves one client until it says goodbye. A client whose link broke may reconnect: serve its
+  /// new link, and the session continues.
   ///
-  /// Errors  WireError if the client is set up differently or sends what makes no sense; it
-  ///         is told why. TransportError if the link fails, is closed without goodbye, or is
-  ///         silent for too long. A step is applied as a whole or not at all, and the server
-  ///         can serve again afterwards; weights stay as they are then.
+  /// Errors  WireError if the settings differ or the client sends invalid bytes; it is told why.
+  ///         TransportError if the link fails, is closed without goodbye, or is silent for too
+  ///         long. A step is applied as a whole or not at all, and the server can serve again
+  ///         afterwards.
   void serve(transport::AnyLink link) {
     auto session = wire::Session::server(options_.session, transport::Clock::now());
     std::shared_ptr<Client> client;
@@ -145,10 +143,10 @@ class Server {
     return *learner_;
   }
 
-  /// Finds or makes what belongs to the client that has said hello, and admits it.
+  /// Finds or makes the Client for a hello, and admits it.
   ///
-  /// A client that comes back gets a copy of what it had: the thread of its older connection, if
-  /// there is still one, may be writing from the original, and ends when something comes.
+  /// A client that reconnects gets a copy of its role and state: the thread of its older connection
+  /// may still send from the original; it ends at the next message.
   std::shared_ptr<Client> admit(wire::Session& session) {
     const std::shared_ptr<Client> older = find(session.hello().session);
     if (older == nullptr)
@@ -252,7 +250,7 @@ class Server {
           client.has_decoder = true;
           break;
         default:
-          return false;  // a goodbye: the session lets nothing else pass
+          return false;  // a goodbye: the session refuses all other kinds
       }
     }
     wire::flush(link, session);

@@ -16,25 +16,25 @@
 #include <splitvit/autograd/backward.hpp>    // backward
 #include <splitvit/autograd/no_grad.hpp>     // NoGrad
 #include <splitvit/codec/float32.hpp>        // Float32
-#include <splitvit/core/error.hpp>           // WireError
+#include <splitvit/core/error.hpp>           // Reason, WireError
 #include <splitvit/core/labels.hpp>          // Labels
 #include <splitvit/nn/loss.hpp>              // count_correct
 #include <splitvit/split/cut_receiver.hpp>   // CutReceiver
 #include <splitvit/split/learner.hpp>        // Learner
-#include <splitvit/split/messages.hpp>       // ForwardMessage, BackwardMessage, Score
+#include <splitvit/split/messages.hpp>       // the messages, put_weights, read_weights
 #include <splitvit/split/step_id.hpp>        // StepId
 #include <splitvit/split/timer.hpp>          // Timer
 #include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
 
-// ServerRole: what the party with the classifier does with the messages of one client. It does no
-// I/O; server.hpp connects it to clients.
+// ServerRole: what a server computes for the messages of one client. It does no I/O; server.hpp
+// connects it to clients.
 
 namespace splitvit::split {
 
-/// A part that learns, and the end of the cut before it. The part may be shared by the roles of
-/// several clients, which then must not compute at the same time.
+/// A server part with its optimiser, and the receiving end of the cut. The roles of several clients
+/// may share the part; they must not compute at the same time.
 ///
-/// A step is forward, then commit. Until commit nothing has changed, and discard forgets the step.
+/// A step is forward, then commit. Nothing changes before commit, and discard forgets the step.
 template <std::floating_point T>
 class ServerRole {
  public:
@@ -50,11 +50,10 @@ class ServerRole {
   const Learner<T>& learner() const { return *learner_; }
   const CutReceiver<T>& receiver() const { return receiver_; }
 
-  /// Computes the gradient of a forward message. `reply` becomes the payload of the answer, whose
-  /// header commit completes.
-  /// `largest` bounds the bytes of activations and of labels when decoded.
+  /// Computes the gradient of a forward message. `reply` becomes the payload of the reply, whose
+  /// header commit completes. `largest` limits the bytes of activations and of labels when decoded.
   ///
-  /// Errors  WireError for bytes that make no sense.
+  /// Errors  WireError for invalid bytes.
   void forward(const StepId& id, std::span<const std::byte> payload, std::uint64_t largest,
                std::vector<std::byte>& reply) {
     timer_ = Timer{};
@@ -83,14 +82,14 @@ class ServerRole {
     BackwardMessage{.loss = loss_, .seconds = timer_.lap()}.put_header(header_);
     std::ranges::copy(header_, reply.begin());
   }
-  /// Forgets the step under way.
+  /// Forgets the current step.
   void discard() {
     under_way_ = false;
     learner_->discard();
     receiver_.discard();
   }
 
-  /// Errors  WireError for bytes that make no sense.
+  /// Errors  WireError for invalid bytes.
   Score evaluate(std::span<const std::byte> payload, std::uint64_t largest) const {
     const NoGrad no_grad;
     const ForwardMessage came = read(payload, largest);
@@ -108,9 +107,10 @@ class ServerRole {
   /// The weights, as put_weights writes them.
   void put_weights(wire::PayloadWriter& out) const { split::put_weights<T>(out, part()); }
 
-  /// Takes a decoder that the client has made of its data.
+  /// Takes the initial decoder that the client sends.
   ///
-  /// Errors  WireError if none is wanted, a step has been taken, or it is another one.
+  /// Errors  WireError if this part has no decoder, a step has been taken, or names or shapes
+  ///         differ.
   void take_decoder(std::span<const std::byte> payload) {
     if (!part().decoder)
       throw WireError(Reason::wrong_message, "a decoder came, but there is no bottleneck here");
@@ -121,7 +121,7 @@ class ServerRole {
     read_weights<T>(payload, *part().decoder);
   }
 
-  /// Of the codec; the part has a state of its own. See core/state.hpp.
+  /// Only the state of the codec: the Learner has its own. See core/state.hpp.
   void each_state(auto&& see) { show_state(receiver_, see); }
 
  private:

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <optional>   // optional
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
+#include <concepts>  // floating_point
+#include <cstddef>   // size_t
+#include <optional>  // optional
+#include <string>    // string, to_string
 
 #include <splitvit/core/error.hpp>      // ShapeError
 #include <splitvit/nn/part.hpp>         // Part
@@ -37,22 +36,22 @@ inline wire::Settings settings_of(const nn::VitConfig& c, Index cut, std::size_t
   return all;
 }
 
-/// What to say of an encoder or a decoder, if there is one.
+/// The description of an encoder or a decoder; "none" without one.
 /// Errors  ShapeError if its wide side is not as wide as the model's tokens.
 template <class Network>
 std::string bottleneck_text(const std::optional<Network>& network, Index dim) {
   if (!network) return "none";
   if (network->token_width() != dim)
     throw ShapeError("bottleneck: it is made for tokens of width " +
-                     std::to_string(network->token_width()) + ", those of the model are " +
-                     std::to_string(dim) + " wide");
+                     std::to_string(network->token_width()) + ", the model has width " +
+                     std::to_string(dim));
   return network->options.description();
 }
 
 }  // namespace detail
 
 /// The handshake's settings: the model and where it is cut, the type of its numbers, how
-/// activations are compressed and written, and whatever else a program wants to be equal.
+/// activations are compressed and written, and the settings that a program adds.
 ///
 /// `part` is the client part or the server part. Both give the same settings.
 /// Errors  ShapeError for a bottleneck that does not fit the model.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>  // steady_clock
+#include <chrono>  // duration, steady_clock
 
 // Timer: seconds since it was last asked.
 

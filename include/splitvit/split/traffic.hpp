@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>  // size_t
 #include <cstdint>  // uint8_t
 
 #include <splitvit/split/report.hpp>  // Bytes, Traffic
-#include <splitvit/wire/frame.hpp>    // MessageKind
+#include <splitvit/wire/frame.hpp>    // MessageKind, message_kinds
 #include <splitvit/wire/session.hpp>  // SessionState
-#include <splitvit/wire/tally.hpp>    // Count
+#include <splitvit/wire/tally.hpp>    // Count, Tally
 
-// traffic_of: what has crossed a client's link, by what it was for.
+// traffic_of: the bytes that have crossed a client's link, by purpose.
 
 namespace splitvit::split {
 
 /// What bytes are for. All columns together are the bytes of the link.
 enum class Column : std::uint8_t {
-  training,    ///< the first handshake, every step once, a decoder that is given, the goodbye
+  training,    ///< the first handshake, every step once, an initial decoder, the goodbye
   evaluation,  ///< evaluations
   weights,     ///< fetching the server's weights
   upkeep,      ///< heartbeats, errors, later handshakes, and steps that were sent again
@@ -44,7 +45,7 @@ constexpr Column column_of(wire::MessageKind kind, bool sent_by_client) {
   return Column::upkeep;
 }
 
-/// Seen from the client whose session this is.
+/// Seen from the client of the session.
 inline Traffic traffic_of(const wire::SessionState& session, Column column) {
   const auto bytes = [&](const wire::Tally& tally, bool sent) {
     wire::Count sum;

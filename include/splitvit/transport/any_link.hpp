@@ -19,14 +19,14 @@ namespace splitvit::transport {
 ///
 ///   AnyLink link = local ? AnyLink{std::move(memory)} : tcp_connect(endpoint);
 ///
-/// Destruction, and assignment of another link, close as the link within does. Moved from, it
-/// may only be destroyed or assigned to.
+/// Destruction, and assignment of another link, close the link within. After a move it may only be
+/// destroyed or assigned to.
 ///
-/// Errors  Those of the link.
+/// Errors  The errors of the link.
 class AnyLink {
  public:
-  // Whether an AnyLink can be moved must not depend on itself, so the concept is asked within
-  // and not in front.
+  // The concept is checked inside: as a constraint it would ask whether an AnyLink can be moved,
+  // which would depend on itself.
   template <class Link>
     requires(!std::same_as<Link, AnyLink>)
   AnyLink(Link link) : link_{std::make_unique<Model<Link>>(std::move(link))} {

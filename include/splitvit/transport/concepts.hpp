@@ -6,8 +6,7 @@
 #include <cstddef>   // byte, size_t
 #include <span>      // span
 
-// Transport: the two functions that anything which carries bytes must offer, and the one
-// function more that it may offer.
+// Transport: the two functions that a link must offer, and a third one that it may offer.
 
 namespace splitvit::transport {
 
@@ -50,14 +49,14 @@ inline Deadline deadline_in(std::chrono::nanoseconds wait) {
 ///   link.set_deadline(when)  from now on read_some and write_some throw TransportError
 ///                            with Reason::timed_out instead of waiting past `when`. Such a
 ///                            call has moved no byte, and the link can still be used.
-///                            A call that waits already may keep the deadline it began with
+///                            A call that already waits may keep the deadline it began with
 ///
-/// Without it nothing notices a peer that is silent: a handshake or a step then waits for as
-/// long as the link does, and a peer that sends one byte an hour holds its place.
+/// Without it a silent peer is not noticed: a handshake or a step then waits for as long as the
+/// link does, and a peer that sends one byte an hour holds its place.
 template <class T>
 concept HasDeadline = requires(T& link, Deadline when) { link.set_deadline(when); };
 
-/// Whether a link can stop waiting. One that holds a link of any type says so itself.
+/// Whether a link can stop waiting. A wrapper of any link type answers by itself.
 template <class T>
 bool has_deadline(const T& link) {
   if constexpr (requires {

@@ -23,7 +23,7 @@
 #include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline, has_deadline
 #include <splitvit/transport/stream.hpp>    // read_exactly, write_all
 
-// check_transport: does a link of your own keep the contract in concepts.hpp?
+// check_transport: tests whether a link keeps the contract in concepts.hpp.
 
 namespace splitvit::transport {
 
@@ -36,7 +36,7 @@ struct ConformanceOptions {
 /// Runs every clause of the contract on links that `make_pair()` makes: a std::pair of the two
 /// ends of a new link, for each clause at least one. Needs no test framework.
 ///
-/// A clause that hangs is reported, and its thread is left behind: let the program end soon.
+/// A clause that hangs is reported, and its thread keeps running: let the program end soon.
 ///
 /// Errors  std::runtime_error naming the clause that is broken, and how.
 template <class MakePair>
@@ -50,8 +50,8 @@ inline void require(bool holds, const std::string& otherwise) {
   if (!holds) throw std::runtime_error(otherwise);
 }
 
-/// What the threads of one clause tell the thread that waits for them. A failure is told at
-/// once, because whoever found it may have to wait for another thread that hangs.
+/// What the threads of one clause report to the thread that waits for them. A failure is reported
+/// at once, because its thread may wait for another one that hangs.
 class Verdict {
  public:
   /// Runs all `works` at once, each on its own thread, and reports what they throw.
@@ -79,8 +79,8 @@ class Verdict {
     changed_.notify_all();
   }
 
-  /// Waits until all is done, something failed, or patience is at an end.
-  /// Returns whether all is done, and what failed.
+  /// Waits until all is done, something failed, or the time is over. Returns whether all is done,
+  /// and what failed.
   std::pair<bool, std::string> wait(std::chrono::nanoseconds patience) {
     std::unique_lock lock{guard_};
     const auto over = [this] { return done_ || !failure_.empty(); };
@@ -226,7 +226,7 @@ void check_transport(MakePair make_pair, const ConformanceOptions& options) {
   using detail::Verdict;
   using EndA = std::optional<A>;
   using EndB = std::optional<B>;
-  // A clause owns all it uses: a thread left behind must not reach into this stack frame.
+  // A clause owns all it uses: a thread that keeps running must not use this stack frame.
   const auto make = std::make_shared<MakePair>(std::move(make_pair));
   const auto clause = [&](const char* name, auto body) {
     detail::within(options.patience, name, [make, body](Verdict& verdict) {

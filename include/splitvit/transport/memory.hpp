@@ -110,7 +110,7 @@ class MemoryLink {
   std::size_t read_some(std::span<std::byte> into) { return end_->in->read(into); }
   std::size_t write_some(std::span<const std::byte> from) { return end_->out->write(from); }
 
-  /// Reaches a call that waits already, too.
+  /// Also applies to a call that already waits.
   void set_deadline(Deadline when) {
     end_->in->set_read_deadline(when);
     end_->out->set_write_deadline(when);

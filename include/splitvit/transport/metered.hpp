@@ -70,7 +70,7 @@ class Metered {
   double write_seconds() const { return traffic_->write_seconds(); }
   double read_seconds() const { return traffic_->read_seconds(); }
 
-  /// The counters by themselves, for whoever outlives the link or sees it moved away.
+  /// The counters alone, for a caller that outlives the link or gives it away.
   std::shared_ptr<const Traffic> traffic() const { return traffic_; }
 
   Link& inner() { return link_; }

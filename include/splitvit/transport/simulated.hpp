@@ -41,10 +41,10 @@ struct LinkModel {
 struct Faults {
   static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
-  std::size_t longest_piece = 0;          ///< calls move a random 1 to so many bytes; 0: no change
-  std::uint64_t cut_sent_at = never;      ///< the link breaks instead of this byte
-  std::uint64_t cut_received_at = never;  ///< likewise
-  std::uint64_t flip_sent_bit = never;    ///< bit b of byte n has number 8 * n + b
+  std::size_t longest_piece = 0;      ///< calls move 1 to this many bytes, at random; 0: no change
+  std::uint64_t cut_sent_at = never;  ///< the link breaks instead of this byte
+  std::uint64_t cut_received_at = never;    ///< likewise
+  std::uint64_t flip_sent_bit = never;      ///< bit b of byte n has number 8 * n + b
   std::uint64_t flip_received_bit = never;  ///< likewise
   double longest_delay_seconds = 0.0;       ///< each call first waits a random time up to this
   Rng rng{};
@@ -94,7 +94,7 @@ class SimulatedClock {
 /// A link as slow as the model says, with the given faults.
 ///
 /// Errors  std::invalid_argument for a speed that is not above 0, or a negative time;
-///         TransportError (closed) once a fault has cut the link; those of the inner link.
+///         TransportError (closed) once a fault has cut the link; the errors of the inner link.
 template <Transport Link>
 class Simulated {
  public:
@@ -137,7 +137,7 @@ class Simulated {
   }
   bool has_deadline() const { return link_ ? transport::has_deadline(*link_) : HasDeadline<Link>; }
 
-  /// The clock by itself, for a caller that gives the link away.
+  /// The clock alone, for a caller that gives the link away.
   std::shared_ptr<const SimulatedClock> clock() const { return clock_; }
 
  private:
@@ -161,7 +161,7 @@ class Simulated {
       const auto longest = static_cast<Index>(faults_.longest_piece);
       size = std::min(size, static_cast<std::size_t>(1 + faults_.rng.below(longest)));
     }
-    if (model_.pace == Pace::slept) {  // short naps, so that a deadline is not slept through
+    if (model_.pace == Pace::slept) {  // short sleeps, so that no deadline is missed
       const double in_10_ms = std::clamp(model_.bits_per_second * 0.01 / 8.0, 1.0, 0x1p40);
       size = std::min(size, static_cast<std::size_t>(in_10_ms));
     }
@@ -176,7 +176,7 @@ class Simulated {
 
   void account(std::size_t n, Way way) {
     const double owed = clock_->add(n, way);
-    // Less than a millisecond is saved up: a sleep is seldom shorter than that.
+    // Less than a millisecond is kept for later: a sleep is seldom shorter.
     if (model_.pace == Pace::computed || owed < 1e-3) return;
     const auto start = Clock::now();
     std::this_thread::sleep_for(std::chrono::duration<double>{owed});

@@ -38,7 +38,7 @@ namespace splitvit::transport {
 
 struct ConnectOptions {
   std::chrono::nanoseconds timeout = std::chrono::seconds{10};  ///< for one attempt
-  std::chrono::nanoseconds retry_for{0};  ///< try again so long while nobody listens
+  std::chrono::nanoseconds retry_for{0};  ///< retry for this long while nobody listens
   std::chrono::nanoseconds write_stall = std::chrono::seconds{10};  ///< see TcpLink
 };
 
@@ -67,7 +67,7 @@ class Descriptor {
   int fd_;
 };
 
-/// The reason behind a number of the system.
+/// The reason for an errno value.
 inline TransportError socket_error(int error, const std::string& what) {
   const Reason reason = error == EPIPE || error == ECONNRESET ? Reason::closed
                         : error == ETIMEDOUT                  ? Reason::timed_out
@@ -75,7 +75,7 @@ inline TransportError socket_error(int error, const std::string& what) {
   return {reason, what + ": " + std::generic_category().message(error)};
 }
 
-/// Is this what accept(2) says of a peer that, or whose network, went away while it waited?
+/// Whether accept(2) reports that a waiting peer, or its network, is gone.
 inline bool lost_before_accept(int error) {
   for (const int one : {EAGAIN, EWOULDBLOCK, EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN,
                         ENETUNREACH, EHOSTDOWN, EHOSTUNREACH})
@@ -94,7 +94,8 @@ inline void prepare(int fd, const std::string& what) {
 #endif
 }
 
-/// Waits until a descriptor is ready or the other one, if any, can be read. False at the deadline.
+/// Waits until a descriptor is ready or the other one, if any, can be read. Returns false at the
+/// deadline.
 inline bool wait_ready(int fd, short events, Deadline deadline, int wake = -1) {
   while (true) {
     int wait = -1;
@@ -146,9 +147,9 @@ Endpoint address_of(int fd, const Ask& ask) {
 
 }  // namespace detail
 
-/// A TCP connection. Models Transport and HasDeadline. Reading waits until the deadline, which
-/// is none at first; writing waits until the deadline, but at most `write_stall` without the
-/// peer taking a byte. Destruction lets the peer read what was written, then the end.
+/// A TCP connection. Models Transport and HasDeadline. Reading waits until the deadline; there is
+/// none at first. Writing waits until the deadline, but at most `write_stall` while the peer takes
+/// no byte. After destruction the peer can read what was written, then the end.
 class TcpLink {
  public:
   std::size_t read_some(std::span<std::byte> into) {
@@ -233,8 +234,8 @@ class TcpLink {
 
 /// Connects to a listener. Looking up a host's name may take longer than the options say.
 ///
-/// Errors  TransportError: cannot_connect if there is no such host or nobody listens,
-///         timed_out if nobody answers, link_failed for what else the system reports.
+/// Errors  TransportError: cannot_connect if there is no such host or nobody listens, timed_out if
+///         nobody answers, link_failed for any other error of the system.
 TcpLink connect_tcp(const Endpoint& to, const ConnectOptions& options = {});
 
 inline TcpLink connect_tcp(const std::string& host, std::uint16_t port,

@@ -10,17 +10,17 @@
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/core/error.hpp>            // WireError
+#include <splitvit/core/error.hpp>            // Reason, WireError
 #include <splitvit/wire/handshake.hpp>        // Hello, Refusal, SessionId, Settings, Welcome
 #include <splitvit/wire/session_options.hpp>  // SessionOptions
 #include <splitvit/wire/session_state.hpp>    // SessionState
 
-// Whether two parties can go on together: what a client says of itself, how a server decides on it,
-// and which answer the client accepts. Both sides must be at the same step, or know a way there.
+// Whether two parties can continue a session: the hello of the client, the decision of the server,
+// and the check of its answer. Both must be at the same step, or able to reach one.
 
 namespace splitvit::wire {
 
-/// What a client in `state` says first. `generations` are the steps of its checkpoints.
+/// The hello of a client in `state`. `generations` are the steps of its checkpoints.
 inline Hello hello_of(const SessionState& state, Settings settings, const SessionOptions& options,
                       std::vector<std::uint64_t> generations) {
   return {.versions = options.versions,
@@ -34,7 +34,7 @@ inline Hello hello_of(const SessionState& state, Settings settings, const Sessio
           .settings = std::move(settings)};
 }
 
-/// A welcome, or why there is none.
+/// A welcome, or the reason for a refusal.
 struct WelcomeOrRefusal {
   Welcome welcome;
   std::optional<Refusal> refusal = {};
@@ -42,16 +42,16 @@ struct WelcomeOrRefusal {
 
 /// What a server in `state` answers to a hello. `generations` are the steps of its checkpoints.
 ///
-/// It refuses unless both sides are at the same step, or the server is one step ahead with the
-/// reply at hand, or the server is at the newest common checkpoint, to which the client goes back
-/// then. It refuses as well when all numbers of connections are used up.
+/// It refuses unless both sides are at the same step, or the server is one step ahead and still has
+/// the reply, or the server is at the newest common checkpoint, to which the client then returns.
+/// It also refuses when all connection numbers are used up.
 ///
-/// Errors  std::logic_error for the state of another session than the client named.
+/// Errors  std::logic_error if the state belongs to another session than the hello.
 inline WelcomeOrRefusal decide_admission(const Hello& hello, const SessionState& state,
                                          std::span<const std::uint64_t> generations,
                                          const SessionOptions& options) {
   if (state.id != SessionId{} && hello.session != SessionId{} && state.id != hello.session)
-    throw std::logic_error("admit: the state is of another session than the client named");
+    throw std::logic_error("admit: the state belongs to another session than the hello");
   const std::uint64_t last = state.steps.last();
   Welcome welcome{.version = std::min(hello.versions.newest, options.versions.newest),
                   .largest_message = std::min(hello.largest_message, options.largest_message),
@@ -74,10 +74,10 @@ inline WelcomeOrRefusal decide_admission(const Hello& hello, const SessionState&
   return {welcome};
 }
 
-/// Checks that a client whose last step is `last` can go on from a welcome.
+/// Checks that a client whose last step is `last` can continue after a welcome.
 ///
 /// Errors  WireError (wrong_step) unless the server is at the same step, or one step ahead because
-///         its reply was lost, or at the common checkpoint, to which this side goes back then.
+///         its reply was lost, or at the common checkpoint, to which this side then returns.
 inline void check_welcome(const Welcome& welcome, std::uint64_t last) {
   if (welcome.last_step == last || welcome.last_step == last + 1 ||
       welcome.last_step == welcome.generation)

@@ -5,15 +5,15 @@
 #include <stdexcept>  // logic_error
 #include <string>     // to_string
 
-#include <splitvit/core/error.hpp>        // WireError
+#include <splitvit/core/error.hpp>        // Reason, WireError
 #include <splitvit/wire/reply_cache.hpp>  // StepNumber
 
-// ClientStep: the parts of the step that a client has under way. They are answered in order.
+// ClientStep: the parts of a client's current step. The server answers them in order.
 
 namespace splitvit::wire {
 
-/// How many parts of a step are sent, and how many are answered. `last` is the step before it, the
-/// last one that the client has applied.
+/// Counts the parts of a step that are sent and answered. `last` is the last step that the client
+/// has applied.
 class ClientStep {
  public:
   /// The number of the part that is sent next.

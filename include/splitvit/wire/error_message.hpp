@@ -28,8 +28,8 @@ inline std::vector<std::byte> error_payload(Reason reason, const std::string& te
 
 /// Throws what the peer reported.
 ///
-/// Errors  WireError: peer_failed with the peer's text; malformed, truncated or too_long for
-///         a payload that is none.
+/// Errors  WireError: peer_failed with the peer's text; malformed, truncated or too_long for an
+///         invalid payload.
 [[noreturn]] inline void throw_peer_error(std::span<const std::byte> payload) {
   ByteReader in{payload, "error message"};
   const auto reason = in.get<std::uint8_t>();

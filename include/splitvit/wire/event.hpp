@@ -8,18 +8,18 @@
 #include <splitvit/wire/output_queue.hpp>  // Bytes
 #include <splitvit/wire/reply_cache.hpp>   // StepNumber
 
-// Event: a message that has come, as a session hands it to its caller.
+// Event: a received message, as a session returns it.
 
 namespace splitvit::wire {
 
-/// A message that has come.
+/// A received message.
 struct Event {
   MessageKind kind = MessageKind::bye;
   StepNumber at = {};  ///< of forward and backward
   Bytes payload;       ///< without the step number; valid until the session is given more bytes
 };
 
-/// Splits the number of a step, u64 step and u32 part, from the rest of the payload.
+/// Separates the number of a step, u64 step and u32 part, from the rest of the payload.
 ///
 /// Errors  WireError (truncated).
 inline Event numbered_event(MessageKind kind, Bytes payload) {

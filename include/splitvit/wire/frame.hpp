@@ -4,15 +4,15 @@
 #include <cstddef>  // byte, size_t
 #include <cstdint>  // uint8_t, uint16_t, uint32_t, uint64_t
 #include <span>     // span
-#include <string>   // string, to_string
+#include <string>   // to_string
 #include <vector>   // vector
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>  // crc32c
-#include <splitvit/core/error.hpp>   // WireError
+#include <splitvit/core/error.hpp>   // Reason, WireError
 
 // A frame: 32 bytes of header, then at most 1 MiB of payload. A message is one frame or more. This
-// layout never changes: it is how any two versions can refuse each other.
+// layout never changes, so that any two versions can refuse each other.
 
 namespace splitvit::wire {
 
@@ -20,13 +20,13 @@ namespace splitvit::wire {
 enum class MessageKind : std::uint8_t {
   hello = 1,          ///< client: versions and settings
   welcome = 2,        ///< server: the session begins
-  refuse = 3,         ///< server: set up differently
+  refuse = 3,         ///< server: the settings differ
   forward = 4,        ///< client: step, activations, labels
   backward = 5,       ///< server: step, gradient, loss
   evaluate = 6,       ///< client: activations, labels; no gradient wanted
-  evaluated = 7,      ///< server: sum of losses, how many were right
-  fetch_weights = 8,  ///< client: asks for the other half
-  weights = 9,        ///< server: the other half; client: a decoder to start with
+  evaluated = 7,      ///< server: sum of losses, number of correct predictions
+  fetch_weights = 8,  ///< client: asks for the server part
+  weights = 9,        ///< server: its part; client: an initial decoder
   bye = 10,           ///< either: no more messages will follow
   error = 11,         ///< either: why the sender gives up
   heartbeat = 12,     ///< either: the sender is alive; empty, and may come between two frames
@@ -84,7 +84,7 @@ inline void put_header(std::vector<std::byte>& out, const FrameHeader& header) {
   writer.put(crc32c(std::span<const std::byte>{out}.subspan(at)));
 }
 
-/// Takes a header apart. Its checksum comes first, so that a damaged length is never believed.
+/// Reads a header. It compares the checksum before it uses the length.
 ///
 /// Errors  WireError: bad_magic, bad_checksum, bad_version, bad_flags, bad_kind, or too_long
 ///         for a length above largest_frame.

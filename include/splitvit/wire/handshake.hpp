@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // find_if, max, min
+#include <algorithm>  // find, find_if
 #include <array>      // array
 #include <cstddef>    // byte, size_t
-#include <cstdint>    // uint16_t, uint32_t, uint64_t
+#include <cstdint>    // uint8_t, uint16_t, uint32_t, uint64_t
 #include <optional>   // nullopt, optional
 #include <random>     // random_device
 #include <stdexcept>  // invalid_argument
@@ -13,13 +13,13 @@
 #include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>             // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>             // WireError
+#include <splitvit/core/error.hpp>             // Reason, WireError
 #include <splitvit/wire/detail/printable.hpp>  // printable
-#include <splitvit/wire/message.hpp>           // Bytes, limits
+#include <splitvit/wire/message.hpp>           // Bytes, message_ceiling, unadmitted_limit
 
-// The handshake's three messages as bytes: hello, then welcome or refuse. Do both sides mean the
-// same training, and where in it are they? What never changes, so that any two versions can refuse
-// each other: the version range at the start of hello, and refuse.
+// The handshake's three messages as bytes: hello, then welcome or refuse. They compare the settings
+// and the last steps of both sides. The version range at the start of hello and the refuse message
+// never change, so that any two versions can refuse each other.
 
 namespace splitvit::wire {
 
@@ -40,21 +40,21 @@ struct Setting {
 };
 using Settings = std::vector<Setting>;
 
-/// A server's setting with this value accepts any value of the client's.
+/// A server's setting with this value accepts any value of the client.
 inline constexpr const char* any_value = "any";
 
 /// Names a session: 128 bits, all zero where there is no session yet.
 using SessionId = std::array<std::uint64_t, 2>;
 
-/// An id that cannot be guessed: from the system, not from a seed. It never touches a number
-/// of the training.
+/// A random id that cannot be guessed: from the system, not from a seed. It does not affect the
+/// results of training.
 inline SessionId random_session_id() {
   std::random_device device;
   const auto word = [&] { return (std::uint64_t{device()} << 32) | device(); };
   return {word(), word() | 1};  // never zero
 }
 
-/// What a client says first.
+/// The client's first message.
 struct Hello {
   Versions versions = {};
   std::uint64_t largest_message = message_ceiling;  ///< bytes
@@ -67,18 +67,18 @@ struct Hello {
   Settings settings = {};
 };
 
-/// What the server answers if both mean the same.
+/// The server's answer if it admits the client.
 struct Welcome {
   std::uint16_t version = 1;
   std::uint64_t largest_message = message_ceiling;  ///< bytes; the smaller of both sides'
   std::uint32_t heartbeat_ms = 0;                   ///< agreed interval; 0: no heartbeats
   SessionId session{};
-  std::uint32_t connection = 1;  ///< above the numbers of all earlier ones of the session
-  std::uint64_t last_step = 0;   ///< the last step that the server has applied
+  std::uint32_t connection = 1;                  ///< above all earlier numbers of the session
+  std::uint64_t last_step = 0;                   ///< the last step that the server has applied
   std::optional<std::uint64_t> generation = {};  ///< the newest checkpoint that both hold
 };
 
-/// Why there is no session: a field and what both sides have there.
+/// Why the server refuses: a field, and its value on both sides.
 struct Refusal {
   std::string field;
   std::string client;
@@ -102,7 +102,7 @@ inline const Setting* find(const Settings& settings, const std::string& key) {
   return at == settings.end() ? nullptr : &*at;
 }
 
-/// What is wrong with a list of settings, or nothing.
+/// What is wrong with a list of settings; empty if it is valid.
 inline std::string settings_fault(const Settings& settings) {
   for (std::size_t i = 0; i < settings.size(); ++i) {
     const auto& [key, value] = settings[i];
@@ -115,7 +115,7 @@ inline std::string settings_fault(const Settings& settings) {
   return {};
 }
 
-/// What is wrong with a hello, or nothing.
+/// What is wrong with a hello; empty if it is valid.
 inline std::string hello_fault(const Hello& hello) {
   if (hello.versions.oldest > hello.versions.newest) return "versions " + hello.versions.text();
   if (hello.largest_message < unadmitted_limit || hello.largest_message > message_ceiling)
@@ -170,14 +170,14 @@ inline std::vector<std::byte> hello_payload(const Hello& hello) {
   return payload;
 }
 
-/// A hello, or why it must be refused. A peer of another version may have more to say than this
-/// side understands, so nothing behind its versions is read then.
+/// A hello, or the reason for a refusal. A peer of another version may use another layout, so
+/// nothing after its versions is read then.
 struct HelloOrRefusal {
   Hello hello;
   std::optional<Refusal> refusal = {};
 };
 
-/// Understands a hello.
+/// Reads a hello.
 ///
 /// Errors  WireError: truncated, too_long or malformed.
 inline HelloOrRefusal read_hello(Bytes payload, const Versions& own = {}) {
@@ -212,7 +212,7 @@ inline HelloOrRefusal read_hello(Bytes payload, const Versions& own = {}) {
   return {std::move(hello)};
 }
 
-/// Compares a client's settings with the server's own: the first difference, if there is one.
+/// The first difference between a client's settings and the server's, if there is one.
 ///
 /// Errors  std::invalid_argument for own settings that could not be sent.
 inline std::optional<Refusal> compare_settings(const Settings& client, const Settings& server) {
@@ -241,7 +241,7 @@ inline std::vector<std::byte> refusal_payload(const Refusal& refusal) {
   return payload;
 }
 
-/// Understands a refusal; its texts are made fit for a terminal.
+/// Reads a refusal, and makes its texts safe for a terminal.
 ///
 /// Errors  WireError: truncated, too_long or malformed.
 inline Refusal read_refusal(Bytes payload) {
@@ -275,9 +275,9 @@ inline std::vector<std::byte> welcome_payload(const Welcome& welcome) {
   return payload;
 }
 
-/// Understands a welcome in answer to `hello`.
+/// Reads a welcome in answer to `hello`.
 ///
-/// Errors  WireError: truncated or too_long; malformed for what hello did not offer.
+/// Errors  WireError: truncated or too_long; malformed for a value that hello did not offer.
 inline Welcome read_welcome(Bytes payload, const Hello& hello) {
   ByteReader in{payload, "welcome"};
   Welcome welcome;

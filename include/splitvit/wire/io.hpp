@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>   // size_t
+#include <cstddef>   // byte, size_t
 #include <mutex>     // lock_guard
 #include <optional>  // optional
 #include <span>      // span
-#include <string>    // to_string
+#include <string>    // string, to_string
 
-#include <splitvit/core/error.hpp>          // TransportError
+#include <splitvit/core/error.hpp>          // Reason, ReasonedError, TransportError, WireError
 #include <splitvit/transport/concepts.hpp>  // Transport, Clock, deadline_in, set_deadline_if_possible
 #include <splitvit/wire/event.hpp>          // Event
 #include <splitvit/wire/session.hpp>        // Session
@@ -34,20 +34,20 @@ void flush(Link& link, Session& session) {
   }
 }
 
-/// Waits for the next message. What is queued meanwhile is written: heartbeats, and answers to
-/// repeated steps.
+/// Waits for the next message. It also writes what the session queues meanwhile: heartbeats, and
+/// replies to repeated steps.
 ///
 /// Errors  As flush and Session::filled. TransportError: timed_out if the peer is silent for too
 ///         long, on a link that HasDeadline; closed if it closes the link, or if the session is
 ///         over already.
 ///
-/// `guard` is held whenever the session's state is used, but not while this waits for the link, for
-/// a state that several threads know.
+/// `guard` is for a state that several threads use. It is held while the session changes the state,
+/// but not while this waits for the link.
 template <transport::Transport Link, class Guard>
   requires requires(Guard& guard) { guard.lock(); }
 Event next(Link& link, Session& session, Guard& guard) {
   if (session.is_over()) throw TransportError(Reason::closed, "next: the session is over");
-  flush(link, session);  // may take long: the peer's silence is measured from its end
+  flush(link, session);  // may take long: the peer's silence counts from here
   session.listen(transport::Clock::now());
   while (true) {
     flush(link, session);
@@ -74,7 +74,7 @@ Event next(Link& link, Session& session, Guard& guard) {
   }
 }
 
-/// The same for a state that one thread knows.
+/// The same for a state that only this thread uses.
 template <transport::Transport Link>
 Event next(Link& link, Session& session) {
   struct {
@@ -96,7 +96,7 @@ Event next(Link& link, Session& session, MessageKind wanted) {
   return event;
 }
 
-/// Writes what is queued, such as why this side gives up, if the peer can still be told.
+/// Writes what is queued, such as an error message. Ignores an error of the link.
 template <transport::Transport Link>
 void flush_if_possible(Link& link, Session& session) {
   try {
@@ -106,7 +106,7 @@ void flush_if_possible(Link& link, Session& session) {
   }
 }
 
-/// Tells the peer why this side gives up, if it can still be told.
+/// Tells the peer why this side gives up. Ignores an error of the link.
 template <transport::Transport Link>
 void tell(Link& link, Session& session, const ReasonedError& error) {
   session.fail(error);

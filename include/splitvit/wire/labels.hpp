@@ -12,7 +12,7 @@
 #include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>      // WireError
+#include <splitvit/core/error.hpp>      // Reason, WireError
 #include <splitvit/core/finite.hpp>     // all_finite
 #include <splitvit/core/labels.hpp>     // Labels
 #include <splitvit/core/shape.hpp>      // Index
@@ -80,8 +80,8 @@ inline Index list_length(const Labels::Row& row) {
 /// Appends labels to `out`: in mode class_ids if each row has one class only, else in
 /// class_lists, and in mode weighted if they are weighted. Counts are sent in lowest terms.
 ///
-/// Errors  std::invalid_argument for no rows, a class id that is not below `classes`, and a list
-///         of more than 65535 ids or weights. `out` is then left as it was.
+/// Errors  std::invalid_argument for no rows, a class id that is not below `classes`, and a list of
+///         more than 65535 ids or weights. `out` is unchanged then.
 inline void put_labels(const Labels& labels, Index classes, std::vector<std::byte>& out) {
   if (labels.empty()) throw std::invalid_argument("put_labels: no rows, wanted at least one");
   labels.require_classes("put_labels", classes);
@@ -110,7 +110,7 @@ inline void put_labels(const Labels& labels, Index classes, std::vector<std::byt
   }
 }
 
-/// The labels of `rows` samples that put_labels has written.
+/// Reads the labels of `rows` samples, as put_labels writes them.
 ///
 /// Errors  WireError: wrong_shape for no rows or no classes; truncated for too few bytes;
 ///         not_finite for a weight that is not finite; malformed for an unknown mode, a class id

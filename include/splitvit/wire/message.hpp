@@ -14,11 +14,11 @@
 #include <vector>     // vector
 
 #include <splitvit/core/crc32c.hpp>        // crc32c
-#include <splitvit/core/error.hpp>         // WireError
-#include <splitvit/wire/frame.hpp>         // FrameHeader, MessageKind
+#include <splitvit/core/error.hpp>         // Reason, WireError
+#include <splitvit/wire/frame.hpp>         // FrameHeader, MessageKind, largest_frame, read_header
 #include <splitvit/wire/output_queue.hpp>  // Bytes, OutputQueue
 
-// MessageWriter and MessageReader: messages to frames and back. Neither does any I/O.
+// MessageWriter and MessageReader: messages to frames and back, without I/O.
 
 namespace splitvit::wire {
 
@@ -71,7 +71,7 @@ class MessageWriter : public Direction {
     }
   }
 
-  /// Does all of `write` that can fail, for a payload of one short part and one of `bytes`.
+  /// Does everything in `write` that can fail, for a short part and a part of `bytes` bytes.
   ///
   /// Errors  WireError (too_long) as write.
   void prepare(MessageKind kind, std::uint64_t short_part, std::uint64_t bytes,
@@ -129,15 +129,16 @@ class MessageWriter : public Direction {
   };
 };
 
-/// Puts frames together again. The caller asks for `space`, stores bytes there and reports them by
-/// `filled`. Memory for a payload is never more than min(claimed, twice what has come + 64 KiB), or
-/// what the caller's vector had already. A heartbeat may come between the frames of a message.
+/// Joins frames into messages. The caller asks for `space`, stores bytes there and reports them by
+/// `filled`. The memory for a payload is at most min(claimed bytes, twice the received bytes + 64
+/// KiB), or what the caller's vector had already. A heartbeat may come between the frames of a
+/// message.
 ///
-/// Errors  WireError for anything but the next frame: what read_header throws; wrong_step for
+/// Errors  WireError for anything except the next frame: what read_header throws; wrong_step for
 ///         another connection or sequence number; wrong_message if the kind changes within a
 ///         message; malformed for an empty frame that continues, or a heartbeat that is not one
-///         empty frame; too_long above the limit; bad_checksum for a damaged payload. No more can
-///         be read then.
+///         empty frame; too_long above the limit; bad_checksum for a damaged payload. The reader
+///         cannot be used after an error.
 class MessageReader : public Direction {
  public:
   /// Where the next bytes belong; never empty. Use the same `payload` until it is complete.
@@ -152,8 +153,8 @@ class MessageReader : public Direction {
     return std::span{payload}.subspan(received_, size - received_);
   }
 
-  /// The first n bytes of `space` are there. Returns the kind when a message is complete;
-  /// `payload` then holds exactly its bytes, but for a heartbeat, which leaves it alone.
+  /// The first n bytes of `space` are filled. Returns the kind when a message is complete;
+  /// `payload` then holds exactly its bytes. A heartbeat does not change it.
   std::optional<MessageKind> filled(std::size_t n, std::vector<std::byte>& payload) {
     if (frame_left_ == 0) {
       header_filled_ += n;
@@ -227,8 +228,8 @@ class MessageReader : public Direction {
   std::array<std::byte, frame_header_bytes> header_{};
   std::size_t header_filled_ = 0;
   FrameHeader frame_{};
-  std::size_t frame_left_ = 0;  // bytes of the frame's payload still to come
-  std::size_t received_ = 0;    // bytes of the message's payload that have come
+  std::size_t frame_left_ = 0;  // bytes of the frame's payload not received yet
+  std::size_t received_ = 0;    // bytes of the message's payload received
   std::uint32_t crc_ = 0;
   std::uint64_t framed_ = 0, last_framed_ = 0;
   bool under_way_ = false;  // a message has begun and continues in the next frame

@@ -21,7 +21,7 @@ namespace splitvit::wire {
 /// Long parts are borrowed until they are written: see OutputQueue.
 class Outbox {
  public:
-  /// What follows carries the connection's number, and may be up to `largest_message` bytes.
+  /// Later messages carry the connection's number and have at most `largest_message` bytes.
   void begin(std::uint32_t connection, std::uint64_t largest_message) {
     writer_.begin(connection, largest_message);
   }
@@ -46,7 +46,7 @@ class Outbox {
     parts_.insert(parts_.end(), parts.begin(), parts.end());
     return queue(kind, parts_);
   }
-  /// Does all that can fail of queueing a numbered message of one part with so many bytes.
+  /// Does everything that can fail in queueing a numbered message of one part with `bytes` bytes.
   ///
   /// Errors  WireError (too_long) as queue.
   void prepare(MessageKind kind, std::uint64_t bytes) {
@@ -56,7 +56,7 @@ class Outbox {
   }
 
   bool empty() const { return queue_.empty(); }
-  /// The bytes to write next; empty if there are none. They stay there until `written`.
+  /// The bytes to write next; empty if there are none. They stay valid until `written`.
   Bytes front() const { return queue_.front(); }
   /// The first n bytes of front() have been written.
   void written(std::size_t n) {

@@ -26,7 +26,7 @@ class OutputQueue {
     extend(begin);
   }
 
-  /// Copies at most 4 KiB and borrows more: each piece may cost a packet.
+  /// Copies bytes up to 4 KiB, since each piece may cost a packet, and borrows longer ones.
   void append(Bytes bytes) {
     if (bytes.empty()) return;
     if (bytes.size() > longest_copy) {
@@ -67,15 +67,15 @@ class OutputQueue {
   Mark mark() const {
     return {copied_.size(), pieces_.size(), pieces_.empty() ? 0 : pieces_.back().size};
   }
-  /// Takes back all that was appended since the mark.
+  /// Removes everything that was appended since the mark.
   void rollback(const Mark& mark) noexcept {
     copied_.resize(mark.copied);
     pieces_.resize(mark.pieces);
     if (!pieces_.empty()) pieces_.back().size = mark.last_size;
   }
 
-  /// Memory for so many more bytes that are copied, in so many more pieces: appending them
-  /// cannot fail then.
+  /// Takes memory for `copied` more copied bytes in `pieces` more pieces. Appending them then
+  /// cannot fail.
   void reserve(std::size_t copied, std::size_t pieces) {
     copied_.reserve(copied_.size() + copied);
     pieces_.reserve(pieces_.size() + pieces);
@@ -92,7 +92,8 @@ class OutputQueue {
                                   : piece.borrowed;
   }
 
-  /// The copied bytes from `begin` on belong to the last piece if it was copied, too.
+  /// Adds the copied bytes from `begin` on to the last piece if it is a copied one, else to a new
+  /// one.
   void extend(std::size_t begin) {
     if (pieces_.empty() || !pieces_.back().borrowed.empty()) pieces_.push_back({.begin = begin});
     pieces_.back().size += copied_.size() - begin;
@@ -100,8 +101,8 @@ class OutputQueue {
 
   std::vector<std::byte> copied_;
   std::vector<Piece> pieces_;
-  std::size_t first_ = 0;    // the first piece that is not written
-  std::size_t written_ = 0;  // bytes of it
+  std::size_t first_ = 0;    // the first piece that is not fully written
+  std::size_t written_ = 0;  // bytes of it that are written
 };
 
 }  // namespace splitvit::wire

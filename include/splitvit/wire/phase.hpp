@@ -4,23 +4,23 @@
 #include <cstddef>  // size_t
 #include <string>   // string
 
-#include <splitvit/core/error.hpp>  // WireError
+#include <splitvit/core/error.hpp>  // Reason, WireError
 #include <splitvit/wire/frame.hpp>  // MessageKind, name
 
-// Phase: how far a session has come, and which messages may come then.
+// Phase: how far a connection has come, and which messages the peer may send then.
 
 namespace splitvit::wire {
 
 /// How far one party has come on its connection.
 enum class Phase {
-  awaits_hello,    ///< a server, at first
-  decides,         ///< a server that has read a hello and not answered it
-  awaits_welcome,  ///< a client, at first
-  open,            ///< both know each other
+  awaits_hello,    ///< a server that waits for hello
+  decides,         ///< a server that has read hello and not answered it
+  awaits_welcome,  ///< a client that waits for the answer to hello
+  open,            ///< the handshake is complete
   ended,
 };
 
-/// Whose side of an open session it is.
+/// Which party this side is.
 enum class Role { server, client };
 
 /// Whether the peer may send this message now.

@@ -12,11 +12,11 @@
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // WireError
 
-// ReplyCache: a server applies every step exactly once, however often it is asked.
+// ReplyCache: a server applies every step exactly once, even if the client sends it again.
 
 namespace splitvit::wire {
 
-/// Which exchange of a training a message belongs to. A step has one exchange, or several parts.
+/// The number of a forward message and of its reply. A step has one part or several.
 struct StepNumber {
   std::uint64_t step = 0;   ///< from 1
   std::uint32_t micro = 0;  ///< part of the step, from 0
@@ -30,19 +30,19 @@ struct StepNumber {
 
 /// Numbers steps from 1 and keeps the replies to the last one.
 ///
-/// A step that is under way has replies of its own, which replace those of the last step when it
-/// is committed. Memory of replies is used again.
+/// The current step has replies of its own. When it is committed, they replace the replies to the
+/// last step. The memory of replies is reused.
 class ReplyCache {
  public:
   enum class Verdict {
     compute,  ///< new: compute it and store the reply
-    resend,   ///< a part of the last step: send reply_to() once more, compute nothing
+    resend,   ///< a part of the last step: send reply_to() again, compute nothing
   };
 
   /// What to do with a message of this number.
   ///
-  /// Errors  WireError (wrong_step) unless it is the next part of the step under way, or a part
-  ///         of the last step whose reply is here.
+  /// Errors  WireError (wrong_step) unless it is the next part of the current step, or a part of
+  ///         the last step whose reply is kept.
   Verdict check(StepNumber at) const {
     if (at == next() && at.micro < most_parts) return Verdict::compute;
     if (at.step == last_ && last_ > 0 && at.micro < replies_.used) return Verdict::resend;
@@ -55,14 +55,14 @@ class ReplyCache {
   std::uint64_t last() const { return last_; }
   /// Whether the last step can be answered again.
   bool has_replies() const { return replies_.used > 0; }
-  /// For a party that goes on from a checkpoint: no reply is here then.
+  /// For a party that continues from a checkpoint. It has no replies.
   void restart(std::uint64_t last) {
     last_ = last;
     replies_.used = 0;
     discard();
   }
 
-  /// An empty buffer for the reply to next(). It counts once it is kept.
+  /// An empty buffer for the reply to next(). Call keep() when the reply is complete.
   std::vector<std::byte>& new_reply() {
     if (under_way_.used == under_way_.buffers.size()) under_way_.buffers.emplace_back();
     std::vector<std::byte>& reply = under_way_.buffers[under_way_.used];
@@ -70,28 +70,28 @@ class ReplyCache {
     replying_ = true;
     return reply;
   }
-  /// The reply that was begun by new_reply() and is not kept yet; null if there is none.
+  /// The reply in new_reply() before keep(); else null.
   const std::vector<std::byte>* begun_reply() const {
     return replying_ ? &under_way_.buffers[under_way_.used] : nullptr;
   }
-  /// The reply in new_reply() is complete; the step goes on.
+  /// The reply in new_reply() is complete.
   void keep() {
     ++under_way_.used;
     replying_ = false;
   }
-  /// All parts of the step under way are applied: its replies replace those of the last step.
+  /// All parts of the current step are applied. Its replies replace the replies to the last step.
   void commit() {
     std::swap(replies_, under_way_);
     discard();
     ++last_;
   }
-  /// Forgets the step under way: it will come again from its first part.
+  /// Forgets the current step. The client sends it again from its first part.
   void discard() {
     under_way_.used = 0;
     replying_ = false;
   }
 
-  /// The reply to a part of the last step, or to an earlier part of the step under way.
+  /// The reply to a part of the last step, or to an earlier part of the current step.
   std::span<const std::byte> reply_to(StepNumber at) const {
     const Replies& from = at.step == last_ ? replies_ : under_way_;
     return from.buffers.at(at.micro);
@@ -127,8 +127,8 @@ class ReplyCache {
 
   std::uint64_t last_ = 0;
   Replies replies_;        // of the last step
-  Replies under_way_;      // of the step after it
-  bool replying_ = false;  // a reply is begun and not kept
+  Replies under_way_;      // of the current step
+  bool replying_ = false;  // between new_reply() and keep()
 };
 
 }  // namespace splitvit::wire

@@ -13,13 +13,13 @@
 #include <utility>    // exchange, move
 #include <vector>     // vector
 
-#include <splitvit/core/error.hpp>            // ReasonedError, TransportError, WireError
+#include <splitvit/core/error.hpp>            // Reason, ReasonedError, TransportError, WireError
 #include <splitvit/wire/admission.hpp>        // check_welcome, decide_admission, hello_of
 #include <splitvit/wire/client_step.hpp>      // ClientStep
 #include <splitvit/wire/error_message.hpp>    // error_payload, throw_peer_error
 #include <splitvit/wire/event.hpp>            // Event, numbered_event
 #include <splitvit/wire/frame.hpp>            // MessageKind, frame_header_bytes, name
-#include <splitvit/wire/handshake.hpp>        // Hello, Refusal, Settings, Welcome; their bytes
+#include <splitvit/wire/handshake.hpp>        // Hello, Refusal, Settings, Welcome, their payloads
 #include <splitvit/wire/message.hpp>          // MessageReader
 #include <splitvit/wire/outbox.hpp>           // Outbox
 #include <splitvit/wire/output_queue.hpp>     // Bytes
@@ -30,8 +30,8 @@
 #include <splitvit/wire/silence.hpp>          // Silence
 #include <splitvit/wire/tally.hpp>            // Count
 
-// Session: the protocol of one party, without I/O and without a clock. Bytes that have come go in,
-// events come out; messages go in, bytes to write come out. io.hpp connects it to a link.
+// Session: the protocol of one party, without I/O and without a clock. It turns received bytes into
+// events, and messages into bytes to write. io.hpp connects it to a link.
 //
 //   SessionState state;                                      // lives as long as the training
 //   auto session = Session::client(state, settings, {}, now);  // one for each connection
@@ -45,27 +45,26 @@
 // and at the server, for a forward message:
 //
 //   compute(event.payload, session.new_reply());
-//   session.prepare();                                       // all that can fail
+//   session.prepare();                                       // everything that can fail
 //   apply();
-//   session.commit();                                        // cannot fail any more
+//   session.commit();                                        // cannot fail
 //   flush(link, session);
 
 namespace splitvit::wire {
 
 /// The protocol of one party on one connection. Not for several threads at once.
 ///
-/// What it takes care of: the handshake; limits; frames; numbers of steps; answering a repeated
-/// step from the cache; heartbeats and silence; counting bytes. What the caller does: the I/O, the
-/// computing, and committing.
+/// It handles the handshake, limits, frames, step numbers, replies to repeated steps, heartbeats,
+/// timeouts and the counting of bytes. The caller does the I/O, computes, and commits.
 ///
 /// The caller writes what is queued before it reads more: otherwise a peer that repeats its last
 /// step makes the queue grow. A server answers a part of a step before it reads the next one.
 ///
 /// Errors  Most calls: WireError (superseded) once a newer connection has taken over the state,
 ///         TransportError (closed) once the session is over, std::logic_error for a call that the
-///         protocol does not allow now. `filled` and `tick` say more. After an error of a session
-///         nothing more can be done with it but to send what `fail` has queued; its state is
-///         whole, and a new session goes on with it.
+///         protocol does not allow now. `filled` and `tick` have more. After an error a session can
+///         only send what `fail` has queued. Its state is consistent, and a new session continues
+///         with it.
 class Session {
  public:
   /// A client's side of a new connection. Its hello is queued.
@@ -89,16 +88,16 @@ class Session {
 
   // --- the handshake at the server
 
-  /// Server: what the client has said, after the event `hello`.
+  /// Server: the client's hello, after the event `hello`.
   const Hello& hello() const { return hello_; }
 
-  /// Server: admits the client. `state` is new, or that of the session which the client named; an
-  /// older connection of it ends. `generations` are the steps of this side's checkpoints.
+  /// Server: admits the client. `state` is new, or the state of the session in hello; its older
+  /// connection ends. `generations` are the steps of this side's checkpoints.
   ///
-  /// Errors  WireError (refused) unless both sides are at the same step, or the server one step
-  ///         ahead with the reply at hand, or the server is at the newest common checkpoint, to
-  ///         which the client goes back then. The client is told. std::logic_error for the state
-  ///         of another session. The state is as before after any error.
+  /// Errors  WireError (refused) unless both sides are at the same step, or the server is one step
+  ///         ahead and still has the reply, or the server is at the newest common checkpoint, to
+  ///         which the client then returns. The client is told. std::logic_error for the state of
+  ///         another session. An error leaves the state unchanged.
   void admit(SessionState& state, const std::vector<std::uint64_t>& generations = {}) {
     require_phase(Phase::decides, "admit");
     const WelcomeOrRefusal answer = decide_admission(hello_, state, generations, options_);
@@ -116,9 +115,9 @@ class Session {
     begin(answer.welcome);
   }
 
-  /// Server: tells the client why not.
+  /// Server: refuses the client.
   ///
-  /// Errors  WireError (refused), always, with the words that the client will read.
+  /// Errors  WireError (refused), always, with the text that the client gets.
   [[noreturn]] void refuse(const Refusal& refusal) {
     require_phase(Phase::decides, "refuse");
     give_refusal(refusal);
@@ -146,7 +145,7 @@ class Session {
     if (kind == bye) phase_ = Phase::ended;
   }
 
-  /// Client: queues the forward message of next(), the next part of the step under way.
+  /// Client: queues the forward message of next(), the next part of the current step.
   ///
   /// Errors  As send; std::logic_error if this step was sent before with other contents: the server
   ///         may have applied it, so the same batch must be trained again.
@@ -179,11 +178,11 @@ class Session {
     prepared_ = false;
     return state_->steps.new_reply();
   }
-  /// Server: does all of reply() or commit() that can fail, so that a step is applied between
-  /// this call and commit(), or not at all. No other connection may be admitted in between.
+  /// Server: does everything in reply() and commit() that can fail. Apply the step between this
+  /// call and commit(). No other connection may be admitted in between.
   ///
   /// Errors  WireError (too_long) for a reply above the agreed limit; std::logic_error without a
-  ///         reply in new_reply(). Nothing has changed then. A client: as commit().
+  ///         reply in new_reply(). Nothing has changed then. Client: as commit().
   void prepare() {
     if (is_client()) return client_step_.require_answers(last());
     require_phase(Phase::open, "backward");
@@ -193,9 +192,9 @@ class Session {
     outbox_.prepare(MessageKind::backward, reply->size());
     prepared_ = true;
   }
-  /// Server: queues the reply in new_reply(). The step goes on with another part.
+  /// Server: queues the reply in new_reply(). Another part of the step follows.
   ///
-  /// Errors  As prepare(), unless it was called.
+  /// Errors  As prepare(), unless prepare() was called.
   void reply() {
     if (is_client()) throw std::logic_error("reply: this is a client's session");
     if (!prepared_) prepare();
@@ -206,8 +205,8 @@ class Session {
     state_->steps.keep();
     queue_reply(at, repeat);
   }
-  /// Client: all parts of the step are applied. Server: the step with the reply in new_reply() is
-  /// applied, which is queued and kept for the client that asks again.
+  /// Client: all parts of the step are applied. Server: the step is applied. Its reply in
+  /// new_reply() is queued, and kept in case the client sends the step again.
   ///
   /// Errors  Server: as reply(). Client: std::logic_error if the step is not answered.
   void commit() {
@@ -222,18 +221,18 @@ class Session {
     state_->steps.commit();
   }
 
-  /// Queues why this side gives up, unless the peer knows already. Ends the session.
+  /// Queues an error message, if the peer can read one. Ends the session.
   void fail(const ReasonedError& error) {
     if (phase_ == Phase::ended) return;
     const Phase before = std::exchange(phase_, Phase::ended);
-    // A server cannot read what a client says before it knows the connection's number.
+    // Before welcome a client does not know the connection number that the server expects.
     if (before == Phase::awaits_welcome || is_superseded()) return;
     const std::vector<std::byte> payload = error_payload(error.reason(), error.what());
     queue(MessageKind::error, std::array{Bytes{payload}});
   }
 
-  /// The bytes to write next; empty if there are none, or another connection has taken over. They
-  /// stay there until `written`.
+  /// The bytes to write next; empty if there are none, or a newer connection has taken over. They
+  /// stay valid until `written`.
   Bytes output() const { return is_superseded() ? Bytes{} : outbox_.front(); }
   /// The first n bytes of output() have been written.
   void written(std::size_t n, Time now) {
@@ -246,12 +245,12 @@ class Session {
   /// Room for the next bytes; never empty.
   std::span<std::byte> space() { return reader_.space(payload_); }
 
-  /// The first n bytes of space() have come. Returns a message, if one is complete for the caller.
+  /// The first n bytes of space() are filled. Returns a message, if one is complete for the caller.
   /// A repeated step is answered from the cache: output() then has the reply.
   ///
-  /// Errors  WireError: what MessageReader throws; wrong_message for one that the peer must not
-  ///         send now; wrong_step; refused, at a client, with the server's words, or at a server
-  ///         for a client of another version; peer_failed if the peer has given up.
+  /// Errors  WireError: what MessageReader throws; wrong_message for a message that the peer must
+  ///         not send now; wrong_step; refused at a client, with the server's text, and at a server
+  ///         for a client of another version; peer_failed if the peer has sent an error.
   std::optional<Event> filled(std::size_t n, Time now) {
     silence_.heard(now);
     const std::optional<MessageKind> kind = reader_.filled(n, payload_);
@@ -290,8 +289,7 @@ class Session {
 
   // --- time
 
-  /// The caller begins to wait for the peer, whose silence is measured from now on. For callers
-  /// that do not read while they compute.
+  /// Measures the peer's silence from now on. For callers that do not read while they compute.
   void listen(Time now) { silence_.heard(now); }
 
   /// When tick has something to do; Time::max() if never.
@@ -301,7 +299,7 @@ class Session {
     return outbox_.empty() ? std::min(give_up, silence_.speak_at()) : give_up;
   }
 
-  /// Queues a heartbeat if one is due. None is needed while other bytes wait.
+  /// Queues a heartbeat if one is due and no other bytes wait.
   ///
   /// Errors  TransportError (timed_out) if the peer was silent for too long.
   void tick(Time now) {
@@ -375,7 +373,7 @@ class Session {
     begin(welcome);
     return Event{.kind = kind, .at = {}, .payload = payload_};
   }
-  /// Both sides know each other: what follows carries the connection's number.
+  /// The handshake is complete: later frames carry the connection's number.
   void begin(const Welcome& welcome) {
     agreed_ = welcome;
     state_->connection = connection_ = welcome.connection;
@@ -400,7 +398,7 @@ class Session {
                    repeat);
   }
 
-  /// Of the message that has come.
+  /// Of the received message.
   Count count() const {
     return {.messages = 1, .payload = payload_.size(), .framed = reader_.last_framed()};
   }
@@ -438,7 +436,7 @@ class Session {
   SessionOptions options_;
   SessionState* state_ = nullptr;
   Phase phase_ = Phase::awaits_hello;
-  Role role_ = Role::server;  // a client's is known once the session is open
+  Role role_ = Role::server;  // a client sets it when the session opens
   std::uint32_t connection_ = 0;
   Hello hello_;
   Count hello_count_;
@@ -446,12 +444,12 @@ class Session {
   Outbox outbox_;
   MessageReader reader_;
   Silence silence_;
-  std::vector<std::byte> payload_;  // of the message that comes
+  std::vector<std::byte> payload_;  // of the message being received
   ClientStep client_step_;
   bool asked_ = false;                     // server: a forward message waits for its reply
   bool prepared_ = false;                  // server: prepare() has been called for it
   std::uint64_t earlier_replies_end_ = 0;  // where the replies to the step before the last end
-  std::uint64_t replies_end_ = 0;          // where those to the last step end
+  std::uint64_t replies_end_ = 0;          // where the replies to the last step end
 };
 
 }  // namespace splitvit::wire

@@ -17,11 +17,11 @@ using Time = transport::Deadline;
 
 /// Limits and times of one side.
 struct SessionOptions {
-  std::uint64_t largest_message = message_ceiling;  ///< bytes; the smaller of both sides holds
+  std::uint64_t largest_message = message_ceiling;  ///< bytes; the smaller of both sides is used
   std::chrono::nanoseconds handshake_timeout = std::chrono::seconds{10};
-  /// Interval of heartbeats, whole milliseconds; the smaller of both sides holds, 0 on either side
-  /// means none. With heartbeats a peer is dead after two intervals and a second without a byte,
-  /// so a side that asks for them must read and tick while it computes.
+  /// Interval of heartbeats, whole milliseconds; the smaller of both sides is used; 0 on either
+  /// side means none. With heartbeats a peer counts as dead after two intervals and a second
+  /// without a byte, so a side that asks for them must read and tick while it computes.
   std::chrono::nanoseconds heartbeat{0};
   /// Without heartbeats: the longest silence of the peer while this side waits for it.
   std::chrono::nanoseconds idle_timeout = std::chrono::minutes{10};

@@ -39,21 +39,22 @@ struct StepMark {
   }
 };
 
-/// Tells the contents of one part of a step from others, however they are cut into pieces.
+/// A checksum of the contents of one part of a step, however they are split into pieces.
 inline std::uint32_t digest_of(std::span<const Bytes> pieces) {
   std::uint32_t digest = 0;
   for (const Bytes piece : pieces) digest = crc32c(piece, digest);
   return digest;
 }
 
-/// What a party keeps of a session from connection to connection. A checkpoint stores all of it.
+/// What a party keeps of a session between connections. A checkpoint stores all of it except
+/// digests.
 struct SessionState {
-  SessionId id{};                ///< zero until the server, or the client, has drawn one
+  SessionId id{};                ///< zero until the session has one
   std::uint32_t client = 0;      ///< number of the client
   std::uint32_t connection = 0;  ///< number of the newest connection; an older one is refused
   ReplyCache steps = {};         ///< a client has no replies, only the last step
   Tally sent = {}, received = {};
-  StepMark sent_steps = {}, received_steps = {};  ///< what is before them is a repeat
+  StepMark sent_steps = {}, received_steps = {};  ///< a message up to these is a repeat
   std::vector<std::uint32_t> digests = {};  ///< client: of the parts of sent_steps.step, in order
 
   /// See core/state.hpp.

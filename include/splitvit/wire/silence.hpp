@@ -4,18 +4,18 @@
 #include <chrono>  // duration, nanoseconds, seconds
 #include <string>  // string, to_string
 
-#include <splitvit/core/error.hpp>            // TransportError
+#include <splitvit/core/error.hpp>            // Reason, TransportError
 #include <splitvit/wire/session_options.hpp>  // SessionOptions, Time
 
-// Silence: when a party must speak, and when its peer has been silent for too long. It has no clock
+// Silence: when a party must send, and when its peer has been silent for too long. It has no clock
 // and sends nothing.
 
 namespace splitvit::wire {
 
 /// The silence of both parties on one connection.
 ///
-/// The handshake has one deadline, however the bytes come. After it the peer may be silent for two
-/// heartbeats and a second or, without heartbeats, for the idle timeout.
+/// The handshake as a whole has one deadline. After it the peer may be silent for two heartbeats
+/// and a second or, without heartbeats, for the idle timeout.
 class Silence {
  public:
   /// The handshake begins.
@@ -33,17 +33,17 @@ class Silence {
     limit_ = has_heartbeats() ? 2 * heartbeat + std::chrono::seconds{1} : idle_timeout_;
   }
 
-  /// A byte has come, or this side begins to wait for one.
+  /// A byte was received, or this side begins to wait for one.
   void heard(Time now) { heard_ = now; }
-  /// A byte has gone.
+  /// A byte was sent.
   void spoke(Time now) { spoken_ = now; }
 
-  /// When this side must speak, unless other bytes wait to be written; Time::max() if never.
+  /// When this side must send, unless other bytes wait to be written; Time::max() if never.
   Time speak_at() const { return has_heartbeats() ? later(spoken_, heartbeat_) : Time::max(); }
   /// When the peer has been silent for too long; Time::max() if never.
   Time give_up_at() const { return later(since(), limit_); }
 
-  /// What to throw at give_up_at() or later. `waiting` says for what this side waits.
+  /// What to throw at give_up_at() or later. `waiting` says what this side waits for.
   TransportError timed_out(Time now, const std::string& waiting) const {
     std::string seconds = std::to_string(std::chrono::duration<double>(now - since()).count());
     seconds.resize(seconds.find('.') + 2);
@@ -53,13 +53,13 @@ class Silence {
  private:
   bool has_heartbeats() const { return heartbeat_ != heartbeat_.zero(); }
   Time since() const { return is_open_ ? heard_ : begun_; }
-  /// No overflow for what means "for ever".
+  /// from + wait, or Time::max() if that overflows.
   static Time later(Time from, std::chrono::nanoseconds wait) {
     return wait > Time::max() - from ? Time::max() : from + wait;
   }
 
   std::chrono::nanoseconds idle_timeout_, limit_, heartbeat_{0};
-  Time begun_, heard_, spoken_;  // the connection; the last byte that came; that went
+  Time begun_, heard_, spoken_;  // start; last byte received; last byte sent
   bool is_open_ = false;
 };
 

@@ -6,7 +6,7 @@
 #include <cstdint>  // uint64_t
 #include <string>   // string
 
-#include <splitvit/wire/frame.hpp>  // MessageKind, message_kinds
+#include <splitvit/wire/frame.hpp>  // MessageKind, message_kinds, name
 
 // Tally: how many messages and bytes of each kind have passed, over all connections of a session.
 
@@ -28,7 +28,7 @@ struct Count {
 };
 
 /// Counts of one direction, by kind of message. Every message is counted once: as a repeat if it
-/// is the same step again or a later handshake, else under its kind.
+/// repeats a step or belongs to a later handshake, else under its kind.
 class Tally {
  public:
   void add(MessageKind kind, const Count& count, bool repeat = false) {
@@ -43,7 +43,7 @@ class Tally {
     return sum;
   }
 
-  /// See core/state.hpp. `prefix` goes before each name.
+  /// See core/state.hpp. Each name begins with `prefix`.
   void each_state(const std::string& prefix, auto&& see) {
     const auto one = [&](const std::string& name, Count& count) {
       see(prefix + name + ".messages", count.messages);

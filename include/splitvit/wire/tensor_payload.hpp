@@ -6,15 +6,15 @@
 #include <concepts>     // same_as, floating_point
 #include <cstddef>      // byte, size_t
 #include <cstdint>      // int32_t, uint8_t, uint32_t, uint64_t
-#include <cstring>      // memcpy
 #include <deque>        // deque
 #include <span>         // span, as_bytes
 #include <string>       // string, to_string
 #include <type_traits>  // is_arithmetic_v
+#include <utility>      // move
 #include <vector>       // vector
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>   // ShapeError, WireError
+#include <splitvit/core/error.hpp>   // Reason, ShapeError, WireError
 #include <splitvit/core/finite.hpp>  // all_finite
 #include <splitvit/core/shape.hpp>   // Index, Shape
 
@@ -44,7 +44,7 @@ inline constexpr Index largest_extent = Index{1} << 24;
 
 namespace detail {
 
-/// Whole numbers always are.
+/// True for integers.
 template <class T>
 bool no_nan(std::span<const T> values) {
   if constexpr (std::floating_point<T>)
@@ -107,7 +107,7 @@ class PayloadWriter {
     for (const Part& part : parts_) all.push_back(part.bytes());
     return all;
   }
-  /// All parts in one vector: a copy, for whoever must keep the payload.
+  /// All parts in one vector: a copy, for a caller that keeps the payload.
   std::vector<std::byte> gather() const {
     std::vector<std::byte> all;
     all.reserve(size());
@@ -145,7 +145,7 @@ class PayloadWriter {
   std::deque<Part> parts_;
 };
 
-/// A tensor within a payload: its shape, which its bytes are known to fill.
+/// A tensor within a payload: its shape, and exactly the bytes of its numbers.
 template <WireElement T>
 struct TensorPayload {
   Shape shape;
@@ -169,8 +169,8 @@ struct TensorPayload {
   }
 };
 
-/// Takes a payload apart that may be hostile. Allocates nothing for a tensor: it hands out the
-/// bytes that are there, once type, shape and length agree.
+/// Reads a payload that may be hostile. For a tensor it allocates nothing, but checks type, shape
+/// and length and returns its bytes.
 ///
 /// Errors  WireError: truncated, too_long, malformed or wrong_shape, naming `what`.
 class PayloadReader {

@@ -8,7 +8,7 @@
 #include <splitvit/kernel/attention.hpp>      // attention_forward, attention_backward
 #include <splitvit/kernel/cls_attention.hpp>  // cls_attention_forward, cls_attention_backward
 
-// attention: softmax(q k^T / sqrt d) v in several heads, and how CLS looks at each token;
+// attention: softmax(q k^T / sqrt d) v in several heads, and the attention of CLS to each token;
 // cls_attention: for CLS alone.
 
 namespace splitvit {
@@ -16,7 +16,7 @@ namespace splitvit {
 /// Which rows of its probabilities attention() returns beside its output.
 enum class NeedWeights {
   none,
-  cls,  ///< row 0: how the CLS token looks at each token
+  cls,  ///< row 0: the attention of CLS to each token
 };
 
 template <std::floating_point T>
@@ -85,7 +85,7 @@ AttentionOutput<T> attention(const Variable<T>& qkv, Index heads,
   return {std::move(recorded), std::move(cls)};
 }
 
-/// Row 0 of what attention() gives, at 1 / N of its work.
+/// Row 0 of what attention() returns, with 1 / N of its work.
 ///
 /// Shapes  qkv (B, N, 3 D), N >= 1 -> (B, D); bias (B, N) or empty.
 /// Grad    qkv; zero for the queries of all other tokens.

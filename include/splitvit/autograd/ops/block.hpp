@@ -30,7 +30,7 @@ kernel::BlockPointers<const T> values_of(const BlockVariables<T>& parameters) {
   return pointers;
 }
 
-/// Errors  ShapeError unless all shapes are those of a block of `heads` heads.
+/// Errors  ShapeError unless all shapes fit a block of `heads` heads.
 template <class T>
 kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariables<T>& parameters,
                                         Index heads) {

@@ -17,7 +17,7 @@ namespace splitvit {
 /// With soft labels, as torch.nn.functional.cross_entropy with class probabilities.
 ///
 /// Shapes  logits (B, C), targets (B, C), B >= 1, C >= 1 -> (1).
-/// Units   targets: class probabilities, each row sums to 1, or to how often its sample counts;
+/// Units   targets: class probabilities, each row sums to 1, or to the weight of its sample;
 ///         the loss is in nats.
 /// Grad    logits only.
 /// Errors  ShapeError.

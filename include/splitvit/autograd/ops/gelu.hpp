@@ -10,7 +10,7 @@
 
 namespace splitvit {
 
-/// Shapes  any; the result has that of x.
+/// Shapes  any; the result has the shape of x.
 template <std::floating_point T>
 Variable<T> gelu(const Variable<T>& x) {
   Tensor<T> y = Tensor<T>::uninitialised(x.shape());

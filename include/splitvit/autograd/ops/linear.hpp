@@ -34,7 +34,7 @@ void require_linear_shapes(const Variable<T>& x, const Variable<T>& weight,
                      ": wanted x (..., in), weight (out, in), bias (out)");
 }
 
-/// The sum of dy's rows goes to a bias, if there is one and it learns.
+/// Adds the sum of dy's rows to the gradient of the bias, if there is one and it requires it.
 template <class T>
 void add_bias_gradient(const Variable<T>& bias, const Tensor<T>& dy) {
   if (!bias.defined() || !bias.requires_grad()) return;
@@ -43,7 +43,7 @@ void add_bias_gradient(const Variable<T>& bias, const Tensor<T>& dy) {
   bias.add_gradient(std::move(db));
 }
 
-/// record() with a bias or without.
+/// record() with or without a bias.
 template <class T, class Backward>
 Variable<T> record_linear(Tensor<T>&& y, const Variable<T>& x, const Variable<T>& weight,
                           const Variable<T>& bias, const Backward& backward) {

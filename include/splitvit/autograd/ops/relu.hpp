@@ -10,7 +10,7 @@
 
 namespace splitvit {
 
-/// Shapes  any; the result has that of x.
+/// Shapes  any; the result has the shape of x.
 /// Grad    0 at x = 0, as in PyTorch. NaN stays NaN, so that it is noticed.
 template <std::floating_point T>
 Variable<T> relu(const Variable<T>& x) {

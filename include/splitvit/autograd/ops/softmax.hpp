@@ -11,8 +11,8 @@
 
 namespace splitvit {
 
-/// Shapes  x (..., n), n >= 1; the result has the same.
-/// Errors  ShapeError for rows of no elements.
+/// Shapes  x (..., n), n >= 1; the result has the shape of x.
+/// Errors  ShapeError for rows without elements.
 template <std::floating_point T>
 Variable<T> softmax(const Variable<T>& x) {
   const Index n = x.shape().back();

@@ -19,7 +19,7 @@ inline void require_not_negative(const char* option, double value) {
   require(value >= 0.0, option, value, "at least 0");  // refuses NaN, too
 }
 
-/// For numbers that say how much of the past stays.
+/// For decay factors.
 inline void require_below_one(const char* option, double value) {
   require(value >= 0.0 && value < 1.0, option, value, "a number in [0, 1)");
 }

@@ -7,7 +7,7 @@
 #include <splitvit/codec/any_codec.hpp>  // AnyCodec
 #include <splitvit/core/state.hpp>       // show_state
 
-// RevertibleCodec: a codec whose state moves with a step, or not at all.
+// RevertibleCodec: a codec whose state changes only with an applied step.
 
 namespace splitvit::split::detail {
 

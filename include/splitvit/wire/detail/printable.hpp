@@ -7,8 +7,8 @@
 
 namespace splitvit::wire::detail {
 
-/// The text with '?' for everything but plain characters, so that a peer cannot steer the
-/// terminal that shows an error.
+/// The text with '?' for all characters that are not printable ASCII, so that a peer cannot control
+/// the terminal that shows an error.
 inline std::string printable(std::string text) {
   for (char& c : text)
     if (c < ' ' || c > '~') c = '?';
