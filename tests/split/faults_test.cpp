@@ -108,14 +108,15 @@ Outcome train(const transport::Faults& faults, const char* codec = "float32") {
   return outcome;
 }
 
-/// Bytes of an undisturbed training, up and down.
-std::pair<std::uint64_t, std::uint64_t> undisturbed_bytes(const char* codec = "float32") {
+/// Bytes of an undisturbed training of so many steps, up and down.
+std::pair<std::uint64_t, std::uint64_t> undisturbed_bytes(const char* codec = "float32",
+                                                          Index count = steps) {
   Pair pair{codec};
   transport::Metered link{pair.dial({})};
   const auto counted = link.traffic();
   split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
                        codec::parse_codec<float>(codec), std::move(link)};
-  client.train_epoch(RandomBatches<float>{.samples = 1});
+  client.train_epoch(RandomBatches<float>{.left = count, .samples = 1});
   client.close();
   pair.serving->finish();
   return {counted->sent(), counted->received()};
@@ -240,12 +241,15 @@ TEST_CASE("deadlines: own computing is not the peer's silence", "[split]") {
 }
 
 TEST_CASE("failure: a party that has failed says so, and its state is what it was", "[split]") {
-  const auto [up, down] = undisturbed_bytes("slacc");
+  // within the second step, which is as long as the first, but before the goodbye
+  const auto [up_1, down_1] = undisturbed_bytes("slacc", 1);
+  const auto [up_2, down_2] = undisturbed_bytes("slacc", 2);
+  const std::uint64_t up = up_2 - wire::frame_header_bytes - (up_2 - up_1) / 2,
+                      down = down_2 - (down_2 - down_1) / 2;
   for (const bool on_the_way_up : {true, false}) {
     Pair pair{"slacc"};
     transport::Faults faults;
-    (on_the_way_up ? faults.cut_sent_at : faults.cut_received_at) =
-        (on_the_way_up ? up : down) * 6 / 10;  // within the second step
+    (on_the_way_up ? faults.cut_sent_at : faults.cut_received_at) = on_the_way_up ? up : down;
     split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
                          codec::parse_codec<float>("slacc"), pair.dial(faults)};
     const auto state = [&] {

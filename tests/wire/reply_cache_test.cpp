@@ -122,7 +122,8 @@ TEST_CASE("ReplyCache: its state is stored and set back", "[wire]") {
   CHECK(other.check({1, 1}) == Verdict::resend);
   CHECK(std::ranges::equal(other.reply_to({1, 1}), bytes_of("1.1")));
   CHECK(state_bytes(other) == stored);
-  set_state_bytes(cache, state_bytes(ReplyCache{}));
+  ReplyCache empty;
+  set_state_bytes(cache, state_bytes(empty));
   CHECK(cache.last() == 0);
   CHECK_FALSE(cache.has_replies());
 
