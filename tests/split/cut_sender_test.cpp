@@ -78,7 +78,8 @@ TEMPLATE_TEST_CASE("cut: a step without a link equals the uncut one, bit for bit
 }
 
 TEST_CASE("cut: several exchanges may be under way", "[split]") {
-  const auto [client, server] = nn::cut_in_two<float>(test::small_vit, 1, test::start);
+  const auto parts = nn::cut_in_two<float>(test::small_vit, 1, test::start);
+  const nn::Part<float>&client = parts.first, &server = parts.second;
   RandomBatches<float> batches{.samples = 2};
   const auto first = batches.make(), second = batches.make();
   const auto gradient = [&] {
@@ -114,7 +115,8 @@ TEST_CASE("cut: a step that is discarded and sent again gives the same bytes, fo
           "[split]") {
   for (const std::string& text : test::codec_texts()) {
     INFO(text);
-    const auto [client, server] = nn::cut_in_two<float>(test::small_vit, 1, test::start);
+    const auto parts = nn::cut_in_two<float>(test::small_vit, 1, test::start);
+    const nn::Part<float>&client = parts.first, &server = parts.second;
     CutSender<float> sender{compress::MergeSamples{.keep = 0.7}, codec::parse_codec<float>(text),
                             3};
     CutReceiver<float> receiver{codec::parse_codec<float>(text), 4};
@@ -144,7 +146,8 @@ TEST_CASE("cut: a step that is discarded and sent again gives the same bytes, fo
 }
 
 TEST_CASE("cut: random draws are a function of seed, client, step and part", "[split]") {
-  const auto [client, server] = nn::cut_in_two<float>(test::small_vit, 1, test::start);
+  const auto parts = nn::cut_in_two<float>(test::small_vit, 1, test::start);
+  const nn::Part<float>&client = parts.first, &server = parts.second;
   const auto batch = RandomBatches<float>{}.make();
   const auto bytes = [&](std::uint64_t seed, const StepId& id) {
     const codec::Quantise stochastic{.bits = 2, .rounding = codec::Rounding::stochastic};
