@@ -72,7 +72,6 @@ int main() {
   const sv::data::Loader<float> train{data.train, {.batch = 32, .seed = 7}};
   const auto report = client.train_epoch(train.epoch(0));
   std::printf("%llu bytes; on a real line of that speed they would take %.2f s\n",
-              static_cast<unsigned long long>(report.traffic.total()),
-              clock->seconds());
+              static_cast<unsigned long long>(report.traffic.total()), clock->seconds());
   client.close();
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -195,6 +196,30 @@ TEST_CASE("parties: heartbeats are refused where nobody reads while a step is co
                                    transport::memory_pair().first,
                                    {.session = beats}}),
                     ContainsSubstring("heartbeat must be 0"));
+}
+
+TEST_CASE("server: shows the state of the part and of each client that it keeps", "[split]") {
+  split::Server server{test::server_part(), optim::Adam{}};
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{server, std::move(server_end)};
+  split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
+                       std::move(client_end)};
+  client.train_epoch(RandomBatches<float>{.left = 1});
+  client.disconnect();
+  CHECK_THROWS_AS(serving.finish(), TransportError);
+  std::set<std::string> names;
+  std::uint64_t last_step = 0;
+  server.each_state([&]<class V>(const std::string& name, V&& value) {
+    CHECK(names.insert(name).second);
+    if constexpr (std::same_as<std::remove_cvref_t<V>, std::uint64_t>)
+      if (name == "client.0.last_step") last_step = value;
+  });
+  CHECK(last_step == 1);
+  CHECK(names.contains("weights.head.weight"));
+  CHECK(names.contains("optimizer.m.head.weight"));
+  const auto stored = state_bytes(server);
+  CHECK_NOTHROW(set_state_bytes(server, stored));
+  CHECK(state_bytes(server) == stored);
 }
 
 TEST_CASE("server: a client that never took a step is not kept", "[split]") {

@@ -47,7 +47,8 @@ namespace splitvit::split {
 template <std::floating_point T>
 class Server {
  public:
-  /// Makes the role for a new client from its hello.
+  /// Makes the role for a new client from its hello. Called by all threads that serve. A WireError
+  /// that it throws reaches the client.
   using MakeRole = std::function<ServerRole<T>(const wire::Hello&)>;
 
   /// One part, which all clients train.
