@@ -13,6 +13,8 @@
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/split/client.hpp>
+#include <splitvit/split/cut_receiver.hpp>
+#include <splitvit/split/cut_sender.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/transport/memory.hpp>
 
@@ -53,27 +55,34 @@ Step<T> run_step(const nn::Part<T>& client_part, const nn::Part<T>& server_part,
                  const Tensor<T>& images, std::span<const Index> labels, std::span<const Index> ids,
                  Index clusters, Index kept) {
   const nn::AtCut<T> at_cut = client_part.to_cut(Variable<T>{images});
-  const auto leaf = Variable<T>::parameter(at_cut.tokens.value());
-  const auto merged = compress::merge_clusters(
+  const auto leaf = Variable<T>::parameter(at_cut.tokens.value());  // to see the gradient there
+  const auto centroids = compress::merge_clusters(
       compress::CutBatch<T>{leaf, at_cut.cls_attention, labels}, ids, clusters);
-  const Tensor<Index> tokens = compress::best_tokens(merged.cls_attention, kept);
-  const auto sent = compress::gather_tokens(merged, tokens);
-  const auto received = Variable<T>::parameter(sent.tokens.value());
-  const Variable<T> logits = server_part.logits(received);
-  const Variable<T> loss = cross_entropy(logits, sent.labels);
-  backward(loss);
-  backward(sent.tokens, received.gradient());
+
+  split::CutSender<T> sender{
+      GivenClusters{.ids = {{ids.begin(), ids.end()}}, .clusters = clusters, .kept = kept},
+      codec::Float32{}};
+  split::CutReceiver<T> receiver{codec::Float32{}};
+  const split::StepId id{.step = 1};
+  split::ForwardMessage message;
+  std::vector<std::byte> gradient;
+  const auto sent = sender.send(id, client_part, {leaf, at_cut.cls_attention, {}}, labels, message);
+  const auto came = receiver.receive(id, server_part, message);
+  const Variable<T> logits = server_part.logits(came.tokens);
+  const Variable<T> loss = cross_entropy(logits, came.targets);
+  backward(loss), receiver.send(came, gradient);
+  sender.receive(sent, gradient);
   backward(at_cut.tokens, leaf.gradient());
   return {.embedded = at_cut.tokens.value(),
           .cls_attention = at_cut.cls_attention,
-          .centroids = merged.cls_attention,
-          .merged = sent.tokens.value(),
-          .merged_labels = target_rows<T>(sent.labels, client_part.config.classes),
+          .centroids = centroids.cls_attention,
+          .merged = sent.crossing.value(),
+          .merged_labels = came.targets,
           .logits = logits.value(),
           .loss = loss.value(),
-          .grad_merged = received.gradient(),
+          .grad_merged = came.tokens.gradient(),
           .grad_embedded = leaf.gradient(),
-          .tokens = tokens};
+          .tokens = compress::best_tokens(centroids.cls_attention, kept)};
 }
 
 /// Stored tokens come by falling score, ours ascending: for each of their places, our place.

@@ -167,7 +167,7 @@ TEST_CASE("transformer_block: wrong shapes are named", "[autograd]") {
   CHECK_THROWS_AS(transformer_block(x, parameters, 0, 1e-6f), ShapeError);
   parameters[kernel::proj_bias] = parameters[kernel::fc1_bias];
   CHECK_THROWS_WITH(transformer_block(x, parameters, s.H, 1e-6f),
-                    Catch::Contains("parameter 5 of 12"));
+                    ContainsSubstring("parameter 5 of 12"));
 }
 
 }  // namespace splitvit
