@@ -15,22 +15,12 @@
 
 #include "split/loopback.hpp"
 #include "support/catch.hpp"
+#include "support/sanitizer.hpp"
 
 // After the first steps, training asks the heap for nothing. This program's operator new counts
 // while it is told to; sanitizers bring their own, so there is nothing to count under them.
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SPLITVIT_COUNTS_ALLOCATIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SPLITVIT_COUNTS_ALLOCATIONS 0
-#endif
-#endif
-#ifndef SPLITVIT_COUNTS_ALLOCATIONS
-#define SPLITVIT_COUNTS_ALLOCATIONS 1
-#endif
-
-#if SPLITVIT_COUNTS_ALLOCATIONS
+#if !SPLITVIT_SANITIZED
 
 namespace {
 

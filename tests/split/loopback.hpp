@@ -10,6 +10,7 @@
 #include <vector>     // vector
 
 #include <splitvit/compress/any_stage.hpp>  // AnyStage
+#include <splitvit/core/parallel.hpp>       // available_threads, with_threads
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/core/state.hpp>          // state_bytes
 #include <splitvit/nn/cut.hpp>              // make_part
@@ -72,14 +73,15 @@ struct RandomBatches {
   }
 };
 
-/// Runs server.serve(link) on another thread; what it throws is kept.
+/// Runs server.serve(link) on another thread, where loops use as many threads as they would here.
+/// What it throws is kept.
 template <class Server>
 class Serving {
  public:
   Serving(Server& server, transport::AnyLink link)
-      : thread_{[this, &server, end = std::move(link)]() mutable {
+      : thread_{[this, &server, end = std::move(link), threads = available_threads()]() mutable {
           try {
-            server.serve(std::move(end));
+            with_threads(threads, [&] { server.serve(std::move(end)); });
           } catch (...) {
             error_ = std::current_exception();
           }

@@ -7,22 +7,12 @@
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
 #include "support/peers.hpp"
+#include "support/sanitizer.hpp"
 
 // A session when memory runs out. This program's operator new fails when it is told to; sanitizers
 // bring their own, so there is nothing to test under them.
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SPLITVIT_FAILS_ALLOCATIONS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SPLITVIT_FAILS_ALLOCATIONS 0
-#endif
-#endif
-#ifndef SPLITVIT_FAILS_ALLOCATIONS
-#define SPLITVIT_FAILS_ALLOCATIONS 1
-#endif
-
-#if SPLITVIT_FAILS_ALLOCATIONS
+#if !SPLITVIT_SANITIZED
 
 namespace {
 
