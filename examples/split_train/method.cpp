@@ -17,16 +17,13 @@ Method method_of(const std::string& text) {
 }
 
 Method method_for(const std::string& own, const std::string& theirs) {
-  if (!takes_any_stage(own)) return method_of(own);
-  const std::size_t at = own.find('@');
-  if (at == own.npos && own.find(',') == own.npos) return method_of(theirs);
-  Method method = method_of(own);
-  const Method client = method_of(theirs);
-  if (own.find(',') == own.npos) {
-    method.bottleneck = client.bottleneck;
-    method.start = client.start;
+  Method method = method_of(theirs);
+  const Method named = method_of(own);
+  if (named.bottleneck) {
+    method.bottleneck = named.bottleneck;
+    method.start = named.start;
   }
-  if (at == own.npos) method.codec = client.codec;
+  if (own.find('@') != own.npos) method.codec = named.codec;
   return method;
 }
 

@@ -17,8 +17,9 @@ Method method_of(const std::string& text);
 /// Whether a server's --compress leaves stages and bottleneck to the client: "any", "any@q:8".
 bool takes_any_stage(const std::string& text);
 
-/// What a server with --compress `own` does for a client that says it uses `theirs`: the client's
-/// method, but for what `own` names. "any" takes all of it, "any@q:8" insists on the codec.
+/// What a server with --compress `own`, which takes any stage, does for a client with `theirs`. It
+/// uses the client's method; a bottleneck or a codec in `own` replaces the client's. So "any" takes
+/// the whole method, and "any@q:8" insists on the codec.
 ///
 /// Errors  std::invalid_argument for a text that is no method.
 Method method_for(const std::string& own, const std::string& theirs);

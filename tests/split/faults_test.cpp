@@ -42,9 +42,7 @@ struct Pair {
 
   /// A new link whose client end has these faults. The server serves its other end.
   transport::AnyLink dial(const transport::Faults& faults) {
-    auto [client_end, server_end] = transport::memory_pair();
-    serving.emplace(server, std::move(server_end));
-    return transport::Simulated{std::move(client_end), {}, faults};
+    return transport::Simulated{test::dial(server, serving), {}, faults};
   }
   /// The server has noticed that a link is gone.
   void hang_up() {
@@ -117,7 +115,7 @@ Outcome train(const transport::Faults& faults, const char* codec = "float32") {
   return with_threads(1, [&] { return train_here(faults, codec); });
 }
 
-/// Bytes of an undisturbed training of so many steps, up and down.
+/// The bytes, up and down, of an undisturbed training with `count` steps.
 std::pair<std::uint64_t, std::uint64_t> undisturbed_bytes(const char* codec = "float32",
                                                           Index count = steps) {
   Pair pair{codec};
@@ -171,7 +169,7 @@ TEST_CASE("faults: a step made up for sends the same bytes, whatever the codec",
     INFO(codec);
     const Outcome undisturbed = train({}, codec);
     const auto [up, down] = undisturbed_bytes(codec);
-    // within each of the three steps, but for what the handshake and the goodbye take
+    // about the middle of each of the three steps
     for (const std::uint64_t part : {5u, 7u, 9u}) {
       const Outcome sent = train({.cut_sent_at = up * part / 10}, codec);
       CHECK(sent.reconnects == 1);
@@ -308,17 +306,13 @@ TEST_CASE("failure: a decoder that was given is not lost with the link", "[split
         std::make_shared<split::Learner<float>>(test::copy_of(server_part), optim::Adam{.lr = 0}),
         split::CutReceiver<float>{codec::Float32{}}};
   }};
-  const auto dial = [&](auto& serving) {
-    auto [client_end, server_end] = transport::memory_pair();
-    serving.emplace(server, std::move(server_end));
-    return std::move(client_end);
-  };
   std::optional<Serving<split::Server<float>>> first, second;
-  split::Client client{client_part, optim::Adam{.lr = 0}, compress::Identity{}, dial(first)};
+  split::Client client{client_part, optim::Adam{.lr = 0}, compress::Identity{},
+                       test::dial(server, first)};
   client.give_decoder(decoder);
   client.disconnect();
   CHECK_THROWS_AS(first->finish(), TransportError);
-  client.reconnect(dial(second));
+  client.reconnect(test::dial(server, second));
   client.train_epoch(RandomBatches<float>{.left = 1});
   CHECK(test::numbers_of<float>(*client.fetch_server_part().decoder) ==
         test::numbers_of<float>(decoder));

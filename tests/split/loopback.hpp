@@ -100,6 +100,14 @@ class Serving {
 template <class Server, class Link>
 Serving(Server&, Link) -> Serving<Server>;
 
+/// A new link over memory to a server, which serves its other end on the thread in `serving`.
+template <class Server>
+transport::MemoryLink dial(Server& server, std::optional<Serving<Server>>& serving) {
+  auto [client_end, server_end] = transport::memory_pair();
+  serving.emplace(server, std::move(server_end));
+  return std::move(client_end);
+}
+
 /// A server and a client of small_vit, connected over memory.
 struct Parties {
   std::pair<transport::MemoryLink, transport::MemoryLink> ends = transport::memory_pair();

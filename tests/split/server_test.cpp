@@ -161,25 +161,21 @@ TEST_CASE("server: keeps so many sessions and no more, and forgets those that sa
 TEST_CASE("server: where there is no room, the oldest that is not connected is forgotten",
           "[split]") {
   split::Server server{test::server_part(), optim::Adam{}, {.most_sessions = 2}};
-  const auto dial = [&](auto& serving) {
-    auto [client_end, server_end] = transport::memory_pair();
-    serving.emplace(server, std::move(server_end));
-    return std::move(client_end);
-  };
   using Thread = std::optional<Serving<split::Server<float>>>;
   std::vector<std::unique_ptr<split::Client<float>>> clients;
   for (int i = 0; i < 3; ++i) {
     Thread serving;
-    clients.push_back(std::make_unique<split::Client<float>>(test::client_part(), optim::Adam{},
-                                                             compress::Identity{}, dial(serving)));
+    clients.push_back(std::make_unique<split::Client<float>>(
+        test::client_part(), optim::Adam{}, compress::Identity{}, test::dial(server, serving)));
     clients.back()->train_epoch(RandomBatches<float>{.left = 1});
     clients.back()->disconnect();
     CHECK_THROWS_AS(serving->finish(), TransportError);
   }
   Thread forgotten, kept;
-  CHECK_THROWS_WITH(clients[0]->reconnect(dial(forgotten)), ContainsSubstring("last step"));
+  CHECK_THROWS_WITH(clients[0]->reconnect(test::dial(server, forgotten)),
+                    ContainsSubstring("last step"));
   CHECK_THROWS_AS(forgotten->finish(), WireError);
-  clients[2]->reconnect(dial(kept));
+  clients[2]->reconnect(test::dial(server, kept));
   CHECK(clients[2]->train_epoch(RandomBatches<float>{.left = 1}).steps == 1);
   clients[2]->close();
   kept->finish();

@@ -69,7 +69,7 @@ class AnyReceipt : public NoReceipt {
 ///
 ///   AnyCodec<float> codec = few_bytes ? AnyCodec<float>{Quantise{.bits = 4}} : Float32{};
 ///
-/// Errors  Those of the codec; std::invalid_argument for a receipt that another one left.
+/// Errors  The errors of the codec; std::invalid_argument for the receipt of another codec.
 template <std::floating_point T>
 class AnyCodec {
  public:

@@ -19,7 +19,7 @@ namespace splitvit::compress {
 ///         sizes (B) or empty; token_sizes (B, N) or empty; statistics (B, N, W) or empty.
 /// Units   cls_attention: how the CLS token of the last client block looks at each token,
 ///         softmax probabilities averaged over heads; no gradient flows through it.
-///         labels: the classes of each sample; a merged sample lists those of its members.
+///         labels: the classes of each sample. A merged sample has the classes of its members.
 ///         sizes: how many samples a row stands for, and counts for in the loss; empty where
 ///         all rows count alike.
 ///         token_sizes: how many tokens of the stage that merged them a token stands for, at least

@@ -28,7 +28,7 @@
 //
 // It works in three steps: k-means on the rows of cls_attention says which samples belong
 // together (clusters_of), then tokens and attention of each cluster are averaged and its labels
-// are put together (merge_clusters), and on the way back every member gets its share of the
+// are put together (merge_clusters). In the backward pass every member gets its share of the
 // gradient.
 
 namespace splitvit::compress {

@@ -74,7 +74,7 @@ class TokenStatistics {
     }
   }
 
-  /// Shapes  (B, N, W), W = 1 but for keys (D / heads); (0) if nothing was wanted.
+  /// Shapes  (B, N, W), where W is D / heads for keys and 1 otherwise; (0) if nothing is required.
   Tensor<T> result() && {
     if (seen_.empty()) return std::move(statistics_);
     const Index B = seen_[0].dim(0), N = seen_[0].dim(1);

@@ -141,8 +141,8 @@ LoadReport load_weights(const M& module, const VitConfig& config, const io::Safe
   return detail::load_parameters<T>(parameters<T>(module), config, file);
 }
 
-/// Fills several parts of one model at once, such as those of a client that has the first and the
-/// last one. A bottleneck in the file is expected if any of the parts has its encoder or decoder.
+/// Fills several parts of one model at once, for example for a client that has the first part and
+/// the last. A bottleneck in the file is expected if any of the parts has its encoder or decoder.
 ///
 /// Errors  as above; std::invalid_argument for no part, or as joined_weights.
 template <std::floating_point T>
@@ -161,8 +161,8 @@ std::vector<io::NamedTensor> weights_of(const M& module) {
   return all;
 }
 
-/// The weights of all parts of a cut model, as those of the whole model. Borrows them from the
-/// parts.
+/// The weights of all parts of a cut model, with the names that they have in the whole model.
+/// Borrows them from the parts.
 ///
 /// Errors  std::invalid_argument if two parts have a parameter of the same name: they overlap, or
 ///         there are bottlenecks at two cuts, while a file holds one.

@@ -12,7 +12,7 @@
 #include <stdexcept>    // logic_error
 #include <string>       // string, to_string
 #include <type_traits>  // type_identity_t
-#include <utility>      // as_const, forward, move
+#include <utility>      // forward, move
 #include <vector>       // vector
 
 #include <splitvit/codec/any_codec.hpp>      // Codec
@@ -225,7 +225,10 @@ class Client {
   /// What both sides have agreed on for this connection.
   ///
   /// Errors  std::logic_error if the connection is over.
-  const wire::Welcome& agreed() const { return session().agreed(); }
+  const wire::Welcome& agreed() const {
+    require_connected();
+    return session_->agreed();
+  }
 
   /// Weights, optimiser, codec and session. See core/state.hpp.
   void each_state(auto&& see) {
@@ -245,7 +248,7 @@ class Client {
       wire::next(*link_, *session_, wire::MessageKind::welcome);
     });
     // The server may have got it or not.
-    if (!decoder_.empty() && session().agreed().last_step == 0) send_decoder();
+    if (!decoder_.empty() && agreed().last_step == 0) send_decoder();
   }
 
   void send_decoder() {
@@ -255,7 +258,7 @@ class Client {
 
   /// Errors  std::logic_error if the answer to the server's last step was lost.
   void require_in_step(const char* operation) const {
-    const std::uint64_t there = session().agreed().last_step;
+    const std::uint64_t there = agreed().last_step;
     if (there > steps())
       throw std::logic_error(std::string{operation} + ": the server has applied step " +
                              std::to_string(there) +
@@ -263,12 +266,14 @@ class Client {
                              "again first");
   }
 
-  const wire::Session& session() const {
+  void require_connected() const {
     if (!session_ || !session_->is_open())
       throw std::logic_error("client: the connection is over; reconnect to go on");
+  }
+  wire::Session& session() {
+    require_connected();
     return *session_;
   }
-  wire::Session& session() { return const_cast<wire::Session&>(std::as_const(*this).session()); }
 
   /// Runs `action`, which uses the connection. If it throws, the connection ends, and the server is
   /// told why if possible.

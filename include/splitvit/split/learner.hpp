@@ -77,9 +77,4 @@ class Learner {
   bool is_broken_ = false;  // the update rule has thrown
 };
 
-template <class T, class Rule>
-Learner(nn::Part<T>, Rule) -> Learner<T>;
-template <class T, class Rule>
-Learner(nn::Part<T>, Rule, TrainingOptions) -> Learner<T>;
-
 }  // namespace splitvit::split

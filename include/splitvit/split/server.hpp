@@ -87,7 +87,7 @@ class Server {
   ///         afterwards.
   void serve(transport::AnyLink link) {
     auto session = wire::Session::server(options_.session, transport::Clock::now());
-    std::shared_ptr<Client> client;
+    std::shared_ptr<KnownClient> client;
     try {
       wire::next(link, session, wire::MessageKind::hello);
       client = admit(session);
@@ -125,8 +125,8 @@ class Server {
 
  private:
   /// A client that is or was connected.
-  struct Client {
-    explicit Client(ServerRole<T> r) : role{std::move(r)} {}
+  struct KnownClient {
+    explicit KnownClient(ServerRole<T> r) : role{std::move(r)} {}
 
     ServerRole<T> role;
     wire::SessionState state;
@@ -144,25 +144,25 @@ class Server {
     return *learner_;
   }
 
-  /// Finds or makes the Client for a hello, and admits it.
+  /// Finds or makes the client of a hello, and admits it.
   ///
   /// A client that reconnects gets a copy of its role and state: the thread of its older connection
   /// may still send from the original; it ends at the next message.
-  std::shared_ptr<Client> admit(wire::Session& session) {
-    const std::shared_ptr<Client> older = find(session.hello().session);
+  std::shared_ptr<KnownClient> admit(wire::Session& session) {
+    const std::shared_ptr<KnownClient> older = find(session.hello().session);
     if (older == nullptr)
-      return admit(session, std::make_shared<Client>(make_role_(session.hello())));
+      return admit(session, std::make_shared<KnownClient>(make_role_(session.hello())));
     const std::lock_guard of_older{older->guard};  // it may be computing
     if (older->is_superseded)
       throw WireError(Reason::superseded, "a newer connection of this client came first");
-    auto client = std::make_shared<Client>(older->role);
+    auto client = std::make_shared<KnownClient>(older->role);
     client->state = older->state;
     client->has_decoder = older->has_decoder;
     client = admit(session, std::move(client));
     older->is_superseded = true;
     return client;
   }
-  std::shared_ptr<Client> admit(wire::Session& session, std::shared_ptr<Client> client) {
+  std::shared_ptr<KnownClient> admit(wire::Session& session, std::shared_ptr<KnownClient> client) {
     const ServerRole<T>& role = client->role;
     if (const auto refusal =
             wire::compare_settings(session.hello().settings,
@@ -177,7 +177,7 @@ class Server {
     return client;
   }
 
-  std::shared_ptr<Client> find(const wire::SessionId& id) {
+  std::shared_ptr<KnownClient> find(const wire::SessionId& id) {
     const std::lock_guard lock{guard_};
     const auto known = clients_.find(id);
     return known == clients_.end() ? nullptr : known->second;
@@ -198,7 +198,7 @@ class Server {
   }
 
   /// The client's connection is over. `keeps` says whether the client may come back.
-  void leave(Client& client, bool keeps) {
+  void leave(KnownClient& client, bool keeps) {
     const std::lock_guard lock{guard_};
     client.is_connected = false;
     const auto known = clients_.find(client.state.id);
@@ -206,7 +206,7 @@ class Server {
   }
 
   /// Tells the peer why, and keeps a client that has something to come back to.
-  void give_up(transport::AnyLink& link, wire::Session& session, Client* client,
+  void give_up(transport::AnyLink& link, wire::Session& session, KnownClient* client,
                const ReasonedError& error) {
     if (client == nullptr) return wire::tell(link, session, error);
     bool keeps = false;
@@ -220,7 +220,7 @@ class Server {
   }
 
   /// Answers one message; false after a goodbye.
-  bool answer(transport::AnyLink& link, wire::Session& session, Client& client) {
+  bool answer(transport::AnyLink& link, wire::Session& session, KnownClient& client) {
     const wire::Event event = wire::next(link, session, client.guard);
     {
       const std::lock_guard lock{client.guard};
@@ -258,7 +258,7 @@ class Server {
     return true;
   }
 
-  void train(wire::Session& session, Client& client, const wire::Event& event) {
+  void train(wire::Session& session, KnownClient& client, const wire::Event& event) {
     std::vector<std::byte>& reply = session.new_reply();
     const StepId id{.client = client.state.client, .step = event.at.step, .micro = event.at.micro};
     try {
@@ -280,15 +280,10 @@ class Server {
   MakeRole make_role_;
   ServerOptions options_;
   std::mutex guard_;  // of clients_
-  std::map<wire::SessionId, std::shared_ptr<Client>> clients_;
+  std::map<wire::SessionId, std::shared_ptr<KnownClient>> clients_;
   std::uint64_t admitted_ = 0;
   std::mutex computing_;  // one thread computes
   Workspace workspace_;   // of that thread
 };
-
-template <class T, class Rule>
-Server(nn::Part<T>, Rule) -> Server<T>;
-template <class T, class Rule>
-Server(nn::Part<T>, Rule, ServerOptions) -> Server<T>;
 
 }  // namespace splitvit::split

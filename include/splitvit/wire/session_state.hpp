@@ -46,8 +46,7 @@ inline std::uint32_t digest_of(std::span<const Bytes> pieces) {
   return digest;
 }
 
-/// What a party keeps of a session between connections. A checkpoint stores all of it except
-/// digests.
+/// What a party keeps of a session between connections. A checkpoint stores all of it.
 struct SessionState {
   SessionId id{};                ///< zero until the session has one
   std::uint32_t client = 0;      ///< number of the client
