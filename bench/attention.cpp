@@ -16,15 +16,15 @@
 #include <string>
 #include <vector>
 
-#include <splitvit/autograd/no_grad.hpp>       // NoGrad
-#include <splitvit/core/parallel.hpp>          // with_threads
-#include <splitvit/data/cifar.hpp>             // cifar10_layout, read_cifar
-#include <splitvit/data/loader.hpp>            // Loader
-#include <splitvit/data/normalise.hpp>         // imagenet_statistics
-#include <splitvit/io/safetensors_reader.hpp>  // read_safetensors
-#include <splitvit/nn/cut.hpp>                 // make_vit
-#include <splitvit/nn/vit.hpp>                 // vit_named
-#include <splitvit/nn/weights.hpp>             // load_weights
+#include <splitvit/autograd/variable.hpp>  // NoGrad
+#include <splitvit/core/parallel.hpp>      // with_threads
+#include <splitvit/data/cifar.hpp>         // cifar10_layout, read_cifar
+#include <splitvit/data/loader.hpp>        // Loader
+#include <splitvit/data/normalise.hpp>     // imagenet_statistics
+#include <splitvit/io/safetensors.hpp>     // read_safetensors
+#include <splitvit/nn/cut.hpp>             // make_vit
+#include <splitvit/nn/vit.hpp>             // vit_named
+#include <splitvit/nn/weights.hpp>         // load_weights
 
 #include "rows.hpp"
 

@@ -41,9 +41,9 @@ std::vector<float> drawn(Index count) {
 double time_of(const std::function<void()>& work) {
   work();
   for (int repeats = 1;; repeats *= 4) {
-    const double begin = bench::seconds();
-    for (int i = 0; i < repeats; ++i) work();
-    const double time = bench::seconds() - begin;
+    const double time = bench::seconds_of([&] {
+      for (int i = 0; i < repeats; ++i) work();
+    });
     if (time > 0.03) return time / repeats;
   }
 }

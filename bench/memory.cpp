@@ -51,23 +51,17 @@ void steps(auto&& step) {
 
 int main(int argc, char** argv) {
   const bench::Arguments arguments{argc, argv};
-  const auto split = [&](const char* method) {
-    return [=, threads = arguments.threads] {
-      steps(bench::Split{nn::vit_named("deit_tiny"), 128, method, threads});
-    };
-  };
   std::vector<std::pair<std::string, std::function<void()>>> all;
-  for (const std::string& name :
-       arguments.names_or({"cifar", "deit_tiny", "deit_small", "split", "split_adc"})) {
-    if (name == "split")
-      all.emplace_back(name, split("none"));
-    else if (name == "split_adc")
-      all.emplace_back(name, split("adc:0.1"));
-    else if (const auto model = bench::whole_model(name))
-      all.emplace_back(name, [model] { steps(bench::Whole{*model}); });
-    else
-      arguments.refuse(name + " is no step");
-  }
+  bench::each_step(
+      arguments, {"cifar", "deit_tiny", "deit_small", "split", "split_adc"},
+      [&](const std::string& name, const char* method) {
+        all.emplace_back(name, [=, threads = arguments.threads] {
+          steps(bench::Split{nn::vit_named("deit_tiny"), 128, method, threads});
+        });
+      },
+      [&](const bench::WholeModel& model) {
+        all.emplace_back(model.name, [model] { steps(bench::Whole{model}); });
+      });
   bench::Rows rows;
   for (int round = 0; round < arguments.rounds; ++round)
     for (const auto& [name, work] : all) rows.add(name, peak_mib(arguments.threads, work), "MiB");

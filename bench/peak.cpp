@@ -21,15 +21,15 @@ double read_gigabytes(Index bytes) {
   std::vector<std::vector<float>> memory(static_cast<std::size_t>(threads),
                                          std::vector<float>(static_cast<std::size_t>(count), 1.0f));
   std::vector<float> sums(static_cast<std::size_t>(threads));
-  const double begin = bench::seconds();
-  parallel_for(threads, 1, [&](Index thread, Index) {
-    const float* from = memory[static_cast<std::size_t>(thread)].data();
-    float sum = 0;
-    for (Index i = 0; i < repeats; ++i)
-      sum += kernel::accumulate<float>(count, [](const auto& v) { return v; }, from);
-    sums[static_cast<std::size_t>(thread)] = sum;
+  const double time = bench::seconds_of([&] {
+    parallel_for(threads, 1, [&](Index thread, Index) {
+      const float* from = memory[static_cast<std::size_t>(thread)].data();
+      float sum = 0;
+      for (Index i = 0; i < repeats; ++i)
+        sum += kernel::accumulate<float>(count, [](const auto& v) { return v; }, from);
+      sums[static_cast<std::size_t>(thread)] = sum;
+    });
   });
-  const double time = bench::seconds() - begin;
   volatile float keep = sums.front();
   static_cast<void>(keep);
   return 1e-9 * static_cast<double>(bytes * repeats * threads) / time;

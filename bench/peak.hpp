@@ -8,7 +8,7 @@
 #include <splitvit/core/parallel.hpp>  // available_threads, parallel_for
 #include <splitvit/kernel/simd.hpp>    // Pack, multiply_add
 
-#include "clock.hpp"  // seconds
+#include "rows.hpp"  // seconds_of
 
 // How fast this machine can multiply and add, right now: the yardstick of the other benchmarks.
 
@@ -38,12 +38,12 @@ double peak_gflops() {
   constexpr Index rounds = 4'000'000;
   const Index threads = available_threads();
   std::vector<T> results(static_cast<std::size_t>(threads));
-  const double begin = seconds();
-  parallel_for(threads, 1, [&](Index thread, Index) {
-    results[static_cast<std::size_t>(thread)] =
-        detail::multiply_and_add<T>(rounds, std::make_index_sequence<sums>{});
+  const double time = seconds_of([&] {
+    parallel_for(threads, 1, [&](Index thread, Index) {
+      results[static_cast<std::size_t>(thread)] =
+          detail::multiply_and_add<T>(rounds, std::make_index_sequence<sums>{});
+    });
   });
-  const double time = seconds() - begin;
   volatile T keep = results.front();  // so that the work is done
   static_cast<void>(keep);
   const double flops =

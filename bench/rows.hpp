@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>  // find, sort
+#include <chrono>     // steady_clock
 #include <cstdio>     // printf, fprintf, fopen
 #include <cstdlib>    // atoi, exit
 #include <string>     // string
@@ -10,10 +11,20 @@
 #include <splitvit/core/parallel.hpp>  // available_threads
 #include <splitvit/kernel/simd.hpp>    // instruction_set, lanes
 
-// What all benchmarks share: their command line, and rows of measured values of which they print
-// the median, the smallest and the largest.
+// What all benchmarks share: a clock, their command line, and rows of measured values of which they
+// print the median, the smallest and the largest.
 
 namespace splitvit::bench {
+
+inline double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double seconds_of(auto&& work) {
+  const double begin = seconds();
+  work();
+  return seconds() - begin;
+}
 
 /// [NAME...] [--rounds N] [--threads N] [--json FILE]
 struct Arguments {

@@ -23,7 +23,6 @@
 #include <splitvit/core/parallel.hpp>
 #include <splitvit/nn/vit.hpp>
 
-#include "clock.hpp"
 #include "peak.hpp"
 #include "rows.hpp"
 #include "steps.hpp"
@@ -81,16 +80,12 @@ int main(int argc, char** argv) {
   bench::Rows rows;
   with_threads(arguments.threads, [&] {
     std::vector<Measured> all;
-    for (const std::string& name : arguments.names_or({"cifar", "deit_tiny", "deit_small"})) {
-      if (name == "split")
-        all.push_back(cut(rows, name, "none", arguments.threads));
-      else if (name == "split_adc")
-        all.push_back(cut(rows, name, "adc:0.1", arguments.threads));
-      else if (const auto model = bench::whole_model(name))
-        all.push_back(whole(rows, *model));
-      else
-        arguments.refuse(name + " is no step");
-    }
+    bench::each_step(
+        arguments, {"cifar", "deit_tiny", "deit_small"},
+        [&](const std::string& name, const char* method) {
+          all.push_back(cut(rows, name, method, arguments.threads));
+        },
+        [&](const bench::WholeModel& model) { all.push_back(whole(rows, model)); });
     for (int round = 0; round < arguments.rounds; ++round) {
       const double peak = bench::peak_gflops<float>();
       rows.add("multiply-add", peak, "GFLOP/s");

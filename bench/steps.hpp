@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>         // array
-#include <charconv>      // from_chars
-#include <optional>      // optional
-#include <span>          // span
-#include <string>        // string
-#include <string_view>   // string_view
-#include <system_error>  // errc
-#include <thread>        // jthread
-#include <utility>       // move, pair
-#include <vector>        // vector
+#include <array>        // array
+#include <optional>     // optional
+#include <span>         // span
+#include <string>       // string
+#include <string_view>  // string_view
+#include <thread>       // jthread
+#include <utility>      // move, pair
+#include <vector>       // vector
 
 #include <splitvit/autograd/backward.hpp>           // backward
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
-#include <splitvit/compress/parse.hpp>              // parse_stage
 #include <splitvit/core/parallel.hpp>               // with_threads
+#include <splitvit/core/text.hpp>                   // number_from
 #include <splitvit/core/workspace.hpp>              // Workspace
 #include <splitvit/nn/cut.hpp>                      // AtCut, Part, make_part, make_vit
 #include <splitvit/optim/adam.hpp>                  // Adam
 #include <splitvit/optim/optimizer.hpp>             // Optimizer
+#include <splitvit/spec/stages.hpp>                 // parse_stage
 #include <splitvit/split/client.hpp>                // Client
 #include <splitvit/split/server.hpp>                // Server
 #include <splitvit/transport/memory.hpp>            // memory_pair
+
+#include "rows.hpp"  // Arguments
 
 // The training steps that are measured: a whole model, one that is cut, and a client alone.
 
@@ -63,13 +64,25 @@ inline std::optional<WholeModel> whole_model(const std::string& name) {
     if (name.substr(0, end) != known.name) continue;
     WholeModel model{name, nn::vit_named(known.vit), known.count};
     if (end == std::string::npos) return model;
-    const char* const last = name.data() + name.size();
-    const auto number = std::from_chars(name.data() + end + mark.size(), last, model.recomputed);
-    if (number.ec == std::errc{} && number.ptr == last && model.recomputed >= 0 &&
-        model.recomputed <= model.config.depth)
-      return model;
+    model.recomputed = number_from<Index>(name.substr(end + mark.size())).value_or(-1);
+    if (model.recomputed >= 0 && model.recomputed <= model.config.depth) return model;
   }
   return {};
+}
+
+/// Calls split(name, method) or whole(model) for each step that the command line names: "split",
+/// "split_adc" or a name that whole_model knows; for `all` if it names none.
+void each_step(const Arguments& arguments, const std::vector<std::string>& all, const auto& split,
+               const auto& whole) {
+  for (const std::string& name : arguments.names_or(all))
+    if (name == "split")
+      split(name, "none");
+    else if (name == "split_adc")
+      split(name, "adc:0.1");
+    else if (const auto model = whole_model(name))
+      whole(*model);
+    else
+      arguments.refuse(name + " is no step");
 }
 
 /// Steps of an uncut model.
@@ -111,7 +124,7 @@ class Split {
           with_threads(threads, [this] { server_.serve(std::move(ends_.second)); });
         }},
         client_{nn::make_part<float>(config, 0, 3, Rng{.seed = 1}), optim::Adam{},
-                compress::parse_stage<float>(method), std::move(ends_.first)},
+                spec::parse_stage<float>(method), std::move(ends_.first)},
         batch_{config, count} {}
   ~Split() { client_.close(); }
 

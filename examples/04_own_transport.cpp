@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <splitvit/splitvit.hpp>
+#include <splitvit/transport/conformance.hpp>
+#include <splitvit/transport/simulated.hpp>
 
 namespace sv = splitvit;
 

@@ -10,8 +10,8 @@
 #include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/core/random.hpp>
+#include <splitvit/nn/block.hpp>
 #include <splitvit/nn/concepts.hpp>
-#include <splitvit/nn/linear.hpp>
 #include <splitvit/nn/loss.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/optim/optimizer.hpp>

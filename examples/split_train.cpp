@@ -8,9 +8,9 @@
 #include <string>     // string
 #include <vector>     // vector
 
-#include <splitvit/core/parallel.hpp>  // with_threads
-#include <splitvit/kernel/simd.hpp>    // instruction_set
-#include <splitvit/report/table.hpp>   // render_table, summary_table
+#include <splitvit/core/parallel.hpp>   // with_threads
+#include <splitvit/kernel/simd.hpp>     // instruction_set
+#include <splitvit/report/summary.hpp>  // render_table, summary_table
 #include <splitvit/version.hpp>
 
 #include "split_train/client_role.hpp"  // describe_run, run_client

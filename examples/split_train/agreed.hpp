@@ -8,7 +8,6 @@
 #include <splitvit/report/format.hpp>   // shortest
 #include <splitvit/wire/handshake.hpp>  // Settings
 
-#include "split_train/method.hpp"   // Method
 #include "split_train/options.hpp"  // Options
 
 // What server and client of split_train must do alike.
@@ -20,16 +19,11 @@ inline constexpr const char* method_setting = "compress";
 
 /// Compared in the handshake besides what the library compares. `method` is a text, or
 /// wire::any_value at a server that takes the client's.
-inline splitvit::wire::Settings agreed_settings(const Options& options, const std::string& method,
-                                                const std::string& bottleneck_start) {
+inline splitvit::wire::Settings agreed_settings(const Options& options, const std::string& method) {
   return {{"seed", std::to_string(options.seed)},
           {"lr", splitvit::report::shortest(options.lr)},
           {"start", options.weights.empty() ? "random" : "weights"},
-          {method_setting, method},
-          {"bottleneck start", bottleneck_start}};
-}
-inline std::string start_of(const Method& method) {
-  return method.start == splitvit::split::BottleneckStart::pca ? "pca" : "random";
+          {method_setting, method}};
 }
 
 /// Fills a part of a model from --weights, where given.

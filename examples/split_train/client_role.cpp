@@ -15,15 +15,16 @@
 #include <sys/ioctl.h>  // ioctl, TIOCGWINSZ
 #include <unistd.h>     // isatty
 
-#include <splitvit/autograd/no_grad.hpp>
-#include <splitvit/core/parallel.hpp>    // with_threads
-#include <splitvit/data/loader.hpp>      // Loader
-#include <splitvit/nn/part.hpp>          // Part, make_part
-#include <splitvit/optim/adam.hpp>       // Adam
-#include <splitvit/report/format.hpp>    // shortest
-#include <splitvit/report/progress.hpp>  // Progress
-#include <splitvit/split/client.hpp>     // Client
-#include <splitvit/transport/tcp.hpp>    // connect_tcp
+#include <splitvit/autograd/variable.hpp>
+#include <splitvit/core/parallel.hpp>      // with_threads
+#include <splitvit/data/loader.hpp>        // Loader
+#include <splitvit/nn/part.hpp>            // Part, make_part
+#include <splitvit/nn/principal_axes.hpp>  // pca_bottleneck, TokenMoments
+#include <splitvit/optim/adam.hpp>         // Adam
+#include <splitvit/report/format.hpp>      // shortest
+#include <splitvit/report/progress.hpp>    // Progress
+#include <splitvit/split/client.hpp>       // Client
+#include <splitvit/transport/tcp.hpp>      // connect_tcp
 
 #include "split_train/agreed.hpp"  // agreed_settings, start_weights
 #include "split_train/method.hpp"  // method_of
@@ -104,13 +105,12 @@ class Training {
         train_{data.train, loader_options(true)},
         test_{data.test, loader_options(false)},
         method_{method_of(method)},
-        client_{
-            start_part(),
-            sv::optim::Adam{.lr = options.lr},
-            method_.stage,
-            method_.codec,
-            sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
-            {.seed = options.seed, .agreed = agreed_settings(options, method, start_of(method_))}},
+        client_{start_part(),
+                sv::optim::Adam{.lr = options.lr},
+                method_.stage,
+                method_.codec,
+                sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
+                {.seed = options.seed, .agreed = agreed_settings(options, method)}},
         progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {
     if (decoder_) client_.give_decoder(*decoder_);
   }
@@ -152,7 +152,9 @@ class Training {
     if (loaded.positions_resampled)
       run_.settings.push_back({"positions", "resampled to this image size"});
     const bool from_file = !options_.weights.empty() && !loaded.bottleneck_kept;
-    if (method_.start == sv::split::BottleneckStart::pca && !from_file) {
+    const bool by_pca =
+        method_.bottleneck && method_.bottleneck->start == sv::nn::BottleneckStart::pca;
+    if (by_pca && !from_file) {
       auto pair = sv::nn::pca_bottleneck<float>(tokens_at_cut(part), *method_.bottleneck);
       part.encoder = std::move(pair.encoder);
       decoder_ = std::move(pair.decoder);
@@ -197,7 +199,8 @@ class Training {
   }
 
   double spent_mib() const {
-    return static_cast<double>(client_.training_traffic().total()) / (1024.0 * 1024.0);
+    return static_cast<double>(client_.traffic(sv::split::Column::training).total()) /
+           (1024.0 * 1024.0);
   }
 
   /// The step that goes past the budget is applied and is the last.
@@ -225,7 +228,7 @@ class Training {
                       .steps = static_cast<std::uint64_t>(train_.batches_per_epoch()),
                       .loss = step.loss,
                       .images = images_,
-                      .traffic = client_.training_traffic()});
+                      .traffic = client_.traffic(sv::split::Column::training)});
   }
 
   void log_step(Index epoch, const sv::split::StepReport& step) {
@@ -233,7 +236,7 @@ class Training {
                                .step = step.step,
                                .loss = step.loss,
                                .test_accuracy = {},
-                               .traffic = client_.training_traffic(),
+                               .traffic = client_.traffic(sv::split::Column::training),
                                .seconds = seconds_});
   }
 
@@ -247,7 +250,7 @@ class Training {
                          .step = client_.steps(),
                          .loss = since_row_.loss,
                          .test_accuracy = evaluate(),
-                         .traffic = client_.training_traffic(),
+                         .traffic = client_.traffic(sv::split::Column::training),
                          .seconds = seconds_});
     since_row_ = {};
     output_.append(run_, run_.rows.back());

@@ -11,11 +11,11 @@
 #include <string_view>  // string_view
 #include <utility>      // move
 
-#include <splitvit/core/error.hpp>  // StorageError
-#include <splitvit/io/file.hpp>     // write_file_atomically
-#include <splitvit/io/json.hpp>     // parse_json
-#include <splitvit/report/csv.hpp>  // csv_header, csv_line
-#include <splitvit/report/run.hpp>  // Row, Run, Setting
+#include <splitvit/core/error.hpp>      // StorageError
+#include <splitvit/io/file.hpp>         // write_file_atomically
+#include <splitvit/io/json.hpp>         // parse_json
+#include <splitvit/report/metrics.hpp>  // csv_header, csv_line
+#include <splitvit/report/run.hpp>      // Row, Run, Setting
 
 namespace split_train {
 

@@ -2,6 +2,7 @@
 #include "split_train/method.hpp"
 
 #include <algorithm>  // min
+#include <sstream>    // istringstream
 
 // Every stage and every codec there is, compiled once.
 
@@ -12,17 +13,14 @@ bool takes_any_stage(const std::string& text) {
 }
 
 Method method_of(const std::string& text) {
-  return splitvit::split::parse_method<float>(takes_any_stage(text) ? "none" + text.substr(3)
-                                                                    : text);
+  return splitvit::spec::parse_method<float>(takes_any_stage(text) ? "none" + text.substr(3)
+                                                                   : text);
 }
 
 Method method_for(const std::string& own, const std::string& theirs) {
   Method method = method_of(theirs);
   const Method named = method_of(own);
-  if (named.bottleneck) {
-    method.bottleneck = named.bottleneck;
-    method.start = named.start;
-  }
+  if (named.bottleneck) method.bottleneck = named.bottleneck;
   if (own.find('@') != own.npos) method.codec = named.codec;
   return method;
 }
@@ -37,6 +35,20 @@ std::string with_defaults(const std::string& text, const std::string& bottleneck
   return codec.empty() ? whole : whole + "@" + codec;
 }
 
-std::string codec_usages() { return splitvit::codec::codec_usages(); }
+std::string method_usages() {
+  namespace spec = splitvit::spec;
+  std::string all =
+      "A method is stages with commas between, then a bottleneck, then @ and a codec, such as\n"
+      "merge:0.5,select:0.3,bottleneck:0.25@q:8. Each may be left out.\n";
+  const auto add = [&](const std::string& title, const std::string& usages) {
+    all += "\n" + title + "\n";
+    std::istringstream lines{usages};
+    for (std::string line; std::getline(lines, line);) all += "  " + line + "\n";
+  };
+  add("Stages:", spec::stage_usages());
+  add("Bottleneck:", spec::usage<splitvit::nn::BottleneckOptions>());
+  add("Codecs, or CODEC/CODEC for activations and gradients apart:", spec::codec_usages());
+  return all;
+}
 
 }  // namespace split_train

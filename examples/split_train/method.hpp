@@ -3,13 +3,13 @@
 
 #include <string>  // string
 
-#include <splitvit/split/method.hpp>  // Method
+#include <splitvit/spec/method.hpp>  // Method
 
-// A method as people write it, compiled once for the whole program; see split/method.hpp.
+// A method as people write it, compiled once for the whole program; see spec/method.hpp.
 
 namespace split_train {
 
-using Method = splitvit::split::Method<float>;
+using Method = splitvit::spec::Method<float>;
 
 /// Errors  std::invalid_argument that says what is wrong and what is possible.
 Method method_of(const std::string& text);
@@ -28,7 +28,7 @@ Method method_for(const std::string& own, const std::string& theirs);
 std::string with_defaults(const std::string& text, const std::string& bottleneck,
                           const std::string& codec);
 
-/// How codecs are written, for --help.
-std::string codec_usages();
+/// How methods are written, for --help.
+std::string method_usages();
 
 }  // namespace split_train

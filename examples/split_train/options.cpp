@@ -11,7 +11,7 @@
 #include <splitvit/nn/cut.hpp>         // require_cuts
 #include <splitvit/report/format.hpp>  // shortest
 
-#include "split_train/method.hpp"  // method_of, with_defaults, codec_usages
+#include "split_train/method.hpp"  // method_of, method_usages, with_defaults
 
 namespace split_train {
 
@@ -95,6 +95,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
       "Trains a Vision Transformer cut in two: a client has the images and the first "
       "blocks, a server the rest. Counts every byte between them.",
       "split_train"};
+  app.footer(method_usages());
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   const std::map<std::string, Role> roles{
       {"both", Role::both}, {"server", Role::server}, {"client", Role::client}};
@@ -112,14 +113,10 @@ std::optional<Options> parse_options(int argc, char** argv) {
       ->check(CLI::ExistingFile);
   app.add_option("--cut", o.cut, "blocks that stay with the client");
   app.add_option("--compress", o.methods,
-                 "none | adc:XI | merge:R | select:R | merge:R,select:R | drop:R | merge-tokens:R, "
-                 "with options such as select:0.3:score=norm; behind them ,bottleneck:R, and after "
-                 "@ a codec: adc:0.1@q:8; several, with spaces between, run one after the other; "
-                 "a server's may be any")
+                 "methods, see below, such as adc:0.1@q:8; several, with spaces between, run one "
+                 "after the other; a server's may be any, or any@CODEC")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--codec", codec,
-                 "for methods that name none: " + codec_usages() +
-                     "; UP/DOWN for activations and gradients apart");
+  app.add_option("--codec", codec, "for methods that name none, such as q:8");
   app.add_option(
       "--bottleneck", bottleneck,
       "R: a trained encoder and decoder that narrow each token to R of its width; for methods "

@@ -12,9 +12,8 @@
 
 #include <splitvit/io/file.hpp>         // write_file_atomically
 #include <splitvit/io/safetensors.hpp>  // write_safetensors
-#include <splitvit/report/csv.hpp>      // CsvFile
 #include <splitvit/report/html.hpp>     // render_html
-#include <splitvit/report/jsonl.hpp>    // JsonlFile
+#include <splitvit/report/metrics.hpp>  // CsvFile, JsonlFile
 #include <splitvit/report/run.hpp>      // Run, Row
 
 #include "split_train/earlier_runs.hpp"  // read_earlier, keep_finished

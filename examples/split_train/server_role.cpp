@@ -75,8 +75,7 @@ int run_server(const Options& options) {
       make_role,
       {.seed = options.seed,
        .method = takes_any ? std::string{sv::wire::any_value} : own.stage.description(),
-       .agreed = agreed_settings(options, sv::wire::any_value,
-                                 takes_any ? std::string{sv::wire::any_value} : start_of(own))}};
+       .agreed = agreed_settings(options, sv::wire::any_value)}};
 
   sv::transport::TcpListener listener{options.endpoint};
   std::printf("listening on %s\n", listener.endpoint().text().c_str());

@@ -1,97 +1,43 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// Everything that needs nothing beyond the packages. Programs that care about compile time
-// include the parts that they use. TCP is apart: <splitvit/transport/tcp.hpp>.
+// What a first program needs: a ViT, stages, codecs, data and the two parties. A folder's header
+// has all of the folder; each idea has a header of its own:
+//
+//   whole folders             splitvit/{core,kernel,tensor,autograd,data,io,nn,optim,compress,
+//                             codec,transport,wire,split,spec,report}.hpp
+//   other codecs              splitvit/codec/{c3,fedlite,sl_acc,sl_fac,split_fc,...}.hpp
+//   stages, codecs from text  splitvit/spec/{stages,codecs,method}.hpp
+//   files of data             splitvit/data/{cifar,idx}.hpp
+//   files of weights          splitvit/nn/weights.hpp, splitvit/io/safetensors.hpp
+//   links                     splitvit/transport/{tcp,simulated,metered}.hpp
+//   checks of your own code   splitvit/autograd/gradcheck.hpp, splitvit/transport/conformance.hpp
+//   tables, charts, logs      splitvit/report/{summary,html,svg,metrics,progress}.hpp
 
 #include <splitvit/autograd/backward.hpp>
-#include <splitvit/autograd/gradcheck.hpp>
-#include <splitvit/autograd/ops/arithmetic.hpp>
-#include <splitvit/autograd/ops/attention.hpp>
-#include <splitvit/autograd/ops/block.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
-#include <splitvit/autograd/ops/gelu.hpp>
-#include <splitvit/autograd/ops/layer_norm.hpp>
-#include <splitvit/autograd/ops/linear.hpp>
-#include <splitvit/autograd/ops/patch_embed.hpp>
-#include <splitvit/autograd/ops/relu.hpp>
-#include <splitvit/autograd/ops/reshape.hpp>
-#include <splitvit/autograd/ops/softmax.hpp>
-#include <splitvit/autograd/ops/sum.hpp>
-#include <splitvit/autograd/ops/tokens.hpp>
-#include <splitvit/codec/any_codec.hpp>
-#include <splitvit/codec/c3.hpp>
-#include <splitvit/codec/cls_exact.hpp>
-#include <splitvit/codec/fedlite.hpp>
 #include <splitvit/codec/float32.hpp>
 #include <splitvit/codec/half.hpp>
-#include <splitvit/codec/parse.hpp>
 #include <splitvit/codec/quantise.hpp>
-#include <splitvit/codec/random_top_k.hpp>
-#include <splitvit/codec/sl_acc.hpp>
-#include <splitvit/codec/sl_fac.hpp>
-#include <splitvit/codec/split_fc.hpp>
-#include <splitvit/codec/token_scaled.hpp>
 #include <splitvit/codec/top_k.hpp>
-#include <splitvit/codec/two_way.hpp>
 #include <splitvit/compress/adc.hpp>
-#include <splitvit/compress/any_stage.hpp>
 #include <splitvit/compress/drop_samples.hpp>
-#include <splitvit/compress/identity.hpp>
-#include <splitvit/compress/kmeans.hpp>
 #include <splitvit/compress/merge_samples.hpp>
 #include <splitvit/compress/merge_tokens.hpp>
-#include <splitvit/compress/parse.hpp>
 #include <splitvit/compress/rest_token.hpp>
 #include <splitvit/compress/select_tokens.hpp>
 #include <splitvit/compress/then.hpp>
-#include <splitvit/compress/token_choice.hpp>
-#include <splitvit/core/describe.hpp>
-#include <splitvit/core/error.hpp>
-#include <splitvit/core/labels.hpp>
-#include <splitvit/core/parallel.hpp>
 #include <splitvit/core/random.hpp>
-#include <splitvit/core/shape.hpp>
-#include <splitvit/core/state.hpp>
-#include <splitvit/core/workspace.hpp>
-#include <splitvit/data/augment.hpp>
-#include <splitvit/data/cifar.hpp>
-#include <splitvit/data/idx.hpp>
 #include <splitvit/data/loader.hpp>
-#include <splitvit/data/normalise.hpp>
-#include <splitvit/data/resize.hpp>
 #include <splitvit/data/shapes.hpp>
-#include <splitvit/io/safetensors.hpp>
-#include <splitvit/nn/bottleneck.hpp>
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/nn/loss.hpp>
-#include <splitvit/nn/part.hpp>
 #include <splitvit/nn/vit.hpp>
-#include <splitvit/nn/weights.hpp>
 #include <splitvit/optim/adam.hpp>
-#include <splitvit/optim/any_rule.hpp>
-#include <splitvit/optim/clip.hpp>
 #include <splitvit/optim/optimizer.hpp>
-#include <splitvit/optim/schedule.hpp>
 #include <splitvit/optim/sgd.hpp>
-#include <splitvit/report/csv.hpp>
-#include <splitvit/report/html.hpp>
-#include <splitvit/report/jsonl.hpp>
-#include <splitvit/report/progress.hpp>
-#include <splitvit/report/svg.hpp>
-#include <splitvit/report/table.hpp>
 #include <splitvit/split/client.hpp>
-#include <splitvit/split/method.hpp>
-#include <splitvit/split/report.hpp>
 #include <splitvit/split/server.hpp>
-#include <splitvit/tensor/elementwise.hpp>
-#include <splitvit/tensor/reduce.hpp>
 #include <splitvit/tensor/tensor.hpp>
-#include <splitvit/transport/any_link.hpp>
-#include <splitvit/transport/concepts.hpp>
-#include <splitvit/transport/conformance.hpp>
 #include <splitvit/transport/memory.hpp>
-#include <splitvit/transport/metered.hpp>
-#include <splitvit/transport/simulated.hpp>
-#include <splitvit/transport/stream.hpp>
 #include <splitvit/version.hpp>

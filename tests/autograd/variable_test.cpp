@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <memory>
+#include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include <splitvit/autograd/backward.hpp>
@@ -10,7 +12,9 @@
 #include "autograd/probe.hpp"
 #include "support/catch.hpp"
 
+using splitvit::grad_enabled;
 using splitvit::Index;
+using splitvit::NoGrad;
 using splitvit::Shape;
 using splitvit::ShapeError;
 using splitvit::Tensor;
@@ -151,4 +155,34 @@ TEST_CASE("Variable: a part of a graph outlives its result", "[autograd][variabl
   }
   backward(middle);
   CHECK(leaf.gradient()[0] == 1024.0);
+}
+
+TEST_CASE("NoGrad: operations record no graph while it lives", "[autograd]") {
+  const auto x = Variable<double>::parameter(Tensor<double>::full({3}, 1.0));
+  const auto records = [&] { return sum(x).requires_grad(); };
+  {
+    const NoGrad no_grad;
+    CHECK(!records());
+    {
+      const NoGrad again;
+      CHECK(!records());
+    }
+    CHECK(!records());  // an inner guard does not end the outer one
+    CHECK(x.requires_grad());
+  }
+  CHECK(records());
+}
+
+TEST_CASE("NoGrad: ends with an error, and concerns its own thread only", "[autograd]") {
+  try {
+    const NoGrad no_grad;
+    throw std::runtime_error("on the way");
+  } catch (const std::runtime_error&) {
+  }
+  CHECK(grad_enabled());
+
+  const NoGrad no_grad;
+  bool elsewhere = false;
+  std::thread{[&] { elsewhere = grad_enabled(); }}.join();
+  CHECK(elsewhere);
 }

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include <splitvit/codec/c3.hpp>
-#include <splitvit/core/describe.hpp>
+#include <splitvit/core/options.hpp>
 
 #include "codec/laws.hpp"
 #include "support/catch.hpp"
@@ -55,8 +55,8 @@ TEST_CASE("C3: another seed, other bytes; draws nothing itself", "[codec]") {
   std::vector<std::byte> one, two;
   C3 first, second{.seed = 1};
   const Rng before = rng;
-  first.encode<float>(x.view(), one, rng);
-  second.encode<float>(x.view(), two, rng);
+  encode<float>(first, x.view(), one, rng);
+  encode<float>(second, x.view(), two, rng);
   CHECK(one.size() == two.size());
   CHECK(one != two);
   CHECK(rng.position == before.position);
@@ -75,16 +75,17 @@ TEST_CASE("C3: refuses a ratio below 1 and shapes that do not fit the bytes", "[
   std::vector<std::byte> out;
   const Tensor<float> x{{2, 3}};
   C3 wrong{.ratio = 0};
-  CHECK_THAT(test::text_of<std::invalid_argument>([&] { wrong.encode<float>(x.view(), out, rng); }),
-             ContainsSubstring("ratio is 0, wanted at least 1"));
-  CHECK_THROWS_AS(wrong.decode<float>(out, x.shape()), std::invalid_argument);
+  CHECK_THAT(
+      test::text_of<std::invalid_argument>([&] { encode<float>(wrong, x.view(), out, rng); }),
+      ContainsSubstring("RATIO is 0, wanted a whole number from 1 to 65536"));
+  CHECK_THROWS_AS(decode<float>(wrong, out, x.shape()), std::invalid_argument);
   C3 codec;
-  CHECK_THROWS_AS(codec.encode<float>(Tensor<float>{Shape{}}.view(), out, rng), ShapeError);
+  CHECK_THROWS_AS(encode<float>(codec, Tensor<float>{Shape{}}.view(), out, rng), ShapeError);
   const std::vector<std::byte> in(12);
-  CHECK(codec.decode<float>(in, {4, 3}).values.size() == 12);
+  CHECK(decode<float>(codec, in, {4, 3}).values.size() == 12);
   for (const Shape& shape :
        {Shape{5, 3}, Shape{4, 4}, Shape{}, Shape{Index{1} << 40, 3}, Shape{1, Index{1} << 61}})
-    CHECK(test::reason_of([&] { codec.decode<float>(in, shape); }) == Reason::wrong_shape);
+    CHECK(test::reason_of([&] { decode<float>(codec, in, shape); }) == Reason::wrong_shape);
 }
 
 }  // namespace splitvit::codec

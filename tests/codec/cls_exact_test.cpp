@@ -47,7 +47,7 @@ TEMPLATE_TEST_CASE("ClsExact: CLS by one codec, the rest by another", "[codec]",
 
   const auto half = make_trip<T>(ClsExact<Quantise, Float16>{few}, x, g);
   CHECK(half.up.size() == 4 + 48 + rest.up.size());
-  // A rest with receipts.
+  // A rest with contexts.
   const auto sparse = make_trip<T>(ClsExact<TopK<>>{.rest = {.rate = 0.25}}, x, g);
   const auto alone = make_trip<T>(TopK<>{.rate = 0.25}, tokens(x, 1, 5), tokens(g, 1, 5));
   CHECK(test::equal_bits(tokens(sparse.gradient, 1, 5), alone.gradient));
@@ -76,12 +76,12 @@ TEST_CASE("ClsExact: misuse", "[codec]") {
   ClsExact<Float16, Float16> codec{};
   for (const Shape& shape : {Shape{4}, Shape{2, 3}, Shape{2, 0, 3}}) {
     const Tensor<float> x{shape};
-    CHECK_THROWS_AS(codec.encode<float>(x.view(), out, rng), ShapeError);
-    CHECK(test::reason_of([&] { codec.decode<float>(out, shape); }) == Reason::wrong_shape);
+    CHECK_THROWS_AS(encode<float>(codec, x.view(), out, rng), ShapeError);
+    CHECK(test::reason_of([&] { decode<float>(codec, out, shape); }) == Reason::wrong_shape);
   }
   const auto large = Tensor<float>::full({1, 3, 2}, 1e9f);
-  CHECK(saturated_values(codec.encode<float>(large.view(), out, rng)) == 6);
-  CHECK(codec.description() == "cls_exact cls=(float16 scaled=yes) rest=(float16 scaled=yes)");
+  CHECK(saturated_values(encode<float>(codec, large.view(), out, rng)) == 6);
+  CHECK(codec.description() == "cls-exact(float16:scaled=yes):cls=(float16:scaled=yes)");
 }
 
 }  // namespace splitvit::codec

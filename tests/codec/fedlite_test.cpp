@@ -15,9 +15,10 @@ static_assert(Codec<FedLite<>, float> && Codec<FedLite<>, double> && Described<F
 
 TEMPLATE_TEST_CASE("FedLite: keeps the laws of codecs", "[codec]", float, double) {
   using T = TestType;
-  for (const FedLite<>& codec :
-       {FedLite<>{.pieces = 12, .words = 5}, FedLite<>{.pieces = 6, .groups = 4, .words = 3},
-        FedLite<>{.pieces = 1, .words = 2}, FedLite<>{.pieces = 12, .groups = 12, .words = 64}})
+  for (const FedLite<>& codec : {FedLite<>{.sub_vectors = 12, .codewords = 5},
+                                 FedLite<>{.sub_vectors = 6, .groups = 4, .codewords = 3},
+                                 FedLite<>{.sub_vectors = 1, .codewords = 2},
+                                 FedLite<>{.sub_vectors = 12, .groups = 12, .codewords = 64}})
     for (const Shape& shape : {Shape{8, 6, 4}, Shape{1, 2, 6}, Shape{7, 12}}) {
       CAPTURE(codec.description(), shape.text());
       test::check_laws<T>(codec, shape);
@@ -33,21 +34,22 @@ TEST_CASE("FedLite: sends as many bytes as it says", "[codec]") {
     CHECK(trip.down.size() == 960);
     return trip.up.size();
   };
-  // 12 pieces of 2 values: 120 pieces in 6 words of 3 bits
-  CHECK(bytes({.pieces = 12, .words = 6}) == 4 + 6 * 2 * 4 + 120 * 3 / 8);
-  // pieces 0..3, 4..7 and 8..11 of 8 pieces: 3 + 3 + 2 of them; 27 + 27 + 18 bits in one section
-  CHECK(bytes({.pieces = 8, .groups = 3, .words = 5}) ==
+  // 12 sub-vectors of 2 values: 120 of them with 6 codewords of 3 bits
+  CHECK(bytes({.sub_vectors = 12, .codewords = 6}) == 4 + 6 * 2 * 4 + 120 * 3 / 8);
+  // sub-vectors 0..3, 4..7 and 8..11 of 8: 3 + 3 + 2 of them; 27 + 27 + 18 bits in one section
+  CHECK(bytes({.sub_vectors = 8, .groups = 3, .codewords = 5}) ==
         3 * (4 + 5 * 3 * 4) + (30 * 3 + 30 * 3 + 20 * 3 + 7) / 8);
 }
 
-TEST_CASE("FedLite: few distinct pieces come back exactly, in as many words", "[codec]") {
+TEST_CASE("FedLite: few distinct sub-vectors come back exactly, with as many codewords",
+          "[codec]") {
   Tensor<float> x{{4, 6}};
   for (Index i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i / 2 % 3);
-  const auto trip = test::make_trip<float>(FedLite<>{.pieces = 3}, x, x);
+  const auto trip = test::make_trip<float>(FedLite<>{.sub_vectors = 3}, x, x);
   CHECK(test::equal_bits(trip.came.values, x));
   CHECK(trip.up.size() == 4 + 3 * 8 + 3);  // 12 codes of 2 bits
   const auto constant = Tensor<float>::full({4, 6}, -2.5f);
-  const auto same = test::make_trip<float>(FedLite<>{.pieces = 3}, constant, x);
+  const auto same = test::make_trip<float>(FedLite<>{.sub_vectors = 3}, constant, x);
   CHECK(test::equal_bits(same.came.values, constant));
   CHECK(same.up.size() == 4 + 8);  // one word: its number needs no bit
   CHECK(test::equal_bits(same.gradient, x));
@@ -59,17 +61,18 @@ TEST_CASE("FedLite: groups have words of their own", "[codec]") {
   for (Index i = 0; i < x.size(); ++i)
     x[i] = static_cast<float>((i % 4 < 2 ? 0 : 10) + (i / 4 % 2));
   CHECK(test::equal_bits(
-      test::make_trip<float>(FedLite<>{.pieces = 4, .groups = 2, .words = 2}, x, x).came.values,
+      test::make_trip<float>(FedLite<>{.sub_vectors = 4, .groups = 2, .codewords = 2}, x, x)
+          .came.values,
       x));
   CHECK_FALSE(test::equal_bits(
-      test::make_trip<float>(FedLite<>{.pieces = 4, .words = 2}, x, x).came.values, x));
+      test::make_trip<float>(FedLite<>{.sub_vectors = 4, .codewords = 2}, x, x).came.values, x));
 }
 
 TEST_CASE("FedLite: corrects the gradient by what was lost", "[codec]") {
   Rng rng{.seed = 9};
   const auto x = test::drawn<double>({5, 8}, rng), g = test::drawn<double>({5, 8}, rng);
-  const auto trip =
-      test::make_trip<double>(FedLite<>{.pieces = 4, .words = 3, .correction = 0.25}, x, g);
+  const auto trip = test::make_trip<double>(
+      FedLite<>{.sub_vectors = 4, .codewords = 3, .correction = 0.25}, x, g);
   for (Index i = 0; i < x.size(); ++i)
     CHECK(trip.gradient[i] == Approx(g[i] + 0.25 * (x[i] - trip.came.values[i])));
 }
@@ -79,17 +82,19 @@ TEST_CASE("FedLite: refuses options, shapes and bytes that do not fit", "[codec]
   std::vector<std::byte> out;
   const Tensor<float> x{{2, 6}};
   const auto refused = [&](const FedLite<>& codec) {
-    return test::text_of<std::invalid_argument>([&] { codec.encode<float>(x.view(), out, rng); });
+    return test::text_of<std::invalid_argument>([&] { encode<float>(codec, x.view(), out, rng); });
   };
-  CHECK_THAT(refused({.pieces = 4}), ContainsSubstring("4 pieces do not divide the 6 values"));
-  CHECK_THAT(refused({.pieces = 0}), ContainsSubstring("0 pieces"));
-  CHECK_THAT(refused({.pieces = 3, .groups = 4}), ContainsSubstring("4 groups of 3 pieces"));
-  CHECK_THAT(refused({.pieces = 3, .words = 1}), ContainsSubstring("1 words"));
-  CHECK_THAT(refused({.pieces = 3, .words = 65537}), ContainsSubstring("65537 words"));
-  CHECK_THAT(refused({.pieces = 3, .iterations = 0}), ContainsSubstring("0 iterations"));
-  CHECK_THAT(refused({.pieces = 3, .correction = -1}), ContainsSubstring("correction is -1"));
-  const FedLite<> codec{.pieces = 3};
-  CHECK_THROWS_AS(codec.encode<float>(Tensor<float>{{0, 3}}.view(), out, rng), ShapeError);
+  CHECK_THAT(refused({.sub_vectors = 4}),
+             ContainsSubstring("4 sub-vectors do not divide the 6 values"));
+  CHECK_THAT(refused({.sub_vectors = 0}), ContainsSubstring("VECTORS is 0"));
+  CHECK_THAT(refused({.sub_vectors = 3, .groups = 4}),
+             ContainsSubstring("groups is 4, wanted a whole number from 1 to 3"));
+  CHECK_THAT(refused({.sub_vectors = 3, .codewords = 1}), ContainsSubstring("words is 1,"));
+  CHECK_THAT(refused({.sub_vectors = 3, .codewords = 65537}), ContainsSubstring("words is 65537"));
+  CHECK_THAT(refused({.sub_vectors = 3, .iterations = 0}), ContainsSubstring("iterations is 0"));
+  CHECK_THAT(refused({.sub_vectors = 3, .correction = -1}), ContainsSubstring("correction is -1"));
+  const FedLite<> codec{.sub_vectors = 3};
+  CHECK_THROWS_AS(encode<float>(codec, Tensor<float>{{0, 3}}.view(), out, rng), ShapeError);
   CHECK_THROWS_AS(codec.encode_with<float>(x.view(), {}, out), ShapeError);
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
@@ -101,16 +106,16 @@ TEST_CASE("FedLite: refuses options, shapes and bytes that do not fit", "[codec]
   CHECK(out.empty());
 
   std::vector<std::byte> up;
-  const auto sent = codec.encode<float>(test::drawn<float>({2, 6}, rng).view(), up, rng);
+  const auto sent = encode<float>(codec, test::drawn<float>({2, 6}, rng).view(), up, rng);
   for (const Shape& shape : {Shape{2, 7}, Shape{0, 6}, Shape{}, Shape{Index{1} << 40, 4}})
-    CHECK(test::reason_of([&] { codec.decode<float>(up, shape); }) == Reason::wrong_shape);
-  CHECK(test::reason_of([&] { codec.decode<float>(up, {Index{1} << 40, 6}); }) ==
+    CHECK(test::reason_of([&] { decode<float>(codec, up, shape); }) == Reason::wrong_shape);
+  CHECK(test::reason_of([&] { decode<float>(codec, up, {Index{1} << 40, 6}); }) ==
         Reason::truncated);
-  CHECK(test::reason_of([&] { codec.decode<float>(up, {2, 3 * (Index{1} << 58)}); }) ==
+  CHECK(test::reason_of([&] { decode<float>(codec, up, {2, 3 * (Index{1} << 58)}); }) ==
         Reason::truncated);
   FedLite<> client = codec;
   CHECK(test::reason_of([&] {
-          client.decode_gradient<float>(std::vector<std::byte>(48), sent, {3, 4});
+          decode_gradient<float>(client, std::vector<std::byte>(48), sent, {3, 4});
         }) == Reason::wrong_shape);
 }
 

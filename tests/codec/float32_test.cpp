@@ -28,7 +28,7 @@ TEST_CASE("Float32: bytes worked by hand", "[codec]") {
   Rng rng;
   const Tensor<float> x{{1, 2}, std::vector<float>{1.0f, -2.5f}};
   std::vector<std::byte> out{std::byte{9}};  // what was there stays
-  Float32{}.encode(x.view(), out, rng);
+  encode<float>(Float32{}, x.view(), out, rng);
   const std::vector<int> wanted{9, 0, 0, 0x80, 0x3F, 0, 0, 0x20, 0xC0};
   REQUIRE(out.size() == wanted.size());
   for (std::size_t i = 0; i < out.size(); ++i) CHECK(std::to_integer<int>(out[i]) == wanted[i]);
@@ -47,10 +47,10 @@ TEMPLATE_TEST_CASE("Float32: decode of encode is the value, both ways", "[codec]
   const Float32 codec;
   std::vector<std::byte> up, down;
   const Rng before = rng;
-  const auto sent = codec.encode<T>(x.view(), up, rng);
-  const auto decoded = codec.decode<T>(up, x.shape());
-  codec.encode_gradient<T>(x.view(), decoded.receipt, down, rng);
-  const auto gradient = codec.decode_gradient<T>(down, sent, x.shape());
+  const auto sent = encode<T>(codec, x.view(), up, rng);
+  const auto decoded = decode<T>(codec, up, x.shape());
+  encode_gradient<T>(codec, x.view(), decoded.context, down, rng);
+  const auto gradient = decode_gradient<T>(codec, down, sent, x.shape());
   CHECK(up.size() == 30 * sizeof(T));
   CHECK(up == down);
   CHECK(decoded.values.shape() == x.shape());
@@ -61,17 +61,17 @@ TEMPLATE_TEST_CASE("Float32: decode of encode is the value, both ways", "[codec]
 
 TEST_CASE("Float32: refuses other sizes before taking memory", "[codec]") {
   const std::vector<std::byte> in(24);
-  const auto decode = [&](const Shape& shape) {
-    return reason_of([&] { Float32{}.decode<float>(in, shape); });
+  const auto decoded = [&](const Shape& shape) {
+    return reason_of([&] { decode<float>(Float32{}, in, shape); });
   };
-  CHECK(Float32{}.decode<float>(in, {2, 3}).values.size() == 6);
-  CHECK(decode({2, 4}) == Reason::wrong_shape);
-  CHECK(decode({5}) == Reason::wrong_shape);
-  CHECK(decode({0}) == Reason::wrong_shape);
-  CHECK(decode({std::numeric_limits<Index>::max() / 2 + 4}) == Reason::wrong_shape);  // times 4: 8
-  CHECK(reason_of([&] { Float32{}.decode<float>(std::span{in}.first(23), {2, 3}); }) ==
+  CHECK(decode<float>(Float32{}, in, {2, 3}).values.size() == 6);
+  CHECK(decoded({2, 4}) == Reason::wrong_shape);
+  CHECK(decoded({5}) == Reason::wrong_shape);
+  CHECK(decoded({0}) == Reason::wrong_shape);
+  CHECK(decoded({std::numeric_limits<Index>::max() / 2 + 4}) == Reason::wrong_shape);  // times 4: 8
+  CHECK(reason_of([&] { decode<float>(Float32{}, std::span{in}.first(23), {2, 3}); }) ==
         Reason::wrong_shape);
-  CHECK(reason_of([&] { Float32{}.decode_gradient<double>(in, {}, {2, 3}); }) ==
+  CHECK(reason_of([&] { decode_gradient<double>(Float32{}, in, {}, {2, 3}); }) ==
         Reason::wrong_shape);
 }
 
@@ -83,14 +83,14 @@ TEMPLATE_TEST_CASE("Float32: refuses NaN and infinity", "[codec]", float, double
     Tensor<T> x{{3}};
     x[2] = bad;
     std::vector<std::byte> out;
-    CHECK(reason_of([&] { Float32{}.encode<T>(x.view(), out, rng); }) == Reason::not_finite);
-    CHECK(reason_of([&] { Float32{}.encode_gradient<T>(x.view(), {}, out, rng); }) ==
+    CHECK(reason_of([&] { encode<T>(Float32{}, x.view(), out, rng); }) == Reason::not_finite);
+    CHECK(reason_of([&] { encode_gradient<T>(Float32{}, x.view(), {}, out, rng); }) ==
           Reason::not_finite);
     CHECK(out.empty());
     std::vector<std::byte> in(3 * sizeof(T));
     std::memcpy(in.data(), x.data(), in.size());
-    CHECK(reason_of([&] { Float32{}.decode<T>(in, x.shape()); }) == Reason::not_finite);
-    CHECK(reason_of([&] { Float32{}.decode_gradient<T>(in, {}, x.shape()); }) ==
+    CHECK(reason_of([&] { decode<T>(Float32{}, in, x.shape()); }) == Reason::not_finite);
+    CHECK(reason_of([&] { decode_gradient<T>(Float32{}, in, {}, x.shape()); }) ==
           Reason::not_finite);
   }
 }

@@ -7,7 +7,7 @@
 #include <span>      // span
 #include <vector>    // vector
 
-#include <splitvit/codec/concepts.hpp>  // Decoded, ReceiverReceipt, SenderReceipt
+#include <splitvit/codec/concepts.hpp>  // Decoded, ReceiverContext, SenderContext
 #include <splitvit/core/error.hpp>      // Reason, WireError
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/tensor/reduce.hpp>   // all_finite
@@ -25,8 +25,8 @@ namespace splitvit::test {
 template <class T, class C>
 struct Trip {
   std::vector<std::byte> up, down;
-  codec::SenderReceipt<C, T> sent;
-  codec::Decoded<T, codec::ReceiverReceipt<C, T>> came;
+  codec::SenderContext<C, T> sent;
+  codec::Decoded<T, codec::ReceiverContext<C, T>> came;
   Tensor<T> gradient;
 };
 
@@ -34,10 +34,10 @@ struct Trip {
 template <class T, class C>
 Trip<T, C> make_trip(C codec, const Tensor<T>& x, const Tensor<T>& g, Rng rng = {.seed = 11}) {
   std::vector<std::byte> up, down;
-  auto sent = codec.template encode<T>(x.view(), up, rng);
-  auto came = codec.template decode<T>(up, x.shape());
-  codec.template encode_gradient<T>(g.view(), came.receipt, down, rng);
-  auto gradient = codec.template decode_gradient<T>(down, sent, g.shape());
+  auto sent = codec::encode<T>(codec, x.view(), up, rng);
+  auto came = codec::decode<T>(codec, up, x.shape());
+  codec::encode_gradient<T>(codec, g.view(), came.context, down, rng);
+  auto gradient = codec::decode_gradient<T>(codec, down, sent, g.shape());
   return {std::move(up), std::move(down), std::move(sent), std::move(came), std::move(gradient)};
 }
 
@@ -99,18 +99,18 @@ void check_laws(const C& codec, const Shape& shape) {
   CHECK(equal_bits(trip.gradient, again.gradient));
 
   C copy = codec;
-  check_damaged(trip.up, shape, [&](auto in) { return copy.template decode<T>(in, shape).values; });
+  check_damaged(trip.up, shape, [&](auto in) { return codec::decode<T>(copy, in, shape).values; });
   check_damaged(trip.down, shape,
-                [&](auto in) { return copy.template decode_gradient<T>(in, trip.sent, shape); });
+                [&](auto in) { return codec::decode_gradient<T>(copy, in, trip.sent, shape); });
 
   for (const T bad : {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity()}) {
     auto spoilt = x;
     spoilt[spoilt.size() - 1] = bad;
     std::vector<std::byte> out{std::byte{9}};
-    CHECK(reason_of([&] { copy.template encode<T>(spoilt.view(), out, rng); }) ==
+    CHECK(reason_of([&] { codec::encode<T>(copy, spoilt.view(), out, rng); }) ==
           Reason::not_finite);
     CHECK(reason_of([&] {
-            copy.template encode_gradient<T>(spoilt.view(), trip.came.receipt, out, rng);
+            codec::encode_gradient<T>(copy, spoilt.view(), trip.came.context, out, rng);
           }) == Reason::not_finite);
     CHECK(out.size() == 1);
   }

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include <splitvit/codec/quantise.hpp>
-#include <splitvit/codec/receipts.hpp>
 #include <splitvit/core/parallel.hpp>
 
 #include "codec/laws.hpp"
@@ -139,16 +138,16 @@ TEST_CASE("Quantise: stochastic rounding draws once a number and is right on ave
     for (int run = 0; run < runs; ++run) {
       std::vector<std::byte> out;
       const auto before = rng.position;
-      codec.encode<double>(x.view(), out, rng);
+      encode<double>(codec, x.view(), out, rng);
       REQUIRE(rng.position == before + 36);
-      const auto y = codec.decode<double>(out, x.shape()).values;
+      const auto y = decode<double>(codec, out, x.shape()).values;
       for (Index i = 0; i < 36; ++i) mean[i] += y[i] / runs;
     }
     CHECK(test::apart(mean, x) < 0.05);
   }
   std::vector<std::byte> out;
   const auto before = rng.position;
-  Quantise{}.encode<double>(x.view(), out, rng);
+  encode<double>(Quantise{}, x.view(), out, rng);
   CHECK(rng.position == before);
 }
 
@@ -171,19 +170,19 @@ TEST_CASE("Quantise: bad options and hostile shapes", "[codec]") {
   std::vector<std::byte> out;
   const Tensor<float> x{{2}};
   for (const int bits : {0, -1, 17}) {
-    CHECK_THROWS_AS(Quantise{.bits = bits}.encode<float>(x.view(), out, rng),
+    CHECK_THROWS_AS(encode<float>(Quantise{.bits = bits}, x.view(), out, rng),
                     std::invalid_argument);
-    CHECK_THROWS_AS(Quantise{.gradient_bits = bits}.decode_gradient<float>(out, {}, {2}),
+    CHECK_THROWS_AS(decode_gradient<float>(Quantise{.gradient_bits = bits}, out, {}, {2}),
                     std::invalid_argument);
   }
   constexpr Index huge = Index{1} << 60;
   for (const RangePer per : all_ranges) {
     const std::vector<std::byte> in(20, std::byte{1});
-    CHECK(test::reason_of([&] { Quantise{.range = per}.decode<float>(in, {huge / 4, 2, 2}); }) ==
+    CHECK(test::reason_of([&] { decode<float>(Quantise{.range = per}, in, {huge / 4, 2, 2}); }) ==
           Reason::truncated);
   }
   CHECK(Quantise{.bits = 4}.description() ==
-        "quantise bits=4 gradient_bits=4 range=token gradient_range=token rounding=nearest");
+        "q:4:gradient_bits=4:range=token:gradient_range=token:rounding=nearest");
 }
 
 }  // namespace splitvit::codec

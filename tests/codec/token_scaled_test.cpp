@@ -61,24 +61,24 @@ TEMPLATE_TEST_CASE("TokenScaled: laws", "[codec]", float, double) {
 
 TEST_CASE("TokenScaled: hostile scales are refused, large ones stay finite", "[codec]") {
   using Limits = std::numeric_limits<float>;
-  const auto decode = [](float scale, float quotient) {
+  const auto decoded = [](float scale, float quotient) {
     std::vector<std::byte> in;
     ByteWriter writer{in};
     writer.put(scale);
     writer.put(quotient);
-    return TokenScaled<Float32>{}.decode<float>(in, {1, 1, 1}).values[0];
+    return decode<float>(TokenScaled<Float32>{}, in, {1, 1, 1}).values[0];
   };
   using test::reason_of;
-  CHECK(decode(2.0f, 0.75f) == 1.5f);
-  CHECK(decode(Limits::max(), -2.0f) == Limits::lowest());
+  CHECK(decoded(2.0f, 0.75f) == 1.5f);
+  CHECK(decoded(Limits::max(), -2.0f) == Limits::lowest());
   for (const float scale : {0.0f, -1.0f, Limits::denorm_min()})
-    CHECK(reason_of([&] { decode(scale, 1.0f); }) == Reason::malformed);
-  CHECK(reason_of([&] { decode(Limits::infinity(), 1.0f); }) == Reason::not_finite);
-  CHECK(reason_of([&] { decode(Limits::quiet_NaN(), 1.0f); }) == Reason::not_finite);
+    CHECK(reason_of([&] { decoded(scale, 1.0f); }) == Reason::malformed);
+  CHECK(reason_of([&] { decoded(Limits::infinity(), 1.0f); }) == Reason::not_finite);
+  CHECK(reason_of([&] { decoded(Limits::quiet_NaN(), 1.0f); }) == Reason::not_finite);
   const std::vector<std::byte> in(8);
-  CHECK(reason_of([&] { TokenScaled<Float32>{}.decode<float>(in, {Index{1} << 60, 1}); }) ==
+  CHECK(reason_of([&] { decode<float>(TokenScaled<Float32>{}, in, {Index{1} << 60, 1}); }) ==
         Reason::truncated);
-  CHECK(TokenScaled<Float32>{}.description() == "token_scaled inner=(float32)");
+  CHECK(TokenScaled<Float32>{}.description() == "scaled(float32)");
 }
 
 }  // namespace splitvit::codec

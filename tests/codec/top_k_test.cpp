@@ -6,7 +6,6 @@
 
 #include <splitvit/codec/half.hpp>
 #include <splitvit/codec/quantise.hpp>
-#include <splitvit/codec/receipts.hpp>
 #include <splitvit/codec/top_k.hpp>
 
 #include "codec/laws.hpp"
@@ -45,29 +44,6 @@ Tensor<T> only_at(const Tensor<T>& x, const std::vector<std::uint32_t>& indices,
 static_assert(Codec<TopK<>, float> && Codec<TopK<Quantise>, double>);
 static_assert(!StraightThrough<TopK<>, float>);
 
-TEST_CASE("TopK: how many", "[codec]") {
-  CHECK(detail::kept_entries(0.05, 50) == 2);  // 2.5: half to even
-  CHECK(detail::kept_entries(0.07, 50) == 4);  // 3.5
-  CHECK(detail::kept_entries(0.001, 50) == 1);
-  CHECK(detail::kept_entries(1.0, 50) == 50);
-}
-
-TEMPLATE_TEST_CASE("TopK: the largest entries, as sorting finds them", "[codec]", float, double) {
-  using T = TestType;
-  Rng rng{.seed = 1};
-  for (int run = 0; run < 300; ++run) {
-    auto values = test::drawn_vector<T>(1 + rng.below(run % 10 == 0 ? 5000 : 60), rng);
-    if (run % 3 == 0)  // many ties, zeros of both signs, very large and small ones
-      for (T& value : values)
-        value = static_cast<T>(std::ldexp(static_cast<double>(rng.below(5) - 2),
-                                          static_cast<int>(rng.below(3) - 1) * 120));
-    const auto k = static_cast<std::size_t>(1 + rng.below(static_cast<Index>(values.size())));
-    std::vector<std::uint32_t> kept(k);
-    detail::largest_entries<T>(values, kept);
-    REQUIRE(kept == sorted_out<T>(values, k));
-  }
-}
-
 TEST_CASE("TopK: bytes worked by hand", "[codec]") {
   const auto x = tensor<float>({2, 2, 2}, {1, -3, 2, 0, 5, 5, -5, 1});
   const auto g = tensor<float>({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
@@ -90,10 +66,10 @@ TEMPLATE_TEST_CASE("TopK: values, gradients and sizes", "[codec]", float, double
   const Shape shape{4, 9, 16};
   const auto x = test::drawn<T>(shape, rng), g = test::drawn<T>(shape, rng);
   for (const double rate : {0.01, 0.1, 0.5, 1.0}) {
-    const Index k = detail::kept_entries(rate, 144);
+    const Index k = kernel::kept_entries(rate, 144);
     const auto trip = make_trip<T>(TopK<>{.rate = rate}, x, g);
     const auto& indices = trip.sent.indices;
-    CHECK(indices == trip.came.receipt.indices);
+    CHECK(indices == trip.came.context.indices);
     for (Index b = 0; b < 4; ++b)
       CHECK(std::vector(indices.begin() + b * k, indices.begin() + (b + 1) * k) ==
             sorted_out<T>({x.data() + b * 144, 144}, static_cast<std::size_t>(k)));
@@ -123,21 +99,70 @@ TEST_CASE("TopK: misuse", "[codec]") {
   std::vector<std::byte> out;
   const Tensor<float> x{{2, 3}};
   for (const double rate : {0.0, -0.1, 1.1, std::nan("")}) {
-    CHECK_THROWS_AS(TopK<>{.rate = rate}.encode<float>(x.view(), out, rng), std::invalid_argument);
-    CHECK_THROWS_AS(TopK<>{.rate = rate}.decode<float>(out, {2, 3}), std::invalid_argument);
+    CHECK_THROWS_AS(encode<float>(TopK<>{.rate = rate}, x.view(), out, rng), std::invalid_argument);
+    CHECK_THROWS_AS(decode<float>(TopK<>{.rate = rate}, out, {2, 3}), std::invalid_argument);
   }
-  CHECK_THROWS_AS(TopK<>{}.encode<float>(Tensor<float>{{2, 0}}.view(), out, rng), ShapeError);
-  CHECK(test::reason_of([&] { TopK<>{}.decode<float>(out, {2, 0}); }) == Reason::wrong_shape);
+  CHECK_THROWS_AS(encode<float>(TopK<>{}, Tensor<float>{{2, 0}}.view(), out, rng), ShapeError);
+  CHECK(test::reason_of([&] { decode<float>(TopK<>{}, out, {2, 0}); }) == Reason::wrong_shape);
   const auto trip = make_trip<float>(TopK<>{}, x, x);
   CHECK_THROWS_AS(
-      TopK<>{}.encode_gradient<float>(Tensor<float>{{3, 2}}.view(), trip.came.receipt, out, rng),
+      encode_gradient<float>(TopK<>{}, Tensor<float>{{3, 2}}.view(), trip.came.context, out, rng),
       ShapeError);
-  CHECK(test::reason_of([&] { TopK<>{}.decode_gradient<float>(trip.down, trip.sent, {3, 2}); }) ==
+  CHECK(test::reason_of([&] { decode_gradient<float>(TopK<>{}, trip.down, trip.sent, {3, 2}); }) ==
         Reason::wrong_shape);
   // Saturated values of the codec for values are counted.
   const auto large = tensor<float>({1, 4}, {1e30f, 1, 2, -1e30f});
-  CHECK(saturated_values(TopK<Float16>{.rate = 0.5}.encode<float>(large.view(), out, rng)) == 2);
-  CHECK(TopK<>{}.description() == "top_k rate=0.1 values=(float32)");
+  CHECK(saturated_values(encode<float>(TopK<Float16>{.rate = 0.5}, large.view(), out, rng)) == 2);
+  CHECK(TopK<>{}.description() == "topk:0.1:alpha=0:values=(float32)");
+}
+
+TEMPLATE_TEST_CASE("TopK: draws change the choice, unless all values are sent", "[codec]", float,
+                   double) {
+  using T = TestType;
+  Rng rng{.seed = 2};
+  const auto x = test::drawn<T>({3, 4, 10}, rng), g = test::drawn<T>({3, 4, 10}, rng);
+  for (const double rate : {0.1, 0.5, 1.0}) {
+    const auto plain = make_trip<T>(TopK<>{.rate = rate}, x, g);
+    const auto drawn = make_trip<T>(TopK<>{.rate = rate, .alpha = 0.9}, x, g);
+    CHECK((drawn.up == plain.up) == (rate == 1.0));
+  }
+}
+
+TEMPLATE_TEST_CASE("TopK: k draws, most of them large; laws", "[codec]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 3};
+  const auto x = test::drawn<T>({16, 20, 30}, rng);
+  const TopK<> codec{.rate = 0.1, .alpha = 0.2};
+  const auto trip = make_trip<T>(codec, x, x);
+  CHECK(trip.sent.indices.size() == 16 * 60);
+  const auto top = detail::largest_of_samples<T>(x.view(), 60);
+  Index both = 0;
+  for (Index b = 0; b < 16; ++b) {
+    std::vector<std::uint32_t> common;
+    std::ranges::set_intersection(std::span{top}.subspan(test::at(b * 60), 60),
+                                  std::span{trip.sent.indices}.subspan(test::at(b * 60), 60),
+                                  std::back_inserter(common));
+    both += static_cast<Index>(common.size());
+  }
+  // Without replacement the largest become rarer while they are drawn: about a third are others.
+  CHECK(both > 16 * 30);
+  CHECK(both < 16 * 48);
+  // A receiver without draws can read it.
+  CHECK(test::equal_bits(decode<T>(TopK<>{}, trip.up, x.shape()).values, trip.came.values));
+  CHECK(make_trip<T>(codec, x, x, Rng{.seed = 99}).up != trip.up);
+  test::check_laws<T>(codec, {3, 4, 5});
+  test::check_extremes<T>(codec, {3, 4, 5});
+}
+
+TEST_CASE("TopK: misuse of draws", "[codec]") {
+  Rng rng;
+  std::vector<std::byte> out;
+  const Tensor<float> x{{2, 3}};
+  for (const double alpha : {-0.1, 1.0, std::nan("")})
+    CHECK_THROWS_AS(encode<float>(TopK<>{.alpha = alpha}, x.view(), out, rng),
+                    std::invalid_argument);
+  CHECK_THROWS_AS(encode<float>(TopK<>{.rate = 0}, x.view(), out, rng), std::invalid_argument);
+  CHECK_THROWS_AS(decode<float>(TopK<>{.rate = 2}, out, {2, 3}), std::invalid_argument);
 }
 
 }  // namespace splitvit::codec

@@ -33,8 +33,8 @@ TEST_CASE("TwoWay: counts what was too large; says what it does", "[codec]") {
   std::vector<std::byte> out;
   static TwoWay<Float16, Float32> codec{};
   const auto large = Tensor<float>::full({3}, 1e9f);
-  CHECK(saturated_values(codec.encode<float>(large.view(), out, rng)) == 3);
-  CHECK(codec.description() == "two_way up=(float16 scaled=yes) down=(float32)");
+  CHECK(saturated_values(encode<float>(codec, large.view(), out, rng)) == 3);
+  CHECK(codec.description() == "float16:scaled=yes/float32");
 }
 
 }  // namespace splitvit::codec

@@ -13,8 +13,8 @@
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
-#include <splitvit/compress/parse.hpp>
 #include <splitvit/core/parallel.hpp>
+#include <splitvit/spec/stages.hpp>
 
 #include "support/catch.hpp"
 #include "support/random_batch.hpp"
@@ -22,6 +22,7 @@
 namespace splitvit::compress {
 namespace {
 
+using spec::parse_stage;
 using test::equal_bits;
 using test::random_batch;
 

@@ -38,7 +38,7 @@ TEST_CASE("DropSamples: sends as many bytes as MergeSamples", "[compress]") {
   Rng rng{.seed = 3};
   const auto bytes = [&](const CutBatch<float>& sent) {
     std::vector<std::byte> out;
-    codec::Float32{}.encode(sent.tokens.value().view(), out, rng);
+    codec::encode<float>(codec::Float32{}, sent.tokens.value().view(), out, rng);
     return out.size();
   };
   for (const Index B : {1, 2, 3, 7, 32})
@@ -81,8 +81,7 @@ TEST_CASE("DropSamples: keeps each sample equally often", "[compress]") {
 }
 
 TEST_CASE("DropSamples: description holds every option", "[compress]") {
-  CHECK(DropSamples{.keep = 0.25, .min_samples = 3}.description() ==
-        "drop_samples keep=0.25 min_samples=3");
+  CHECK(DropSamples{.keep = 0.25, .min_samples = 3}.description() == "drop:0.25:min_samples=3");
 }
 
 TEST_CASE("DropSamples: misuse", "[compress]") {

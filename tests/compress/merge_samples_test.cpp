@@ -212,18 +212,23 @@ TEST_CASE("MergeSamples: without the CLS entry it sees patches only", "[compress
 
 TEST_CASE("MergeSamples: small clusters join the nearest one", "[compress]") {
   const Tensor<double> rows{{6, 1}, std::vector<double>{0, 1, 10, 20, 21, 22}};
-  const Clustering found{{0, 0, 1, 2, 2, 2}, Tensor<double>{{3, 1}}, {2, 1, 3}, 1, 0.0};
+  const RecycledVector<Index> found{0, 0, 1, 2, 2, 2};
+  const auto joined = [&](Index least) {
+    RecycledVector<Index> ids = found;
+    detail::join_small_clusters(rows, 3, least, ids);
+    return ids;
+  };
   // 10 is nearer to 0.5 than to 21; then {0 1 10} and {20 21 22} are large enough.
-  CHECK(detail::join_small_clusters(rows, found, 2) == std::vector<Index>{0, 0, 0, 1, 1, 1});
-  CHECK(detail::join_small_clusters(rows, found, 3) == std::vector<Index>{0, 0, 0, 1, 1, 1});
-  CHECK(detail::join_small_clusters(rows, found, 4) == std::vector<Index>(6, 0));
-  CHECK(detail::join_small_clusters(rows, found, 1) == found.assignment);
+  CHECK(joined(2) == std::vector<Index>{0, 0, 0, 1, 1, 1});
+  CHECK(joined(3) == std::vector<Index>{0, 0, 0, 1, 1, 1});
+  CHECK(joined(4) == std::vector<Index>(6, 0));
+  CHECK(joined(1) == found);
 }
 
 TEST_CASE("MergeSamples: description holds every option", "[compress]") {
   CHECK(MergeSamples{.keep = 0.1}.description() ==
-        "merge_samples keep=0.1 min_clusters=2 max_iterations=50 tolerance=1e-04 start=random "
-        "stop=shift with_cls_entry=yes min_cluster_size=1 grouping=attention weight_by_size=no");
+        "merge:0.1:min_clusters=2:max_iterations=50:tolerance=1e-04:start=random:stop=shift:"
+        "with_cls_entry=yes:min_cluster_size=1:grouping=attention:weight_by_size=no");
 }
 
 TEST_CASE("MergeSamples: misuse", "[compress]") {

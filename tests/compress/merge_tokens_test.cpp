@@ -222,7 +222,7 @@ TEST_CASE("MergeTokens: compares keys where it is told to", "[compress]") {
 
 TEST_CASE("MergeTokens: description holds every option", "[compress]") {
   CHECK(MergeTokens{.keep = 0.25}.description() ==
-        "merge_tokens keep=0.25 features=tokens send_sizes=no");
+        "merge-tokens:0.25:features=tokens:send_sizes=no");
 }
 
 TEST_CASE("MergeTokens: misuse", "[compress]") {

@@ -89,10 +89,9 @@ TEST_CASE("SelectTokens: of two tokens one is CLS and one the mean of all patche
 }
 
 TEST_CASE("SelectTokens: description holds every option", "[compress]") {
-  CHECK(SelectTokens{.keep = 0.25}.description() ==
-        "select_tokens keep=0.25 score=attention rest=none");
+  CHECK(SelectTokens{.keep = 0.25}.description() == "select:0.25:score=attention:rest=none");
   CHECK(SelectTokens{.score = TokenScore::farthest, .rest = RestToken::mean}.description() ==
-        "select_tokens keep=0.5 score=farthest rest=mean");
+        "select:0.5:score=farthest:rest=mean");
 }
 
 }  // namespace splitvit::compress

@@ -5,7 +5,6 @@
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/compress/any_stage.hpp>
-#include <splitvit/compress/identity.hpp>
 #include <splitvit/compress/merge_samples.hpp>
 #include <splitvit/compress/merge_tokens.hpp>
 #include <splitvit/compress/select_tokens.hpp>
@@ -90,14 +89,23 @@ TEST_CASE("then: wants of the model what its stages want", "[compress]") {
   CHECK(required_statistic_of(keys | SelectTokens{}) == TokenStatistic::keys);
   CHECK(required_statistic_of(received | received) == TokenStatistic::received);
   CHECK(AnyStage<float>{Identity{} | received}.required_statistic() == TokenStatistic::received);
-  CHECK_THROWS_WITH((received | keys).required_statistic(),
-                    ContainsSubstring("a batch carries one"));
+  CHECK_THROWS_WITH((received | keys).required_statistic(), ContainsSubstring("a batch has one"));
 }
 
 TEST_CASE("then: description names both", "[compress]") {
   CHECK((Identity{} | SelectTokens{.keep = 0.25}).description() ==
-        "identity | select_tokens keep=0.25 score=attention rest=none");
-  CHECK((Plain{} | Identity{}).description() == "custom | identity");
+        "none,select:0.25:score=attention:rest=none");
+  CHECK((Plain{} | Identity{}).description() == "custom,none");
+}
+
+TEST_CASE("Identity: returns the batch as it is", "[compress]") {
+  Rng rng{.seed = 1};
+  const auto batch = test::random_batch<float>({}, rng);
+  const Rng before = rng;
+  const auto out = Identity{}(batch, rng);
+  CHECK(test::equal_bits(out, batch));
+  CHECK(out.tokens.node() == batch.tokens.node());
+  CHECK(rng.position == before.position);
 }
 
 }  // namespace splitvit::compress

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include <splitvit/data/loader.hpp>
-#include <splitvit/split/concepts.hpp>
+#include <splitvit/split/client.hpp>
 
 #include "support/catch.hpp"
 

@@ -3,7 +3,6 @@
 
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/concepts.hpp>
-#include <splitvit/compress/identity.hpp>
 #include <splitvit/compress/merge_samples.hpp>
 #include <splitvit/compress/select_tokens.hpp>
 #include <splitvit/compress/then.hpp>

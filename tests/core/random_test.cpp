@@ -117,6 +117,22 @@ TEST_CASE("Rng: shuffle keeps the items and reaches every order", "[core]") {
   CHECK_NOTHROW(rng.shuffle(std::span<int>{nothing}));
 }
 
+TEST_CASE("Rng: choose takes without replacement, each choice equally likely", "[core]") {
+  Rng rng{.seed = 15};
+  std::array<int, 16> count{};  // of each set of two
+  for (int round = 0; round < 6000; ++round) {
+    std::array<int, 4> items{1, 2, 4, 8};
+    rng.choose(std::span<int>{items}, 2);
+    ++count[static_cast<std::size_t>(items[0] + items[1])];
+    CHECK(items[0] + items[1] + items[2] + items[3] == 15);
+  }
+  for (const std::size_t pair : {3u, 5u, 9u, 6u, 10u, 12u})
+    CHECK(std::abs(count[pair] - 1000) < 130);
+  std::vector<int> all{1, 2};
+  rng.choose(std::span<int>{all}, 2);
+  CHECK(all[0] + all[1] == 3);
+}
+
 TEST_CASE("Rng: at names streams that do not meet and need no history", "[core]") {
   const Rng root{.seed = 1};
   Rng used = root;

@@ -127,7 +127,7 @@ TEST_CASE("state: a claimed size takes no memory before it is checked", "[core]"
   ManyNumbers growing;
   auto bytes = state_bytes(growing);
   for (std::size_t i = 6; i < 14; ++i) bytes[i] = std::byte{0x7F};  // behind u32 1, "a", u8 kind
-  CHECK_THROWS_WITH(set_state_bytes(growing, bytes), ContainsSubstring("end within 'a'"));
+  CHECK_THROWS_WITH(set_state_bytes(growing, bytes), ContainsSubstring("elements of 8 bytes"));
 }
 
 }  // namespace splitvit

@@ -27,12 +27,4 @@ TEST_CASE("text: a number is all of a text", "[core]") {
   CHECK_FALSE(number_from<double>("1,5"));
 }
 
-TEST_CASE("text: values of an enumeration have names", "[core]") {
-  CHECK(name_of(yes_or_no, true) == "yes");
-  CHECK(name_of(yes_or_no, false) == "no");
-  constexpr std::array<Named<int>, 1> only_one{{{"one", 1}}};
-  CHECK(name_of(only_one, 1) == "one");
-  CHECK_THROWS_AS(name_of(only_one, 2), std::invalid_argument);
-}
-
 }  // namespace splitvit

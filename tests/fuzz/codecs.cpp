@@ -10,7 +10,7 @@
 #include <string>   // string
 #include <vector>   // vector
 
-#include <splitvit/codec/parse.hpp>  // AnyCodec, parse_codec
+#include <splitvit/spec/codecs.hpp>  // AnyCodec, parse_codec
 
 #include "support/codec_texts.hpp"  // codec_texts
 
@@ -47,7 +47,7 @@ void decode(splitvit::codec::AnyCodec<T> codec, bool gradient, const Shape& shap
   try {
     const auto came = codec.template decode<T>(in, shape);
     require_sound(came.values, shape);
-    codec.encode_gradient(came.values.view(), came.receipt, out, rng);
+    codec.encode_gradient(came.values.view(), came.context, out, rng);
     out.clear();
     codec.encode(came.values.view(), out, rng);
     require_sound(codec.template decode<T>(out, shape).values, shape);
@@ -60,7 +60,7 @@ const std::vector<splitvit::codec::AnyCodec<T>>& all_codecs() {
   static const auto all = [] {
     std::vector<splitvit::codec::AnyCodec<T>> made;
     for (const std::string& text : splitvit::test::codec_texts())
-      made.push_back(splitvit::codec::parse_codec<T>(text));
+      made.push_back(splitvit::spec::parse_codec<T>(text));
     return made;
   }();
   return all;

@@ -68,9 +68,7 @@ void read_score(Bytes payload) {
 
 template <class T>
 std::vector<std::byte> weights_of(const nn::Part<T>& part) {
-  wire::PayloadWriter out;
-  split::put_weights<T>(out, part);
-  return out.gather();
+  return split::weights_payload<T>(part);
 }
 
 template <class T>

@@ -11,8 +11,7 @@
 #include <vector>
 
 #include <splitvit/core/error.hpp>
-#include <splitvit/io/safetensors_reader.hpp>
-#include <splitvit/io/safetensors_writer.hpp>
+#include <splitvit/io/safetensors.hpp>
 
 namespace {
 
@@ -23,11 +22,11 @@ using AnyTensor =
 
 AnyTensor read(const io::SafeTensors& file, const std::string& name) {
   switch (file.dtype(name)) {
-    case io::Dtype::u8:
+    case Dtype::u8:
       return file.get<std::uint8_t>(name);
-    case io::Dtype::i64:
+    case Dtype::i64:
       return file.get<std::int64_t>(name);
-    case io::Dtype::f64:
+    case Dtype::f64:
       return file.get<double>(name);
     default:
       return file.get<float>(name);

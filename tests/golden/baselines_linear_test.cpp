@@ -1,36 +1,32 @@
 // SPDX-License-Identifier: MIT
-// Codecs with keys and codebooks against PyTorch. Any baselines* file in the format of the
-// README is run: cases are found by their names.
+// Codecs with keys and codebooks against PyTorch.
 
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <splitvit/codec/c3_keys.hpp>
-#include <splitvit/codec/codebook.hpp>
 #include <splitvit/codec/fedlite.hpp>
+#include <splitvit/kernel/kmeans.hpp>
 
+#include "golden/cases.hpp"
 #include "support/catch.hpp"
-#include "support/golden.hpp"
 
 namespace splitvit {
 namespace {
 
 template <class T>
-void check_c3(const golden::File& file, const std::string& name) {
-  const auto at = [&](const std::string& tensor) { return name + "/" + tensor; };
-  const Shape shape = file.shape(at("x"));
+void check_c3(const golden::Case<T>& own) {
+  const Shape shape = own.file.shape(own.at("x"));
   const Index B = shape[0], n = shape[1] * shape[2];
-  const codec::C3Keys<T> keys{file.get<double>(at("keys")).view()};
-  CHECK(keys.ratio() == file.integer(at("ratio")));
+  const codec::C3Keys<T> keys{own.file.template get<double>(own.at("keys")).view()};
+  CHECK(keys.ratio() == own.integer("ratio"));
 
   const auto superpose = [&](const std::string& tensor) {
-    return keys.superpose(file.get<T>(at(tensor)).reshaped({B, n}).view());
+    return keys.superpose(own.get(tensor).reshaped({B, n}).view());
   };
   const auto agrees = [&](const std::string& tensor, const Tensor<T>& ours) {
-    CHECK(file.compare(at(tensor), ours.reshaped(file.shape(at(tensor))), golden::tolerance<T>()) ==
-          "");
+    own.agrees(tensor, ours.reshaped(own.file.shape(own.at(tensor))));
   };
   const auto sent = superpose("x"), gradient = superpose("gy");
   agrees("sent", sent);
@@ -40,65 +36,44 @@ void check_c3(const golden::File& file, const std::string& name) {
 }
 
 template <class T>
-void check_codebook(const golden::File& file, const std::string& name) {
-  const auto at = [&](const std::string& tensor) { return name + "/" + tensor; };
-  const auto x = file.get<T>(at("x")), words = file.get<T>(at("codebook"));
-  codec::FedLite<> fedlite{.pieces = file.integer(at("pieces")),
-                           .words = words.dim(0),
-                           .correction = file.real(at("correction_weight"))};
+void check_codebook(const golden::Case<T>& own) {
+  const auto x = own.get("x"), words = own.get("codebook");
+  codec::FedLite<> fedlite{.sub_vectors = own.integer("pieces"),
+                           .codewords = words.dim(0),
+                           .correction = own.real("correction_weight")};
 
-  const Index m = x.dim(0) * fedlite.pieces;
-  const auto codes = codec::nearest_words<T>(x.reshaped({m, x.size() / m}).view(), words.view());
-  CHECK(file.compare(at("assignment"),
-                     Tensor<std::uint16_t>{{x.dim(0), fedlite.pieces},
-                                           std::span<const std::uint16_t>{codes}},
-                     golden::Tolerance{}) == "");
+  const Index m = x.dim(0) * fedlite.sub_vectors;
+  const auto codes =
+      kernel::nearest_codewords(kernel::dense<const T>(x.data(), m, x.size() / m),
+                                kernel::dense<const T>(words.data(), words.dim(0), words.dim(1)));
+  own.agrees("assignment", Tensor<std::uint16_t>{{x.dim(0), fedlite.sub_vectors},
+                                                 std::span<const std::uint16_t>{codes}});
 
   std::vector<std::byte> up, down;
   Rng rng;
   const auto sent = fedlite.encode_with<T>(x.view(), std::span{&words, 1}, up);
-  const auto came = fedlite.decode<T>(up, x.shape());
-  CHECK(file.compare(at("y"), came.values, golden::tolerance<T>()) == "");
-  fedlite.encode_gradient<T>(file.get<T>(at("gy")).view(), came.receipt, down, rng);
-  CHECK(file.compare(at("gx"), fedlite.decode_gradient<T>(down, sent, x.shape()),
-                     golden::tolerance<T>()) == "");
-}
-
-/// All cases of a file that are ours; how many of each kind.
-template <class T>
-std::map<std::string, int> check_file(const std::string& name) {
-  const golden::File file{name};
-  std::map<std::string, int> counts;
-  for (const std::string& which : file.cases()) {
-    INFO(name << ": " << which);
-    const std::string kind = golden::kind_of(which, {"c3", "codebook"});
-    if (kind.empty()) continue;  // another codec's
-    ++counts[kind];
-    if (kind == "c3")
-      check_c3<T>(file, which);
-    else
-      check_codebook<T>(file, which);
-  }
-  return counts;
+  const auto came = codec::decode<T>(fedlite, up, x.shape());
+  own.agrees("y", came.values);
+  codec::encode_gradient<T>(fedlite, own.get("gy").view(), came.context, down, rng);
+  own.agrees("gx", codec::decode_gradient<T>(fedlite, down, sent, x.shape()));
 }
 
 }  // namespace
 
-TEST_CASE("golden: keys and codebooks in double", "[golden][codec]") {
-  for (const std::string& name : golden::files("baselines"))
-    if (!name.ends_with("_f32")) {
-      const auto counts = check_file<double>(name);
-      CHECK(counts.contains("c3"));
-      CHECK(counts.contains("codebook"));
-    }
+TEMPLATE_TEST_CASE("golden: keys", "[golden][codec]", double, float) {
+  golden::each_case<TestType>("baselines", [](const golden::Case<TestType>& own) {
+    const bool known = !golden::kind_of(own.name, {"c3"}).empty();
+    if (known) check_c3(own);
+    return known;
+  });
 }
 
-TEST_CASE("golden: keys and codebooks in float", "[golden][codec]") {
-  for (const std::string& name : golden::files("baselines")) {
-    const auto counts = check_file<float>(name);
-    CHECK(counts.contains("c3"));
-    CHECK(counts.contains("codebook"));
-  }
+TEMPLATE_TEST_CASE("golden: codebooks", "[golden][codec]", double, float) {
+  golden::each_case<TestType>("baselines", [](const golden::Case<TestType>& own) {
+    const bool known = !golden::kind_of(own.name, {"codebook"}).empty();
+    if (known) check_codebook(own);
+    return known;
+  });
 }
 
 }  // namespace splitvit

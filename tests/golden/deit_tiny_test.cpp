@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A model of DeiT-Tiny's size against PyTorch. Its parameters come from a formula, and large
-// tensors are stored as samples and sums. Any deit_tiny* file in the format of the README is run.
+// tensors are stored as samples and sums.
 
 #include <algorithm>
 #include <cstdint>
@@ -10,18 +10,16 @@
 
 #include <splitvit/nn/cut.hpp>
 
+#include "golden/cases.hpp"
 #include "golden/formula.hpp"
 #include "golden/whole_vit.hpp"
 #include "support/catch.hpp"
-#include "support/golden.hpp"
 
 namespace splitvit {
 namespace {
 
 template <class T>
-void check_deit_tiny_file(const std::string& name) {
-  const golden::File file{name};
-  INFO(name);
+void check_deit_tiny_file(const golden::File& file) {
   const nn::VitConfig config = golden::config_of(file);
   const auto seed = static_cast<std::uint64_t>(file.integer("fill_seed"));
   const std::vector<Index> target = file.indices("target");
@@ -62,13 +60,6 @@ void check_deit_tiny_file(const std::string& name) {
   }
 }
 
-template <class T>
-void check_deit_tiny_files() {
-  const auto names = golden::files("deit_tiny");
-  REQUIRE(std::ranges::count(names, "deit_tiny") == 1);
-  for (const std::string& name : names) check_deit_tiny_file<T>(name);
-}
-
 }  // namespace
 
 TEST_CASE("golden: the filler gives the README's numbers", "[golden][deit_tiny]") {
@@ -86,14 +77,14 @@ TEST_CASE("golden: the filler gives the README's numbers", "[golden][deit_tiny]"
 
 TEST_CASE("golden: DeiT-Tiny's size in double", "[golden][deit_tiny]") {
 #ifdef NDEBUG
-  check_deit_tiny_files<double>();
+  golden::each_file<double>("deit_tiny", check_deit_tiny_file<double>);
 #else
   std::printf("skipped: DeiT-Tiny in double takes minutes in a Debug build\n");
 #endif
 }
 
 TEST_CASE("golden: DeiT-Tiny's size in float", "[golden][deit_tiny]") {
-  check_deit_tiny_files<float>();
+  golden::each_file<float>("deit_tiny", check_deit_tiny_file<float>);
 }
 
 }  // namespace splitvit

@@ -1,89 +1,89 @@
 // SPDX-License-Identifier: MIT
-// k-means from given centroids against PyTorch. Any kmeans* file in the format of the README is
-// run: cases are found in the files, none is listed here.
+// k-means from given centroids against PyTorch.
 
 #include <algorithm>
+#include <concepts>
 #include <string>
 #include <vector>
 
-#include <splitvit/compress/kmeans.hpp>
+#include <splitvit/kernel/kmeans.hpp>
+#include <splitvit/tensor/tensor.hpp>
 
+#include "golden/cases.hpp"
 #include "support/catch.hpp"
-#include "support/golden.hpp"
+#include "support/numbers.hpp"
 
 namespace splitvit {
 namespace {
 
-using compress::kmeans_from;
-using compress::KMeansStop;
+using kernel::KMeansOptions;
+using kernel::KMeansStop;
 
-/// Points were rounded to float after some results had been computed from them.
+/// As MergeSamples does it: in double.
 template <class T>
-golden::Tolerance centroid_tolerance() {
-  return {.rtol = std::same_as<T, double> ? 1e-7 : 1e-5, .atol = 0.0};
+kernel::Clustering<double> kmeans_of(const Tensor<T>& x, const Tensor<T>& start,
+                                     const KMeansOptions& options) {
+  const auto rows = test::as<double>(x), centroids = test::as<double>(start);
+  return kernel::kmeans_from(kernel::dense(rows.data(), x.dim(0), x.dim(1)),
+                             kernel::dense(centroids.data(), start.dim(0), start.dim(1)), options);
+}
+
+Tensor<double> centroids_of(const kernel::Clustering<double>& found, Index d) {
+  return {{found.clusters, d}, std::span<const double>{found.centroids}};
+}
+
+std::vector<Index> indices_of(const kernel::Clustering<double>& found) {
+  return {found.assignment.begin(), found.assignment.end()};
+}
+
+/// The sum of squared distances of the rows to their centroids.
+template <class T>
+double inertia_of(const Tensor<T>& x, const kernel::Clustering<double>& found) {
+  const Index d = x.dim(1);
+  double sum = 0.0;
+  for (Index i = 0; i < x.size(); ++i) {
+    const Index k = found.assignment[test::at(i / d)];
+    const double gap = static_cast<double>(x[i]) - found.centroids[test::at(k * d + i % d)];
+    sum += gap * gap;
+  }
+  return sum;
 }
 
 template <class T>
-void check_kmeans_case(const golden::File& file, const std::string& name) {
-  const auto at = [&](const char* tensor) { return name + "/" + tensor; };
-  const auto x = file.get<T>(at("x"));
-  const auto init = file.get<T>(at("init"));
-  const std::vector<Index> init_index = file.indices(at("init_index"));
-  const golden::Tolerance close = centroid_tolerance<T>();
+void check_kmeans_case(golden::Case<T> own) {
+  // Points were rounded to float after some results had been computed from them.
+  own.close = {.rtol = std::same_as<T, double> ? 1e-7 : 1e-5, .atol = 0.0};
+  const auto x = own.get("x"), init = own.get("init");
 
   // The starting centroids are rows of x.
   Tensor<T> picked{init.shape()};
-  for (std::size_t k = 0; k < init_index.size(); ++k)
-    std::copy_n(x.data() + init_index[k] * x.dim(1), x.dim(1),
-                picked.data() + static_cast<Index>(k) * x.dim(1));
-  CHECK(golden::difference(file.name() + ": " + at("init"), picked, init, {}) == "");
+  T* row = picked.data();
+  for (const Index i : own.indices("init_index"))
+    row = std::copy_n(x.data() + i * x.dim(1), x.dim(1), row);
+  CHECK(golden::difference(own.at("init"), picked, init, {}) == "");
 
-  const auto first = kmeans_from(x, init, {.max_iterations = 1});
-  CHECK(file.compare(at("first_assignment"), first.assignment) == "");
+  const auto first = kmeans_of(x, init, {.max_iterations = 1});
+  own.agrees("first_assignment", indices_of(first));
 
-  const auto full = kmeans_from(x, init, {.max_iterations = 10000, .stop = KMeansStop::fixpoint});
-  CHECK(file.compare(at("assignment"), full.assignment) == "");
-  CHECK(file.compare(at("centroids"), full.centroids, close) == "");
-  CHECK(file.compare(at("inertia"), full.inertia, close) == "");
-  CHECK(full.rounds == file.integer(at("rounds")));
+  const auto full = kmeans_of(x, init, {.max_iterations = 10000, .stop = KMeansStop::fixpoint});
+  own.agrees("assignment", indices_of(full));
+  own.agrees("centroids", centroids_of(full, x.dim(1)));
+  own.agrees("inertia", inertia_of(x, full));
+  CHECK(full.rounds == own.integer("rounds"));
 
-  const auto faithful = kmeans_from(x, init, {.stop = KMeansStop::shift});
-  CHECK(file.compare(at("ref_assignment"), faithful.assignment) == "");
-  CHECK(file.compare(at("ref_centroids"), faithful.centroids, close) == "");
-  CHECK(faithful.rounds == file.integer(at("ref_rounds")));
-}
-
-bool is_kmeans_case(const golden::File& file, const std::string& name) {
-  for (const char* tensor :
-       {"x", "init", "init_index", "first_assignment", "assignment", "centroids", "inertia",
-        "rounds", "ref_assignment", "ref_centroids", "ref_rounds"})
-    if (!file.has(name + "/" + tensor)) return false;
-  return true;
-}
-
-template <class T>
-void check_kmeans_files() {
-  const auto names = golden::files("kmeans");
-  REQUIRE(std::ranges::count(names, "kmeans") == 1);
-  for (const std::string& name : names) {
-    const golden::File file{name};
-    const std::vector<std::string> cases = file.cases();
-    if (cases.empty()) FAIL(name << ": no case");
-    for (const std::string& which : cases) {
-      INFO(name << ": " << which);
-      if (!is_kmeans_case(file, which)) {
-        FAIL_CHECK("a case without the tensors of a k-means case");
-        continue;
-      }
-      check_kmeans_case<T>(file, which);
-    }
-  }
+  const auto faithful = kmeans_of(x, init, {.stop = KMeansStop::shift});
+  own.agrees("ref_assignment", indices_of(faithful));
+  own.agrees("ref_centroids", centroids_of(faithful, x.dim(1)));
+  CHECK(faithful.rounds == own.integer("ref_rounds"));
 }
 
 }  // namespace
 
-TEST_CASE("golden: k-means in double", "[golden][kmeans]") { check_kmeans_files<double>(); }
-
-TEST_CASE("golden: k-means in float", "[golden][kmeans]") { check_kmeans_files<float>(); }
+TEMPLATE_TEST_CASE("golden: k-means", "[golden][kmeans]", double, float) {
+  golden::each_case<TestType>("kmeans", [](const golden::Case<TestType>& own) {
+    check_kmeans_case(own);
+    return true;
+  });
+}
 
 }  // namespace splitvit

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Single operations, and a transformer block, against PyTorch. Any ops* file in the format of
-// the README is run: cases are found in the files and told apart by the tensors they have.
+// Single operations, and a transformer block, against PyTorch. Cases are told apart by the tensors
+// that they have.
 
 #include <algorithm>
 #include <cmath>
@@ -13,10 +13,10 @@
 #include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/autograd/ops/softmax.hpp>
 #include <splitvit/nn/block.hpp>
-#include <splitvit/nn/patch_embed.hpp>
+#include <splitvit/nn/vit.hpp>
 
+#include "golden/cases.hpp"
 #include "support/catch.hpp"
-#include "support/golden.hpp"
 
 namespace splitvit {
 namespace {
@@ -207,58 +207,38 @@ void check_cross_entropy(OpsCase<T>& c) {
 template <class T>
 void check(OpsCase<T>& c) {
   const std::string kind = golden::kind_of(c.name(), {"gelu", "softmax"});
-  if (c.has("qkv_weight")) {
+  if (c.has("qkv_weight"))
     check_attention(c);
-  } else if (c.has("norm1.weight")) {
+  else if (c.has("norm1.weight"))
     check_block(c);
-  } else if (c.has("cls_token")) {
+  else if (c.has("cls_token"))
     check_tokens(c);
-  } else if (c.has("logits")) {
+  else if (c.has("logits"))
     check_cross_entropy(c);
-  } else if (c.has("weight") && c.has("eps")) {
+  else if (c.has("weight") && c.has("eps"))
     check_layer_norm(c);
-  } else if (c.has("weight") && c.shape("weight").rank() == 4) {
+  else if (c.has("weight") && c.shape("weight").rank() == 4)
     check_patch_embed(c);
-  } else if (c.has("weight")) {
+  else if (c.has("weight"))
     check_linear(c);
-  } else if (kind == "gelu") {
+  else if (kind == "gelu")
     check_gelu(c);
-  } else if (kind == "softmax") {
+  else if (kind == "softmax")
     check_softmax(c);
-  } else {
+  else
     FAIL_CHECK("no test knows this kind of case");
-    return;
-  }
   c.check_all_seen();
-}
-
-template <class T>
-void check_ops_file(const std::string& name) {
-  const golden::File file{name};
-  int checked = 0;
-  for (const std::string& which : file.cases()) {
-    OpsCase<T> c{file, which};
-    if (c.has("p0.init")) continue;  // an optimiser: optim_test.cpp
-    INFO(name << ": " << which);
-    check(c);
-    ++checked;
-  }
-  if (checked == 0) FAIL_CHECK(name << ": no case of an operation");
 }
 
 }  // namespace
 
-TEST_CASE("golden: operations in double", "[golden][ops]") {
-  const auto names = golden::files("ops");
-  REQUIRE(std::ranges::count(names, "ops_f64") == 1);
-  for (const std::string& name : names)
-    if (!name.ends_with("_f32")) check_ops_file<double>(name);
-}
-
-TEST_CASE("golden: operations in float", "[golden][ops]") {
-  const auto names = golden::files("ops");
-  REQUIRE(std::ranges::count(names, "ops_f32") == 1);
-  for (const std::string& name : names) check_ops_file<float>(name);
+TEMPLATE_TEST_CASE("golden: operations", "[golden][ops]", double, float) {
+  golden::each_case<TestType>("ops", [](const golden::Case<TestType>& own) {
+    if (own.has("p0.init")) return false;  // an optimiser: optim_test.cpp
+    OpsCase<TestType> c{own.file, own.name};
+    check(c);
+    return true;
+  });
 }
 
 }  // namespace splitvit

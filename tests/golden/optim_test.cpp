@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Optimisers against PyTorch. Any ops* file in the format of the README is run: cases are found
-// in the files, none is listed here; the kind of a case is the beginning of its name.
+// Optimisers against PyTorch. The kind of a case is the beginning of its name.
 
 #include <algorithm>
 #include <string>
@@ -10,8 +9,8 @@
 #include <splitvit/optim/optimizer.hpp>
 #include <splitvit/optim/sgd.hpp>
 
+#include "golden/cases.hpp"
 #include "support/catch.hpp"
-#include "support/golden.hpp"
 
 namespace splitvit {
 namespace {
@@ -89,36 +88,17 @@ void check_optim_case(const golden::File& file, const std::string& name, const s
   });
 }
 
-template <class T>
-void check_optim_file(const std::string& name) {
-  const golden::File file{name};
-  int checked = 0;
-  for (const std::string& which : file.cases()) {
-    INFO(name << ": " << which);
-    const std::string kind = golden::kind_of(which, optimisers);
-    if (!kind.empty()) {
-      check_optim_case<T>(file, which, kind);
-      ++checked;
-    } else if (golden::kind_of(which, operators).empty()) {
-      FAIL_CHECK("a case of unknown kind");
-    }
-  }
-  if (checked == 0) FAIL(name << ": no optimiser");
-}
-
 }  // namespace
 
-TEST_CASE("golden: optimisers in double", "[golden][optim]") {
-  const auto names = golden::files("ops");
-  REQUIRE(std::ranges::count(names, "ops_f64") == 1);
-  for (const std::string& name : names)
-    if (!name.ends_with("_f32")) check_optim_file<double>(name);
-}
-
-TEST_CASE("golden: optimisers in float", "[golden][optim]") {
-  const auto names = golden::files("ops");
-  REQUIRE(std::ranges::count(names, "ops_f32") == 1);
-  for (const std::string& name : names) check_optim_file<float>(name);
+TEMPLATE_TEST_CASE("golden: optimisers", "[golden][optim]", double, float) {
+  golden::each_case<TestType>("ops", [](const golden::Case<TestType>& own) {
+    const std::string kind = golden::kind_of(own.name, optimisers);
+    if (!kind.empty())
+      check_optim_case<TestType>(own.file, own.name, kind);
+    else if (golden::kind_of(own.name, operators).empty())
+      FAIL_CHECK("a case of unknown kind");
+    return !kind.empty();
+  });
 }
 
 }  // namespace splitvit

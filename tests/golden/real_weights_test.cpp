@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include <splitvit/autograd/no_grad.hpp>
+#include <splitvit/autograd/variable.hpp>
 #include <splitvit/io/safetensors.hpp>
 #include <splitvit/nn/cut.hpp>
 

@@ -13,16 +13,15 @@
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/split/client.hpp>
-#include <splitvit/split/cut_receiver.hpp>
-#include <splitvit/split/cut_sender.hpp>
+#include <splitvit/split/cut.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/transport/memory.hpp>
 
+#include "golden/cases.hpp"
 #include "golden/formula.hpp"
 #include "golden/whole_vit.hpp"
 #include "split/loopback.hpp"
 #include "support/catch.hpp"
-#include "support/golden.hpp"
 
 namespace splitvit {
 namespace {
@@ -133,9 +132,7 @@ std::pair<Index, Index> noise_of(const std::string& name, Index D) {
 }
 
 template <class T>
-void check_steps(const std::string& name) {
-  const golden::File file{name};
-  INFO(name);
+void check_steps(const golden::File& file) {
   const nn::VitConfig config = golden::config_of(file);
   const Index cut = file.integer("cut"), clusters = file.integer("clusters"),
               kept = file.integer("kept"), steps = file.shape("images")[0];
@@ -228,9 +225,7 @@ void check_steps(const std::string& name) {
 }
 
 template <class T>
-void check_large_step(const std::string& name) {
-  const golden::File file{name};
-  INFO(name);
+void check_large_step(const golden::File& file) {
   const nn::VitConfig config = golden::config_of(file);
   const auto param_seed = static_cast<std::uint64_t>(file.integer("param_seed"));
   const auto image_seed = static_cast<std::uint64_t>(file.integer("image_seed"));
@@ -272,16 +267,12 @@ void check_large_step(const std::string& name) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("golden: training steps through the cut", "[golden][split]", double, float) {
-  const auto names = golden::files("split_step");
-  REQUIRE(!names.empty());
-  for (const std::string& name : names) check_steps<TestType>(name);
+  golden::each_file<TestType>("split_step", check_steps<TestType>);
 }
 
 TEMPLATE_TEST_CASE("golden: a split step at DeiT-Tiny's size", "[golden][split][deit_tiny]", double,
                    float) {
-  const auto names = golden::files("split_deit_tiny");
-  REQUIRE(!names.empty());
-  for (const std::string& name : names) check_large_step<TestType>(name);
+  golden::each_file<TestType>("split_deit_tiny", check_large_step<TestType>);
 }
 
 }  // namespace splitvit

@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: MIT
 // A small whole model against PyTorch, complete: parameters, activations, loss and gradients.
-// Any tiny_vit* file in the format of the README is run.
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include <splitvit/autograd/no_grad.hpp>
+#include <splitvit/autograd/variable.hpp>
 #include <splitvit/nn/cut.hpp>
 
+#include "golden/cases.hpp"
 #include "golden/whole_vit.hpp"
 #include "support/catch.hpp"
-#include "support/golden.hpp"
 
 namespace splitvit {
 namespace {
 
 template <class T>
-void check_vit_file(const std::string& name) {
-  const golden::File file{name};
-  INFO(name);
+void check_vit_file(const golden::File& file) {
   const auto images = file.get<T>("input");
   nn::VitConfig config = golden::config_of(file);
   config.channels = images.dim(1);
@@ -63,22 +60,14 @@ void check_vit_file(const std::string& name) {
     client_part.each_parameter(load);
     server_part.each_parameter(load);
     const auto scores = server_part.logits(client_part.to_cut(Variable<T>{images}).tokens);
-    CHECK(golden::difference(name + ": cut " + std::to_string(cut), scores.value(), out.logits,
-                             {}) == "");
+    CHECK(golden::difference("cut " + std::to_string(cut), scores.value(), out.logits, {}) == "");
   }
-}
-
-template <class T>
-void check_vit_files() {
-  const auto names = golden::files("tiny_vit");
-  REQUIRE(std::ranges::count(names, "tiny_vit") == 1);
-  for (const std::string& name : names) check_vit_file<T>(name);
 }
 
 }  // namespace
 
-TEST_CASE("golden: a small ViT in double", "[golden][vit]") { check_vit_files<double>(); }
-
-TEST_CASE("golden: a small ViT in float", "[golden][vit]") { check_vit_files<float>(); }
+TEMPLATE_TEST_CASE("golden: a small ViT", "[golden][vit]", double, float) {
+  golden::each_file<TestType>("tiny_vit", check_vit_file<TestType>);
+}
 
 }  // namespace splitvit

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <splitvit/core/file.hpp>
 #include <splitvit/io/file.hpp>
 
 #include "support/catch.hpp"
@@ -39,7 +40,7 @@ TEST_CASE("write_file_atomically: writes, replaces and leaves nothing else", "[i
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{100000}}) {
     const auto bytes = some_bytes(size, static_cast<int>(size));
     io::write_file_atomically(path, bytes);
-    CHECK(io::read_file(path, 1 << 20) == bytes);
+    CHECK(read_file(path, 1 << 20) == bytes);
     CHECK(files_in(folder.path()) == 1);
   }
 }

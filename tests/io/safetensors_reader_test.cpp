@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <splitvit/io/safetensors_reader.hpp>
+#include <splitvit/io/safetensors.hpp>
 
 #include "support/catch.hpp"
 #include "support/safetensors_bytes.hpp"
@@ -48,8 +48,8 @@ TEST_CASE("safetensors: names, shapes, kinds and metadata", "[io]") {
   CHECK(file.contains("a"));
   CHECK_FALSE(file.contains("__metadata__"));
   CHECK(file.shape("a") == Shape{1, 2});
-  CHECK(file.dtype("a") == io::Dtype::f32);
-  CHECK(file.dtype("b") == io::Dtype::u8);
+  CHECK(file.dtype("a") == Dtype::f32);
+  CHECK(file.dtype("b") == Dtype::u8);
   CHECK(file.metadata().at("format") == "pt");
   CHECK(file.metadata().size() == 2);
   CHECK(file.source() == "file");
@@ -209,4 +209,9 @@ TEST_CASE("read_safetensors: names the file", "[io]") {
   CHECK(support::fails_with(Reason::cannot_open,
                             [&] { io::read_safetensors(folder.path() / "none"); }));
   CHECK(support::fails_with(Reason::too_long, [&] { io::read_safetensors(path, 20); }));
+}
+
+TEST_CASE("facts: names as files spell them, and sizes", "[io]") {
+  CHECK(io::facts(Dtype::bf16).name == "BF16");
+  CHECK(io::facts(Dtype::f64).bytes == 8);
 }

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <splitvit/io/safetensors_reader.hpp>
-#include <splitvit/io/safetensors_writer.hpp>
+#include <splitvit/io/safetensors.hpp>
 
 #include "support/catch.hpp"
 #include "support/storage_error.hpp"

@@ -23,28 +23,29 @@ TEST_CASE("block: pieces cover the batch, and slots the pieces", "[kernel][block
   CHECK(BlockSizes{.B = 32, .N = 197, .D = 768, .H = 12, .hidden = 3072}.slots() == 4);
 }
 
-TEST_CASE("block: the parts of its memory lie beside each other", "[kernel][block]") {
+TEST_CASE("block: the arrays of a piece lie beside each other", "[kernel][block]") {
   const BlockSizes s{.B = 6, .N = 5, .D = 8, .H = 2, .hidden = 12};
-  std::vector<float> memory(
-      static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Checkpointing::store)));
-  const BlockKept<float> all{memory.data(), s.B, s, Checkpointing::store};
-  CHECK(all.log_sums + s.H * s.B * s.N == memory.data() + memory.size());
-  const BlockKept<float> part = all.from(4, s);
-  CHECK(part.qkv == all.qkv + 4 * 5 * 24);
-  CHECK(part.log_sums == all.log_sums + 4 * 5 * 2);
-  CHECK(part.before == all.before + 4 * 5 * 12);
-  CHECK(part.norm2(10).scale == part.norm_rows + 30);
+  REQUIRE(s.samples_a_piece() == 1);
+  CHECK(s.attention_numbers() == 64);  // 5 (8 + 2), in whole lines
+  CHECK(s.other_numbers() == 240);     // 5 (32 + 12 + 4)
+  CHECK(s.stored_numbers(Checkpointing::store) == 304);
+  CHECK(s.stored_numbers(Checkpointing::recompute) == 64);
+  std::vector<float> memory(304);
+  Scratch<float> scratch;
+  const detail::BlockKept<float> all{memory.data(), Checkpointing::store, scratch, 5, s};
+  CHECK(scratch.data() == nullptr);
+  CHECK(all.attended == memory.data());
+  CHECK(all.log_sums == memory.data() + 5 * 8);
+  CHECK(all.qkv == memory.data() + 64);
+  CHECK(all.norm2(5).scale + 5 == memory.data() + 304);
 
-  std::vector<float> little(
-      static_cast<std::size_t>(BlockKept<float>::numbers(s.B, s, Checkpointing::recompute)));
-  CHECK(little.size() == 6 * 5 * (8 + 2));
-  BlockKept<float> attention =
-      BlockKept<float>{little.data(), s.B, s, Checkpointing::recompute}.from(5, s);
-  CHECK(attention.log_sums + 5 * 2 == little.data() + little.size());
-  CHECK_FALSE(attention.has_rest());
-  attention.place_rest(memory.data(), 1, s);
-  CHECK(attention.has_rest());
-  CHECK(attention.norm_rows + 4 * 5 == memory.data() + BlockKept<float>::rest_numbers(1, s));
+  const detail::BlockKept<float> some{memory.data(), Checkpointing::recompute, scratch, 5, s};
+  CHECK(some.log_sums == all.log_sums);
+  CHECK(some.qkv == scratch.data());
+  Scratch<float> own;
+  const detail::BlockKept<float> none{nullptr, Checkpointing::recompute, own, 5, s};
+  CHECK(none.attended == own.data());
+  CHECK(none.qkv == own.data() + 64);
 }
 
 TEST_CASE("block: how many parameters it has", "[kernel][block]") {

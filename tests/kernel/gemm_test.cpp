@@ -108,10 +108,11 @@ TEMPLATE_TEST_CASE("gemm: agrees with Eigen", "[kernel][gemm]", float, double) {
     const Eigen::Map<const Plain> left(a.numbers.data(), M, K), right(b.numbers.data(), K, N);
     const Plain wanted = left * right;
     const std::vector<T> theirs(wanted.data(), wanted.data() + wanted.size());
-    multiply<T>(a.matrix(), Packed<T>{b.matrix()}, c.matrix());
+    Packed<T> packed;
+    packed.pack(b.matrix());
+    multiply<T>(a.matrix(), packed, c.matrix());
     CHECK(apart(c.packed(), theirs) <= product_tolerance<T>(K));
     const Plain turned = left.transpose();
-    Packed<T> packed;
     multiply_long<T>({turned.data(), K, M, M}, b.matrix(), long_c.matrix(), Into::replace, packed);
     CHECK(apart(long_c.packed(), theirs) <= product_tolerance<T>(K));
   }
@@ -124,7 +125,9 @@ TEMPLATE_TEST_CASE("gemm: packing on several threads gives the same panels", "[k
   for (const Index N : {1, 31, 197}) {
     const Grid<T> b{19, N, 2, rng}, a{5, 19, 0, rng};
     Grid<T> once{5, N, 0, rng};
-    multiply<T>(a.matrix(), Packed<T>{b.matrix()}, once.matrix());
+    Packed<T> alone;
+    alone.pack(b.matrix());
+    multiply<T>(a.matrix(), alone, once.matrix());
     for (const int threads : {1, 2, 3, 8}) {
       Packed<T> packed;
       with_threads(threads, [&] { packed.pack_in_parallel(b.matrix()); });

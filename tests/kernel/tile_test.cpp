@@ -32,9 +32,8 @@ TEMPLATE_TEST_CASE("tile: any rows, columns and depth, with every start", "[kern
         for (Index i = 0; i < rows; ++i)
           for (const T v : bias) biases.push_back(static_cast<double>(v));
         const auto multiply = [&](const TileRows<T>& left, const T* start, bool add) {
-          detail::multiply_rows<tile_rows<T>>(
-              rows, K, left, b.numbers.data(),
-              TileResult<T>{c.numbers.data(), c.stride, cols, start, add});
+          multiply_rows<tile_rows<T>>(rows, K, left, b.numbers.data(),
+                                      TileResult<T>{c.numbers.data(), c.stride, cols, start, add});
         };
         const auto run = [&](const T* start, bool add) {
           multiply({from.data, from.stride, 1}, start, add);
@@ -62,10 +61,10 @@ TEMPLATE_TEST_CASE("tile: a row's bits do not depend on the rows beside it", "[k
   const Grid<T> a{R, K, 0, rng};
   const Grid<T> b{K, W, 0, rng};
   std::vector<T> whole(at(R * W)), one(at(W));
-  multiply_tile<R>(K, TileRows<T>{a.numbers.data(), K, 1}, b.numbers.data(),
+  multiply_rows<R>(R, K, TileRows<T>{a.numbers.data(), K, 1}, b.numbers.data(),
                    TileResult<T>{whole.data(), W, W, nullptr, false});
   for (Index i = 0; i < R; ++i) {
-    multiply_tile<1>(K, TileRows<T>{a.numbers.data() + i * K, K, 1}, b.numbers.data(),
+    multiply_rows<1>(1, K, TileRows<T>{a.numbers.data() + i * K, K, 1}, b.numbers.data(),
                      TileResult<T>{one.data(), W, W, nullptr, false});
     CHECK(test::equal_bits(one, {whole.begin() + i * W, whole.begin() + (i + 1) * W}));
   }

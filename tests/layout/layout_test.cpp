@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@ class FakeTree {
  public:
   FakeTree() {
     header("version.hpp", "");
+    header("core/std.hpp", "#include <string>\n");
     header("core/shape.hpp", "#include <vector>\n");
     header("core/parallel.hpp", "#include <oneapi/tbb/parallel_for.h>\n");
     header("kernel/gemm.hpp", "");
@@ -41,11 +44,25 @@ class FakeTree {
     fs::create_directories((root_ / name).parent_path());
     std::ofstream{root_ / name, std::ios::binary} << text;
   }
-  void header(const fs::path& name, const std::string& includes) const {
-    file("include/splitvit" / name, "// SPDX-License-Identifier: MIT\n#pragma once\n\n" + includes);
+  /// A header; the header of its folder includes it if it should.
+  void header(const std::string& name, const std::string& includes) {
+    text(name, includes);
+    const std::string folder = layout::folder_of(name);
+    if (!layout::allowed_folders().contains(folder) || layout::included_by_name().contains(name) ||
+        name.find("/detail/") != std::string::npos)
+      return;
+    listed_[folder].insert(name);
+    std::string all;
+    for (const std::string& one : listed_[folder]) all += "#include <splitvit/" + one + ">\n";
+    text(folder + ".hpp", all);
   }
 
  private:
+  void text(const fs::path& name, const std::string& includes) const {
+    file("include/splitvit" / name, "// SPDX-License-Identifier: MIT\n#pragma once\n\n" + includes);
+  }
+
+  std::map<std::string, std::set<std::string>> listed_;  // by folder
   fs::path root_ =
       fs::temp_directory_path() / ("splitvit-layout-" + std::to_string(std::random_device{}()));
 };
@@ -67,7 +84,7 @@ TEST_CASE("layout: the top of the project holds the agreed names only", "[layout
 }
 
 TEST_CASE("layout: a small tree without violations passes", "[layout]") {
-  const FakeTree tree;
+  FakeTree tree;
   CHECK(listed(layout::violations(tree.root())) == "");
 }
 
@@ -90,14 +107,18 @@ TEST_CASE("layout: each kind of violation is found, and nothing else", "[layout]
       {"core/missing.hpp", "#include <splitvit/core/none.hpp>\n", "does not exist"},
       {"core/umbrella.hpp", "#include <splitvit/splitvit.hpp>\n", "no header includes"},
       {"splitvit.hpp", "#include <splitvit/transport/tcp.hpp>\n", "never by the umbrella"},
+      {"core.hpp", "#include <splitvit/core/shape.hpp>\n", "does not include core/parallel.hpp"},
+      {"core/all.hpp", "#include <splitvit/tensor.hpp>\n", "no header includes a folder's header"},
       {"core/self.hpp", "#include <splitvit/core/self.hpp>\n", "cycle: core/self.hpp -> core/"},
       {"tensor/detail/own.hpp", "#include <splitvit/tensor/tensor.hpp>\n", "cycle: "},
-      {"core/long.hpp", std::string(498, '\n'), "has 501 lines"},
+      {"core/long.hpp", std::string(398, '\n'), "has 401 lines"},
+      {"core/again.hpp", "#include <string>\n", "comes from core/std.hpp"},
+      {"core/unnamed.hpp", "namespace splitvit {}\n", "does not name the build"},
       {"loose.hpp", "", "belongs into a folder"},
       {"utils/misc.hpp", "", "folder utils is not in the table"},
   }));
   CAPTURE(wrong.header, wrong.includes);
-  const FakeTree tree;
+  FakeTree tree;
   tree.header(wrong.header, wrong.includes);
 
   const auto found = layout::violations(tree.root());
@@ -107,7 +128,7 @@ TEST_CASE("layout: each kind of violation is found, and nothing else", "[layout]
 }
 
 TEST_CASE("layout: licence line, guard, and foreign files are looked at", "[layout]") {
-  const FakeTree tree;
+  FakeTree tree;
   const std::string spdx = "// SPDX-License-Identifier: MIT\n";
   tree.file("include/splitvit/core/bare.hpp", "#pragma once\n#pragma once\n");
   CHECK_THAT(listed(layout::violations(tree.root())), ContainsSubstring("SPDX"));
@@ -122,7 +143,7 @@ TEST_CASE("layout: licence line, guard, and foreign files are looked at", "[layo
 }
 
 TEST_CASE("layout: a stray name at the top is found", "[layout]") {
-  const FakeTree tree;
+  FakeTree tree;
   tree.file(".gitignore", "");
   tree.file("build-debug/x", "");
   tree.file("README.md", "");

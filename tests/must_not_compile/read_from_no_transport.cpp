@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <span>
 
-#include <splitvit/transport/stream.hpp>
+#include <splitvit/transport/concepts.hpp>
 
 struct Link {
   std::size_t read_some(std::span<std::byte> into) { return into.size(); }

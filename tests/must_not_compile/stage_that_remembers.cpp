@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Two threads may share a stage, so its call is const.
 // error: StageForSome
-#include <splitvit/compress/identity.hpp>
 #include <splitvit/compress/then.hpp>
 
 using namespace splitvit;

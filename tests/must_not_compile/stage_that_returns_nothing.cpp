@@ -4,7 +4,6 @@
 // error: CompressionStage
 #include <utility>
 
-#include <splitvit/compress/identity.hpp>
 #include <splitvit/compress/then.hpp>
 
 using namespace splitvit;

@@ -86,4 +86,87 @@ TEST_CASE("Block: gradients of x and of every parameter agree with finite differ
     check(*parameter);
 }
 
+TEMPLATE_TEST_CASE("LayerNorm: starts with ones and zeros, and timm's eps", "[nn]", float, double) {
+  using T = TestType;
+  const LayerNorm<T> norm{4};
+  CHECK(test::names_of<T>(norm) == std::vector<std::string>{"weight", "bias"});
+  CHECK(test::equal_bits(norm.weight.value(), Tensor<T>::full({4}, T{1})));
+  CHECK(test::equal_bits(norm.bias.value(), Tensor<T>{{4}}));
+  CHECK(norm.eps == T(1e-6));
+}
+
+TEMPLATE_TEST_CASE("LayerNorm: is layer_norm() with its parameters", "[nn]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 4};
+  LayerNorm<T> norm{7};
+  norm.eps = T(0.5);
+  test::draw_parameters<T>(norm, rng);
+  const Variable<T> x{test::drawn<T>({2, 3, 7}, rng)};
+  CHECK(norm(x).shape() == x.shape());
+  CHECK(test::equal_bits(norm(x).value(), layer_norm(x, norm.weight, norm.bias, T(0.5)).value()));
+  CHECK_THROWS_AS(norm(Variable<T>{Tensor<T>{{2, 6}}}), ShapeError);
+}
+
+TEST_CASE("Attention: names and shapes", "[nn]") {
+  const Attention<float> attn{6, 3};
+  CHECK(test::names_of<float>(attn) ==
+        std::vector<std::string>{"qkv.weight", "qkv.bias", "proj.weight", "proj.bias"});
+  CHECK(attn.qkv.weight.shape() == Shape{18, 6});
+  CHECK(attn.proj.weight.shape() == Shape{6, 6});
+}
+
+TEST_CASE("Attention: attention() between its two layers", "[nn]") {
+  Rng rng{.seed = 6};
+  const Attention<double> attn{6, 3};
+  test::draw_parameters<double>(attn, rng);
+  const auto x = test::drawn<double>({2, 5, 6}, rng);
+  const Variable<double> v{x};
+  const auto with = attn(v, NeedWeights::cls);
+  const auto inner = attention(attn.qkv(v), 3, NeedWeights::cls);
+  CHECK(test::equal_bits(with.y.value(), attn.proj(inner.y).value()));
+  CHECK(test::equal_bits(with.cls_attention, inner.cls_attention));
+  CHECK(attn(v).cls_attention.empty());
+  CHECK(gradcheck([&](const auto& u) { return test::probe(attn(u).y); }, x));
+}
+
+TEST_CASE("Attention: CLS alone is row 0", "[nn]") {
+  Rng rng{.seed = 11};
+  const Attention<double> attn{6, 3};
+  test::draw_parameters<double>(attn, rng);
+  const Variable<double> x{test::drawn<double>({2, 5, 6}, rng)};
+  CHECK(test::apart(attn.cls(x).value(), cls_token(attn(x).y).value()) <= 64 * test::unit<double>);
+}
+
+TEST_CASE("Attention: the order of the other tokens does not matter to CLS", "[nn]") {
+  Rng rng{.seed = 7};
+  const Attention<double> attn{6, 2};
+  test::draw_parameters<double>(attn, rng);
+  const auto x = test::drawn<double>({1, 4, 6}, rng);
+  Tensor<double> swapped = x;
+  for (Index j = 0; j < 6; ++j) std::swap(swapped[6 + j], swapped[18 + j]);  // tokens 1 and 3
+  const auto a = attn(Variable<double>{x}, NeedWeights::cls);
+  const auto b = attn(Variable<double>{swapped}, NeedWeights::cls);
+  for (Index j = 0; j < 6; ++j) CHECK(a.y.value()[j] == Approx(b.y.value()[j]));
+  CHECK(a.cls_attention[1] == Approx(b.cls_attention[3]));
+}
+
+TEST_CASE("Mlp: names and shapes", "[nn]") {
+  const Mlp<float> mlp{4, 10};
+  CHECK(test::names_of<float>(mlp) ==
+        std::vector<std::string>{"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"});
+  CHECK(mlp.fc1.weight.shape() == Shape{10, 4});
+  CHECK(mlp.fc2.weight.shape() == Shape{4, 10});
+}
+
+TEST_CASE("Mlp: two layers with GELU between", "[nn]") {
+  Rng rng{.seed = 5};
+  const Mlp<double> mlp{4, 10};
+  test::draw_parameters<double>(mlp, rng);
+  const auto x = test::drawn<double>({2, 3, 4}, rng);
+  const Variable<double> v{x};
+  CHECK(test::equal_bits(mlp(v).value(), mlp.fc2(gelu(mlp.fc1(v))).value()));
+  CHECK(mlp(v).shape() == v.shape());
+  CHECK(gradcheck([&](const auto& u) { return test::probe(mlp(u)); }, x));
+}
+
 }  // namespace splitvit::nn

@@ -9,6 +9,7 @@
 #include <splitvit/autograd/ops/sum.hpp>
 #include <splitvit/nn/bottleneck.hpp>
 #include <splitvit/nn/part.hpp>
+#include <splitvit/nn/principal_axes.hpp>
 #include <splitvit/optim/optimizer.hpp>
 #include <splitvit/optim/sgd.hpp>
 
@@ -62,7 +63,9 @@ TEST_CASE("bottleneck: options that make none", "[nn][bottleneck]") {
     CHECK_THROWS_AS(bottleneck_width(10, {.ratio = ratio}), std::invalid_argument);
   CHECK_THROWS_WITH(bottleneck_width(10, {.ratio = 0.05}), ContainsSubstring("leaves nothing"));
   CHECK_THROWS_WITH(bottleneck_width(10, {.layers = 0}),
-                    ContainsSubstring("layers is 0, wanted 1 to 64"));
+                    ContainsSubstring("layers is 0, wanted a whole number from 1 to 64"));
+  CHECK_THROWS_WITH(bottleneck_width(10, {.start = BottleneckStart::pca}),
+                    ContainsSubstring("layers is 2, wanted 1"));
   CHECK_THROWS_AS(bottleneck_width(0, {}), std::invalid_argument);
   CHECK_THROWS_AS((Encoder<float>{10, {.ratio = 0.01}}), std::invalid_argument);
   CHECK_THROWS_AS((Decoder<float>{10, {.layers = -1}}), std::invalid_argument);
@@ -70,9 +73,9 @@ TEST_CASE("bottleneck: options that make none", "[nn][bottleneck]") {
 
 TEST_CASE("bottleneck: description names every option", "[nn][bottleneck]") {
   CHECK(BottleneckOptions{.ratio = 0.1}.description() ==
-        "bottleneck ratio=0.1 layers=2 decoder_relu=no frozen=no");
+        "bottleneck:0.1:start=random:layers=2:decoder_relu=no:frozen=no");
   CHECK(BottleneckOptions{.layers = 1, .decoder_relu = true}.description() ==
-        "bottleneck ratio=0.25 layers=1 decoder_relu=yes frozen=no");
+        "bottleneck:0.25:start=random:layers=1:decoder_relu=yes:frozen=no");
 }
 
 TEMPLATE_TEST_CASE("bottleneck: parameters and shapes of both halves", "[nn][bottleneck]", float,

@@ -5,8 +5,8 @@
 #include <splitvit/autograd/backward.hpp>
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/sum.hpp>
+#include <splitvit/nn/block.hpp>
 #include <splitvit/nn/concepts.hpp>
-#include <splitvit/nn/linear.hpp>
 
 #include "nn/models.hpp"
 #include "support/catch.hpp"

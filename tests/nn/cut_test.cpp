@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <splitvit/autograd/no_grad.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
+#include <splitvit/autograd/variable.hpp>
 #include <splitvit/core/parallel.hpp>
 #include <splitvit/nn/cut.hpp>
 
@@ -161,23 +161,22 @@ TEST_CASE("cut: where a model can be cut", "[nn][cut]") {
     return test::text_of<std::invalid_argument>([&] { cut<float>(config, cuts, start); });
   };
   for (const std::vector<Index>& cuts : all_cuts) CHECK(complaint(cuts) == "");
+  const std::string wanted =
+      "): a model of 3 blocks can be cut after 1 to 2, at least once, in ascending order";
   for (const Index after : {-1, 0, 3, 100}) {
-    const std::string text =
-        "cut " + std::to_string(after) + ": a model of 3 blocks can be cut after 1 to 2";
+    const std::string text = "cuts (" + std::to_string(after) + wanted;
     CHECK(complaint({after}) == text);
     CHECK(test::text_of<std::invalid_argument>(
               [&] { cut_in_two<float>(small_vit, after, start); }) == text);
   }
-  const std::string wanted =
-      ": a model of 3 blocks can be cut after 1 to 2, at least once, in ascending order";
-  CHECK(complaint({}) == "no cut" + wanted);
-  CHECK(complaint({1, 1}) == "cuts 1, 1" + wanted);
-  CHECK(complaint({2, 1}) == "cuts 2, 1" + wanted);
-  CHECK(complaint({1, 3}) == "cuts 1, 3" + wanted);
+  CHECK(complaint({}) == "cuts (" + wanted);
+  CHECK(complaint({1, 1}) == "cuts (1, 1" + wanted);
+  CHECK(complaint({2, 1}) == "cuts (2, 1" + wanted);
+  CHECK(complaint({1, 3}) == "cuts (1, 3" + wanted);
   CHECK_THROWS_AS(cut<float>(small_vit, {}, start), std::invalid_argument);
   VitConfig shallow = small_vit;
   shallow.depth = 1;
-  CHECK(complaint({1}, shallow) == "cut 1: a model of 1 block cannot be cut");
+  CHECK(complaint({1}, shallow) == "cuts (1): a model of 1 blocks cannot be cut");
   CHECK(complaint({1}, {.image = 30, .patch = 16}) ==
         "VitConfig: image 30 is no multiple of patch 16");
 }

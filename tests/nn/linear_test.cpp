@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <splitvit/nn/linear.hpp>
+#include <splitvit/nn/block.hpp>
 
 #include "nn/models.hpp"
 #include "support/catch.hpp"

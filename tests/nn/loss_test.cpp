@@ -11,15 +11,14 @@ namespace splitvit::nn {
 
 using test::tensor;
 
-TEMPLATE_TEST_CASE("argmax: the largest wins, and of equals the lowest class", "[nn]", float,
+TEMPLATE_TEST_CASE("count_correct: the largest wins, and of equals the lowest class", "[nn]", float,
                    double) {
   using T = TestType;
   const auto rows = tensor<T>({4, 3}, {1, 3, 2, -5, -7, -5, 0, 0, 0, -3, -2, -1});
-  CHECK(argmax(rows) == std::vector<Index>{1, 0, 0, 2});
-  CHECK(argmax(Tensor<T>{{0, 3}}).empty());
-  CHECK(test::text_of<ShapeError>([] { argmax(Tensor<T>{{2, 0}}); }) ==
-        "argmax: (2, 0): wanted (B, C), C >= 1");
-  CHECK_THROWS_AS(argmax(Tensor<T>{{3}}), ShapeError);
+  CHECK(count_correct(rows, std::vector<Index>{1, 0, 0, 2}) == 4);
+  CHECK(count_correct(rows, std::vector<Index>{2, 2, 1, 0}) == 0);
+  CHECK_THROWS_AS(count_correct(Tensor<T>{{2, 0}}, std::vector<Index>{0, 0}), ShapeError);
+  CHECK_THROWS_AS(count_correct(Tensor<T>{{3}}, std::vector<Index>{0, 0, 0}), ShapeError);
 }
 
 TEMPLATE_TEST_CASE("apply_sample_weights: a mean over rows becomes one over what they stand for",

@@ -8,7 +8,6 @@
 
 #include <splitvit/core/state.hpp>
 #include <splitvit/optim/adam.hpp>
-#include <splitvit/optim/any_rule.hpp>
 #include <splitvit/optim/optimizer.hpp>
 #include <splitvit/optim/sgd.hpp>
 
@@ -95,7 +94,7 @@ TEST_CASE("AnyRule: a stranger's rule, whose errors pass through", "[optim]") {
   std::vector<std::string> names;
   optimizer.each_state([&](const std::string& name, auto&&) { names.push_back(name); });
   CHECK(names == std::vector<std::string>{"learning_rate", "updates.p", "mean.p"});
-  CHECK(optimizer.rule().lr == 0.25);
+  CHECK(optimizer.learning_rate() == 0.25);
   p.add_gradient(Tensor<float>{{1}, std::vector<float>{2}});
   optimizer.step();
   CHECK(p.value()[0] == 0.75f);

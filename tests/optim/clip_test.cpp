@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <splitvit/optim/clip.hpp>
+#include <splitvit/optim/optimizer.hpp>
 
 #include "support/catch.hpp"
 

@@ -69,3 +69,40 @@ TEST_CASE("format: no locale has a say", "[report]") {
   CHECK(report::shortest(1234.5) == "1234.5");
   CHECK(report::human_seconds(4.2) == "4.2 s");
 }
+
+TEST_CASE("columns: what a terminal shows, not what memory holds", "[report]") {
+  CHECK(report::columns("") == 0);
+  CHECK(report::columns("abc") == 3);
+  CHECK(report::columns("gr\xC3\xBC\xC3\x9F") == 4);
+  CHECK(report::columns("e\xCC\x81") == 1);                 // a combining accent
+  CHECK(report::columns("\xE4\xBD\xA0\xE5\xA5\xBD") == 4);  // two wide characters
+}
+
+TEST_CASE("one_line: nothing in it moves the cursor", "[report]") {
+  CHECK(report::one_line("a\nb\tc\x1b[K\x7f") == "a b c [K ");
+  CHECK(report::one_line("\xC2\x9B"
+                         "x\xFF") == " x\xEF\xBF\xBD");  // C1, and a bad byte
+}
+
+TEST_CASE("shorten: fits, and says so", "[report]") {
+  CHECK(report::shorten("abcdef", 6) == "abcdef");
+  CHECK(report::shorten("abcdef", 4) == "abc\xE2\x80\xA6");
+  CHECK(report::shorten("abcdef", 0).empty());
+  CHECK(report::shorten("\xE4\xBD\xA0\xE5\xA5\xBD", 3) == "\xE4\xBD\xA0\xE2\x80\xA6");
+}
+
+TEST_CASE("padding: by columns, never negative", "[report]") {
+  CHECK(report::padding("\xC3\xA4", 3) == "  ");
+  CHECK(report::padding("long", 2).empty());
+}
+
+TEST_CASE("escape_markup: safe as content and as an attribute", "[report]") {
+  CHECK(report::escape_markup("a<b> & \"c\" 'd'") == "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;");
+  CHECK(report::escape_markup("\xC2\xB1 1 %\n") == "\xC2\xB1 1 %\n");
+}
+
+TEST_CASE("escape_markup: what XML does not allow is replaced", "[report]") {
+  const std::string replaced = "\xEF\xBF\xBD";
+  CHECK(report::escape_markup(std::string{"\0\x1b\xFF", 3}) == replaced + replaced + replaced);
+  CHECK(report::escape_markup("\xEF\xBF\xBE") == replaced);
+}

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <splitvit/report/table.hpp>
+#include <splitvit/report/summary.hpp>
 
 #include "report/samples.hpp"
 #include "support/catch.hpp"

@@ -11,7 +11,7 @@
 #include <splitvit/codec/sl_acc.hpp>
 #include <splitvit/codec/token_scaled.hpp>
 #include <splitvit/compress/adc.hpp>
-#include <splitvit/compress/identity.hpp>
+#include <splitvit/compress/then.hpp>
 
 #include "split/loopback.hpp"
 #include "support/catch.hpp"
@@ -101,15 +101,14 @@ TEST_CASE("allocations: none to copy a codec with state over another one", "[spl
   CHECK(allocations.exchange(0) == 0);
 }
 
-TEST_CASE("allocations: none for the receipts of any codec", "[split]") {
+TEST_CASE("allocations: none for the contexts of any codec", "[split]") {
   const Workspace workspace;
   const Workspace::Use use{workspace};
-  const auto keep = [](const auto& receipt) { return codec::AnyReceipt{receipt}; };
+  const auto keep = [](const auto& context) { return codec::AnyContext{context}; };
   const std::array<Index, 50> large{};
   keep(large);
   counting = true;
-  keep(codec::NoReceipt{});
-  keep(codec::Saturation{});
+  keep(codec::NoContext{});
   keep(large);
   counting = false;
   CHECK(allocations.exchange(0) == 0);

@@ -4,10 +4,10 @@
 
 #include <splitvit/codec/half.hpp>
 #include <splitvit/compress/adc.hpp>
-#include <splitvit/compress/identity.hpp>
-#include <splitvit/compress/parse.hpp>
+#include <splitvit/compress/then.hpp>
 #include <splitvit/nn/loss.hpp>
 #include <splitvit/optim/adam.hpp>
+#include <splitvit/spec/stages.hpp>
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/transport/memory.hpp>
@@ -146,15 +146,15 @@ TEST_CASE("client: gives the server a decoder, before the first step only", "[sp
   Serving serving{server, std::move(links.second)};
   split::Client client{std::move(client_part), optim::Adam{.lr = 0}, compress::Identity{},
                        std::move(links.first)};
-  const auto before = client.training_traffic();
+  const auto before = client.traffic(split::Column::training);
   const auto decoder = nn::make_decoder<float>(16, options, Rng{.seed = 77});
   client.give_decoder(decoder);
-  const auto cost = client.training_traffic() - before;
+  const auto cost = client.traffic(split::Column::training) - before;
   CHECK(cost.up.payload > (8 * 16 + 16) * sizeof(float));
   CHECK(cost.down.total() == 0);
   CHECK(numbers_of<float>(*client.fetch_server_part().decoder) == numbers_of<float>(decoder));
   CHECK_THROWS_WITH(client.give_decoder(nn::make_decoder<float>(16, {.ratio = 0.25}, start)),
-                    ContainsSubstring("ratio=0.25") && ContainsSubstring("ratio=0.5"));
+                    ContainsSubstring("bottleneck:0.25") && ContainsSubstring("bottleneck:0.5"));
   CHECK_THROWS_WITH(client.give_decoder(nn::make_decoder<float>(12, options, start)),
                     ContainsSubstring("width 12"));
   client.train_epoch(RandomBatches<float>{.left = 1});
@@ -221,7 +221,7 @@ TEST_CASE("client: a stage finds in the batch what it wants to know of the token
        {"select:0.5:score=received", "select:0.5:score=value", "merge:0.5,select:0.5:score=rollout",
         "merge-tokens:0.5:features=keys"}) {
     INFO(text);
-    test::Parties parties{compress::parse_stage<float>(text)};
+    test::Parties parties{spec::parse_stage<float>(text)};
     const auto batch = RandomBatches<float>{}.make();
     CHECK(parties.client.train_step(batch.images, batch.labels).sent_tokens == 2);
     parties.finish();
@@ -249,13 +249,13 @@ TEST_CASE("client: the framers' count of bytes is the link's own", "[split]") {
   parties.client.evaluate(RandomBatches<float>{});
   parties.client.fetch_server_part();
   parties.finish();
-  split::Traffic all = parties.client.training_traffic();
-  all += parties.client.evaluation_traffic();
-  all += parties.client.weights_traffic();
-  CHECK(parties.client.upkeep_traffic().total() == 0);
+  split::Traffic all = parties.client.traffic(split::Column::training);
+  all += parties.client.traffic(split::Column::evaluation);
+  all += parties.client.traffic(split::Column::weights);
+  CHECK(parties.client.traffic(split::Column::upkeep).total() == 0);
   CHECK(all.up.total() == parties.counted->sent());
   CHECK(all.down.total() == parties.counted->received());
-  CHECK(parties.client.evaluation_traffic().total() > 0);
+  CHECK(parties.client.traffic(split::Column::evaluation).total() > 0);
 }
 
 TEST_CASE("client: evaluation equals that of the whole model and learns nothing", "[split]") {
@@ -336,7 +336,7 @@ TEST_CASE("client: mixed labels have the loss that their mixture has", "[split]"
 
 TEST_CASE("client: batches that do not fit are refused before anything is sent", "[split]") {
   test::Parties parties{compress::Identity{}};
-  const split::Traffic before = parties.client.training_traffic();
+  const split::Traffic before = parties.client.traffic(split::Column::training);
   auto batch = RandomBatches<float>{}.make();
   batch.labels[2] = 5;
   CHECK_THROWS_WITH(parties.client.train_step(batch.images, batch.labels),
@@ -346,7 +346,7 @@ TEST_CASE("client: batches that do not fit are refused before anything is sent",
   batch.labels.assign(6, 0);
   CHECK_THROWS_AS(parties.client.train_step(Tensor<float>{Shape{6, 3, 12, 12}}, batch.labels),
                   ShapeError);
-  CHECK(parties.client.training_traffic() == before);
+  CHECK(parties.client.traffic(split::Column::training) == before);
   CHECK_NOTHROW(parties.client.train_step(batch.images, batch.labels));  // and it goes on
   parties.finish();
 }

@@ -7,9 +7,9 @@
 #include <thread>
 #include <vector>
 
-#include <splitvit/codec/parse.hpp>
 #include <splitvit/compress/adc.hpp>
-#include <splitvit/compress/identity.hpp>
+#include <splitvit/compress/then.hpp>
+#include <splitvit/spec/codecs.hpp>
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/transport/metered.hpp>
@@ -37,7 +37,7 @@ constexpr std::uint64_t stride = SPLITVIT_SANITIZED ? 37 : 1;
 /// Two parties that can be connected again and again.
 struct Pair {
   explicit Pair(const char* codec = "float32", const wire::SessionOptions& session = {})
-      : server{test::server_part(), optim::Adam{}, codec::parse_codec<float>(codec),
+      : server{test::server_part(), optim::Adam{}, spec::parse_codec<float>(codec),
                split::ServerOptions{.session = session}} {}
 
   /// A new link whose client end has these faults. The server serves its other end.
@@ -76,7 +76,7 @@ Outcome train_here(const transport::Faults& faults, const char* codec) {
       try {
         if (!client)
           client.emplace(test::client_part(), optim::Adam{}, compress::Identity{},
-                         codec::parse_codec<float>(codec),
+                         spec::parse_codec<float>(codec),
                          pair.dial(outcome.reconnects == 0 ? faults : transport::Faults{}));
         else if (!connected)
           client->reconnect(pair.dial({}));
@@ -107,7 +107,7 @@ Outcome train_here(const transport::Faults& faults, const char* codec) {
   CHECK(pair.server.steps() == steps);
   outcome.client = test::numbers_of<float>(client->part());
   outcome.server = test::numbers_of<float>(pair.server.part());
-  outcome.bytes = client->training_traffic().total();
+  outcome.bytes = client->traffic(split::Column::training).total();
   return outcome;
 }
 
@@ -122,7 +122,7 @@ std::pair<std::uint64_t, std::uint64_t> undisturbed_bytes(const char* codec = "f
   transport::Metered link{pair.dial({})};
   const auto counted = link.traffic();
   split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
-                       codec::parse_codec<float>(codec), std::move(link)};
+                       spec::parse_codec<float>(codec), std::move(link)};
   client.train_epoch(RandomBatches<float>{.left = count, .samples = 1});
   client.close();
   pair.serving->finish();
@@ -153,7 +153,7 @@ TEST_CASE("faults: any flipped bit of a frame is found, and the step is made up 
   // the first forward message begins after hello
   const std::uint64_t hello =
       wire::frame_header_bytes +
-      wire::hello_payload({.settings = test::small_settings("identity")}).size();
+      wire::hello_payload({.settings = test::small_settings("none")}).size();
   const std::uint64_t frame = wire::frame_header_bytes + 12 + split::ForwardMessage::header_bytes +
                               2 + 5 * 16 * sizeof(float);
   for (std::uint64_t bit = 8 * hello; bit < 8 * (hello + frame); bit += stride) {
@@ -258,7 +258,7 @@ TEST_CASE("failure: a party that has failed says so, and its state is what it wa
     transport::Faults faults;
     (on_the_way_up ? faults.cut_sent_at : faults.cut_received_at) = on_the_way_up ? up : down;
     split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
-                         codec::parse_codec<float>("slacc"), pair.dial(faults)};
+                         spec::parse_codec<float>("slacc"), pair.dial(faults)};
     const auto state = [&] {
       auto role = client.role();  // shares the weights
       return state_bytes(role);
@@ -286,7 +286,7 @@ TEST_CASE("failure: a party that has failed says so, and its state is what it wa
                         ContainsSubstring("train the same batch again"));
     }
     CHECK(client.train_step(second.images, second.labels).step == 2);
-    CHECK(client.upkeep_traffic().total() > 0);
+    CHECK(client.traffic(split::Column::upkeep).total() > 0);
     CHECK_NOTHROW(client.fetch_server_part());
     client.close();
     pair.serving->finish();
@@ -383,7 +383,7 @@ TEST_CASE("sessions: two at once on one server, each as if it were alone", "[spl
   // Each client has a part of its own at the server, a codec with state, and draws of its own.
   constexpr const char* codecs[] = {"slacc", "q:3,rounding=stochastic"};
   const auto codec_of = [&](std::uint32_t client) {
-    return codec::parse_codec<float>(codecs[client]);
+    return spec::parse_codec<float>(codecs[client]);
   };
   const auto run = [&](split::Server<float>& server, std::uint32_t number) {
     auto [client_end, server_end] = transport::memory_pair();
@@ -450,7 +450,7 @@ TEST_CASE("sessions: an evaluation between steps leaves the bits of training alo
   const auto train = [](bool evaluates) {
     Pair pair{"slacc"};
     split::Client client{test::client_part(), optim::Adam{}, compress::adc(0.5),
-                         codec::parse_codec<float>("slacc"), pair.dial({})};
+                         spec::parse_codec<float>("slacc"), pair.dial({})};
     RandomBatches<float> batches;
     for (int step = 0; step < steps; ++step) {
       const auto batch = batches.make();
@@ -493,19 +493,18 @@ TEST_CASE("sessions: a client that comes back ends its older connection", "[spli
   CHECK(server.steps() == 2);
 
   // The same step over the old link, where the server's older thread has not seen it.
-  std::vector<std::byte> number, header, labels;
-  ByteWriter{number}.put(std::uint64_t{2});
-  ByteWriter{number}.put(std::uint32_t{0});
+  std::vector<std::byte> header, labels;
   wire::put_labels(std::vector<Index>{1}, 5, labels);
   split::ForwardMessage{.samples = 1, .tokens = 1, .labels = labels}.put_header(header);
   header.resize(header.size() + 16 * sizeof(float));
-  const wire::Bytes parts[] = {number, header};
-  wire::MessageWriter writer;
-  writer.begin(1, wire::message_ceiling);
-  wire::OutputQueue earlier, late;
-  writer.write(wire::MessageKind::forward, parts, earlier);  // the client has sent its first step
-  writer.write(wire::MessageKind::forward, parts, late);
-  for (; !late.empty(); late.written(late.front().size())) transport::write_all(old, late.front());
+  wire::Outbox late;
+  late.begin(1, wire::message_ceiling);
+  const auto forward = [&] {
+    late.queue(wire::MessageKind::forward, {2, 0}, std::array{wire::Bytes{header}});
+    return test::drain(late);
+  };
+  forward();  // the client has sent its first step
+  transport::write_all(old, forward());
   try {
     older.finish();
     FAIL("the older connection went on");

@@ -16,15 +16,17 @@
 #include <splitvit/nn/cut.hpp>              // make_part
 #include <splitvit/optim/adam.hpp>          // Adam
 #include <splitvit/split/client.hpp>        // Client
+#include <splitvit/split/options.hpp>       // settings_of
 #include <splitvit/split/server.hpp>        // Server
-#include <splitvit/split/settings.hpp>      // settings_of
+#include <splitvit/transport/concepts.hpp>  // write_all
 #include <splitvit/transport/memory.hpp>    // memory_pair
 #include <splitvit/transport/metered.hpp>   // Metered
-#include <splitvit/transport/stream.hpp>    // write_all
 #include <splitvit/transport/tcp.hpp>       // TcpListener, connect_tcp
-#include <splitvit/wire/error_message.hpp>  // throw_peer_error
-#include <splitvit/wire/handshake.hpp>      // hello_payload, read_welcome
-#include <splitvit/wire/message.hpp>        // MessageReader, MessageWriter
+#include <splitvit/wire/handshake.hpp>      // hello_payload, read_welcome, throw_peer_error
+#include <splitvit/wire/message.hpp>        // MessageReader
+#include <splitvit/wire/outbox.hpp>         // Outbox
+
+#include "support/drain.hpp"  // drain
 
 // A small model, batches for it, and a server on a thread of its own.
 
@@ -138,10 +140,8 @@ class RawClient {
   }
 
   void send(wire::MessageKind kind, const std::vector<std::byte>& payload = {}) {
-    wire::OutputQueue out;
-    const wire::Bytes parts[] = {payload};
-    writer_.write(kind, parts, out);
-    for (; !out.empty(); out.written(out.front().size())) transport::write_all(link, out.front());
+    writer_.queue(kind, std::array{wire::Bytes{payload}});
+    transport::write_all(link, drain(writer_));
   }
 
   /// Waits for a message of this kind and returns its payload.
@@ -161,7 +161,7 @@ class RawClient {
   transport::AnyLink link;
 
  private:
-  wire::MessageWriter writer_;
+  wire::Outbox writer_;
   wire::MessageReader reader_;
 };
 

@@ -144,9 +144,7 @@ TEST_CASE("messages: backward messages and scores are checked", "[split]") {
 TEST_CASE("messages: weights fill a module or change nothing", "[split]") {
   const auto from = nn::make_part<float>(small_vit, 1, 3, Rng{.seed = 1});
   const auto into = nn::make_part<float>(small_vit, 1, 3, Rng{.seed = 2});
-  wire::PayloadWriter writer;
-  split::put_weights<float>(writer, from);
-  const std::vector<std::byte> payload = writer.gather();
+  const std::vector<std::byte> payload = split::weights_payload<float>(from);
   const auto before = test::numbers_of<float>(into);
   CHECK_THROWS_AS(split::read_weights<float>(std::span{payload}.first(payload.size() - 1), into),
                   WireError);

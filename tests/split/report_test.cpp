@@ -3,7 +3,9 @@
 
 #include "support/catch.hpp"
 
+using namespace splitvit;
 using namespace splitvit::split;
+using wire::MessageKind;
 
 TEST_CASE("report: an epoch adds up its steps", "[split]") {
   EpochReport epoch;
@@ -23,4 +25,42 @@ TEST_CASE("report: accuracy is correct over samples", "[split]") {
   CHECK(Evaluation{}.accuracy() == 0);
   CHECK(Evaluation{.loss = 1, .correct = 3, .samples = 4, .traffic = {}}.accuracy() ==
         Approx(0.75));
+}
+
+TEST_CASE("traffic: every message is in one column, and all columns are the link", "[split]") {
+  wire::SessionState session;
+  std::uint64_t sent = 0, received = 0;
+  for (std::size_t i = 1; i < wire::message_kinds; ++i) {
+    const auto kind = static_cast<MessageKind>(i);
+    session.sent.add(kind, {.messages = 1, .payload = 10 * i, .framed = 10 * i + 32});
+    session.received.add(kind, {.messages = 1, .payload = 7 * i, .framed = 7 * i + 64}, i % 2 == 0);
+    sent += 10 * i + 32;
+    received += 7 * i + 64;
+  }
+  split::Traffic all;
+  for (const Column column :
+       {Column::training, Column::evaluation, Column::weights, Column::upkeep})
+    all += split::traffic_of(session, column);
+  CHECK(all.up.total() == sent);
+  CHECK(all.down.total() == received);
+  CHECK(all.up.framing == 32 * (wire::message_kinds - 1));
+}
+
+TEST_CASE("traffic: weights are training where a client gives them, repeats are upkeep",
+          "[split]") {
+  wire::SessionState session;
+  const wire::Count count{.messages = 1, .payload = 100, .framed = 132};
+  session.sent.add(MessageKind::weights, count);
+  session.received.add(MessageKind::weights, count);
+  session.sent.add(MessageKind::forward, count, true);
+  CHECK(split::traffic_of(session, Column::training).up == split::Bytes{100, 32});
+  CHECK(split::traffic_of(session, Column::training).down.total() == 0);
+  CHECK(split::traffic_of(session, Column::weights).down == split::Bytes{100, 32});
+  CHECK(split::traffic_of(session, Column::upkeep).up == split::Bytes{100, 32});
+}
+
+TEST_CASE("timer: laps follow each other and are never negative", "[split]") {
+  splitvit::split::Timer timer;
+  CHECK(timer.lap() >= 0);
+  CHECK(timer.lap() >= 0);
 }

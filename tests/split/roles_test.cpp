@@ -51,8 +51,8 @@ struct Roles {
   }
   std::vector<std::byte> state() {
     std::vector<std::byte> all = state_bytes(client);
-    append_state(server, all);
-    append_state(*learner, all);
+    for (const auto& more : {state_bytes(server), state_bytes(*learner)})
+      all.insert(all.end(), more.begin(), more.end());
     return all;
   }
 };

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <splitvit/compress/adc.hpp>
-#include <splitvit/compress/identity.hpp>
+#include <splitvit/compress/then.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/server.hpp>
@@ -120,7 +120,7 @@ TEST_CASE("server: refuses a client of another model, cut or method, naming both
   other = small_vit;
   other.classes = 7;
   CHECK_THAT(refusal(other, 1, none, {}, {}), ContainsSubstring("classes: the client has 7"));
-  CHECK_THAT(refusal(small_vit, 1, compress::adc(0.2), {.method = "identity"}, {}),
+  CHECK_THAT(refusal(small_vit, 1, compress::adc(0.2), {.method = "none"}, {}),
              ContainsSubstring("method"));
   CHECK_THAT(refusal(small_vit, 1, none, {}, {.agreed = {{"seed", "1"}}}),
              ContainsSubstring("seed"));
@@ -295,7 +295,7 @@ TEST_CASE("server: refuses a client with another bottleneck, naming both values"
              ContainsSubstring("bottleneck: the client has none, the server has bottleneck"));
   const nn::BottleneckOptions quarter{.ratio = 0.25};
   CHECK_THAT(refusal({.ratio = 0.5}, &quarter),
-             ContainsSubstring("ratio=0.25") && ContainsSubstring("ratio=0.5"));
+             ContainsSubstring("bottleneck:0.25") && ContainsSubstring("bottleneck:0.5"));
 }
 
 TEST_CASE("server: a decoder that does not fit ends the session and changes nothing", "[split]") {
@@ -310,7 +310,7 @@ TEST_CASE("server: a decoder that does not fit ends the session and changes noth
     auto [client_end, server_end] = transport::memory_pair();
     Serving serving{server, std::move(server_end)};
     test::RawClient client{std::move(client_end),
-                           split::settings_of(client_part, "identity", "float32", {})};
+                           split::settings_of(client_part, "none", "float32", {})};
     send(client);
     try {
       serving.finish();
@@ -321,9 +321,7 @@ TEST_CASE("server: a decoder that does not fit ends the session and changes noth
     return Reason{};
   };
   const auto decoder_bytes = [](const nn::Decoder<float>& decoder) {
-    wire::PayloadWriter out;
-    split::put_weights<float>(out, decoder);
-    return out.gather();
+    return split::weights_payload<float>(decoder);
   };
   const auto sent = [&](const std::vector<std::byte>& payload) {
     return reason_of([&](auto& client) { client.send(wire::MessageKind::weights, payload); });
@@ -343,9 +341,7 @@ TEST_CASE("server: a decoder that does not fit ends the session and changes noth
 TEST_CASE("server: a decoder is refused where none is wanted", "[split]") {
   const nn::Decoder<float> decoder{16, {}};
   CHECK(reason_after([&](auto& client) {
-          wire::PayloadWriter out;
-          split::put_weights<float>(out, decoder);
-          client.send(wire::MessageKind::weights, out.gather());
+          client.send(wire::MessageKind::weights, split::weights_payload<float>(decoder));
         }) == Reason::wrong_message);
 }
 

@@ -26,9 +26,9 @@ refused() {
   grep -qF -- "$text" "$folder/stderr" || fail "no '$text' in: $(cat "$folder/stderr")"
 }
 
-refused "outside (0, 1]" --compress adc:2
+refused "wanted a number in (0, 1]" --compress adc:2
 refused "possible are" --compress merge:0.5@nothing
-refused "has no number" --bottleneck start=pca
+refused "needs a value behind its name" --bottleneck start=pca
 refused "leaves nothing" --compress bottleneck:0.001
 refused "can be cut after 1 to 3" --cut 4
 refused "is for servers" --compress any
@@ -100,7 +100,7 @@ client --compress select:0.5,bottleneck:0.5:start=pca@q:4 >/dev/null || fail "$(
 wait "$server" || fail "the server that takes any method ended with $?"
 serve --compress any@q:8
 client --compress adc:0.3@float16 2>"$folder/stderr" >/dev/null && fail "float16 passed for q:8"
-grep -q "codec: the client has float16.*the server has quantise bits=8" "$folder/stderr" ||
+grep -q "codec: the client has float16.*the server has q:8:" "$folder/stderr" ||
   fail "$(cat "$folder/stderr")"
 wait "$server" && fail "a refused client left exit code 0"
 serve --compress any@q:8

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>  // string
-#include <vector>  // vector
+#include <sstream>  // istringstream
+#include <string>   // string, getline
+#include <vector>   // vector
 
-#include <splitvit/codec/parse.hpp>  // codec_entries
+#include <splitvit/spec/codecs.hpp>  // codec_usages
 
 // codec_texts: a text for every codec that parse_codec knows.
 
@@ -19,10 +20,11 @@ inline std::vector<std::string> codec_texts() {
                                  "cls-exact(q:2),cls=float16",
                                  "scaled(topk:0.5)",
                                  "float16,scaled=no/bfloat16"};
-  for (const auto& entry : codec::detail::codec_entries<float>) {
-    std::string text{entry.name};
-    if (entry.usage.find("(CODEC)") != std::string_view::npos) text += "(q:5)";
-    if (entry.name == "fedlite") text += ":1";  // pieces must divide any sample
+  std::istringstream usages{spec::codec_usages()};
+  for (std::string usage; std::getline(usages, usage);) {
+    std::string text = usage.substr(0, usage.find_first_of("[(:"));
+    if (usage.find("(CODEC)") != std::string::npos) text += "(q:5)";
+    if (text == "fedlite") text += ":1";  // pieces must divide any sample
     texts.push_back(text);
   }
   return texts;

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include <splitvit/transport/any_link.hpp>
+#include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
 #include <splitvit/transport/memory.hpp>
 #include <splitvit/transport/metered.hpp>
 #include <splitvit/transport/simulated.hpp>
-#include <splitvit/transport/stream.hpp>
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
@@ -24,17 +24,6 @@ namespace stranger {
 struct Refuses {
   std::size_t read_some(std::span<std::byte>) { throw std::domain_error("Refuses: no reading"); }
   std::size_t write_some(std::span<const std::byte> from) { return from.size() < 3 ? 1 : 2; }
-};
-
-/// A memory link that hides its deadline.
-class Patient {
- public:
-  explicit Patient(splitvit::transport::MemoryLink link) : link_{std::move(link)} {}
-  std::size_t read_some(std::span<std::byte> into) { return link_.read_some(into); }
-  std::size_t write_some(std::span<const std::byte> from) { return link_.write_some(from); }
-
- private:
-  splitvit::transport::MemoryLink link_;
 };
 
 }  // namespace stranger
@@ -55,32 +44,20 @@ TEST_CASE("AnyLink: keeps the contract as the link within does", "[transport]") 
     return std::pair{Metered{AnyLink{std::move(ends.first)}},
                      AnyLink{Metered{std::move(ends.second)}}};
   });
-  // Without a deadline the clause about deadlines does not apply.
-  check_transport([] {
-    auto ends = memory_pair();
-    return std::pair{AnyLink{stranger::Patient{std::move(ends.first)}},
-                     AnyLink{stranger::Patient{std::move(ends.second)}}};
-  });
 }
 
-TEST_CASE("AnyLink: says whether the link within has a deadline", "[transport]") {
+TEST_CASE("AnyLink: passes a deadline on to a link that has one", "[transport]") {
   auto ends = memory_pair();
-  AnyLink with{std::move(ends.first)};
-  CHECK(with.has_deadline());
-  CHECK(set_deadline_if_possible(with, Clock::now()));
+  AnyLink with{Metered{AnyLink{Simulated{std::move(ends.first)}}}};
+  with.set_deadline(Clock::now());
   std::byte byte{};
   CHECK(test::reason_of([&] { with.read_some(std::span{&byte, 1}); }) == Reason::timed_out);
 
   std::deque<std::byte> queue{std::byte{5}};
   AnyLink without{test::TrickleLink{queue}};
-  CHECK(!without.has_deadline());
-  CHECK(!set_deadline_if_possible(without, Clock::now()));
+  without.set_deadline(Clock::now());
   CHECK(without.read_some(std::span{&byte, 1}) == 1);
   CHECK(byte == std::byte{5});
-
-  // Also through links around it, and around those.
-  CHECK(Metered{AnyLink{Simulated{std::move(with)}}}.has_deadline());
-  CHECK(!Simulated{AnyLink{Metered{std::move(without)}}}.has_deadline());
 }
 
 TEST_CASE("AnyLink: assignment closes what it held", "[transport]") {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <thread>
 
+#include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
 #include <splitvit/transport/memory.hpp>
-#include <splitvit/transport/stream.hpp>
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"

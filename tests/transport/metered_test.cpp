@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <thread>
 
+#include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
 #include <splitvit/transport/memory.hpp>
 #include <splitvit/transport/metered.hpp>
-#include <splitvit/transport/stream.hpp>
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
@@ -26,16 +26,16 @@ TEST_CASE("Metered: counts what has passed, not what was asked for", "[transport
   Metered link{std::move(ends.first)};
   std::vector<std::byte> bytes(16);
   CHECK(link.write_some(bytes) == 10);
-  CHECK(link.sent() == 10);
-  CHECK(link.received() == 0);
+  CHECK(link.traffic()->sent() == 10);
+  CHECK(link.traffic()->received() == 0);
   write_all(ends.second, std::span{bytes}.first(3));
   CHECK(link.read_some(bytes) == 3);
-  CHECK(link.received() == 3);
-  CHECK(link.sent() == 10);
+  CHECK(link.traffic()->received() == 3);
+  CHECK(link.traffic()->sent() == 10);
 
   link.set_deadline(Clock::now());
   CHECK(test::reason_of([&] { link.write_some(bytes); }) == Reason::timed_out);
-  CHECK(link.sent() == 10);
+  CHECK(link.traffic()->sent() == 10);
 }
 
 TEST_CASE("Metered: counters outlive the link and see it move", "[transport]") {
@@ -56,8 +56,8 @@ TEST_CASE("Metered: measures the time spent waiting", "[transport]") {
   link.set_deadline(Clock::now() + 20ms);
   std::byte b;
   CHECK(test::reason_of([&] { link.read_some(std::span{&b, 1}); }) == Reason::timed_out);
-  CHECK(link.read_seconds() >= 0.015);
-  CHECK(link.write_seconds() == 0.0);
+  CHECK(link.traffic()->read_seconds() >= 0.015);
+  CHECK(link.traffic()->write_seconds() == 0.0);
 }
 
 TEST_CASE("Metered: another thread may look on", "[transport]") {
@@ -78,5 +78,5 @@ TEST_CASE("Metered: another thread may look on", "[transport]") {
     }
   }};
   write_all(link, std::vector<std::byte>(total));
-  CHECK(link.sent() == total);
+  CHECK(link.traffic()->sent() == total);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
 #include <splitvit/transport/memory.hpp>
 #include <splitvit/transport/simulated.hpp>
-#include <splitvit/transport/stream.hpp>
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <thread>
 
+#include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
-#include <splitvit/transport/stream.hpp>
 #include <splitvit/transport/tcp.hpp>
 
 #include "support/bytes.hpp"
@@ -44,8 +44,8 @@ TEST_CASE("TcpListener: on loopback and a port of its own unless told otherwise"
           "[transport][tcp]") {
   TcpListener listener;
   CHECK(listener.endpoint().host == "127.0.0.1");
-  CHECK(listener.port() != 0);
-  CHECK(connect_tcp("127.0.0.1", listener.port()).peer() == listener.endpoint().text());
+  CHECK(listener.endpoint().port != 0);
+  CHECK(connect_tcp(listener.endpoint()).peer() == listener.endpoint().text());
 }
 
 TEST_CASE("TcpListener: a port that is taken", "[transport][tcp]") {
@@ -79,7 +79,7 @@ TEST_CASE("connect_tcp: nobody there", "[transport][tcp]") {
   std::string text;
   CHECK(reason_of<TransportError>([&] { connect_tcp(endpoint); }, &text) == Reason::cannot_connect);
   CHECK_THAT(text, ContainsSubstring(endpoint.text()));
-  CHECK(reason_of<TransportError>([] { connect_tcp("not a host", 7000); }) ==
+  CHECK(reason_of<TransportError>([] { connect_tcp({.host = "not a host", .port = 7000}); }) ==
         Reason::cannot_connect);
   CHECK(reason_of<TransportError>([] { TcpListener{{.host = "not a host"}}; }) ==
         Reason::cannot_connect);

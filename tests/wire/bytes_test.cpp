@@ -140,10 +140,10 @@ std::pair<MessageKind, MessageBytes> message_in(const std::string& name, std::ui
   for (std::uint64_t i = 0; i < sequence; ++i) {
     MessageBytes beat;
     put_header(beat, {.kind = MessageKind::heartbeat, .connection = connection, .sequence = i});
-    reader.feed(beat, payload, [](MessageKind) {});
+    test::feed(reader, beat, payload, [](MessageKind) {});
   }
   std::vector<MessageKind> kinds;
-  reader.feed(bytes, payload, [&](MessageKind kind) { kinds.push_back(kind); });
+  test::feed(reader, bytes, payload, [&](MessageKind kind) { kinds.push_back(kind); });
   REQUIRE_FALSE(kinds.empty());
   return {kinds.back(), payload};
 }

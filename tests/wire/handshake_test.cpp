@@ -271,3 +271,35 @@ TEST_CASE("random_session_id: never the same, never zero", "[wire]") {
   CHECK(random_session_id() != random_session_id());
   CHECK(random_session_id() != SessionId{});
 }
+
+TEST_CASE("error message: text and reason arrive", "[wire]") {
+  std::string text;
+  const auto payload = error_payload(Reason::wrong_step, "step 7 came");
+  CHECK(reason_of<WireError>([&] { throw_peer_error(payload); }, &text) == Reason::peer_failed);
+  CHECK(text == "the peer gave up: step 7 came (reason 8)");
+}
+
+TEST_CASE("error message: a text is cut, and cannot steer a terminal", "[wire]") {
+  std::string text;
+  const auto payload = error_payload(Reason::malformed, "\x1b[2J\n" + std::string(2000, 'x'));
+  CHECK(reason_of<WireError>([&] { throw_peer_error(payload); }, &text) == Reason::peer_failed);
+  CHECK_THAT(text, ContainsSubstring("?[2J?xxx"));
+  CHECK(text.size() < 1100);
+}
+
+TEST_CASE("error message: a payload that is none", "[wire]") {
+  auto payload = error_payload(Reason::malformed, "text");
+  for (std::size_t size = 0; size < payload.size(); ++size)
+    CHECK(reason_of<WireError>([&] { throw_peer_error(std::span{payload}.first(size)); }) ==
+          Reason::truncated);
+  payload.push_back(std::byte{0});
+  CHECK(reason_of<WireError>([&] { throw_peer_error(payload); }) == Reason::malformed);
+  payload.assign(5, std::byte{0xFF});
+  CHECK(reason_of<WireError>([&] { throw_peer_error(payload); }) == Reason::too_long);
+}
+
+TEST_CASE("printable: only plain characters are left", "[wire]") {
+  CHECK(wire::detail::printable("cut = 6 ~ ok!") == "cut = 6 ~ ok!");
+  CHECK(wire::detail::printable(std::string{"a\0b\n\x1b[31m\x7f\xc3\xa9", 12}) == "a?b??[31m???");
+  CHECK(wire::detail::printable("") == "");
+}

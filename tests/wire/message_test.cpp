@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <splitvit/wire/message.hpp>
+#include <splitvit/wire/outbox.hpp>
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
@@ -18,16 +19,11 @@ namespace {
 constexpr std::size_t mib = std::size_t{1} << 20;
 
 /// The frames of one message.
-std::vector<std::byte> frames_of(MessageWriter& writer, MessageKind kind,
-                                 std::span<const Bytes> parts) {
-  OutputQueue queue;
-  const std::uint64_t framed = writer.write(kind, parts, queue);
-  auto out = test::drain(queue);
+std::vector<std::byte> frames_of(Outbox& writer, MessageKind kind, Bytes payload) {
+  const std::uint64_t framed = writer.queue(kind, std::array{payload}).framed;
+  auto out = test::drain(writer);
   CHECK(framed == out.size());
   return out;
-}
-std::vector<std::byte> frames_of(MessageWriter& writer, MessageKind kind, Bytes payload) {
-  return frames_of(writer, kind, std::span{&payload, 1});
 }
 
 /// One frame with any header; checksums are right.
@@ -45,14 +41,23 @@ std::optional<Reason> refusal(Bytes bytes, std::uint64_t limit = unadmitted_limi
     MessageReader reader;
     reader.begin(0, limit);
     std::vector<std::byte> payload;
-    reader.feed(bytes, payload, [](MessageKind) {});
+    test::feed(reader, bytes, payload, [](MessageKind) {});
   });
+}
+
+/// The names of all that may come, in the order of their numbers.
+std::string may_come_now(Phase phase, Role role) {
+  std::string names;
+  for (std::size_t number = 1; number < message_kinds; ++number)
+    if (const auto kind = static_cast<MessageKind>(number); may_come(kind, phase, role))
+      names += std::string{names.empty() ? "" : " "} + name(kind);
+  return names;
 }
 
 }  // namespace
 
-TEST_CASE("MessageWriter, MessageReader: messages of every size come through", "[wire]") {
-  MessageWriter writer;
+TEST_CASE("Outbox, MessageReader: messages of every size come through", "[wire]") {
+  Outbox writer;
   MessageReader reader;
   writer.begin(3, message_ceiling);
   reader.begin(3, message_ceiling);
@@ -64,7 +69,7 @@ TEST_CASE("MessageWriter, MessageReader: messages of every size come through", "
     const std::size_t count = std::max<std::size_t>(1, (size + mib - 1) / mib);
     CHECK(frames.size() == size + count * frame_header_bytes);
     int messages = 0;
-    reader.feed(frames, payload, [&](MessageKind kind) {
+    test::feed(reader, frames, payload, [&](MessageKind kind) {
       CHECK(kind == MessageKind::forward);
       CHECK(payload == sent);
       ++messages;
@@ -75,7 +80,7 @@ TEST_CASE("MessageWriter, MessageReader: messages of every size come through", "
 }
 
 TEST_CASE("MessageReader: does not care how the bytes are cut", "[wire]") {
-  MessageWriter writer;
+  Outbox writer;
   std::vector<std::byte> stream;
   for (const auto* text : {"", "a", "some more text"}) {
     const auto frames = frames_of(writer, MessageKind::hello, bytes_of(text));
@@ -86,65 +91,10 @@ TEST_CASE("MessageReader: does not care how the bytes are cut", "[wire]") {
     std::vector<std::byte> payload;
     std::vector<std::vector<std::byte>> messages;
     for (std::size_t at = 0; at < stream.size(); at += piece)
-      reader.feed(Bytes{stream}.subspan(at, std::min(piece, stream.size() - at)), payload,
-                  [&](MessageKind) { messages.push_back(payload); });
+      test::feed(reader, Bytes{stream}.subspan(at, std::min(piece, stream.size() - at)), payload,
+                 [&](MessageKind) { messages.push_back(payload); });
     REQUIRE(messages == std::vector{bytes_of(""), bytes_of("a"), bytes_of("some more text")});
   }
-}
-
-TEST_CASE("MessageWriter: parts make one payload, and long ones are not copied", "[wire]") {
-  const auto first = random_bytes(10), second = random_bytes(2 * mib), third = random_bytes(5000);
-  const Bytes parts[] = {first, {}, second, third, {}};
-  MessageWriter writer;
-  writer.begin(0, message_ceiling);
-  std::size_t lent = 0, pieces = 0;
-  std::vector<std::byte> stream;
-  OutputQueue queue;
-  writer.write(MessageKind::weights, parts, queue);
-  for (Bytes bytes = queue.front(); !bytes.empty(); bytes = queue.front()) {
-    ++pieces;
-    if (bytes.data() >= second.data() && bytes.data() < second.data() + second.size())
-      lent += bytes.size();
-    stream.insert(stream.end(), bytes.begin(), bytes.end());
-    queue.written(bytes.size());
-  }
-  CHECK(lent >= second.size() - 4096);  // the end of a long part may be short
-  CHECK(pieces <= 8);
-
-  MessageReader reader;
-  reader.begin(0, message_ceiling);
-  std::vector<std::byte> payload;
-  reader.feed(stream, payload, [](MessageKind) {});
-  std::vector<std::byte> expected = first;
-  expected.insert(expected.end(), second.begin(), second.end());
-  expected.insert(expected.end(), third.begin(), third.end());
-  CHECK(payload == expected);
-}
-
-TEST_CASE("MessageWriter: a small message is one write", "[wire]") {
-  MessageWriter writer;
-  const auto a = bytes_of("a"), b = bytes_of("b");
-  const Bytes parts[] = {a, b};
-  OutputQueue queue;
-  CHECK(writer.write(MessageKind::hello, parts, queue) == 34);
-  CHECK(queue.front().size() == 34);
-}
-
-TEST_CASE("MessageWriter: a message above the limit is not begun", "[wire]") {
-  MessageWriter writer;
-  CHECK(writer.limit() == unadmitted_limit);
-  OutputQueue queue;
-  const auto payload = random_bytes(unadmitted_limit + 1);
-  const Bytes parts[] = {payload};
-  std::string text;
-  CHECK(reason_of<WireError>([&] { writer.write(MessageKind::hello, parts, queue); }, &text) ==
-        Reason::too_long);
-  CHECK(text == "hello: a message of at least 4097 bytes, at most 4096 are agreed");
-  CHECK(queue.empty());
-  CHECK(reason_of<WireError>([&] { writer.prepare(MessageKind::hello, 97, 4000, queue); }) ==
-        Reason::too_long);
-  CHECK_NOTHROW(writer.prepare(MessageKind::hello, 96, 4000, queue));
-  CHECK_FALSE(refusal(frames_of(writer, MessageKind::hello, bytes_of("x"))));  // still frame 0
 }
 
 TEST_CASE("MessageReader: lengths above the limit are refused by the header alone", "[wire]") {
@@ -173,21 +123,21 @@ TEST_CASE("MessageReader: memory follows what has come, not what is claimed", "[
   MessageReader reader;
   reader.begin(0, message_ceiling);
   std::vector<std::byte> payload;
-  MessageWriter writer;
+  Outbox writer;
   writer.begin(0, message_ceiling);
   const auto frames = frames_of(writer, MessageKind::weights, random_bytes(2 * mib));
   std::size_t fed = 0;
   for (const std::size_t step : {33u, 1u, 1000u, 64000u, 1000u, 70000u, 500000u, 1000000u}) {
-    reader.feed(Bytes{frames}.subspan(fed, step), payload, [](MessageKind) {});
+    test::feed(reader, Bytes{frames}.subspan(fed, step), payload, [](MessageKind) {});
     fed += step;
     CHECK(payload.capacity() <= 2 * fed + 65536);
   }
-  reader.feed(Bytes{frames}.subspan(fed), payload, [](MessageKind) {});
+  test::feed(reader, Bytes{frames}.subspan(fed), payload, [](MessageKind) {});
   CHECK(payload == random_bytes(2 * mib));
 }
 
 TEST_CASE("MessageReader: a buffer that is used again keeps its memory", "[wire]") {
-  MessageWriter writer;
+  Outbox writer;
   MessageReader reader;
   writer.begin(0, message_ceiling);
   reader.begin(0, message_ceiling);
@@ -196,7 +146,7 @@ TEST_CASE("MessageReader: a buffer that is used again keeps its memory", "[wire]
     const auto sent = random_bytes(size, {.seed = size});
     const auto* const before = payload.data();
     const bool first = payload.capacity() < size;
-    reader.feed(frames_of(writer, MessageKind::forward, sent), payload, [](MessageKind) {});
+    test::feed(reader, frames_of(writer, MessageKind::forward, sent), payload, [](MessageKind) {});
     CHECK(payload == sent);
     CHECK((first || payload.data() == before));
   }
@@ -230,11 +180,12 @@ TEST_CASE("MessageReader: frames out of order", "[wire]") {
 }
 
 TEST_CASE("MessageReader: a new connection counts from 0 again", "[wire]") {
-  MessageWriter writer;
+  Outbox writer;
   MessageReader reader;
   std::vector<std::byte> payload;
   const auto pass = [&] {
-    reader.feed(frames_of(writer, MessageKind::hello, bytes_of("x")), payload, [](MessageKind) {});
+    test::feed(reader, frames_of(writer, MessageKind::hello, bytes_of("x")), payload,
+               [](MessageKind) {});
   };
   pass();
   writer.begin(1, unadmitted_limit);
@@ -263,8 +214,8 @@ TEST_CASE("MessageReader: heartbeats between the frames of a message", "[wire]")
     std::vector<std::byte> payload;
     std::vector<MessageKind> kinds;
     for (std::size_t at = 0; at < stream.size(); at += piece)
-      reader.feed(Bytes{stream}.subspan(at, std::min(piece, stream.size() - at)), payload,
-                  [&](MessageKind kind) { kinds.push_back(kind); });
+      test::feed(reader, Bytes{stream}.subspan(at, std::min(piece, stream.size() - at)), payload,
+                 [&](MessageKind kind) { kinds.push_back(kind); });
     using enum MessageKind;
     CHECK(kinds == std::vector{heartbeat, heartbeat, heartbeat, forward});
     CHECK(payload == bytes_of("texttext"));
@@ -281,7 +232,7 @@ TEST_CASE("MessageReader: heartbeats between the frames of a message", "[wire]")
 }
 
 TEST_CASE("MessageReader: damage is found", "[wire]") {
-  MessageWriter writer;
+  Outbox writer;
   writer.begin(0, message_ceiling);
   const auto good = frames_of(writer, MessageKind::forward, random_bytes(65536));
   const auto found = [&](std::span<const std::size_t> bits) {
@@ -302,4 +253,48 @@ TEST_CASE("MessageReader: damage is found", "[wire]") {
     bits.erase(std::unique(bits.begin(), bits.end()), bits.end());
     REQUIRE(found(bits) == Reason::bad_checksum);
   }
+}
+
+TEST_CASE("Phase: what may come when", "[wire]") {
+  CHECK(may_come_now(Phase::awaits_hello, Role::server) == "hello error");
+  CHECK(may_come_now(Phase::decides, Role::server) == "error");
+  CHECK(may_come_now(Phase::awaits_welcome, Role::server) == "welcome refuse error");
+  CHECK(may_come_now(Phase::open, Role::server) ==
+        "forward evaluate fetch_weights weights bye error heartbeat");
+  CHECK(may_come_now(Phase::open, Role::client) ==
+        "backward evaluated weights bye error heartbeat");
+  CHECK(may_come_now(Phase::ended, Role::server) == "error");
+}
+
+TEST_CASE("Phase: the error says when", "[wire]") {
+  const auto text_of = [](MessageKind kind, Phase phase) {
+    std::string text;
+    CHECK(reason_of<WireError>([&] { require_may_come(kind, phase, Role::server); }, &text) ==
+          Reason::wrong_message);
+    return text;
+  };
+  using enum MessageKind;
+  CHECK(text_of(forward, Phase::awaits_hello) == "forward must not come before hello");
+  CHECK(text_of(hello, Phase::decides) == "hello must not come before the answer to hello");
+  CHECK(text_of(bye, Phase::awaits_welcome) == "bye must not come in answer to hello");
+  CHECK(text_of(backward, Phase::open) == "backward must not come now");
+  CHECK(text_of(weights, Phase::ended) == "weights must not come after the end");
+  CHECK_NOTHROW(require_may_come(forward, Phase::open, Role::server));
+}
+
+TEST_CASE("Event: the number of a step is split from the rest", "[wire]") {
+  std::vector<std::byte> payload;
+  ByteWriter out{payload};
+  out.put(std::uint64_t{7});
+  out.put(std::uint32_t{2});
+  out.put_bytes(bytes_of("batch"));
+  const Event event = numbered_event(MessageKind::forward, payload);
+  CHECK(event.kind == MessageKind::forward);
+  CHECK(event.at == StepNumber{7, 2});
+  CHECK(std::ranges::equal(event.payload, bytes_of("batch")));
+  CHECK(numbered_event(MessageKind::backward, Bytes{payload}.first(12)).payload.empty());
+  for (std::size_t size = 0; size < 12; ++size)
+    CHECK(reason_of<WireError>([&] {
+            numbered_event(MessageKind::forward, Bytes{payload}.first(size));
+          }) == Reason::truncated);
 }

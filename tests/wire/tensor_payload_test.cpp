@@ -24,28 +24,25 @@ std::vector<T> counted(std::size_t n) {
 template <class T>
 void check_round_trip() {
   const auto a = counted<T>(24), b = counted<T>(1);
-  PayloadWriter out;
+  std::vector<std::byte> payload;
+  ByteWriter out{payload};
   out.put(std::uint64_t{7});
-  out.put_tensor<T>({2, 3, 4}, a);
+  put_tensor<T>(payload, {2, 3, 4}, a);
+  CHECK(payload.size() == 64 + 24 * sizeof(T));  // the numbers begin at a multiple of 64
   out.put_text("between");
-  out.put_tensor<T>({}, b);
-  out.put_tensor<T>({1, 1, 1, 24}, a);
-  const auto payload = out.gather();
-  CHECK(payload.size() == out.size());
+  put_tensor<T>(payload, {}, b);
+  put_tensor<T>(payload, {1, 1, 1, 24}, a);
 
-  PayloadReader in{payload};
+  ByteReader in{payload};
   CHECK(in.get<std::uint64_t>() == 7);
-  std::vector<T> back(24);
-  const auto first = in.get_tensor<T>();
-  CHECK(first.shape == Shape{2, 3, 4});
-  CHECK((first.bytes.data() - payload.data()) % 64 == 0);
-  first.copy_to(back);
+  std::vector<T> back(24), scalar(1);
+  get_tensor<T>(in, {2, 3, 4}, back, "a");
   CHECK(back == a);
   CHECK(in.get_text(100) == "between");
-  const auto scalar = in.get_tensor<T>();
-  CHECK(scalar.shape == Shape{});
-  CHECK((scalar.bytes.data() - payload.data()) % 64 == 0);
-  CHECK(in.get_tensor<T>().shape == Shape{1, 1, 1, 24});
+  get_tensor<T>(in, {}, scalar, "b");
+  CHECK(scalar == b);
+  get_tensor<T>(in, {1, 1, 1, 24}, back, "a");
+  CHECK(back == a);
   CHECK_NOTHROW(in.expect_end());
 }
 
@@ -62,24 +59,30 @@ std::vector<std::byte> claim(unsigned dtype, unsigned rank, std::span<const std:
   return payload;
 }
 
-std::optional<Reason> payload_refusal(std::span<const std::byte> payload) {
-  return reason_of<WireError>([&] { PayloadReader{payload}.get_tensor<float>(); });
+std::optional<Reason> payload_refusal(std::span<const std::byte> payload,
+                                      const Shape& agreed = {2, 3}, std::string* text = nullptr) {
+  std::vector<float> values(static_cast<std::size_t>(agreed.elements()));
+  return reason_of<WireError>(
+      [&] {
+        ByteReader in{payload};
+        get_tensor<float>(in, agreed, values, "tokens");
+      },
+      text);
 }
 
 }  // namespace
 
-TEST_CASE("PayloadWriter, PayloadReader: tensors of every type come back", "[wire]") {
+TEST_CASE("tensors: every type comes back", "[wire]") {
   check_round_trip<float>();
   check_round_trip<double>();
   check_round_trip<std::int32_t>();
   check_round_trip<std::uint8_t>();
 }
 
-TEST_CASE("PayloadWriter: the bytes of a known tensor", "[wire]") {
+TEST_CASE("tensors: the bytes of a known one", "[wire]") {
   const float values[] = {1.0f, -2.0f};
-  PayloadWriter out;
-  out.put_tensor<float>({1, 2}, values);
-  const auto payload = out.gather();
+  std::vector<std::byte> payload;
+  put_tensor<float>(payload, {1, 2}, values);
   REQUIRE(payload.size() == 72);
   const unsigned head[] = {1, 2, 1, 0, 0, 0, 2, 0, 0, 0, 0};
   for (std::size_t i = 0; i < std::size(head); ++i)
@@ -88,25 +91,14 @@ TEST_CASE("PayloadWriter: the bytes of a known tensor", "[wire]") {
   for (std::size_t i = 0; i < 8; ++i) CHECK(static_cast<unsigned>(payload[64 + i]) == data[i]);
 }
 
-TEST_CASE("PayloadWriter: lends the numbers of a tensor instead of copying them", "[wire]") {
-  const auto values = counted<float>(1000);
-  PayloadWriter out;
-  out.put_tensor<float>({1000}, values);
-  const auto parts = out.parts();
-  if constexpr (std::endian::native == std::endian::little) {
-    REQUIRE(parts.size() == 2);
-    CHECK(parts[1].data() == std::as_bytes(std::span{values}).data());
-  }
-}
-
-TEST_CASE("PayloadWriter: shapes that cannot be sent", "[wire]") {
-  PayloadWriter out;
+TEST_CASE("tensors: shapes that cannot be sent", "[wire]") {
+  std::vector<std::byte> out;
   const auto values = counted<float>(4);
-  CHECK_THROWS_AS(out.put_tensor<float>({1, 1, 1, 1, 4}, values), ShapeError);
-  CHECK_THROWS_AS(out.put_tensor<float>({5}, values), ShapeError);
-  CHECK_THROWS_AS(out.put_tensor<float>({0}, {}), ShapeError);
-  CHECK_THROWS_AS(out.put_tensor<float>({(Index{1} << 24) + 1}, values), ShapeError);
-  CHECK(out.size() == 0);
+  CHECK_THROWS_AS(put_tensor<float>(out, {1, 1, 1, 1, 4}, values), ShapeError);
+  CHECK_THROWS_AS(put_tensor<float>(out, {5}, values), ShapeError);
+  CHECK_THROWS_AS(put_tensor<float>(out, {0}, {}), ShapeError);
+  CHECK_THROWS_AS(put_tensor<float>(out, {(Index{1} << 24) + 1}, values), ShapeError);
+  CHECK(out.empty());
 }
 
 TEST_CASE("tensors: NaN and infinity are neither sent nor taken", "[wire]") {
@@ -116,62 +108,54 @@ TEST_CASE("tensors: NaN and infinity are neither sent nor taken", "[wire]") {
     for (std::size_t at = 0; at < 9; ++at) {
       std::vector<double> values(9, Limits::max());
       values[at] = bad;
-      PayloadWriter out;
-      CHECK(reason_of<WireError>([&] { out.put_tensor<double>({9}, values); }) ==
+      std::vector<std::byte> out;
+      CHECK(reason_of<WireError>([&] { put_tensor<double>(out, {9}, values); }) ==
             Reason::not_finite);
-      const TensorPayload<double> tensor{Shape{9}, std::as_bytes(std::span{values})};
-      CHECK(reason_of<WireError>([&] { tensor.copy_to(values); }) == Reason::not_finite);
+      put_tensor<double>(out, {9}, std::vector<double>(9));
+      ByteWriter{out}.put_array(std::span<const double>{values});
+      out.erase(out.begin() + 64, out.begin() + 64 + 9 * 8);  // the finite numbers
+      ByteReader in{out};
+      CHECK(reason_of<WireError>([&] { get_tensor<double>(in, {9}, values, "x"); }) ==
+            Reason::not_finite);
     }
   const float extremes[] = {std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest(),
                             std::numeric_limits<float>::denorm_min(), -0.0f};
-  PayloadWriter out;
-  CHECK_NOTHROW(out.put_tensor<float>({4}, extremes));
+  std::vector<std::byte> out;
+  CHECK_NOTHROW(put_tensor<float>(out, {4}, extremes));
 }
 
-TEST_CASE("PayloadReader: hostile shapes are refused before anything is allocated", "[wire]") {
+TEST_CASE("tensors: another type or shape than agreed is refused", "[wire]") {
   using E = std::vector<std::uint32_t>;
   constexpr std::uint32_t most = 1u << 24, huge = 0xFFFFFFFFu;
   CHECK(payload_refusal(claim(1, 2, E{2, 3}, 24)) == std::nullopt);
   CHECK(payload_refusal(claim(2, 2, E{2, 3}, 48)) == Reason::wrong_shape);  // doubles
   CHECK(payload_refusal(claim(0, 2, E{2, 3}, 24)) == Reason::wrong_shape);
-  CHECK(payload_refusal(claim(1, 5, E{1, 1, 1, 1, 1}, 4)) == Reason::wrong_shape);
-  CHECK(payload_refusal(claim(1, 255, E{}, 4)) == Reason::wrong_shape);
+  CHECK(payload_refusal(claim(1, 5, E{2, 3, 1, 1, 1}, 24)) == Reason::wrong_shape);
+  CHECK(payload_refusal(claim(1, 255, E{}, 24)) == Reason::truncated);
+  CHECK(payload_refusal(claim(1, 255, E(255, 1), 24)) == Reason::wrong_shape);
   CHECK(payload_refusal(claim(1, 2, E{0, 3}, 24)) == Reason::wrong_shape);
-  CHECK(payload_refusal(claim(1, 1, E{most + 1}, 24)) == Reason::wrong_shape);
   CHECK(payload_refusal(claim(1, 1, E{huge}, 24)) == Reason::wrong_shape);
-  CHECK(payload_refusal(claim(1, 1, E{most}, 24)) == Reason::truncated);
-  CHECK(payload_refusal(claim(1, 4, E{most, most, most, most}, 24)) ==
-        Reason::truncated);  // 2^98 bytes
-  CHECK(payload_refusal(claim(1, 4, E{1u << 16, 1u << 16, 1u << 16, 1u << 16}, 0)) ==
-        Reason::truncated);
+  CHECK(payload_refusal(claim(1, 4, E{most, most, most, most}, 24)) == Reason::wrong_shape);
   CHECK(payload_refusal(claim(1, 2, E{2, 3}, 23)) == Reason::truncated);
   CHECK(payload_refusal({}) == Reason::truncated);
+  std::string text;
+  CHECK(payload_refusal(claim(1, 2, E{2, 3}, 24), {3, 2}, &text) == Reason::wrong_shape);
+  CHECK(text == "tokens: shape (2, 3) came, (3, 2) was agreed");
 }
 
-TEST_CASE("PayloadReader: every truncation is noticed", "[wire]") {
-  const auto values = counted<float>(6);
-  PayloadWriter out;
-  out.put_tensor<float>({2, 3}, values);
-  const auto payload = out.gather();
+TEST_CASE("tensors: every truncation is noticed", "[wire]") {
+  std::vector<std::byte> payload;
+  put_tensor<float>(payload, {2, 3}, counted<float>(6));
   for (std::size_t size = 0; size < payload.size(); ++size)
     CHECK(payload_refusal(std::span{payload}.first(size)) == Reason::truncated);
   CHECK(payload_refusal(payload) == std::nullopt);
 }
 
-TEST_CASE("PayloadReader: padding must be zero", "[wire]") {
-  auto payload = claim(1, 1, std::vector<std::uint32_t>{2}, 8);
+TEST_CASE("tensors: padding must be zero, and the room must fit", "[wire]") {
+  auto payload = claim(1, 2, std::vector<std::uint32_t>{2, 3}, 24);
+  ByteReader in{payload};
+  std::vector<float> too_small(5);
+  CHECK_THROWS_AS(get_tensor<float>(in, {2, 3}, too_small, "tokens"), ShapeError);
   payload[40] = std::byte{1};
   CHECK(payload_refusal(payload) == Reason::malformed);
-}
-
-TEST_CASE("TensorPayload: another shape than agreed", "[wire]") {
-  const auto payload = claim(1, 2, std::vector<std::uint32_t>{2, 3}, 24);
-  const auto tensor = PayloadReader{payload}.get_tensor<float>();
-  CHECK_NOTHROW(tensor.require_shape({2, 3}, "tokens"));
-  std::string text;
-  CHECK(reason_of<WireError>([&] { tensor.require_shape({3, 2}, "tokens"); }, &text) ==
-        Reason::wrong_shape);
-  CHECK(text == "tokens: shape (2, 3) came, (3, 2) was agreed");
-  std::vector<float> too_small(5);
-  CHECK_THROWS_AS(tensor.copy_to(too_small), ShapeError);
 }

@@ -12,15 +12,10 @@
 #include <splitvit/autograd/variable.hpp>  // Variable
 #include <splitvit/core/workspace.hpp>     // Recycled, RecycledVector
 
-// backward(): carries a gradient from a result to everything it was computed from.
-
 namespace splitvit {
 
-/// Adds to every leaf that `result` depends on the gradient of sum(result * gradient).
-///
-/// The graph is used up: each operation's stored values are freed as soon as it has passed its
-/// gradient on, so memory falls during the backward pass. Leaves keep their gradients, and a second
-/// call adds to them.
+/// Adds to every leaf that `result` depends on the gradient of sum(result * gradient). The graph is
+/// used up: an operation's stored values are freed as soon as it has passed its gradient on.
 ///
 /// Shapes  gradient: as result.
 /// Errors  ShapeError if the shapes differ; std::invalid_argument if result depends on no leaf that
@@ -28,7 +23,7 @@ namespace splitvit {
 template <std::floating_point T>
 void backward(const Variable<T>& result, Tensor<T> gradient) {
   using Node = detail::Node<T>;
-  if (!result.defined() || !result.requires_grad())
+  if (!result.requires_grad())
     throw std::invalid_argument(
         "backward: the result does not depend on anything that needs a gradient");
 
@@ -36,18 +31,14 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
   RecycledVector<std::shared_ptr<Node>> order;
   std::unordered_set<const Node*, std::hash<const Node*>, std::equal_to<>, Recycled<const Node*>>
       seen{result.node().get()};
-  struct Visit {
-    std::shared_ptr<Node> node;
-    std::size_t next_input;
-  };
-  RecycledVector<Visit> stack{{result.node(), 0}};
+  RecycledVector<std::pair<std::shared_ptr<Node>, std::size_t>> stack{{result.node(), 0}};
   while (!stack.empty()) {
-    Visit& top = stack.back();
-    if (top.next_input == top.node->inputs.size()) {
-      order.push_back(std::move(top.node));
+    auto& [node, next_input] = stack.back();
+    if (next_input == node->inputs.size()) {
+      order.push_back(std::move(node));
       stack.pop_back();
     } else {
-      std::shared_ptr<Node> input = top.node->inputs[top.next_input++];
+      std::shared_ptr<Node> input = node->inputs[next_input++];
       if (input->used_up)
         throw std::invalid_argument(
             "backward: an earlier call has used up a part of the graph; add the results and call "
@@ -62,7 +53,8 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
     order.pop_back();
     if (node->inputs.empty()) continue;  // a leaf keeps its gradient
     // An operation may give an input no share; then there is nothing to pass on.
-    if (node->gradient.shape() == node->value.shape()) node->backward();
+    if (node->gradient.shape() == node->value.shape())
+      node->operation(node->value, std::move(node->gradient));
     node->release();
   }
 }
@@ -71,7 +63,7 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
 template <std::floating_point T>
 void backward(const Variable<T>& loss) {
   if (loss.defined() && loss.value().size() != 1)
-    throw ShapeError("backward: a loss has one element, not shape " + loss.shape().text() +
+    throw ShapeError("backward: a loss has one element, not shape ", loss.shape(),
                      "; give a gradient");
   backward(loss, Tensor<T>::full(loss.shape(), T{1}));
 }

@@ -8,8 +8,6 @@
 #include <splitvit/autograd/backward.hpp>  // backward
 #include <splitvit/autograd/variable.hpp>  // Variable
 
-// gradcheck: compares a gradient with finite differences.
-
 namespace splitvit {
 
 struct GradcheckOptions {
@@ -28,11 +26,9 @@ struct GradcheckResult {
   explicit operator bool() const { return agrees; }
 };
 
-/// Compares the gradient of `f` at x with central differences.
-///
-/// f takes a Variable and returns one with a single element. Apply a second function to the tested
-/// result first, such as sum(square(...)): an incoming gradient of ones hides mistakes. f is called
-/// 2 |x| + 1 times and must give equal results for equal x.
+/// Compares the gradient of `f` at x with central differences. f takes a Variable, returns one with
+/// a single element, and is called 2 |x| + 1 times. Let it apply a second function to the tested
+/// result, such as sum(square(...)): an incoming gradient of ones hides mistakes.
 ///
 /// Errors  ShapeError if f returns more than one element.
 template <class F>

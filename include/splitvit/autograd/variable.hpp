@@ -1,90 +1,120 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>         // any_of
 #include <concepts>          // floating_point, invocable
 #include <initializer_list>  // initializer_list
-#include <memory>            // shared_ptr, allocate_shared
-#include <optional>          // optional
+#include <memory>            // shared_ptr, allocate_shared, unique_ptr
 #include <string>            // string
 #include <utility>           // move
 
-#include <splitvit/autograd/no_grad.hpp>    // grad_enabled
-#include <splitvit/core/workspace.hpp>      // Recycled
+#include <splitvit/core/workspace.hpp>      // allocate, Recycled, Scoped and more
 #include <splitvit/tensor/elementwise.hpp>  // add_to
 #include <splitvit/tensor/tensor.hpp>       // Tensor
-
-// Variable: a tensor that remembers how it was computed, so that backward() can find the
-// gradient of a loss with respect to it. record() makes one from an operation of your own.
 
 namespace splitvit {
 
 namespace detail {
+/// Whether operations of this thread record a graph.
+inline bool& recording() {
+  thread_local bool on = true;
+  return on;
+}
 
-/// One value of the graph. Points to what it was computed from, never the other way, so
-/// the graph lives as long as its result.
+/// The backward function of an operation behind two pointers to functions, so that the graph is
+/// compiled once for each T and not once for each operation. Its memory comes from the workspace.
+template <std::floating_point T>
+class Operation {
+ public:
+  Operation() = default;
+  template <class Backward>
+  explicit Operation(Backward backward) {
+    std::unique_ptr<void, Deallocate> memory{allocate(sizeof(Backward))};
+    new (memory.get()) Backward(std::move(backward));
+    closure_ = {memory.release(), [](void* closure) {
+                  static_cast<Backward*>(closure)->~Backward();
+                  deallocate(closure);
+                }};
+    run_ = [](void* closure, const Tensor<T>& y, Tensor<T>&& dy) {
+      (*static_cast<Backward*>(closure))(y, std::move(dy));
+    };
+  }
+
+  void operator()(const Tensor<T>& y, Tensor<T>&& dy) { run_(closure_.get(), y, std::move(dy)); }
+  void reset() { closure_.reset(); }
+
+ private:
+  std::unique_ptr<void, void (*)(void*)> closure_{nullptr, nullptr};
+  void (*run_)(void* closure, const Tensor<T>& y, Tensor<T>&& dy) = nullptr;
+};
+
+/// One value of the graph. Keeps alive what it was computed from, never the other way.
 template <std::floating_point T>
 struct Node {
   explicit Node(Tensor<T> v) : value{std::move(v)} {}
-  virtual ~Node() = default;
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
+  /// Releases all nodes that only this one keeps alive, one by one: nested destructors of a deep
+  /// graph would overflow the call stack.
+  ~Node() {
+    operation.reset();  // it holds the inputs, too
+    RecycledVector<std::shared_ptr<Node>> nodes = std::move(inputs);
+    while (!nodes.empty()) {
+      const std::shared_ptr<Node> node = std::move(nodes.back());
+      nodes.pop_back();
+      if (node.use_count() > 1) continue;
+      for (std::shared_ptr<Node>& input : node->inputs) nodes.push_back(std::move(input));
+      node->release();
+    }
+  }
 
-  /// Adds this operation's share to the gradients of its inputs, given its own gradient.
-  virtual void backward() {}
-  /// Frees what the operation saved. Its value stays: a caller may still hold the handle.
-  virtual void release() {}
+  /// Frees what the operation saved. The value stays: a caller may still hold the handle.
+  void release() {
+    operation.reset();
+    inputs.clear();
+    gradient = Tensor<T>{};
+    requires_grad = false;
+    used_up = true;
+  }
 
   Tensor<T> value;
   Tensor<T> gradient;  // shape (0) until the first share arrives
   RecycledVector<std::shared_ptr<Node>> inputs;
+  Operation<T> operation;
   bool requires_grad = false;
   bool used_up = false;  // its operation has been released
 };
-
-/// Releases nodes, and all nodes that only they keep alive, one by one: nested destructors of a
-/// deep graph would overflow the call stack.
-template <std::floating_point T>
-void let_go(RecycledVector<std::shared_ptr<Node<T>>> nodes) {
-  while (!nodes.empty()) {
-    const std::shared_ptr<Node<T>> node = std::move(nodes.back());
-    nodes.pop_back();
-    if (node.use_count() > 1) continue;
-    for (std::shared_ptr<Node<T>>& input : node->inputs) nodes.push_back(std::move(input));
-    node->release();
-  }
-}
-
-template <std::floating_point T, class Backward>
-struct RecordedNode final : Node<T> {
-  RecordedNode(Tensor<T> v, Backward b) : Node<T>{std::move(v)}, operation{std::move(b)} {}
-  ~RecordedNode() override {
-    operation.reset();  // it holds the inputs, too
-    let_go(std::move(this->inputs));
-  }
-  void backward() override { (*operation)(this->value, std::move(this->gradient)); }
-  void release() override {
-    operation.reset();
-    this->inputs.clear();
-    this->gradient = Tensor<T>{};
-    this->requires_grad = false;
-    this->used_up = true;
-  }
-
-  std::optional<Backward> operation;
-};
-
 }  // namespace detail
 
-/// A handle to a tensor in the graph of operations. Copies share the tensor.
+/// Whether operations of this thread record a graph.
+inline bool grad_enabled() { return detail::recording(); }
+
+/// Operations of this thread record no graph while it lives, as under torch.no_grad.
+class NoGrad : detail::Scoped<bool> {
+ public:
+  NoGrad() : Scoped{detail::recording(), false} {}
+};
+
+/// A handle to a tensor that remembers how it was computed, so that backward() can find gradients.
+/// Copies share the tensor.
 template <std::floating_point T>
 class Variable {
+  using Node = detail::Node<T>;
+
  public:
   /// No value yet.
   Variable() = default;
   /// A constant: data, which no gradient reaches.
   explicit Variable(Tensor<T> value)
-      : node_{
-            std::allocate_shared<detail::Node<T>>(Recycled<detail::Node<T>>{}, std::move(value))} {}
+      : node_{std::allocate_shared<Node>(Recycled<Node>{}, std::move(value))} {}
+  Variable(const Variable&) = default;
+  Variable(Variable&&) noexcept = default;
+  Variable& operator=(Variable other) noexcept {
+    node_.swap(other.node_);
+    return *this;
+  }
+  /// Not inline: destructors of handles are everywhere, and were a tenth of a program.
+  [[gnu::noinline]] ~Variable() {}
   /// A leaf that collects a gradient: a weight.
   static Variable parameter(Tensor<T> value) {
     Variable leaf{std::move(value)};
@@ -99,7 +129,8 @@ class Variable {
   const Shape& shape() const { return node_->value.shape(); }
   Index dim(std::size_t axis) const { return node_->value.dim(axis); }
 
-  bool requires_grad() const { return node_->requires_grad; }
+  /// False if it is not defined.
+  bool requires_grad() const { return defined() && node_->requires_grad; }
   /// Leaves only: whether operations recorded from now on pass a gradient to it.
   void set_requires_grad(bool needed) const { node_->requires_grad = needed; }
   bool has_gradient() const { return !node_->gradient.empty(); }
@@ -108,21 +139,28 @@ class Variable {
   Tensor<T>& mutable_gradient() const { return node_->gradient; }
   void clear_gradient() const { node_->gradient = Tensor<T>{}; }
 
-  /// Adds a share to the gradient; for the backward function of an operation. Does nothing where no
-  /// gradient is required.
+  /// For the backward function of an operation. Does nothing where no gradient is required.
   /// Errors  ShapeError if the share has another shape than the value.
   void add_gradient(Tensor<T> share) const {
     if (!requires_grad()) return;
     if (share.shape() != shape())
-      throw ShapeError("add_gradient: a gradient " + share.shape().text() + " for a value " +
-                       shape().text());
+      throw ShapeError("add_gradient: a gradient ", share.shape(), " for a value ", shape());
     if (node_->gradient.empty())
       node_->gradient = std::move(share);
     else
       add_to(node_->gradient, share);
   }
 
-  const std::shared_ptr<detail::Node<T>>& node() const { return node_; }
+  /// Adds the share that fill(share) writes into an uninitialised tensor, where one is required.
+  template <std::invocable<Tensor<T>&> Fill>
+  void add_gradient_from(const Fill& fill) const {
+    if (!requires_grad()) return;
+    Tensor<T> share = Tensor<T>::uninitialised(shape());
+    fill(share);
+    add_gradient(std::move(share));
+  }
+
+  const std::shared_ptr<Node>& node() const { return node_; }
 
  private:
   template <std::floating_point U, class Backward>
@@ -130,7 +168,18 @@ class Variable {
   friend Variable<U> record(Tensor<U> value, std::initializer_list<Variable<U>> inputs,
                             Backward backward);
 
-  std::shared_ptr<detail::Node<T>> node_;
+  Variable(Tensor<T> value, std::initializer_list<Variable> inputs, detail::Operation<T> operation)
+      : Variable{std::move(value)} {
+    node_->operation = std::move(operation);
+    node_->requires_grad = true;
+    for (const Variable& input : inputs)
+      if (input.requires_grad()) node_->inputs.push_back(input.node_);
+  }
+  static bool records(std::initializer_list<Variable> inputs) {
+    return grad_enabled() && std::ranges::any_of(inputs, &Variable::requires_grad);
+  }
+
+  std::shared_ptr<Node> node_;
 };
 
 /// Makes the result of an operation. `backward(y, dy)` is called once, with the value and its
@@ -146,17 +195,8 @@ class Variable {
 template <std::floating_point T, class Backward>
   requires std::invocable<Backward&, const Tensor<T>&, const Tensor<T>&>
 Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs, Backward backward) {
-  bool needed = false;
-  for (const Variable<T>& input : inputs) needed = needed || input.requires_grad();
-  if (!needed || !grad_enabled()) return Variable<T>{std::move(value)};
-  using Node = detail::RecordedNode<T, Backward>;
-  auto node = std::allocate_shared<Node>(Recycled<Node>{}, std::move(value), std::move(backward));
-  node->requires_grad = true;
-  for (const Variable<T>& input : inputs)
-    if (input.requires_grad()) node->inputs.push_back(input.node());
-  Variable<T> result;
-  result.node_ = std::move(node);
-  return result;
+  if (!Variable<T>::records(inputs)) return Variable<T>{std::move(value)};
+  return {std::move(value), inputs, detail::Operation<T>{std::move(backward)}};
 }
 
 }  // namespace splitvit

@@ -12,9 +12,9 @@
 #include <utility>      // move
 #include <vector>       // vector
 
-#include <splitvit/codec/concepts.hpp>  // Codec, Decoded, NoReceipt, receipts
-#include <splitvit/codec/receipts.hpp>  // is_straight_through, Saturation, saturated_values
-#include <splitvit/core/describe.hpp>   // describe
+#include <splitvit/codec/concepts.hpp>  // Codec, contexts, Decoded, encode, is_straight_through
+#include <splitvit/codec/float32.hpp>   // Float32
+#include <splitvit/core/options.hpp>    // describe
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/core/state.hpp>      // show_state, StateVisitor
 #include <splitvit/core/workspace.hpp>  // Recycled
@@ -24,40 +24,30 @@
 
 namespace splitvit::codec {
 
-/// A receipt of any codec, which never changes: copies share it. One that says no more than
-/// saturated_values takes no memory; another one lies in the workspace in use, if one is
-/// (core/workspace.hpp).
-class AnyReceipt : public NoReceipt {
+/// The context of any codec. It never changes: copies share it. One that is only a NoContext takes
+/// no memory; another one lies in the current workspace, if there is one (core/workspace.hpp).
+class AnyContext : public NoContext {
  public:
-  AnyReceipt() = default;
-  template <class Receipt>
-    requires(!std::same_as<Receipt, AnyReceipt>)
-  explicit AnyReceipt(Receipt receipt) : saturated{saturated_values(receipt)} {
-    type_ = &typeid(Receipt);
-    if constexpr (!says_nothing<Receipt>)
-      held_ = std::allocate_shared<const Receipt>(Recycled<Receipt>{}, std::move(receipt));
+  AnyContext() = default;
+  template <class Context>
+    requires(!std::same_as<Context, AnyContext>)
+  explicit AnyContext(Context context)
+      : NoContext{saturated_values(context)}, type_{&typeid(Context)} {
+    if constexpr (!std::same_as<Context, NoContext>)
+      held_ = std::allocate_shared<const Context>(Recycled<Context>{}, std::move(context));
   }
 
-  /// What it holds, or null if that is of another type.
-  template <class Receipt>
-  const Receipt* get() const {
-    if (type_ == nullptr || *type_ != typeid(Receipt)) return nullptr;
-    if constexpr (says_nothing<Receipt>) {
-      static const Receipt nothing{};
-      return &nothing;
-    } else {
-      return static_cast<const Receipt*>(held_.get());
-    }
+  /// The context, or null if it has another type.
+  template <class Context>
+  const Context* get() const {
+    if (type_ == nullptr || *type_ != typeid(Context)) return nullptr;
+    if constexpr (std::same_as<Context, NoContext>)
+      return this;
+    else
+      return static_cast<const Context*>(held_.get());
   }
-
-  Index saturated = 0;  ///< see saturated_values
 
  private:
-  template <class Receipt>
-  static constexpr bool says_nothing =
-      std::derived_from<Receipt, NoReceipt> && std::default_initializable<Receipt> &&
-      (std::is_empty_v<Receipt> || std::same_as<Receipt, Saturation>);
-
   const std::type_info* type_ = nullptr;
   std::shared_ptr<const void> held_ = nullptr;
 };
@@ -65,14 +55,15 @@ class AnyReceipt : public NoReceipt {
 /// Any codec for element type T, behind one type. Costs one indirect call a batch. A value:
 /// a copy has its own state, if the codec has any. Assigned a codec of the type that it holds, it
 /// keeps its memory: to copy a codec in every step then takes nothing from the heap. Moved from,
-/// it may only be destroyed or assigned to.
+/// it may only be destroyed or assigned to. Unless told otherwise it is Float32.
 ///
 ///   AnyCodec<float> codec = few_bytes ? AnyCodec<float>{Quantise{.bits = 4}} : Float32{};
 ///
-/// Errors  The errors of the codec; std::invalid_argument for the receipt of another codec.
+/// Errors  The errors of the codec; std::invalid_argument for the context of another codec.
 template <std::floating_point T>
 class AnyCodec {
  public:
+  AnyCodec() : AnyCodec{Float32{}} {}
   // Whether a AnyCodec can be copied must not depend on itself, so the concept is asked
   // within and not in front.
   template <class Code>
@@ -91,25 +82,25 @@ class AnyCodec {
 
   // Like other codecs these are templates, so that both encode(x) and encode<T>(x) compile.
   template <std::same_as<T> = T>
-  AnyReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
+  AnyContext encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
     return codec_->encode(x, out, rng);
   }
 
   template <std::same_as<T>>
-  Decoded<T, AnyReceipt> decode(std::span<const std::byte> in, const Shape& shape) {
+  Decoded<T, AnyContext> decode(std::span<const std::byte> in, const Shape& shape) {
     return codec_->decode(in, shape);
   }
 
   template <std::same_as<T> = T>
-  void encode_gradient(TensorView<const T> gradient, const AnyReceipt& receipt,
+  void encode_gradient(TensorView<const T> gradient, const AnyContext& context,
                        std::vector<std::byte>& out, Rng& rng) {
-    codec_->encode_gradient(gradient, receipt, out, rng);
+    codec_->encode_gradient(gradient, context, out, rng);
   }
 
   template <std::same_as<T>>
-  Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyReceipt& receipt,
+  Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyContext& context,
                             const Shape& shape) {
-    return codec_->decode_gradient(in, receipt, shape);
+    return codec_->decode_gradient(in, context, shape);
   }
 
   /// See is_straight_through.
@@ -124,17 +115,17 @@ class AnyCodec {
   void each_state(StateVisitor& see) { codec_->each_state(see); }
 
  private:
-  /// The calls, with receipts of any type.
+  /// The calls, with contexts of any type.
   struct Interface {
     virtual ~Interface() = default;
     virtual std::unique_ptr<Interface> copy() const = 0;
     /// Becomes a copy of the other one if that is of the same type. Returns whether it is.
     virtual bool assign(const Interface& other) = 0;
-    virtual AnyReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) = 0;
-    virtual Decoded<T, AnyReceipt> decode(std::span<const std::byte> in, const Shape& shape) = 0;
-    virtual void encode_gradient(TensorView<const T> gradient, const AnyReceipt& receipt,
+    virtual AnyContext encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) = 0;
+    virtual Decoded<T, AnyContext> decode(std::span<const std::byte> in, const Shape& shape) = 0;
+    virtual void encode_gradient(TensorView<const T> gradient, const AnyContext& context,
                                  std::vector<std::byte>& out, Rng& rng) = 0;
-    virtual Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyReceipt& receipt,
+    virtual Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyContext& context,
                                       const Shape& shape) = 0;
     virtual bool straight_through() const = 0;
     virtual std::string description() const = 0;
@@ -157,26 +148,26 @@ class AnyCodec {
       }
     }
 
-    AnyReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) override {
-      return AnyReceipt{codec.encode(x, out, rng)};
+    AnyContext encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) override {
+      return AnyContext{codec::encode<T>(codec, x, out, rng)};
     }
 
-    Decoded<T, AnyReceipt> decode(std::span<const std::byte> in, const Shape& shape) override {
-      auto decoded = codec.template decode<T>(in, shape);
-      return {std::move(decoded.values), AnyReceipt{std::move(decoded.receipt)}};
+    Decoded<T, AnyContext> decode(std::span<const std::byte> in, const Shape& shape) override {
+      auto decoded = codec::decode<T>(codec, in, shape);
+      return {std::move(decoded.values), AnyContext{std::move(decoded.context)}};
     }
 
-    void encode_gradient(TensorView<const T> gradient, const AnyReceipt& receipt,
+    void encode_gradient(TensorView<const T> gradient, const AnyContext& context,
                          std::vector<std::byte>& out, Rng& rng) override {
-      with_receipt<ReceiverReceipt<Code, T>>(receipt, [&](const auto& received) {
-        codec.encode_gradient(gradient, received, out, rng);
+      with_context<ReceiverContext<Code, T>>(context, [&](const auto& received) {
+        codec::encode_gradient<T>(codec, gradient, received, out, rng);
       });
     }
 
-    Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyReceipt& receipt,
+    Tensor<T> decode_gradient(std::span<const std::byte> in, const AnyContext& context,
                               const Shape& shape) override {
-      return with_receipt<SenderReceipt<Code, T>>(receipt, [&](const auto& sent) {
-        return codec.template decode_gradient<T>(in, sent, shape);
+      return with_context<SenderContext<Code, T>>(context, [&](const auto& sent) {
+        return codec::decode_gradient<T>(codec, in, sent, shape);
       });
     }
 
@@ -184,15 +175,15 @@ class AnyCodec {
     std::string description() const override { return describe(codec); }
     void each_state(StateVisitor& see) override { show_state(codec, see); }
 
-    /// Calls body(receipt as the codec left it). A codec that needs none gets an empty one.
-    template <class Receipt, class Body>
-    auto with_receipt(const AnyReceipt& receipt, const Body& body) const {
-      if constexpr (std::same_as<Receipt, AnyReceipt>) {
-        return body(receipt);
+    /// Calls body(the context of the codec). A codec that needs none gets an empty one.
+    template <class Context, class Body>
+    auto with_context(const AnyContext& context, const Body& body) const {
+      if constexpr (std::same_as<Context, AnyContext>) {
+        return body(context);
       } else {
-        if (const Receipt* const held = receipt.template get<Receipt>()) return body(*held);
-        if constexpr (StraightThrough<Code, T>) return body(Receipt{});
-        throw std::invalid_argument("AnyCodec: no receipt of '" + description() + "'");
+        if (const Context* const held = context.template get<Context>()) return body(*held);
+        if constexpr (StraightThrough<Code, T>) return body(Context{});
+        throw std::invalid_argument("AnyCodec: no context of '" + description() + "'");
       }
     }
 

@@ -4,20 +4,21 @@
 #include <algorithm>  // copy, find, min, rotate
 #include <array>      // array
 #include <cmath>      // sqrt
-#include <concepts>   // floating_point, same_as
+#include <concepts>   // floating_point
 #include <cstddef>    // size_t
 #include <cstdint>    // uint32_t, uint64_t
 #include <memory>     // make_shared, shared_ptr
 #include <string>     // string, to_string
+#include <tuple>      // get, tuple
 #include <vector>     // vector
 
-#include <splitvit/codec/detail/finite_values.hpp>  // limited
-#include <splitvit/core/error.hpp>                  // ShapeError
-#include <splitvit/core/parallel.hpp>               // parallel_for
-#include <splitvit/core/random.hpp>                 // Rng
-#include <splitvit/kernel/fft.hpp>                  // Fft, fft_lanes
-#include <splitvit/kernel/power_of_two_scale.hpp>   // power_of_two_scale
-#include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
+#include <splitvit/core/error.hpp>         // ShapeError
+#include <splitvit/core/finite.hpp>        // limited
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/core/random.hpp>        // Rng
+#include <splitvit/kernel/fft.hpp>         // Fft, fft_lanes
+#include <splitvit/kernel/vector_ops.hpp>  // power_of_two_scale
+#include <splitvit/tensor/tensor.hpp>      // Tensor, TensorView
 
 // The keys of C3-SL: with them several samples are added up in one vector and taken apart
 // again. Letters: B samples, n values a sample, R samples in a group, G = ceil(B / R) groups.
@@ -53,7 +54,7 @@ inline Tensor<double> draw_c3_keys(Index R, Index n, std::uint64_t seed) {
     });
     double square = 0;
     for (Index i = 0; i < n; ++i) square += key[i] * key[i];
-    // Twelve draws of exactly one half each time are possible, if hardly.
+    // All draws may be exactly one half, though hardly ever.
     const double length = square > 0 ? std::sqrt(square) : 1.0;
     for (Index i = 0; i < n; ++i) key[i] /= length;
   }
@@ -96,7 +97,7 @@ class C3Keys {
             im = size > 0 ? im / size : 0.0;
           }
           T* const to = spectra_.data() + 2 * (f * R_ + first + lane);
-          to[0] = static_cast<T>(re / static_cast<double>(n));  // what the inverse leaves to do
+          to[0] = static_cast<T>(re / static_cast<double>(n));  // the factor of the inverse
           to[1] = static_cast<T>(im / static_cast<double>(n));
         }
     });
@@ -139,8 +140,8 @@ class C3Keys {
     const Index n = size();
     const Groups groups{samples, R_};
     if (samples < 0 || V.dim(0) != groups.count)
-      throw ShapeError("C3Keys: separate: " + V.shape().text() + " for " + std::to_string(samples) +
-                       " samples, wanted " + std::to_string(groups.count) + " rows");
+      throw ShapeError("C3Keys: separate: ", V.shape().text(), " for ", samples,
+                       " samples, wanted ", groups.count, " rows");
     Tensor<T> out = Tensor<T>::uninitialised({samples, n});
     const T unit = kernel::power_of_two_scale<T>(V.span(), safe_exponent);
 
@@ -198,56 +199,52 @@ class C3Keys {
 
   static Index size_of(const Shape& shape) {
     if (shape.rank() != 2 || shape.elements() == 0)
-      throw ShapeError("C3Keys: keys " + shape.text() + ", wanted (R, n), both at least 1");
+      throw ShapeError("C3Keys: keys ", shape.text(), ", wanted (R, n), both at least 1");
     return shape[1];
   }
   void require(const Shape& shape, const char* what) const {
     if (shape.rank() != 2 || shape[1] != size())
-      throw ShapeError("C3Keys: " + std::string{what} + ": " + shape.text() + ", wanted rows of " +
-                       std::to_string(size()));
+      throw ShapeError("C3Keys: ", what, ": ", shape.text(), ", wanted rows of ", size());
   }
 
   static constexpr int safe_exponent = 64;  // no sum of smaller numbers overflows
   static constexpr Index block = 64;        // points at a time: they stay in the nearest cache
 
-  /// Rows of n numbers, times `factor`, into the lanes that rows_of(lane) names.
-  template <class RowsOf>
-  void gather(const T* rows, T* work, T factor, const RowsOf& rows_of) const {
-    const Index n = size();
-    for (Index begin = 0; begin < n; begin += block) {
-      const Index end = std::min(n, begin + block);
+  /// Calls body(row, offset, begin, end) for the row of each part of each lane, block by block: its
+  /// numbers begin..end belong to work[offset + 2 W t]. The row is -1 for unused parts.
+  template <class RowsOf, class Body>
+  void for_each_row(const RowsOf& rows_of, const Body& body) const {
+    for (Index begin = 0; begin < size(); begin += block) {
+      const Index end = std::min(size(), begin + block);
       for (Index lane = 0; lane < W; ++lane) {
         const Rows own = rows_of(lane);
-        for (const auto& [row, part] : {Part{own.re, 0}, Part{own.im, W}}) {
-          T* const to = work + part + lane;
-          const T* const from = rows + row * n;
-          for (Index t = begin; t < end; ++t) to[2 * t * W] = row < 0 ? T{0} : from[t] * factor;
-        }
+        body(own.re, lane, begin, end);
+        body(own.im, W + lane, begin, end);
       }
     }
   }
 
-  /// The way back: lanes times `factor`, no larger than the largest number, into rows.
+  /// Rows of n numbers, times `factor`, into the lanes that rows_of(lane) names.
+  template <class RowsOf>
+  void gather(const T* rows, T* work, T factor, const RowsOf& rows_of) const {
+    for_each_row(rows_of, [&](Index row, Index offset, Index begin, Index end) {
+      T* const to = work + offset;
+      const T* const from = rows + row * size();
+      for (Index t = begin; t < end; ++t) to[2 * t * W] = row < 0 ? T{0} : from[t] * factor;
+    });
+  }
+
+  /// The opposite: lanes times `factor`, no larger than the largest number, into rows.
   template <class RowsOf>
   void scatter(const T* work, T* rows, T factor, const RowsOf& rows_of) const {
-    const Index n = size();
-    for (Index begin = 0; begin < n; begin += block) {
-      const Index end = std::min(n, begin + block);
-      for (Index lane = 0; lane < W; ++lane) {
-        const Rows own = rows_of(lane);
-        for (const auto& [row, part] : {Part{own.re, 0}, Part{own.im, W}}) {
-          if (row < 0) continue;
-          const T* const from = work + part + lane;
-          T* const to = rows + row * n;
-          for (Index t = begin; t < end; ++t) to[t] = from[2 * t * W];
-          for (Index t = begin; t < end; ++t) to[t] = detail::limited(to[t] * factor);
-        }
-      }
-    }
+    for_each_row(rows_of, [&](Index row, Index offset, Index begin, Index end) {
+      if (row < 0) return;
+      const T* const from = work + offset;
+      T* const to = rows + row * size();
+      for (Index t = begin; t < end; ++t) to[t] = from[2 * t * W];
+      for (Index t = begin; t < end; ++t) to[t] = limited(to[t] * factor);
+    });
   }
-  struct Part {
-    Index row, offset;
-  };
 
   /// Where a lane's number for frequency f lies; the imaginary part W behind it.
   Index place(Index lane, Index f) const { return (lane / W * size() + f) * 2 * W + lane % W; }
@@ -306,19 +303,14 @@ class C3Keys {
   Tensor<T> spectra_;  // (n, R, 2), over n, at the positions of plan_
 };
 
-/// The keys that were used last, so that they are drawn once a run. Copies share them. No state
-/// of a codec: seed and sizes say what the keys are, whether they are kept or drawn again.
+/// The keys that were used last, so that they are drawn once a run. Copies share them. A cache is
+/// no state of a codec: seed and sizes determine the keys.
 class C3KeyCache {
  public:
   /// Keys for n values from `seed`, drawn if they are not there.
   template <std::floating_point T>
   const C3Keys<T>& get(Index ratio, Index n, std::uint64_t seed, bool unitary) {
-    auto& kept = [this]() -> auto& {
-      if constexpr (std::same_as<T, float>)
-        return floats_;
-      else
-        return doubles_;
-    }();
+    auto& kept = std::get<std::vector<Entry<T>>>(kept_);
     const Recipe wanted{ratio, n, seed, unitary};
     const auto found = std::ranges::find(kept, wanted, &Entry<T>::recipe);
     if (found != kept.end()) {
@@ -334,19 +326,13 @@ class C3KeyCache {
  private:
   static constexpr std::size_t most = 4;  // different n in a run: a few, whatever a peer sends
 
-  struct Recipe {
-    Index ratio, n;
-    std::uint64_t seed;
-    bool unitary;
-    friend bool operator==(const Recipe&, const Recipe&) = default;
-  };
+  using Recipe = std::tuple<Index, Index, std::uint64_t, bool>;
   template <class T>
   struct Entry {
     Recipe recipe;
     std::shared_ptr<const C3Keys<T>> keys;
   };
-  std::vector<Entry<float>> floats_;  // the last one used first
-  std::vector<Entry<double>> doubles_;
+  std::tuple<std::vector<Entry<float>>, std::vector<Entry<double>>> kept_;  // last used first
 };
 
 }  // namespace splitvit::codec

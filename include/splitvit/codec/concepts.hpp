@@ -1,46 +1,159 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // copy_constructible, movable, same_as
-#include <cstddef>   // byte
-#include <span>      // span
-#include <utility>   // declval
-#include <vector>    // vector
+#include <concepts>     // convertible_to, copy_constructible, default_initializable, movable
+#include <cstddef>      // byte
+#include <cstdint>      // uint8_t
+#include <span>         // span
+#include <string>       // string
+#include <type_traits>  // remove_reference_t
+#include <utility>      // declval
+#include <vector>       // vector
 
-#include <splitvit/core/random.hpp>    // Rng
-#include <splitvit/core/shape.hpp>     // Shape
-#include <splitvit/tensor/tensor.hpp>  // Tensor, TensorView
+#include <splitvit/codec/detail/require.hpp>  // require_finite
+#include <splitvit/core/bytes.hpp>            // ByteReader
+#include <splitvit/core/options.hpp>          // require_options
+#include <splitvit/core/random.hpp>           // Rng
+#include <splitvit/core/shape.hpp>            // Index, Shape
+#include <splitvit/tensor/tensor.hpp>         // Tensor, TensorView
 
-// Codec: what a type must offer to decide how the tensor at the cut becomes bytes, and its
-// gradient on the way back.
+// Codec: what a type must offer to decide how the tensor at the cut becomes bytes in the forward
+// pass, and its gradient in the backward pass. Format: the short form of a codec that treats both
+// alike.
 
 namespace splitvit::codec {
 
-/// What decode returns: the tensor, and what the receiver must remember until the gradient
-/// goes back.
-template <class T, class Receipt>
-struct Decoded {
-  Tensor<T> values;
-  Receipt receipt;
+/// Which tensor crosses the cut.
+enum class Pass : std::uint8_t {
+  forward,  ///< activations
+  backward  ///< their gradient
 };
 
-/// For codecs with nothing to remember.
-struct NoReceipt {};
+/// The context of a codec whose backward pass needs nothing from the forward pass.
+struct NoContext {
+  Index saturated = 0;  ///< numbers beyond the largest one that the codec can write, sent as it
+};
 
-/// What `encode` of codec C leaves with the sender.
+/// What decode returns: the tensor, and what the receiver needs to encode the gradient.
+template <class T, class Context>
+struct Decoded {
+  Tensor<T> values;
+  Context context;
+};
+
+/// A straight-through codec in two functions: the gradient is written and read as if encoding
+/// were the identity.
+///
+///   put(x, pass, out, rng)        appends x as bytes to out; returns how many numbers were too
+///                                 large and were replaced by the largest one
+///   get<T>(reader, shape, pass)   the tensor of this shape that put wrote
+///
+/// put gets finite numbers only. get reads hostile bytes: it throws WireError, and takes no memory
+/// beyond the announced shape before it has checked them. Bytes that it leaves are refused.
+template <class F, class T>
+concept Format = std::copy_constructible<F> &&
+                 requires(F& format, TensorView<const T> x, Pass pass, std::vector<std::byte>& out,
+                          Rng& rng, ByteReader& in, const Shape& shape) {
+                   { format.put(x, pass, out, rng) } -> std::same_as<Index>;
+                   { format.template get<T>(in, shape, pass) } -> std::same_as<Tensor<T>>;
+                 };
+
+namespace detail {
+
+/// The codec's name in texts, for errors.
+template <class C>
+std::string name_of_codec() {
+  if constexpr (requires { C::name; })
+    return std::string{C::name};
+  else
+    return "codec";
+}
+
+/// put with its checks.
+template <class F, class T>
+NoContext write(F& format, TensorView<const T> x, Pass pass, std::vector<std::byte>& out,
+                Rng& rng) {
+  const std::string name = name_of_codec<F>();
+  if constexpr (requires { F::name; }) require_options(name, format);
+  require_finite(x, name);
+  return {.saturated = format.put(x, pass, out, rng)};
+}
+
+/// get with its checks.
+template <class T, class F>
+Tensor<T> read(F& format, std::span<const std::byte> in, const Shape& shape, Pass pass) {
+  const std::string name = name_of_codec<F>();
+  if constexpr (requires { F::name; }) require_options(name, format);
+  ByteReader reader{in, name};
+  Tensor<T> x = format.template get<T>(reader, shape, pass);
+  reader.expect_end();
+  return x;
+}
+
+}  // namespace detail
+
+/// The four functions of a codec, for formats, too. See Codec.
+template <std::floating_point T, class C>
+auto encode(C&& codec, TensorView<const T> x, std::vector<std::byte>& out, Rng& rng)
+    -> decltype(codec.encode(x, out, rng)) {
+  return codec.encode(x, out, rng);
+}
+template <std::floating_point T, class F>
+  requires Format<std::remove_reference_t<F>, T>
+NoContext encode(F&& format, TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
+  return detail::write(format, x, Pass::forward, out, rng);
+}
+
+template <std::floating_point T, class C>
+auto decode(C&& codec, std::span<const std::byte> in, const Shape& shape)
+    -> decltype(codec.template decode<T>(in, shape)) {
+  return codec.template decode<T>(in, shape);
+}
+template <std::floating_point T, class F>
+  requires Format<std::remove_reference_t<F>, T>
+Decoded<T, NoContext> decode(F&& format, std::span<const std::byte> in, const Shape& shape) {
+  return {detail::read<T>(format, in, shape, Pass::forward), {}};
+}
+
+/// The context that `encode` and `decode` of codec C return.
 template <class C, class T>
-using SenderReceipt = decltype(std::declval<C&>().encode(std::declval<TensorView<const T>>(),
-                                                         std::declval<std::vector<std::byte>&>(),
-                                                         std::declval<Rng&>()));
-
-/// What `decode` of codec C leaves with the receiver.
+using SenderContext =
+    decltype(encode<T>(std::declval<C&>(), std::declval<TensorView<const T>>(),
+                       std::declval<std::vector<std::byte>&>(), std::declval<Rng&>()));
 template <class C, class T>
-using ReceiverReceipt = decltype(std::declval<C&>()
-                                     .template decode<T>(std::declval<std::span<const std::byte>>(),
-                                                         std::declval<const Shape&>())
-                                     .receipt);
+using ReceiverContext =
+    decltype(decode<T>(std::declval<C&>(), std::declval<std::span<const std::byte>>(),
+                       std::declval<const Shape&>())
+                 .context);
 
-/// Writes the tensor that crosses the cut as bytes, and its gradient on the way back.
+template <std::floating_point T, class C, class Context>
+auto encode_gradient(C&& codec, TensorView<const T> gradient, const Context& received,
+                     std::vector<std::byte>& out, Rng& rng)
+    -> decltype(codec.encode_gradient(gradient, received, out, rng)) {
+  return codec.encode_gradient(gradient, received, out, rng);
+}
+template <std::floating_point T, class F>
+  requires Format<std::remove_reference_t<F>, T>
+void encode_gradient(F&& format, TensorView<const T> gradient, const NoContext&,
+                     std::vector<std::byte>& out, Rng& rng) {
+  detail::write(format, gradient, Pass::backward, out, rng);
+}
+
+template <std::floating_point T, class C, class Context>
+auto decode_gradient(C&& codec, std::span<const std::byte> in, const Context& sent,
+                     const Shape& shape)
+    -> decltype(codec.template decode_gradient<T>(in, sent, shape)) {
+  return codec.template decode_gradient<T>(in, sent, shape);
+}
+template <std::floating_point T, class F>
+  requires Format<std::remove_reference_t<F>, T>
+Tensor<T> decode_gradient(F&& format, std::span<const std::byte> in, const NoContext&,
+                          const Shape& shape) {
+  return detail::read<T>(format, in, shape, Pass::backward);
+}
+
+/// Writes the tensor that crosses the cut as bytes, and its gradient in the backward pass. A codec
+/// is a Format, or has four member functions:
 ///
 ///   client                                     server
 ///   codec.encode(x, out, rng) -> sent
@@ -49,38 +162,69 @@ using ReceiverReceipt = decltype(std::declval<C&>()
 ///   codec.decode_gradient<T>(in, sent, shape) -> g
 ///
 ///   expression       meaning
-///   encode           appends x as bytes to out; returns the sender's receipt
-///   decode           x', of the announced shape: that of x. decode of encode is x up to the
-///                    codec's stated error; equal bytes give equal bits everywhere
+///   encode           appends x as bytes to out; returns the sender's context
+///   decode           x', of the announced shape. decode of encode is x up to the codec's stated
+///                    error; equal bytes give equal bits everywhere
 ///   encode_gradient  appends g', the gradient at x', as bytes to out
 ///   decode_gradient  g, the gradient at x, of the announced shape
 ///
-/// A receipt is what one side remembers from its forward to its backward call; it is never
-/// sent, and belongs to one step. Random numbers come only from rng. Bytes are hostile: both
-/// decoders accept them whole or throw WireError, and take no memory beyond the announced shape
-/// before they know. NaN and infinity are refused with WireError (not_finite) on both sides;
-/// out is then left as it was.
+/// A context is what the forward pass saves for the backward pass. It is never sent, and belongs to
+/// one step. Random numbers come only from rng. Bytes are hostile: both decoders accept them
+/// completely or throw WireError, and take no memory beyond the announced shape before they have
+/// checked them.
 ///
-/// A codec that remembers something from step to step, its state, has encoders that are not
-/// const. State is part of the codec's value: a copy has its own. Two equal codecs write equal
-/// bytes for equal numbers and an equal rng, so a caller who may have to repeat a step copies the
-/// codec first and goes back to the copy. A codec with state offers
+/// Errors of all codecs: std::invalid_argument for options outside their range; ShapeError for a
+/// tensor that they do not take, or a gradient of another shape than its tensor; WireError:
+/// not_finite for NaN and infinity on both sides (out is then left as it was), and wrong_shape,
+/// truncated or malformed for bytes that do not hold the announced tensor.
 ///
-///   codec.each_state(see)    calls see(name, value) for all of it; see core/state.hpp
-///
-/// and a codec that holds other codecs shows theirs. Without it a codec counts as one without
-/// state. Options are no state, nor is what a codec only keeps to save time, such as C3's keys.
+/// A codec with state, which changes from step to step, has encoders that are not const, and
+/// each_state(see), which calls see(name, value) for all of it (core/state.hpp); a codec that holds
+/// other codecs shows their state. State is part of the codec's value, apart from its options. Two
+/// equal codecs write equal bytes for equal numbers and an equal rng: so a step is taken by a copy,
+/// which is kept on commit. A cache that only saves time, such as C3's keys, is no state.
 template <class C, class T>
 concept Codec = std::copy_constructible<C> &&
                 requires(C& codec, TensorView<const T> x, std::vector<std::byte>& out, Rng& rng,
                          std::span<const std::byte> in, const Shape& shape,
-                         const SenderReceipt<C, T>& sent, const ReceiverReceipt<C, T>& received) {
-                  { codec.encode(x, out, rng) } -> std::movable;
+                         const SenderContext<C, T>& sent, const ReceiverContext<C, T>& received) {
+                  { encode<T>(codec, x, out, rng) } -> std::movable;
                   {
-                    codec.template decode<T>(in, shape)
-                  } -> std::same_as<Decoded<T, ReceiverReceipt<C, T>>>;
-                  { codec.encode_gradient(x, received, out, rng) } -> std::same_as<void>;
-                  { codec.template decode_gradient<T>(in, sent, shape) } -> std::same_as<Tensor<T>>;
+                    decode<T>(codec, in, shape)
+                  } -> std::same_as<Decoded<T, ReceiverContext<C, T>>>;
+                  { encode_gradient<T>(codec, x, received, out, rng) } -> std::same_as<void>;
+                  { decode_gradient<T>(codec, in, sent, shape) } -> std::same_as<Tensor<T>>;
                 };
+
+/// How many numbers the encoder had to replace by the largest one that it can write; 0 for a
+/// codec that does not count them.
+template <class Context>
+Index saturated_values(const Context& context) {
+  if constexpr (requires {
+                  { context.saturated } -> std::convertible_to<Index>;
+                })
+    return context.saturated;
+  else
+    return 0;
+}
+
+/// A codec whose backward pass needs nothing from the forward pass. Its contexts are NoContext, or
+/// derived from it.
+template <class C, class T>
+concept StraightThrough = Codec<C, T> && std::derived_from<SenderContext<C, T>, NoContext> &&
+                          std::derived_from<ReceiverContext<C, T>, NoContext> &&
+                          std::default_initializable<SenderContext<C, T>> &&
+                          std::default_initializable<ReceiverContext<C, T>>;
+
+/// The same as a value: a codec whose parts are chosen at run time says it by itself.
+template <std::floating_point T, Codec<T> C>
+bool is_straight_through(const C& codec) {
+  if constexpr (requires {
+                  { codec.template straight_through<T>() } -> std::same_as<bool>;
+                })
+    return codec.template straight_through<T>();
+  else
+    return StraightThrough<C, T>;
+}
 
 }  // namespace splitvit::codec

@@ -1,30 +1,35 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>      // array
-#include <concepts>   // floating_point
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint16_t
-#include <optional>   // optional
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <vector>     // vector
+#include <concepts>     // floating_point
+#include <cstddef>      // byte, size_t
+#include <cstdint>      // uint16_t, uint64_t
+#include <optional>     // optional
+#include <span>         // span
+#include <stdexcept>    // invalid_argument
+#include <string>       // string
+#include <string_view>  // string_view
+#include <vector>       // vector
 
-#include <splitvit/codec/concepts.hpp>                // Decoded, NoReceipt
-#include <splitvit/codec/detail/finite_values.hpp>    // require_finite
-#include <splitvit/codec/detail/packed_bits.hpp>      // BitReader, BitWriter
-#include <splitvit/codec/detail/range_groups.hpp>     // RangeGroups
-#include <splitvit/codec/detail/range_quantiser.hpp>  // get_range, put_range
-#include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                    // WireError
-#include <splitvit/core/random.hpp>                   // Rng
-#include <splitvit/core/text.hpp>                     // name_of, Named
-#include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
+#include <splitvit/codec/concepts.hpp>             // Pass
+#include <splitvit/codec/detail/coded_groups.hpp>  // CodedGroup, find_ranges, quantise_groups
+#include <splitvit/core/bytes.hpp>                 // ByteReader, ByteWriter
+#include <splitvit/core/options.hpp>               // describe_options, names_of, OrElse, Whole
+#include <splitvit/core/random.hpp>                // Rng
+#include <splitvit/tensor/tensor.hpp>              // Tensor, TensorView
+#include <splitvit/tensor/transpose.hpp>           // transposed
 
 // Quantise: numbers as codes of a few bits, spread evenly over a range.
 
 namespace splitvit::codec {
+
+/// Which numbers share low and scale.
+enum class RangePer {
+  tensor,  ///< all
+  sample,  ///< an entry of the first axis
+  token,   ///< a row
+  channel  ///< one place in all rows
+};
 
 /// How a number between two codes becomes one of them.
 enum class Rounding {
@@ -34,12 +39,12 @@ enum class Rounding {
 
 namespace detail {
 
-inline constexpr std::array<Named<RangePer>, 4> range_names{{{"tensor", RangePer::tensor},
-                                                             {"sample", RangePer::sample},
-                                                             {"token", RangePer::token},
-                                                             {"channel", RangePer::channel}}};
-inline constexpr std::array<Named<Rounding>, 2> rounding_names{
-    {{"nearest", Rounding::nearest}, {"stochastic", Rounding::stochastic}}};
+inline constexpr auto range_names = names_of<RangePer>({{"tensor", RangePer::tensor},
+                                                        {"sample", RangePer::sample},
+                                                        {"token", RangePer::token},
+                                                        {"channel", RangePer::channel}});
+inline constexpr auto rounding_names =
+    names_of<Rounding>({{"nearest", Rounding::nearest}, {"stochastic", Rounding::stochastic}});
 
 }  // namespace detail
 
@@ -53,97 +58,97 @@ inline constexpr std::array<Named<Rounding>, 2> rounding_names{
 /// Grad    Straight-through: the gradient is quantised in the same way, in its own ranges.
 /// Units   A number comes back within half a scale; with stochastic rounding within one scale,
 ///         and right on average. Exact zeros become small numbers in general.
-/// Errors  std::invalid_argument for bits outside 1..16; WireError: not_finite for NaN or
-///         infinity, wrong_shape, truncated or malformed for bytes that are no such tensor.
+/// Errors  See Codec.
 /// Source  Uniform quantisation as in the baselines of arXiv:2509.15058; authors' code:
 ///         Federico-Alvetreti/Split-Learning_ADC, methods/quantization.py.
-/// Differs The authors take one range a tensor, both ways, and get NaN for equal numbers. Below
+/// Differs The authors take one range a tensor in both passes, and get NaN for equal numbers. Below
 ///         8 bits one range destroys gradients, which differ greatly between tokens.
 struct Quantise {
   int bits = 8;                               ///< of a code, 1..16
-  std::optional<int> gradient_bits = {};      ///< on the way back; as `bits` if not given
-  RangePer range = RangePer::token;           ///< which numbers share low and scale
-  RangePer gradient_range = RangePer::token;  ///< the same on the way back
-  Rounding rounding = Rounding::nearest;      ///< both ways
+  std::optional<int> gradient_bits = {};      ///< of a gradient's code; as `bits` if not given
+  RangePer range = RangePer::token;           ///< which activations share low and scale
+  RangePer gradient_range = RangePer::token;  ///< the same for gradients
+  Rounding rounding = Rounding::nearest;      ///< in both passes
+
+  static constexpr std::string_view name = "q";
+  static void each_option(auto& self, auto&& see) {
+    see("", self.bits, Whole{1, 16, "BITS"});
+    see("gradient_bits", self.gradient_bits, OrElse{Whole{1, 16, "BITS"}, self.bits});
+    see("range", self.range, detail::range_names);
+    see("gradient_range", self.gradient_range, detail::range_names);
+    see("rounding", self.rounding, detail::rounding_names);
+  }
+  std::string description() const { return describe_options(*this); }
 
   template <std::floating_point T>
-  NoReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) const {
-    write(x, bits, range, out, rng);
-    return {};
+  Index put(TensorView<const T> x, Pass pass, std::vector<std::byte>& out, Rng& rng) const {
+    if (x.size() == 0) return 0;
+    auto groups = groups_of<T>(x.shape(), pass);
+    const Index rows = x.shape().rows(), D = x.shape().back();
+    const bool by_channel = range_in(pass) == RangePer::channel;
+    const Tensor<T> channels = by_channel ? transposed(x.data(), rows, D) : Tensor<T>{};
+    const std::span<const T> values = by_channel ? channels.span() : x.span();
+    detail::find_ranges<T>(values, groups);
+    ByteWriter writer{out};
+    for (const auto& group : groups) detail::put_range(writer, group.range);
+
+    Tensor<std::uint16_t> codes;
+    if (rounding == Rounding::nearest) {
+      codes = detail::quantise_groups<T>(values, groups, detail::to_nearest);
+    } else {
+      const auto round = [&, draws = rng](T place, std::size_t i) {  // draws in the order of x
+        const auto at = static_cast<Index>(i);
+        return detail::rounded_by(
+            detail::draw_after(draws, by_channel ? at % rows * D + at / rows : at), place);
+      };
+      codes = detail::quantise_groups<T>(values, groups, round);
+      rng.position += static_cast<std::uint64_t>(x.size());
+    }
+    if (by_channel) codes = transposed(codes.data(), codes.size() / rows, rows);
+    detail::put_codes<T>(codes, groups, out);
+    return 0;
   }
 
   template <std::floating_point T>
-  Decoded<T, NoReceipt> decode(std::span<const std::byte> in, const Shape& shape) const {
-    return {read<T>(in, shape, bits, range), {}};
-  }
-
-  template <std::floating_point T>
-  void encode_gradient(TensorView<const T> gradient, const NoReceipt&, std::vector<std::byte>& out,
-                       Rng& rng) const {
-    write(gradient, gradient_bits.value_or(bits), gradient_range, out, rng);
-  }
-
-  template <std::floating_point T>
-  Tensor<T> decode_gradient(std::span<const std::byte> in, const NoReceipt&,
-                            const Shape& shape) const {
-    return read<T>(in, shape, gradient_bits.value_or(bits), gradient_range);
-  }
-
-  /// What it does and with which options, on one line.
-  std::string description() const {
-    return "quantise bits=" + std::to_string(bits) +
-           " gradient_bits=" + std::to_string(gradient_bits.value_or(bits)) +
-           " range=" + name_of(detail::range_names, range) +
-           " gradient_range=" + name_of(detail::range_names, gradient_range) +
-           " rounding=" + name_of(detail::rounding_names, rounding);
+  Tensor<T> get(ByteReader& reader, const Shape& shape, Pass pass) const {
+    if (shape.elements() == 0) return Tensor<T>{shape};
+    reader.require(group_count(shape, pass), 2 * sizeof(T));
+    auto groups = groups_of<T>(shape, pass);
+    for (auto& group : groups) group.range = detail::get_range<T>(reader);
+    Tensor<std::uint16_t> codes = detail::get_codes<T>(reader, groups);
+    if (range_in(pass) != RangePer::channel)
+      return detail::dequantise_groups<T>(codes, groups, shape);
+    const Index rows = shape.rows(), D = shape.back();
+    codes = transposed(codes.data(), rows, codes.size() / rows);
+    const auto channels = detail::dequantise_groups<T>(codes, groups, {D, rows});
+    return transposed(channels.data(), D, rows).reshaped(shape);
   }
 
  private:
-  static void require_bits(int bits) {
-    if (bits < 1 || bits > 16)
-      throw std::invalid_argument("Quantise: " + std::to_string(bits) + " bits, wanted 1 to 16");
-  }
+  RangePer range_in(Pass pass) const { return pass == Pass::forward ? range : gradient_range; }
 
-  template <class T>
-  void write(TensorView<const T> x, int b, RangePer per, std::vector<std::byte>& out,
-             Rng& rng) const {
-    require_bits(b);
-    detail::require_finite(x, "Quantise");
-    if (x.size() == 0) return;
-    const detail::RangeGroups groups{x.shape(), per};
-    const auto ranges = groups.find(x, b);
-    ByteWriter writer{out};
-    for (const auto& of_group : ranges) detail::put_range(writer, of_group);
-    const Rng* const draws = rounding == Rounding::stochastic ? &rng : nullptr;
-    detail::BitWriter packed{out};
-    packed.put_all<std::uint16_t>(groups.quantise(x, ranges, b, draws).span(), b);
-    packed.finish();
-    if (draws != nullptr) rng.position += static_cast<std::uint64_t>(x.size());
-  }
-
-  template <class T>
-  Tensor<T> read(std::span<const std::byte> in, const Shape& shape, int b, RangePer per) const {
-    require_bits(b);
-    ByteReader reader{in, "Quantise"};
-    if (shape.elements() == 0) {
-      reader.expect_end();
-      return Tensor<T>{shape};
+  Index group_count(const Shape& shape, Pass pass) const {
+    switch (range_in(pass)) {
+      case RangePer::tensor:
+        return 1;
+      case RangePer::sample:
+        return shape.rank() == 0 ? 1 : shape[0];
+      case RangePer::token:
+        return shape.rows();
+      case RangePer::channel:
+        return shape.back();
     }
-    const detail::RangeGroups groups{shape, per};
-    // Divided, not multiplied: a hostile shape must not overflow.
-    if (static_cast<std::size_t>(groups.count()) > in.size() / (2 * sizeof(T)))
-      throw WireError(Reason::truncated, "Quantise: " + std::to_string(in.size()) +
-                                             " bytes for the ranges of a tensor " + shape.text());
-    std::vector<detail::Range<T>> ranges(static_cast<std::size_t>(groups.count()));
-    for (auto& of_group : ranges) of_group = detail::get_range<T>(reader, "Quantise");
-    detail::BitReader packed{reader, "Quantise"};
-    const Index codes = groups.codes(ranges);
-    packed.require(codes, b);
-    auto came = Tensor<std::uint16_t>::uninitialised({codes});
-    packed.get_all(came.span(), b);
-    packed.finish();
-    reader.expect_end();
-    return groups.dequantise(came, ranges, b);
+    throw std::invalid_argument("q: no such range");
+  }
+
+  /// The groups in the order of their ranges; channels follow each other.
+  template <class T>
+  std::vector<detail::CodedGroup<T>> groups_of(const Shape& shape, Pass pass) const {
+    const Index count = group_count(shape, pass);
+    const int width = pass == Pass::forward ? bits : gradient_bits.value_or(bits);
+    return std::vector<detail::CodedGroup<T>>(
+        static_cast<std::size_t>(count),
+        {.count = shape.elements() / count, .bits = width, .range = {}});
   }
 };
 

@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // find, max_element, sort, unique
-#include <cmath>      // log, sqrt
-#include <concepts>   // floating_point
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint8_t, uint16_t
-#include <numeric>    // iota
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <utility>    // as_const
-#include <vector>     // vector
+#include <algorithm>    // find, max_element, sort, unique
+#include <cmath>        // sqrt
+#include <concepts>     // floating_point
+#include <cstddef>      // byte, size_t
+#include <cstdint>      // uint8_t
+#include <numeric>      // iota
+#include <span>         // span
+#include <string>       // string, to_string
+#include <string_view>  // string_view
+#include <vector>       // vector
 
-#include <splitvit/codec/codebook.hpp>                // refine_words
-#include <splitvit/codec/concepts.hpp>                // Decoded, NoReceipt
-#include <splitvit/codec/detail/entropy.hpp>          // softmax_entropy
-#include <splitvit/codec/detail/finite_values.hpp>    // require_finite
-#include <splitvit/codec/detail/packed_bits.hpp>      // BitReader, BitWriter, bits_for
-#include <splitvit/codec/detail/range_quantiser.hpp>  // Range, find_extremes, quantise
-#include <splitvit/codec/detail/transpose.hpp>        // transpose
-#include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                    // ShapeError, WireError
-#include <splitvit/core/parallel.hpp>                 // parallel_for
-#include <splitvit/core/random.hpp>                   // Rng
-#include <splitvit/core/text.hpp>                     // exact_text
-#include <splitvit/tensor/reduce.hpp>                 // sum_of_squares
-#include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
+#include <splitvit/codec/concepts.hpp>             // Pass
+#include <splitvit/codec/detail/coded_groups.hpp>  // CodedGroup, get_coded, put_coded
+#include <splitvit/core/bits.hpp>                  // BitReader, BitWriter, bits_for
+#include <splitvit/core/bytes.hpp>                 // ByteReader, ByteWriter
+#include <splitvit/core/error.hpp>                 // Reason, ShapeError, WireError
+#include <splitvit/core/options.hpp>               // describe_options, names_of, Real, Whole
+#include <splitvit/core/parallel.hpp>              // parallel_for
+#include <splitvit/core/random.hpp>                // Rng
+#include <splitvit/kernel/kmeans.hpp>              // kmeans_from
+#include <splitvit/kernel/softmax_entropy.hpp>     // softmax_entropy
+#include <splitvit/tensor/reduce.hpp>              // sum_of_squares
+#include <splitvit/tensor/tensor.hpp>              // Tensor, TensorView
+#include <splitvit/tensor/transpose.hpp>           // transposed
 
 // SlAcc: channels in groups, each with its own number of bits, by their entropy. Letters: D
 // channels of V values, G groups.
@@ -35,8 +33,8 @@ namespace splitvit::codec {
 
 /// Which numbers share low and scale.
 enum class SlAccRange : std::uint8_t {
-  group,   ///< those of all channels of a group
-  channel  ///< those of a channel
+  group,   ///< all channels of a group
+  channel  ///< a channel
 };
 
 /// SL-ACC-style: the entropy of a channel, blended with its history, says how important it is;
@@ -50,75 +48,121 @@ enum class SlAccRange : std::uint8_t {
 ///         scale of each group or channel (8 bytes, 16 for double); then the codes, channel by
 ///         channel. Where scale is 0 there are no codes, and numbers come back exactly.
 /// Grad    The same on the gradient with a history of its own; straight-through.
-/// State   `history` at the side that sends activations, `gradient_history` at the other one.
-///         Empty before the first step.
-/// Errors  std::invalid_argument for options outside their range; ShapeError for a tensor
-///         without values; WireError: not_finite, wrong_shape, truncated or malformed.
+/// Errors  See Codec.
 /// Source  "SL-ACC: A Communication-Efficient Split Learning Framework with Adaptive
 ///         Channel-wise Compression", arXiv:2508.12984.
 /// Differs Formulas are ours: no code is known. With `direction` 1, more bits for more entropy,
 ///         channels that spread wide get few bits.
 struct SlAcc {
-  int groups = 4;                             ///< at most, 1..16
-  int min_bits = 2;                           ///< of a code, 1..16
-  int max_bits = 8;                           ///< of a code, min_bits..16
-  double blend = 0.5;                         ///< share of the history, in [0, 1)
-  int direction = 1;                          ///< 1: more bits for more entropy; -1: for less
-  SlAccRange range = SlAccRange::group;       ///< which numbers share low and scale
-  std::vector<double> history = {};           ///< (D) importance of channels of activations
-  std::vector<double> gradient_history = {};  ///< (D) of channels of gradients
+  int groups = 4;                        ///< at most, 1..16
+  int min_bits = 2;                      ///< of a code, 1..16
+  int max_bits = 8;                      ///< of a code, min_bits..16
+  double blend = 0.5;                    ///< share of the history, in [0, 1)
+  int direction = 1;                     ///< 1: more bits for more entropy; -1: for less
+  SlAccRange range = SlAccRange::group;  ///< which numbers share low and scale
+
+  /// Empty before the first step.
+  struct State {
+    std::vector<double> forward;   ///< (D) importance of channels, at the sender of activations
+    std::vector<double> backward;  ///< (D) the same of gradients, at their sender
+  };
+  State history = {};
+
+  static constexpr std::string_view name = "slacc";
+  static void each_option(auto& self, auto&& see) {
+    see("", self.groups, Whole{1, 16, "GROUPS"});
+    see("max_bits", self.max_bits, Whole{1, 16, "BITS"});
+    see("min_bits", self.min_bits, Whole{1, self.max_bits, "BITS"});
+    see("blend", self.blend, Real{0, 1, "SHARE", false, true});
+    see("direction", self.direction, names_of<int>({{"1", 1}, {"-1", -1}}));
+    see("range", self.range,
+        names_of<SlAccRange>({{"group", SlAccRange::group}, {"channel", SlAccRange::channel}}));
+  }
+  std::string description() const { return describe_options(*this); }
 
   template <std::floating_point T>
-  NoReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng&) {
-    write(x, history, out);
-    return {};
+  Index put(TensorView<const T> x, Pass pass, std::vector<std::byte>& out, Rng&) {
+    if (x.size() == 0)
+      throw ShapeError("slacc: tensor ", x.shape().text(), ", wanted (..., D) with values");
+    const Index D = x.shape().back(), V = x.size() / D;
+    const Tensor<T> channels = transposed(x.data(), V, D);
+
+    // 1. How important each channel is, and the groups.
+    const double size = std::sqrt(sum_of_squares(x) / static_cast<double>(x.size()));
+    std::vector<double> importance(static_cast<std::size_t>(D));
+    std::vector<detail::Extremes<T>> ends(importance.size());
+    parallel_for(D, 1, [&](Index d, Index) {
+      const auto at = static_cast<std::size_t>(d);
+      const auto channel = channels.view().slice(d, d + 1).span();
+      importance[at] = size > 0 ? kernel::softmax_entropy(channel, size) : 1.0;
+      ends[at] = detail::find_extremes(channel);
+    });
+    std::vector<double>& before = pass == Pass::forward ? history.forward : history.backward;
+    if (before.size() == importance.size())
+      for (std::size_t d = 0; d < importance.size(); ++d)
+        importance[d] = blend * before[d] + (1 - blend) * importance[d];
+    before = importance;
+    const std::vector<std::uint8_t> group = group_channels(importance);
+    const Index G = Index{*std::ranges::max_element(group)} + 1;
+
+    // 2. Ranges.
+    if (range == SlAccRange::group) ends = joined_by_group(ends, group, G);
+    std::vector<detail::Range<T>> ranges;
+    for (std::size_t i = 0; i < ends.size(); ++i)
+      ranges.push_back(detail::range_between(
+          ends[i], bits_of(range == SlAccRange::channel ? group[i] : static_cast<Index>(i), G)));
+
+    // 3. Bytes.
+    ByteWriter writer{out};
+    writer.put(static_cast<std::uint8_t>(G));
+    BitWriter packed{out};
+    if (G > 1) packed.put_all(std::span<const std::uint8_t>{group}, bits_for(G));
+    packed.finish();
+    std::vector<int> bits;
+    for (Index g = 0; g < G; ++g) bits.push_back(bits_of(g, G));
+    for (const int width : bits) writer.put(static_cast<std::uint8_t>(width));
+    for (const auto& one : ranges) detail::put_range(writer, one);
+    detail::put_coded<T>(channels.span(), coded_groups(group, bits, ranges, V), out);
+    return 0;
   }
 
   template <std::floating_point T>
-  Decoded<T, NoReceipt> decode(std::span<const std::byte> in, const Shape& shape) const {
-    return {read<T>(in, shape), {}};
-  }
+  Tensor<T> get(ByteReader& reader, const Shape& shape, Pass) const {
+    if (shape.elements() == 0)
+      reader.refuse(Reason::wrong_shape, "a tensor ", shape.text(), " without values");
+    const Index D = shape.back(), V = shape.elements() / D;
 
-  template <std::floating_point T>
-  void encode_gradient(TensorView<const T> gradient, const NoReceipt&, std::vector<std::byte>& out,
-                       Rng&) {
-    write(gradient, gradient_history, out);
-  }
-
-  template <std::floating_point T>
-  Tensor<T> decode_gradient(std::span<const std::byte> in, const NoReceipt&,
-                            const Shape& shape) const {
-    return read<T>(in, shape);
-  }
-
-  /// What it does and with which options, on one line.
-  std::string description() const {
-    return "sl_acc groups=" + std::to_string(groups) + " min_bits=" + std::to_string(min_bits) +
-           " max_bits=" + std::to_string(max_bits) + " blend=" + exact_text(blend) +
-           " direction=" + std::to_string(direction) +
-           " range=" + (range == SlAccRange::group ? "group" : "channel");
+    const Index G = reader.get<std::uint8_t>();
+    if (G < 1 || G > groups) reader.refuse(Reason::malformed, G, " groups, at most ", groups);
+    BitReader id_bits{reader};
+    id_bits.require(D, bits_for(G));
+    if (range == SlAccRange::channel) reader.require(D, 2 * sizeof(T));
+    std::vector<std::uint8_t> group(static_cast<std::size_t>(D));
+    if (G > 1) id_bits.get_all(std::span{group}, bits_for(G));
+    id_bits.finish();
+    for (const std::uint8_t g : group)
+      if (g >= G) reader.refuse(Reason::malformed, "group ", g, " of ", G);
+    std::vector<int> bits;
+    for (Index g = 0; g < G; ++g) {
+      bits.push_back(reader.get<std::uint8_t>());
+      if (bits.back() < min_bits || bits.back() > max_bits)
+        reader.refuse(Reason::malformed, "a group of ", bits.back(), " bits");
+    }
+    std::vector<detail::Range<T>> ranges;
+    for (Index i = range == SlAccRange::channel ? D : G; i > 0; --i)
+      ranges.push_back(detail::get_range<T>(reader));
+    const auto channels =
+        detail::get_coded<T>(reader, coded_groups(group, bits, ranges, V), {D, V});
+    return transposed(channels.data(), D, V).reshaped(shape);
   }
 
   /// See StateVisitor.
   void each_state(auto&& see) {
-    see(std::string{"history"}, history);
-    see(std::string{"gradient_history"}, gradient_history);
+    see(std::string{"history"}, history.forward);
+    see(std::string{"gradient_history"}, history.backward);
   }
 
  private:
-  void require_options() const {
-    const auto refuse = [](const std::string& text) {
-      throw std::invalid_argument("SlAcc: " + text);
-    };
-    if (groups < 1 || groups > 16) refuse(std::to_string(groups) + " groups, wanted 1 to 16");
-    if (min_bits < 1 || max_bits > 16 || min_bits > max_bits)
-      refuse(std::to_string(min_bits) + " to " + std::to_string(max_bits) +
-             " bits, wanted 1 <= min_bits <= max_bits <= 16");
-    if (!(blend >= 0 && blend < 1)) refuse("blend is " + exact_text(blend) + ", wanted [0, 1)");
-    if (direction != 1 && direction != -1)
-      refuse("direction is " + std::to_string(direction) + ", wanted 1 or -1");
-  }
-
   /// Bits of the group with rank i of G, lowest importance first.
   int bits_of(Index i, Index G) const {
     const Index rank = direction > 0 ? i : G - 1 - i;
@@ -139,160 +183,49 @@ struct SlAcc {
       start.push_back(sorted[static_cast<std::size_t>((2 * i + 1) * D / (2 * groups))]);
     start.erase(std::unique(start.begin(), start.end()), start.end());
     const auto G = static_cast<Index>(start.size());
-    const auto found = refine_words<double>({importance, {D, 1}}, {start, {G, 1}}, 50);
+    const auto found = kernel::kmeans_from(kernel::dense<const double>(importance.data(), D, 1),
+                                           kernel::dense<const double>(start.data(), G, 1),
+                                           {.stop = kernel::KMeansStop::fixpoint});
 
     std::vector<Index> order(start.size());
     std::iota(order.begin(), order.end(), Index{0});
     std::sort(order.begin(), order.end(), [&](Index a, Index b) {
-      return found.words[a] != found.words[b] ? found.words[a] < found.words[b] : a < b;
+      const double x = found.centroids[static_cast<std::size_t>(a)];
+      const double y = found.centroids[static_cast<std::size_t>(b)];
+      return x != y ? x < y : a < b;
     });
     std::vector<std::uint8_t> rank(start.size()), out(importance.size());
     for (std::size_t i = 0; i < order.size(); ++i)
       rank[static_cast<std::size_t>(order[i])] = static_cast<std::uint8_t>(i);
-    for (std::size_t d = 0; d < out.size(); ++d) out[d] = rank[found.codes[d]];
+    for (std::size_t d = 0; d < out.size(); ++d) out[d] = rank[found.assignment[d]];
     return out;
   }
 
+  /// The extremes of all channels of each group; no group is empty.
   template <class T>
-  void write(TensorView<const T> x, std::vector<double>& before,
-             std::vector<std::byte>& out) const {
-    require_options();
-    if (x.size() == 0)
-      throw ShapeError("SlAcc: tensor " + x.shape().text() + ", wanted (..., D) with values");
-    detail::require_finite(x, "SlAcc");
-    const Index D = x.shape().back(), V = x.size() / D;
-    Tensor<T> channels = Tensor<T>::uninitialised({D, V});
-    parallel_for(V, 64, [&](Index begin, Index end) {
-      detail::transpose(x.data() + begin * D, D, end - begin, D, channels.data() + begin, V);
-    });
-    const auto channel = [&](Index d) {
-      return std::span<const T>{channels.data() + d * V, static_cast<std::size_t>(V)};
-    };
-
-    // 1. How important each channel is, and the groups.
-    const double size = std::sqrt(sum_of_squares(x) / static_cast<double>(x.size()));
-    std::vector<double> importance(static_cast<std::size_t>(D));
-    std::vector<detail::Extremes<T>> ends(importance.size());
-    parallel_for(D, 1, [&](Index d, Index) {
-      const auto at = static_cast<std::size_t>(d);
-      importance[at] = size > 0 ? detail::softmax_entropy(channel(d), size) : 1.0;
-      ends[at] = detail::find_extremes(detail::Strided<const T>{channel(d)});
-    });
-    if (before.size() == importance.size())
-      for (std::size_t d = 0; d < importance.size(); ++d)
-        importance[d] = blend * before[d] + (1 - blend) * importance[d];
-    before = importance;
-    const std::vector<std::uint8_t> group = group_channels(importance);
-    const Index G = Index{*std::max_element(group.begin(), group.end())} + 1;
-
-    // 2. Ranges.
-    std::vector<detail::Range<T>> ranges;
-    if (range == SlAccRange::channel) {
-      for (std::size_t d = 0; d < ends.size(); ++d)
-        ranges.push_back(detail::range_between(ends[d], bits_of(group[d], G)));
-    } else {
-      for (Index g = 0; g < G; ++g) {
-        const auto first =
-            static_cast<std::size_t>(std::find(group.begin(), group.end(), g) - group.begin());
-        detail::Extremes<T> all = ends[first];
-        for (std::size_t d = first; d < ends.size(); ++d)
-          if (group[d] == g) all = detail::joined(all, ends[d]);
-        ranges.push_back(detail::range_between(all, bits_of(g, G)));
-      }
-    }
-    const auto range_of = [&](Index d) -> const detail::Range<T>& {
-      const auto at = static_cast<std::size_t>(d);
-      return ranges[range == SlAccRange::channel ? at : group[at]];
-    };
-
-    // 3. Codes, in place of the values.
-    Tensor<std::uint16_t> codes = Tensor<std::uint16_t>::uninitialised({D, V});
-    parallel_for(D, 1, [&](Index d, Index) {
-      if (range_of(d).scale != T{0})
-        detail::quantise<T>(channel(d), range_of(d), bits_of(group[static_cast<std::size_t>(d)], G),
-                            codes.data() + d * V);
-    });
-
-    ByteWriter writer{out};
-    writer.put(static_cast<std::uint8_t>(G));
-    detail::BitWriter packed{out};
-    if (G > 1) packed.put_all(std::span<const std::uint8_t>{group}, detail::bits_for(G));
-    packed.finish();
-    for (Index g = 0; g < G; ++g) writer.put(static_cast<std::uint8_t>(bits_of(g, G)));
-    for (const detail::Range<T>& one : ranges) detail::put_range(writer, one);
-    for (Index d = 0; d < D; ++d)
-      if (range_of(d).scale != T{0})
-        packed.put_all(std::as_const(codes).view().slice(d, d + 1).span(),
-                       bits_of(group[static_cast<std::size_t>(d)], G));
-    packed.finish();
+  static std::vector<detail::Extremes<T>> joined_by_group(
+      const std::vector<detail::Extremes<T>>& ends, const std::vector<std::uint8_t>& group,
+      Index G) {
+    std::vector<detail::Extremes<T>> all;
+    for (Index g = 0; g < G; ++g)
+      all.push_back(ends[static_cast<std::size_t>(std::ranges::find(group, g) - group.begin())]);
+    for (std::size_t d = 0; d < ends.size(); ++d)
+      all[group[d]] = detail::joined(all[group[d]], ends[d]);
+    return all;
   }
 
+  /// How the V values of each channel are coded.
   template <class T>
-  Tensor<T> read(std::span<const std::byte> in, const Shape& shape) const {
-    require_options();
-    const auto refuse = [](const std::string& text, Reason reason = Reason::malformed) {
-      throw WireError(reason, "SlAcc: " + text);
-    };
-    if (shape.elements() == 0)
-      refuse("a tensor " + shape.text() + " without values", Reason::wrong_shape);
-    const Index D = shape.back(), V = shape.elements() / D;
-
-    // 1. Groups and ranges.
-    ByteReader reader{in, "SlAcc"};
-    const Index G = reader.get<std::uint8_t>();
-    if (G < 1 || G > groups)
-      refuse(std::to_string(G) + " groups, at most " + std::to_string(groups));
-    detail::BitReader id_bits{reader, "SlAcc"};
-    id_bits.require(D, detail::bits_for(G));
-    if (range == SlAccRange::channel && D > static_cast<Index>(in.size() / (2 * sizeof(T))))
-      refuse("too few bytes for ranges", Reason::truncated);
-    std::vector<std::uint8_t> group(static_cast<std::size_t>(D));
-    if (G > 1) id_bits.get_all(std::span{group}, detail::bits_for(G));
-    id_bits.finish();
-    std::vector<int> bits;
-    for (Index g = 0; g < G; ++g) {
-      bits.push_back(reader.get<std::uint8_t>());
-      if (bits.back() < min_bits || bits.back() > max_bits)
-        refuse("a group of " + std::to_string(bits.back()) + " bits");
-    }
-    std::vector<detail::Range<T>> ranges;
-    for (Index i = range == SlAccRange::channel ? D : G; i > 0; --i)
-      ranges.push_back(detail::get_range<T>(reader, "SlAcc"));
-
-    // 2. Is all there? Only then memory is taken.
-    detail::BitReader packed{reader, "SlAcc"};
-    const auto left = static_cast<Index>(reader.left());
-    Index wanted = 0;  // bits, divided by V
-    for (std::size_t d = 0; d < group.size(); ++d) {
-      const std::uint8_t g = group[d];
-      if (g >= G) refuse("group " + std::to_string(g) + " of " + std::to_string(G));
-      if (ranges[range == SlAccRange::channel ? d : g].scale != T{0}) wanted += bits[g];
-    }
-    if (wanted > 0 && V > left * 8 / wanted)
-      refuse(std::to_string(left) + " bytes for codes", Reason::truncated);
-
-    // 3. Codes, then values. Channels of equal numbers have no codes.
-    Tensor<T> channels = Tensor<T>::uninitialised({D, V});
-    Tensor<std::uint16_t> codes = Tensor<std::uint16_t>::uninitialised({wanted > 0 ? D : 0, V});
-    const auto range_of = [&](Index d) -> const detail::Range<T>& {
-      const auto at = static_cast<std::size_t>(d);
-      return ranges[range == SlAccRange::channel ? at : group[at]];
-    };
-    const auto bits_of_channel = [&](Index d) { return bits[group[static_cast<std::size_t>(d)]]; };
-    for (Index d = 0; d < D; ++d)
-      if (range_of(d).scale != T{0})
-        packed.get_all(codes.view().slice(d, d + 1).span(), bits_of_channel(d));
-    packed.finish();
-    reader.expect_end();
-    parallel_for(D, 1, [&](Index d, Index) {
-      detail::dequantise(codes.data() + d * V, range_of(d), bits_of_channel(d),
-                         detail::Strided<T>{channels.data() + d * V, V});
-    });
-    Tensor<T> out = Tensor<T>::uninitialised(shape);
-    parallel_for(V, 64, [&](Index begin, Index end) {
-      detail::transpose(channels.data() + begin, V, D, end - begin, out.data() + begin * D, D);
-    });
-    return out;
+  std::vector<detail::CodedGroup<T>> coded_groups(const std::vector<std::uint8_t>& group,
+                                                  const std::vector<int>& bits,
+                                                  const std::vector<detail::Range<T>>& ranges,
+                                                  Index V) const {
+    std::vector<detail::CodedGroup<T>> coded;
+    for (std::size_t d = 0; d < group.size(); ++d)
+      coded.push_back({.count = V,
+                       .bits = bits[group[d]],
+                       .range = ranges[range == SlAccRange::channel ? d : group[d]]});
+    return coded;
   }
 };
 

@@ -1,30 +1,28 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max, sort
-#include <cmath>      // ldexp
-#include <concepts>   // floating_point
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint8_t, uint16_t
-#include <numeric>    // iota
-#include <optional>   // optional
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <utility>    // as_const
-#include <vector>     // vector
+#include <algorithm>    // copy_n, min
+#include <cmath>        // ldexp
+#include <concepts>     // floating_point
+#include <cstddef>      // byte, size_t
+#include <cstdint>      // uint8_t, uint16_t
+#include <optional>     // optional
+#include <span>         // span
+#include <string>       // string, to_string
+#include <string_view>  // string_view
+#include <utility>      // pair
+#include <vector>       // vector
 
-#include <splitvit/codec/concepts.hpp>                // Decoded, NoReceipt
-#include <splitvit/codec/detail/finite_values.hpp>    // limited, require_finite
-#include <splitvit/codec/detail/packed_bits.hpp>      // BitReader, BitWriter
-#include <splitvit/codec/detail/range_quantiser.hpp>  // Range, find_range, quantise
-#include <splitvit/codec/detail/token_spectra.hpp>    // TokenSpectra
-#include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                    // ShapeError, WireError
-#include <splitvit/core/parallel.hpp>                 // parallel_for
-#include <splitvit/core/random.hpp>                   // Rng
-#include <splitvit/core/text.hpp>                     // exact_text
-#include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
+#include <splitvit/codec/concepts.hpp>              // Pass
+#include <splitvit/codec/detail/coded_groups.hpp>   // CodedGroup, find_ranges, get_codes, put_coded
+#include <splitvit/codec/detail/require.hpp>        // require_finite
+#include <splitvit/codec/detail/token_spectra.hpp>  // TokenSpectra
+#include <splitvit/core/bytes.hpp>                  // ByteReader, ByteWriter
+#include <splitvit/core/error.hpp>                  // Reason, ShapeError, WireError
+#include <splitvit/core/options.hpp>                // describe_options, fraction, Whole
+#include <splitvit/core/parallel.hpp>               // parallel_for
+#include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
 
 // SlFac: tokens as cosine coefficients, the low frequencies with more bits than the high ones.
 // Letters: B samples, N tokens, T = N - 1 without CLS, D channels.
@@ -36,6 +34,33 @@ struct TokenGrid {
   Index rows = 0;
   Index columns = 0;
 };
+
+namespace detail {
+
+/// The kind of an option (core/options.hpp) that is a grid or none: "14x14".
+struct GridSize {
+  static constexpr Whole<int> side{1, 65536, ""};
+
+  std::string usage() const { return "ROWSxCOLUMNS"; }
+  std::string wanted() const { return "two whole numbers from 1 to 65536, as in 14x14, or none"; }
+  bool allows(const std::optional<TokenGrid>& grid) const {
+    return !grid || (side.allows(grid->rows) && side.allows(grid->columns));
+  }
+  std::string text(const std::optional<TokenGrid>& grid) const {
+    return grid ? std::to_string(grid->rows) + "x" + std::to_string(grid->columns) : "none";
+  }
+  template <class Grid>
+  std::optional<Grid> read(std::string_view text) const {
+    if (text == "none") return Grid{};
+    const std::size_t mark = std::min(text.find('x'), text.size());
+    const auto rows = number_from<Index>(text.substr(0, mark));
+    const auto columns = number_from<Index>(text.substr(std::min(mark + 1, text.size())));
+    if (!rows || !columns) return {};
+    return Grid{{*rows, *columns}};
+  }
+};
+
+}  // namespace detail
 
 /// SL-FAC-style: the tokens of each sample and channel through a discrete cosine transform; the
 /// first coefficients that hold `theta` of a channel's energy, and the others, are quantised
@@ -52,12 +77,11 @@ struct TokenGrid {
 ///         each, 16 for double). Then the codes in one section, channel by channel: coefficients
 ///         by ascending frequency, each for all samples; none for a part with scale 0.
 /// Grad    The same on the gradient; straight-through.
-/// Errors  std::invalid_argument for options outside their range; ShapeError for other shapes;
-///         WireError: not_finite, wrong_shape, truncated or malformed.
+/// Errors  See Codec.
 /// Source  "SL-FAC: A Communication-Efficient Split Learning Framework with Frequency-Aware
 ///         Compression", arXiv:2604.07316.
-/// Differs Formulas are ours: no code is known. Energies are those of the whole batch; CLS, which
-///         has no place in the image, is sent exactly.
+/// Differs Formulas are ours: no code is known. Energies are of the whole batch; CLS, which has no
+///         place in the image, is sent exactly.
 struct SlFac {
   double theta = 0.9;                  ///< share of the energy that is low, in (0, 1]
   int mid_bits = 4;                    ///< of a code of mean energy, 1..16
@@ -65,66 +89,74 @@ struct SlFac {
   int max_bits = 8;                    ///< of a code, min_bits..16
   std::optional<TokenGrid> grid = {};  ///< places of the patch tokens
 
+  static constexpr std::string_view name = "slfac";
+  static void each_option(auto& self, auto&& see) {
+    see("", self.theta, fraction("THETA"));
+    see("mid_bits", self.mid_bits, Whole{1, 16, "BITS"});
+    see("max_bits", self.max_bits, Whole{1, 16, "BITS"});
+    see("min_bits", self.min_bits, Whole{1, self.max_bits, "BITS"});
+    see("grid", self.grid, detail::GridSize{});
+  }
+  std::string description() const { return describe_options(*this); }
+
   template <std::floating_point T>
-  NoReceipt encode(TensorView<const T> x, std::vector<std::byte>& out, Rng&) const {
-    write(x, out);
-    return {};
+  Index put(TensorView<const T> x, Pass, std::vector<std::byte>& out, Rng&) const {
+    if (!fits(x.shape()))
+      throw ShapeError("slfac: tensor ", x.shape().text(),
+                       ", wanted (B, N, D) with values and N at most 65536");
+    const Index B = x.dim(0), N = x.dim(1), D = x.dim(2), count = N - 1;
+    ByteWriter writer{out};
+    for (Index b = 0; b < B; ++b)
+      writer.put_array(
+          x.span().subspan(static_cast<std::size_t>(b * N * D), static_cast<std::size_t>(D)));
+    if (count == 0) return 0;
+
+    // 1. Coefficients (D, T, B), and how each channel is divided: two groups a channel.
+    const Tensor<T> values = spectra_of(x.shape()).forward(x);
+    const std::vector<double> energies = energies_of(values);
+    double total = 0;
+    for (const double energy : energies) total += energy;
+    const double mean_energy = total / static_cast<double>(D) / static_cast<double>(count * B);
+    std::vector<detail::CodedGroup<T>> parts;
+    for (Index d = 0; d < D; ++d)
+      divide<T>(std::span{energies}.subspan(static_cast<std::size_t>(d * count),
+                                            static_cast<std::size_t>(count)),
+                mean_energy, B, parts);
+    detail::find_ranges<T>(values.span(), parts);
+
+    // 2. Bytes.
+    for (std::size_t i = 0; i < parts.size(); i += 2) {
+      writer.put(static_cast<std::uint16_t>(parts[i].count / B));
+      writer.put(static_cast<std::uint8_t>((parts[i].bits - 1) | ((parts[i + 1].bits - 1) << 4)));
+      for (const auto& part : {parts[i], parts[i + 1]})
+        if (part.count > 0) detail::put_range(writer, part.range);
+    }
+    detail::put_coded<T>(values.span(), parts, out);
+    return 0;
   }
 
   template <std::floating_point T>
-  Decoded<T, NoReceipt> decode(std::span<const std::byte> in, const Shape& shape) const {
-    return {read<T>(in, shape), {}};
-  }
+  Tensor<T> get(ByteReader& reader, const Shape& shape, Pass) const {
+    if (!fits(shape))
+      reader.refuse(Reason::wrong_shape, "a tensor ", shape.text(),
+                    ", wanted (B, N, D) with values, N to 65536");
+    const Index B = shape[0], N = shape[1], D = shape[2], count = N - 1;
+    reader.require(B, static_cast<std::size_t>(D) * sizeof(T));
+    Tensor<T> cls = Tensor<T>::uninitialised({B, D});
+    reader.get_array(cls.span());
+    detail::require_finite<T>(cls.view(), "slfac");
+    std::vector<detail::CodedGroup<T>> parts;
+    for (Index d = 0; d < D && count > 0; ++d) read_channel(reader, count, B, parts);
+    const Tensor<std::uint16_t> codes = detail::get_codes<T>(reader, parts);
 
-  template <std::floating_point T>
-  void encode_gradient(TensorView<const T> gradient, const NoReceipt&, std::vector<std::byte>& out,
-                       Rng&) const {
-    write(gradient, out);
-  }
-
-  template <std::floating_point T>
-  Tensor<T> decode_gradient(std::span<const std::byte> in, const NoReceipt&,
-                            const Shape& shape) const {
-    return read<T>(in, shape);
-  }
-
-  /// What it does and with which options, on one line.
-  std::string description() const {
-    return "sl_fac theta=" + exact_text(theta) + " mid_bits=" + std::to_string(mid_bits) +
-           " min_bits=" + std::to_string(min_bits) + " max_bits=" + std::to_string(max_bits) +
-           " grid=" +
-           (grid ? std::to_string(grid->rows) + "x" + std::to_string(grid->columns) : "none");
+    Tensor<T> x = Tensor<T>::uninitialised(shape);
+    for (Index b = 0; b < B; ++b) std::copy_n(cls.data() + b * D, D, x.data() + b * N * D);
+    if (count > 0)
+      spectra_of(shape).inverse(detail::dequantise_groups<T>(codes, parts, {D, count, B}), x);
+    return x;
   }
 
  private:
-  /// The first `low` coefficients of a channel and the others; each with its bits and range.
-  template <class T>
-  struct Channel {
-    struct Part {
-      Index begin = 0;  // in numbers of the channel: coefficients times samples
-      Index count = 0;
-      int bits = 1;
-      detail::Range<T> range = {};
-
-      bool has_codes() const { return count > 0 && range.scale != T{0}; }
-    };
-    Index low = 0;
-    Part parts[2] = {};
-  };
-
-  void require_options() const {
-    const auto refuse = [](const std::string& text) {
-      throw std::invalid_argument("SlFac: " + text);
-    };
-    if (!(theta > 0 && theta <= 1)) refuse("theta is " + exact_text(theta) + ", wanted (0, 1]");
-    if (min_bits < 1 || max_bits > 16 || min_bits > max_bits || mid_bits < 1 || mid_bits > 16)
-      refuse(std::to_string(min_bits) + " to " + std::to_string(max_bits) + " bits around " +
-             std::to_string(mid_bits) + ", wanted 1 <= min_bits <= max_bits <= 16, mid_bits 1..16");
-    if (grid && (grid->rows < 1 || grid->columns < 1))
-      refuse("a grid of " + std::to_string(grid->rows) + " times " + std::to_string(grid->columns) +
-             " places");
-  }
-
   static constexpr Index most_tokens = 65536;
   static bool fits(const Shape& shape) {
     return shape.rank() == 3 && shape.elements() > 0 && shape[1] <= most_tokens;
@@ -134,6 +166,24 @@ struct SlFac {
                         grid->rows * grid->columns == shape[1] - 1;
     return planar ? detail::TokenSpectra{shape, grid->rows, grid->columns}
                   : detail::TokenSpectra{shape, shape[1] - 1, 1};
+  }
+
+  /// The sum of squares over the batch of each coefficient of each channel, (D T).
+  template <class T>
+  static std::vector<double> energies_of(const Tensor<T>& coefficients) {
+    const Index B = coefficients.shape().back();
+    std::vector<double> energies(static_cast<std::size_t>(coefficients.shape().rows()));
+    parallel_for(coefficients.shape().rows(), 16, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        double sum = 0;
+        for (Index b = 0; b < B; ++b) {
+          const auto value = static_cast<double>(coefficients[i * B + b]);
+          sum += value * value;
+        }
+        energies[static_cast<std::size_t>(i)] = sum;
+      }
+    });
+    return energies;
   }
 
   /// The bits for a part whose numbers have `ratio` times the mean energy. Compared with powers
@@ -147,179 +197,45 @@ struct SlFac {
     return bits;
   }
 
-  /// How the coefficients (T, B) of a channel are divided; `energies` (T) over the batch.
+  /// Appends the two parts of a channel with these energies (T) of its coefficients: the first ones
+  /// that hold theta of their sum, at least one, and the others.
   template <class T>
-  Channel<T> divide(std::span<const T> values, std::span<const double> energies,
-                    double mean_energy) const {
-    const auto count = static_cast<Index>(energies.size());
-    const Index B = static_cast<Index>(values.size()) / count;
-    double total = 0, sum = energies[0];
-    for (const double energy : energies) total += energy;
-    Channel<T> channel{.low = 1};
-    for (; sum < theta * total && channel.low < count; ++channel.low)
-      sum += energies[static_cast<std::size_t>(channel.low)];
-
-    const Index ends[] = {0, channel.low, count};
-    for (std::size_t i = 0; i < 2; ++i) {
-      auto& part = channel.parts[i];
-      part.begin = ends[i] * B;
-      part.count = (ends[i + 1] - ends[i]) * B;
-      part.bits = min_bits;
-      if (part.count == 0) continue;
-      double own = 0;
-      for (Index u = ends[i]; u < ends[i + 1]; ++u) own += energies[static_cast<std::size_t>(u)];
-      if (mean_energy > 0)
-        part.bits = bits_for_energy(own / static_cast<double>(part.count) / mean_energy);
-      part.range = detail::find_range<T>({values.data() + part.begin, part.count}, part.bits);
-    }
-    return channel;
-  }
-
-  template <class T>
-  void write(TensorView<const T> x, std::vector<std::byte>& out) const {
-    require_options();
-    if (!fits(x.shape()))
-      throw ShapeError("SlFac: tensor " + x.shape().text() +
-                       ", wanted (B, N, D) with values and N at most 65536");
-    detail::require_finite(x, "SlFac");
-    const Index B = x.dim(0), N = x.dim(1), D = x.dim(2), count = N - 1, each = count * B;
-    ByteWriter writer{out};
-    for (Index b = 0; b < B; ++b)
-      writer.put_array(
-          x.span().subspan(static_cast<std::size_t>(b * N * D), static_cast<std::size_t>(D)));
-    if (count == 0) return;
-
-    // 1. Coefficients (D, T, B) and how each channel is divided.
-    const Tensor<T> values = spectra_of(x.shape()).forward(x);
-    std::vector<double> energies(static_cast<std::size_t>(D * count));
-    parallel_for(D * count, 16, [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) {
-        double sum = 0;
-        for (Index b = 0; b < B; ++b) {
-          const auto value = static_cast<double>(values[i * B + b]);
-          sum += value * value;
-        }
-        energies[static_cast<std::size_t>(i)] = sum;
-      }
-    });
+  void divide(std::span<const double> energies, double mean_energy, Index B,
+              std::vector<detail::CodedGroup<T>>& parts) const {
     double total = 0;
     for (const double energy : energies) total += energy;
-    const double mean_energy = total / static_cast<double>(D) / static_cast<double>(each);
-    std::vector<Channel<T>> channels(static_cast<std::size_t>(D));
-    Tensor<std::uint16_t> codes = Tensor<std::uint16_t>::uninitialised({D, each});
-    parallel_for(D, 1, [&](Index d, Index) {
-      auto& channel = channels[static_cast<std::size_t>(d)];
-      channel = divide<T>(values.view().slice(d, d + 1).span(),
-                          std::span{energies}.subspan(static_cast<std::size_t>(d * count),
-                                                      static_cast<std::size_t>(count)),
-                          mean_energy);
-      for (const auto& part : channel.parts)
-        if (part.has_codes())
-          detail::quantise<T>({values.data() + d * each + part.begin, part.count}, part.range,
-                              part.bits, codes.data() + d * each + part.begin);
-    });
-
-    // 2. Bytes.
-    for (const auto& channel : channels) {
-      writer.put(static_cast<std::uint16_t>(channel.low));
-      writer.put(static_cast<std::uint8_t>((channel.parts[0].bits - 1) |
-                                           ((channel.parts[1].bits - 1) << 4)));
-      for (const auto& part : channel.parts)
-        if (part.count > 0) detail::put_range(writer, part.range);
+    std::size_t low = 1;
+    for (double sum = energies[0]; sum < theta * total && low < energies.size(); ++low)
+      sum += energies[low];
+    for (const auto part : {energies.first(low), energies.subspan(low)}) {
+      const Index count = static_cast<Index>(part.size()) * B;
+      double own = 0;
+      for (const double energy : part) own += energy;
+      const bool measured = count > 0 && mean_energy > 0;
+      parts.push_back({.count = count,
+                       .bits = measured
+                                   ? bits_for_energy(own / static_cast<double>(count) / mean_energy)
+                                   : min_bits,
+                       .range = {}});
     }
-    detail::BitWriter packed{out};
-    for_each_part(channels, [&](Index d, const auto& part) {
-      packed.put_all(std::span<const std::uint16_t>{codes.data() + d * each + part.begin,
-                                                    static_cast<std::size_t>(part.count)},
-                     part.bits);
-    });
-    packed.finish();
   }
 
-  /// Calls f(channel number, part) for all parts with codes, in the order of their codes.
-  template <class T, class F>
-  static void for_each_part(const std::vector<Channel<T>>& channels, const F& f) {
-    for (std::size_t d = 0; d < channels.size(); ++d)
-      for (const auto& part : channels[d].parts)
-        if (part.has_codes()) f(static_cast<Index>(d), part);
-  }
-
+  /// Reads what is known of a channel; appends its two parts.
   template <class T>
-  Channel<T> read_channel(ByteReader& reader, Index count, Index B) const {
-    const auto refuse = [](const std::string& text) {
-      throw WireError(Reason::malformed, "SlFac: a channel with " + text);
-    };
-    Channel<T> channel;
-    channel.low = reader.get<std::uint16_t>();
-    if (channel.low < 1 || channel.low > count)
-      refuse(std::to_string(channel.low) + " low coefficients of " + std::to_string(count));
-    const int bits = reader.get<std::uint8_t>();
-    const Index ends[] = {0, channel.low, count};
-    for (std::size_t i = 0; i < 2; ++i) {
-      auto& part = channel.parts[i];
-      part.begin = ends[i] * B;
-      part.count = (ends[i + 1] - ends[i]) * B;
-      part.bits = ((bits >> (4 * i)) & 15) + 1;
+  void read_channel(ByteReader& reader, Index count, Index B,
+                    std::vector<detail::CodedGroup<T>>& parts) const {
+    const Index low = reader.get<std::uint16_t>();
+    if (low < 1 || low > count)
+      reader.refuse(Reason::malformed, low, " low coefficients of ", count);
+    const int widths = reader.get<std::uint8_t>();
+    for (const auto& [coefficients, bits] :
+         {std::pair{low, widths & 15}, std::pair{count - low, widths >> 4}}) {
+      detail::CodedGroup<T> part{.count = coefficients * B, .bits = bits + 1, .range = {}};
       if (part.bits < min_bits || part.bits > max_bits)
-        refuse("codes of " + std::to_string(part.bits) + " bits");
-      if (part.count > 0) part.range = detail::get_range<T>(reader, "SlFac");
+        reader.refuse(Reason::malformed, "codes of ", part.bits, " bits");
+      if (part.count > 0) part.range = detail::get_range<T>(reader);
+      parts.push_back(part);
     }
-    return channel;
-  }
-
-  template <class T>
-  Tensor<T> read(std::span<const std::byte> in, const Shape& shape) const {
-    require_options();
-    if (!fits(shape))
-      throw WireError(
-          Reason::wrong_shape,
-          "SlFac: a tensor " + shape.text() + ", wanted (B, N, D) with values and N at most 65536");
-    const Index B = shape[0], N = shape[1], D = shape[2], count = N - 1, each = count * B;
-
-    // 1. CLS tokens and channels. Divided, not multiplied: a hostile shape must not overflow.
-    ByteReader reader{in, "SlFac"};
-    if (B > static_cast<Index>(in.size() / sizeof(T)) / D)
-      throw WireError(Reason::truncated, "SlFac: " + std::to_string(in.size()) +
-                                             " bytes for a tensor " + shape.text());
-    Tensor<T> cls = Tensor<T>::uninitialised({B, D});
-    reader.get_array(cls.span());
-    detail::require_finite<T>(cls.view(), "SlFac");
-    std::vector<Channel<T>> channels;
-    for (Index d = 0; d < D && count > 0; ++d)
-      channels.push_back(read_channel<T>(reader, count, B));
-
-    // 2. Codes, if all are there; then coefficients and tokens.
-    detail::BitReader packed{reader, "SlFac"};
-    std::size_t wanted = 0;
-    for_each_part(channels, [&](Index, const auto& part) {
-      packed.require(part.count, part.bits);
-      wanted += static_cast<std::size_t>(part.count) * static_cast<std::size_t>(part.bits);
-    });
-    if (wanted / 8 > reader.left())
-      throw WireError(Reason::truncated, "SlFac: " + std::to_string(reader.left()) +
-                                             " bytes for codes of " + std::to_string(wanted) +
-                                             " bits");
-    Tensor<T> out = Tensor<T>::uninitialised(shape);
-    for (Index b = 0; b < B; ++b) std::copy_n(cls.data() + b * D, D, out.data() + b * N * D);
-    if (count > 0) {
-      Tensor<std::uint16_t> codes =
-          Tensor<std::uint16_t>::uninitialised({wanted > 0 ? D : 0, each});
-      for_each_part(channels, [&](Index d, const auto& part) {
-        packed.get_all(
-            std::span{codes.data() + d * each + part.begin, static_cast<std::size_t>(part.count)},
-            part.bits);
-      });
-      packed.finish();
-      Tensor<T> values = Tensor<T>::uninitialised({D, count, B});
-      parallel_for(D, 1, [&](Index d, Index) {
-        for (const auto& part : channels[static_cast<std::size_t>(d)].parts)
-          detail::dequantise(codes.data() + d * each + part.begin, part.range, part.bits,
-                             detail::Strided<T>{values.data() + d * each + part.begin, part.count});
-      });
-      spectra_of(shape).inverse(std::move(values), out);
-    }
-    reader.expect_end();
-    return out;
   }
 };
 

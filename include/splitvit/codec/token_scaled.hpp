@@ -10,13 +10,13 @@
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/codec/concepts.hpp>                // Decoded, receipts
-#include <splitvit/codec/detail/finite_values.hpp>    // limited, require_finite
+#include <splitvit/codec/concepts.hpp>                // Decoded, contexts
 #include <splitvit/codec/detail/range_quantiser.hpp>  // find_extremes, flush_tiny
-#include <splitvit/codec/receipts.hpp>                // is_straight_through
+#include <splitvit/codec/detail/require.hpp>          // require_finite
 #include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
-#include <splitvit/core/describe.hpp>                 // describe
 #include <splitvit/core/error.hpp>                    // WireError
+#include <splitvit/core/finite.hpp>                   // limited
+#include <splitvit/core/options.hpp>                  // describe
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/random.hpp>                   // Rng
 #include <splitvit/core/state.hpp>                    // show_state
@@ -26,49 +26,51 @@
 
 namespace splitvit::codec {
 
-/// Divides each token by its largest magnitude, sends these, and has the quotients, all in
-/// [-1, 1], written by `Inner`. For codecs with shared ranges, above all on gradients, which
-/// differ greatly between tokens.
+/// Divides each token by its largest magnitude and sends these magnitudes. `Inner` writes the
+/// quotients, all in [-1, 1]. For codecs with shared ranges, above all on gradients, which differ
+/// greatly between tokens.
 ///
 /// Shapes  Any; a token is a row: (B, N, D) has B N of them.
-/// Sent    Both ways: for each token its largest magnitude (4 bytes, 8 for double; 1 for a token
+/// Sent    In both passes: for each token its largest magnitude (4 bytes, 8 for double; 1 for a
+/// token
 ///         of zeros), then what Inner sends.
-/// Grad    As Inner's.
-/// Errors  Those of Inner; WireError: not_finite for NaN or infinity, truncated, or malformed
-///         for a scale that is not positive.
+/// Grad    The gradient of Inner.
+/// Errors  See Codec.
 template <class Inner>
 struct TokenScaled {
   Inner inner = {};
 
+  static constexpr std::string_view name = "scaled";
+  static void each_option(auto& self, auto&& see) { see("", self.inner, Required{Nested{}}); }
+  std::string description() const { return describe_options(*this); }
+
   template <std::floating_point T>
-  SenderReceipt<Inner, T> encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
-    const Tensor<T> quotients = divide(x, out);
-    return inner.encode(quotients.view(), out, rng);
+  SenderContext<Inner, T> encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
+    return codec::encode<T>(inner, divide(x, out).view(), out, rng);
   }
 
   template <std::floating_point T>
-  Decoded<T, ReceiverReceipt<Inner, T>> decode(std::span<const std::byte> in, const Shape& shape) {
-    ByteReader reader{in, "TokenScaled"};
+  Decoded<T, ReceiverContext<Inner, T>> decode(std::span<const std::byte> in, const Shape& shape) {
+    ByteReader reader{in, "scaled"};
     const auto scales = read_scales<T>(reader, shape);
-    auto decoded = inner.template decode<T>(reader.get_bytes(reader.left()), shape);
+    auto decoded = codec::decode<T>(inner, reader.get_bytes(reader.left()), shape);
     multiply(decoded.values, scales);
     return decoded;
   }
 
   template <std::floating_point T>
-  void encode_gradient(TensorView<const T> gradient, const ReceiverReceipt<Inner, T>& receipt,
+  void encode_gradient(TensorView<const T> gradient, const ReceiverContext<Inner, T>& context,
                        std::vector<std::byte>& out, Rng& rng) {
-    const Tensor<T> quotients = divide(gradient, out);
-    inner.encode_gradient(quotients.view(), receipt, out, rng);
+    codec::encode_gradient<T>(inner, divide(gradient, out).view(), context, out, rng);
   }
 
   template <std::floating_point T>
-  Tensor<T> decode_gradient(std::span<const std::byte> in, const SenderReceipt<Inner, T>& receipt,
+  Tensor<T> decode_gradient(std::span<const std::byte> in, const SenderContext<Inner, T>& context,
                             const Shape& shape) {
-    ByteReader reader{in, "TokenScaled"};
+    ByteReader reader{in, "scaled"};
     const auto scales = read_scales<T>(reader, shape);
     auto gradient =
-        inner.template decode_gradient<T>(reader.get_bytes(reader.left()), receipt, shape);
+        codec::decode_gradient<T>(inner, reader.get_bytes(reader.left()), context, shape);
     multiply(gradient, scales);
     return gradient;
   }
@@ -79,9 +81,6 @@ struct TokenScaled {
     return is_straight_through<T>(inner);
   }
 
-  /// What it does, on one line.
-  std::string description() const { return "token_scaled inner=(" + describe(inner) + ")"; }
-
   /// See StateVisitor.
   void each_state(auto&& see) { show_state(inner, see, "inner."); }
 
@@ -91,7 +90,7 @@ struct TokenScaled {
   /// Appends the scales; returns the quotients.
   template <class T>
   static Tensor<T> divide(TensorView<const T> x, std::vector<std::byte>& out) {
-    detail::require_finite(x, "TokenScaled");
+    detail::require_finite(x, "scaled");
     if (x.size() == 0) return Tensor<T>{x.shape()};
     const Index rows = x.shape().rows(), D = x.shape().back();
     auto quotients = Tensor<T>::uninitialised(x.shape());
@@ -100,7 +99,7 @@ struct TokenScaled {
       for (Index row = begin; row < end; ++row) {
         const T* const from = x.data() + row * D;
         T* const to = quotients.data() + row * D;
-        const auto ends = detail::find_extremes<T>({from, D});
+        const auto ends = detail::find_extremes<T>({from, static_cast<std::size_t>(D)});
         const T largest = std::max(-ends.low, ends.high);
         const T scale = largest > T{0} ? largest : T{1};
         scales[static_cast<std::size_t>(row)] = scale;
@@ -114,23 +113,19 @@ struct TokenScaled {
 
   template <class T>
   static std::vector<T> read_scales(ByteReader& reader, const Shape& shape) {
-    const auto rows = static_cast<std::size_t>(shape.elements() == 0 ? 0 : shape.rows());
-    if (rows > reader.left() / sizeof(T))
-      throw WireError(Reason::truncated, "TokenScaled: " + std::to_string(reader.left()) +
-                                             " bytes for the scales of a tensor " + shape.text());
-    std::vector<T> scales(rows);
+    const Index rows = shape.elements() == 0 ? 0 : shape.rows();
+    reader.require(rows, sizeof(T));
+    std::vector<T> scales(static_cast<std::size_t>(rows));
     reader.get_array(std::span{scales});
     for (T& scale : scales) {
-      if (!std::isfinite(scale))
-        throw WireError(Reason::not_finite, "TokenScaled: NaN or infinity as a scale");
+      if (!std::isfinite(scale)) reader.refuse(Reason::not_finite, "NaN or infinity as a scale");
       scale = detail::flush_tiny(scale);
-      if (!(scale > T{0}))
-        throw WireError(Reason::malformed, "TokenScaled: a scale that is not positive");
+      if (!(scale > T{0})) reader.refuse(Reason::malformed, "a scale that is not positive");
     }
     return scales;
   }
 
-  /// What Inner returns may be a little beyond 1: products stay finite.
+  /// Quotients that Inner returns may be a little beyond 1: products stay finite.
   template <class T>
   static void multiply(Tensor<T>& x, const std::vector<T>& scales) {
     if (x.size() == 0) return;
@@ -140,7 +135,7 @@ struct TokenScaled {
         T* const to = x.data() + row * D;
         const T scale = scales[static_cast<std::size_t>(row)];
         for (Index d = 0; d < D; ++d)
-          to[d] = detail::flush_tiny(detail::limited(detail::flush_tiny(to[d]) * scale));
+          to[d] = detail::flush_tiny(limited(detail::flush_tiny(to[d]) * scale));
       }
     });
   }

@@ -7,9 +7,8 @@
 #include <string>    // string
 #include <vector>    // vector
 
-#include <splitvit/codec/concepts.hpp>  // Decoded, receipts
-#include <splitvit/codec/receipts.hpp>  // StraightThrough
-#include <splitvit/core/describe.hpp>   // describe
+#include <splitvit/codec/concepts.hpp>  // contexts, Decoded, encode, StraightThrough
+#include <splitvit/core/options.hpp>    // describe
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/core/state.hpp>      // show_state
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
@@ -18,44 +17,40 @@
 
 namespace splitvit::codec {
 
-/// Activations by `Up`, gradients by `Down`. Both must be straight-through: one that remembers
-/// which values it sent cannot leave the gradient to another.
+/// Activations by `Up`, gradients by `Down`. Both must be straight-through.
 ///
 /// Sent    Up's bytes for the activations, Down's for the gradient.
 /// Grad    Straight-through, as Down writes it.
-/// Errors  Those of the two.
+/// Errors  See Codec.
 template <class Up, class Down>
 struct TwoWay {
   Up up = {};
   Down down = {};
 
+  std::string description() const { return describe(up) + "/" + describe(down); }
+
   template <std::floating_point T>
-  SenderReceipt<Up, T> encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
+  SenderContext<Up, T> encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
     static_assert(StraightThrough<Up, T> && StraightThrough<Down, T>,
-                  "TwoWay: a codec that remembers what it sent must take both ways");
-    return up.encode(x, out, rng);
+                  "TwoWay: a codec with a context must take both passes");
+    return codec::encode<T>(up, x, out, rng);
   }
 
   template <std::floating_point T>
-  Decoded<T, ReceiverReceipt<Up, T>> decode(std::span<const std::byte> in, const Shape& shape) {
-    return up.template decode<T>(in, shape);
+  Decoded<T, ReceiverContext<Up, T>> decode(std::span<const std::byte> in, const Shape& shape) {
+    return codec::decode<T>(up, in, shape);
   }
 
   template <std::floating_point T>
-  void encode_gradient(TensorView<const T> gradient, const ReceiverReceipt<Up, T>&,
+  void encode_gradient(TensorView<const T> gradient, const ReceiverContext<Up, T>&,
                        std::vector<std::byte>& out, Rng& rng) {
-    down.encode_gradient(gradient, ReceiverReceipt<Down, T>{}, out, rng);
+    codec::encode_gradient<T>(down, gradient, ReceiverContext<Down, T>{}, out, rng);
   }
 
   template <std::floating_point T>
-  Tensor<T> decode_gradient(std::span<const std::byte> in, const SenderReceipt<Up, T>&,
+  Tensor<T> decode_gradient(std::span<const std::byte> in, const SenderContext<Up, T>&,
                             const Shape& shape) {
-    return down.template decode_gradient<T>(in, SenderReceipt<Down, T>{}, shape);
-  }
-
-  /// What it does, on one line.
-  std::string description() const {
-    return "two_way up=(" + describe(up) + ") down=(" + describe(down) + ")";
+    return codec::decode_gradient<T>(down, in, SenderContext<Down, T>{}, shape);
   }
 
   /// See StateVisitor.

@@ -7,20 +7,17 @@
 #include <utility>     // move
 
 #include <splitvit/compress/concepts.hpp>  // CompressionStage
-#include <splitvit/core/describe.hpp>      // describe
-
-// AnyStage: a stage that is chosen while the program runs.
+#include <splitvit/core/options.hpp>       // describe
 
 namespace splitvit::compress {
 
-/// Any stage for element type T, behind one type. Costs one indirect call a batch.
+/// Any stage for element type T, chosen while the program runs. Costs one indirect call a batch.
 ///
 ///   AnyStage<float> stage = compressed ? AnyStage<float>{adc(0.1)} : Identity{};
 template <std::floating_point T>
 class AnyStage {
  public:
-  // Whether a AnyStage can be copied must not depend on itself, so the concept is asked
-  // within and not in front.
+  // CompressionStage is checked in the body: as a constraint it would depend on itself.
   template <class Stage>
     requires(!std::same_as<Stage, AnyStage>)
   AnyStage(Stage stage)

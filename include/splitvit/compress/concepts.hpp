@@ -8,14 +8,13 @@
 #include <splitvit/core/random.hpp>             // Rng
 #include <splitvit/kernel/token_statistic.hpp>  // TokenStatistic
 
-// CompressionStage: what a type must offer to make smaller what crosses the cut.
+// CompressionStage: a type that makes the batch at the cut smaller.
 //
-// A stage is a small struct of your own: no base class, no registration, no macro. Stages are
-// joined with `first | second` (then.hpp). Functions do the work of most of them, gradient
-// included: gather_tokens (gather_tokens.hpp), gather_samples (drop_samples.hpp), merge_clusters
-// (merge_samples.hpp) and merge_token_groups (merge_tokens.hpp).
+// A stage is a small struct of your own. These functions do the work, gradient included:
+// gather_tokens and gather_samples (gather.hpp), merge_clusters (merge_samples.hpp) and
+// merge_token_groups (merge_tokens.hpp).
 //
-//   /// Keeps every k-th token. The smallest stage that is still useful.
+//   /// Keeps every k-th token.
 //   struct EveryKth {
 //     Index k = 2;
 //
@@ -31,25 +30,20 @@ namespace splitvit::compress {
 
 /// Turns a batch at the cut into a smaller one.
 ///
-///   expression         returns       meaning
-///   stage(batch, rng)  CutBatch<T>   1 <= B' <= B, 1 <= N' <= N; D stays; token 0
-///                                    is still CLS; labels has B' rows, with the
-///                                    classes of the samples that each row stands
-///                                    for; cls_attention describes the returned
-///                                    tokens, in their order
+/// stage(batch, rng) returns a CutBatch<T> with 1 <= B' <= B, 1 <= N' <= N and the same D. Token 0
+/// is still CLS. labels has B' rows, with the classes of the samples that each row stands for.
+/// cls_attention describes the returned tokens, in their order.
 ///
-/// A stage keeps nothing between calls, draws random numbers only from rng, and
-/// lets gradients flow through tokens. It is not applied in evaluation.
-///
-/// One that needs to know more of the tokens has a function `kernel::TokenStatistic
-/// required_statistic() const`, and finds it in the batch's statistics.
+/// A stage keeps nothing between calls, draws random numbers only from rng, and lets gradients flow
+/// through tokens. It is not applied in evaluation. A stage that needs a statistic of the tokens in
+/// the batch has a function `kernel::TokenStatistic required_statistic() const`.
 template <class S, class T>
 concept CompressionStage =
     std::copy_constructible<S> && requires(const S& stage, CutBatch<T> batch, Rng& rng) {
       { stage(std::move(batch), rng) } -> std::same_as<CutBatch<T>>;
     };
 
-/// What a stage wants to find in the batch's statistics.
+/// The statistic that a stage needs.
 template <class Stage>
 kernel::TokenStatistic required_statistic_of(const Stage& stage) {
   if constexpr (requires { stage.required_statistic(); })

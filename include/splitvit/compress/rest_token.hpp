@@ -1,135 +1,113 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy_n, fill
-#include <array>      // array
+#include <algorithm>  // copy_n, fill, min
 #include <cmath>      // isfinite
 #include <concepts>   // floating_point
 #include <cstddef>    // size_t
 #include <cstdint>    // uint8_t
+#include <numeric>    // accumulate
+#include <span>       // span
 #include <stdexcept>  // invalid_argument
-#include <string>     // to_string
 #include <utility>    // move
 
-#include <splitvit/autograd/variable.hpp>       // record
-#include <splitvit/compress/cut_batch.hpp>      // CutBatch
-#include <splitvit/compress/detail/finite.hpp>  // finite
-#include <splitvit/compress/gather_tokens.hpp>  // gather_tokens
-#include <splitvit/core/parallel.hpp>           // parallel_for
-#include <splitvit/core/text.hpp>               // Named
-#include <splitvit/core/workspace.hpp>          // RecycledVector
-#include <splitvit/tensor/tensor.hpp>           // Tensor
-
-// The rest token: one mean of all tokens that are not kept, so that they are not lost.
-// Letters: P tokens that are kept, CLS included; R, the set of the others.
+#include <splitvit/compress/cut_batch.hpp>          // CutBatch
+#include <splitvit/compress/detail/linear_map.hpp>  // apply
+#include <splitvit/compress/gather.hpp>             // gather_tokens, require_token_index
+#include <splitvit/core/finite.hpp>                 // limited
+#include <splitvit/core/options.hpp>                // names_of
+#include <splitvit/core/parallel.hpp>               // parallel_for
+#include <splitvit/core/workspace.hpp>              // RecycledVector
+#include <splitvit/tensor/tensor.hpp>               // Tensor
 
 namespace splitvit::compress {
 
-/// What becomes of the tokens that are not kept.
+/// What happens to the set R of the tokens that are not kept.
 enum class RestToken : std::uint8_t {
-  none,       ///< nothing
-  attention,  ///< a mean in which each counts as much as CLS looks at it
-  mean,       ///< a mean in which all count alike
+  none,       ///< they are dropped
+  attention,  ///< they become one mean, weighted by the attention of CLS to them
+  mean,       ///< they become one mean with equal weights
 };
-
-/// Keeps the tokens that you choose, and behind them one mean of all others.
-///
-///   rest = sum over j in R of w_j x_j, with w_j = a_j / (sum over R of a), or 1 / |R|
-///
-/// where a is cls_attention. Weights are 1 / |R|, too, where this sum is 0 or an a_j is negative.
-///
-/// Shapes  index (B, P), P < N; tokens (B, N, D) -> (B, P + 1, D), cls_attention (B, N) ->
-///         (B, P + 1): its last entry is the sum over R. With RestToken::none it is
-///         gather_tokens, and returns P tokens. A rest token has no statistics: the batch loses
-///         them.
-/// Grad    tokens only. Kept tokens get their gradient, token j of R gets w_j times that of the
-///         rest token.
-/// Errors  as gather_tokens; ShapeError if no token is left for the rest; std::invalid_argument if
-///         tokens already stand for several.
-template <std::floating_point T>
-CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, RestToken rest);
 
 namespace detail {
 
-inline constexpr std::array<Named<RestToken>, 3> rest_names{
-    {{"none", RestToken::none}, {"attention", RestToken::attention}, {"mean", RestToken::mean}}};
+inline constexpr auto rest_names = names_of<RestToken>(
+    {{"none", RestToken::none}, {"attention", RestToken::attention}, {"mean", RestToken::mean}});
 
-/// What each token counts in the rest token; 0 for those that are kept.
-struct RestWeights {
-  Tensor<double> of_token;  ///< (B, N)
-  Tensor<double> sum;       ///< (B): of cls_attention over R
+/// A linear map that keeps the tokens `index` (B, P), and appends the sum of all tokens, each times
+/// its weight (B, N): (B, N, W) -> (B, P + 1, W).
+struct GatherWithSum {
+  Tensor<Index> index;
+  Tensor<double> weights;
+
+  /// Adds in ascending order in double precision.
+  template <std::floating_point T>
+  Tensor<T> forward(const Tensor<T>& x) const {
+    const Index N = x.dim(1), W = x.dim(2), P = index.dim(1);
+    Tensor<T> y = Tensor<T>::uninitialised(x.shape().with(1, P + 1));
+    parallel_for(x.dim(0), 1, [&](Index b, Index) {
+      const T* const in = x.data() + b * N * W;
+      T* const out = y.data() + b * (P + 1) * W;
+      for (Index p = 0; p < P; ++p) std::copy_n(in + index[b * P + p] * W, W, out + p * W);
+      RecycledVector<double> sum(static_cast<std::size_t>(W));
+      double* const s = sum.data();
+      for (Index j = 0; j < N; ++j) {
+        const double w = weights[b * N + j];
+        if (w == 0.0) continue;
+        for (Index d = 0; d < W; ++d) s[d] += w * static_cast<double>(in[j * W + d]);
+      }
+      for (Index d = 0; d < W; ++d) out[P * W + d] = limited(static_cast<T>(s[d]));
+    });
+    return y;
+  }
+  /// y_rest = sum of w_j x_j, so dx_j = w_j dy_rest; kept tokens get their own gradient.
+  template <std::floating_point T>
+  Tensor<T> backward(const Tensor<T>& dy, const Shape& shape) const {
+    const Index N = shape[1], W = shape[2], P = index.dim(1);
+    Tensor<T> dx = Tensor<T>::uninitialised(shape);
+    parallel_for(shape[0], 1, [&](Index b, Index) {
+      const T* const in = dy.data() + b * (P + 1) * W;
+      T* const out = dx.data() + b * N * W;
+      for (Index j = 0; j < N; ++j) {
+        const double w = weights[b * N + j];
+        for (Index d = 0; d < W; ++d)
+          out[j * W + d] = static_cast<T>(w * static_cast<double>(in[P * W + d]));
+      }
+      for (Index p = 0; p < P; ++p) std::copy_n(in + p * W, W, out + index[b * P + p] * W);
+    });
+    return dx;
+  }
 };
 
-template <std::floating_point T>
-RestWeights rest_weights(const Tensor<T>& attention, const Tensor<Index>& index, RestToken rest) {
-  const Index B = index.dim(0), P = index.dim(1), N = attention.dim(1);
-  RestWeights out{Tensor<double>{{B, N}}, Tensor<double>{{B}}};
-  RecycledVector<char> kept(static_cast<std::size_t>(N));
-  for (Index b = 0; b < B; ++b) {
-    const T* const a = attention.data() + b * N;
-    double* const w = out.of_token.data() + b * N;
-    std::ranges::fill(kept, char{0});
-    for (Index p = 0; p < P; ++p) kept[static_cast<std::size_t>(index[b * P + p])] = 1;
-    double& sum = out.sum[b];
-    bool usable = rest == RestToken::attention;
-    for (Index j = 0; j < N; ++j) {
-      if (kept[static_cast<std::size_t>(j)] != 0) continue;
-      sum += static_cast<double>(a[j]);
-      usable = usable && a[j] >= T{};
-    }
-    usable = usable && sum > 0.0 && std::isfinite(sum);
-    const double equal = 1.0 / static_cast<double>(N - P);
-    for (Index j = 0; j < N; ++j)
-      if (kept[static_cast<std::size_t>(j)] == 0)
-        w[j] = usable ? static_cast<double>(a[j]) / sum : equal;
+/// Turns the attention (N) of one sample into the weights of its rest token, with zeros for the
+/// tokens `kept`. Returns the sum of the attention over R.
+inline double make_rest_weights(std::span<double> weights, std::span<const Index> kept,
+                                RestToken rest) {
+  const auto clear_kept = [&] {
+    for (const Index token : kept) weights[static_cast<std::size_t>(token)] = 0.0;
+  };
+  clear_kept();
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+  if (rest == RestToken::attention && sum > 0.0 && std::isfinite(sum) &&
+      std::ranges::min(weights) >= 0.0) {
+    for (double& w : weights) w /= sum;
+    return sum;
   }
-  return out;
-}
-
-/// y (B, P + 1, D): tokens `index` (B, P) of x (B, N, D), then the sum of all, each times its
-/// weight (B, N). Added in ascending order in double precision.
-template <std::floating_point T>
-Tensor<T> with_weighted_sum(const Tensor<T>& x, const Tensor<Index>& index,
-                            const Tensor<double>& weights) {
-  const Index N = x.dim(1), D = x.dim(2), P = index.dim(1);
-  Tensor<T> y = Tensor<T>::uninitialised({x.dim(0), P + 1, D});
-  parallel_for(x.dim(0), 1, [&](Index b, Index) {
-    const T* const in = x.data() + b * N * D;
-    T* const out = y.data() + b * (P + 1) * D;
-    for (Index p = 0; p < P; ++p) std::copy_n(in + index[b * P + p] * D, D, out + p * D);
-    RecycledVector<double> sum(static_cast<std::size_t>(D));
-    for (Index j = 0; j < N; ++j) {
-      const double w = weights[b * N + j];
-      if (w == 0.0) continue;
-      for (Index d = 0; d < D; ++d)
-        sum[static_cast<std::size_t>(d)] += w * static_cast<double>(in[j * D + d]);
-    }
-    for (Index d = 0; d < D; ++d) out[P * D + d] = finite<T>(sum[static_cast<std::size_t>(d)]);
-  });
-  return y;
-}
-
-/// Its gradient: dx (B, N, D), given that shape, from dy (B, P + 1, D).
-template <std::floating_point T>
-Tensor<T> spread_weighted_sum(const Tensor<T>& dy, const Tensor<Index>& index,
-                              const Tensor<double>& weights, const Shape& shape) {
-  const Index N = shape[1], D = shape[2], P = index.dim(1);
-  Tensor<T> dx = Tensor<T>::uninitialised(shape);
-  parallel_for(shape[0], 1, [&](Index b, Index) {
-    const T* const in = dy.data() + b * (P + 1) * D;
-    T* const out = dx.data() + b * N * D;
-    for (Index j = 0; j < N; ++j) {
-      const double w = weights[b * N + j];
-      for (Index d = 0; d < D; ++d)
-        out[j * D + d] = static_cast<T>(w * static_cast<double>(in[P * D + d]));
-    }
-    for (Index p = 0; p < P; ++p) std::copy_n(in + p * D, D, out + index[b * P + p] * D);
-  });
-  return dx;
+  std::ranges::fill(weights, 1.0 / static_cast<double>(weights.size() - kept.size()));
+  clear_kept();
+  return sum;
 }
 
 }  // namespace detail
 
+/// Keeps the tokens that you choose, and appends one mean of all others: the sum over j in R of
+/// w_j x_j, with w_j = a_j / (sum over R of a) for a = cls_attention, or 1 / |R|; also 1 / |R| if
+/// that sum is 0 or an a_j is negative. With RestToken::none it is gather_tokens.
+///
+/// Shapes  index (B, P), P < N; tokens (B, N, D) -> (B, P + 1, D), cls_attention (B, N) ->
+///         (B, P + 1): its last entry is the sum over R. The result has no statistics.
+/// Grad    tokens only. Kept tokens get theirs; token j of R gets w_j times that of the rest token.
+/// Errors  as gather_tokens; also if all tokens are kept, or tokens were merged already.
 template <std::floating_point T>
 CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, RestToken rest) {
   if (rest == RestToken::none) return gather_tokens(std::move(batch), index);
@@ -138,28 +116,22 @@ CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, Rest
   detail::require_token_index(index, B, N);
   const Index P = index.dim(1);
   if (P == N)
-    throw ShapeError("gather_with_rest: all " + std::to_string(N) +
-                     " tokens are kept, none is left for the rest");
-  detail::RestWeights weights = detail::rest_weights(batch.cls_attention, index, rest);
+    throw ShapeError("gather_with_rest: all ", N, " tokens are kept, none is left for the rest");
   if (!batch.token_sizes.empty())
-    throw std::invalid_argument(
-        "gather_with_rest: tokens that already stand for several have no rest token");
+    throw std::invalid_argument("gather_with_rest: merged tokens have no rest token");
+  Tensor<double> weights{{B, N}};
+  std::ranges::copy(batch.cls_attention.span(), weights.data());
   Tensor<T> attention = Tensor<T>::uninitialised({B, P + 1});
   for (Index b = 0; b < B; ++b) {
-    for (Index p = 0; p < P; ++p)
-      attention[b * (P + 1) + p] = batch.cls_attention[b * N + index[b * P + p]];
-    attention[b * (P + 1) + P] = detail::finite<T>(weights.sum[b]);
+    const auto kept = index.view().slice(b, b + 1).span();
+    T* const out = attention.data() + b * (P + 1);
+    for (Index p = 0; p < P; ++p) out[p] = batch.cls_attention[b * N + index[b * P + p]];
+    const auto own_weights = weights.view().slice(b, b + 1).span();
+    out[P] = limited(static_cast<T>(detail::make_rest_weights(own_weights, kept, rest)));
   }
   batch.cls_attention = std::move(attention);
   batch.statistics = {};
-  const Variable<T> x = batch.tokens;
-  Tensor<T> y = detail::with_weighted_sum(x.value(), index, weights.of_token);
-  // forward: y_rest = sum of w_j x_j, so dx_j = w_j dy_rest; kept tokens are copied
-  batch.tokens =
-      record<T>(std::move(y), {x},
-                [x, index, w = std::move(weights.of_token)](const Tensor<T>&, const Tensor<T>& dy) {
-                  x.add_gradient(detail::spread_weighted_sum(dy, index, w, x.shape()));
-                });
+  batch.tokens = detail::apply(batch.tokens, detail::GatherWithSum{index, std::move(weights)});
   return batch;
 }
 

@@ -1,78 +1,58 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy_n, nth_element, sort
-#include <array>      // array
+#include <algorithm>  // copy_n, min, nth_element, sort
+#include <cmath>      // sqrt
 #include <concepts>   // floating_point
 #include <cstdint>    // uint8_t
+#include <limits>     // numeric_limits
 #include <numeric>    // iota
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
 
-#include <splitvit/compress/cut_batch.hpp>            // CutBatch
-#include <splitvit/compress/detail/choose.hpp>        // choose
-#include <splitvit/compress/detail/token_scores.hpp>  // token_distances, farthest_tokens
-#include <splitvit/core/parallel.hpp>                 // parallel_for
-#include <splitvit/core/random.hpp>                   // Rng
-#include <splitvit/core/text.hpp>                     // Named
-#include <splitvit/core/workspace.hpp>                // RecycledVector
-#include <splitvit/kernel/token_statistic.hpp>        // TokenStatistic
-#include <splitvit/tensor/reduce.hpp>                 // all_finite
-
-// choose_tokens: which tokens of each sample are worth sending. Letter: P tokens that are
-// chosen, CLS included.
+#include <splitvit/compress/cut_batch.hpp>  // CutBatch
+#include <splitvit/compress/detail/points.hpp>  // Points, points_of, squared_distance, power_of_two_scale
+#include <splitvit/core/options.hpp>            // names_of
+#include <splitvit/core/parallel.hpp>           // parallel_for
+#include <splitvit/core/random.hpp>             // Rng
+#include <splitvit/core/workspace.hpp>          // RecycledVector
+#include <splitvit/kernel/token_statistic.hpp>  // TokenStatistic
+#include <splitvit/tensor/reduce.hpp>           // all_finite
 
 namespace splitvit::compress {
 
-/// What a token must have to be chosen. `even` and `random` are controls that every other one
-/// must beat.
+/// How tokens are chosen. `even` and `random` are controls: a useful score is better than both.
 enum class TokenScore : std::uint8_t {
-  attention,  ///< CLS looks at it
-  norm,       ///< it is long
-  deviation,  ///< it is far from the mean of all patches
-  farthest,   ///< it is far from CLS and from those chosen before it; O(B P N D)
-  even,       ///< it lies at one of P - 1 evenly spaced positions
-  random,     ///< luck, for each sample anew
-  received,   ///< all tokens look at it; see kernel::TokenStatistic for this and the next two
-  value,      ///< CLS gets much from it
-  rollout,    ///< CLS looks at it through all blocks of the client
+  attention,  ///< the attention of CLS to the token
+  norm,       ///< the token's length
+  deviation,  ///< the distance to the mean of all patches
+  farthest,   ///< one by one, the distance to CLS and the tokens chosen before; O(B P N D)
+  even,       ///< P - 1 evenly spaced positions
+  random,     ///< drawn for each sample
+  received,   ///< kernel::TokenStatistic::received
+  value,      ///< kernel::TokenStatistic::value
+  rollout,    ///< kernel::TokenStatistic::rollout
 };
 
-/// What a score needs to know that is neither in the tokens nor in cls_attention.
+/// The statistic that a score needs besides the tokens and cls_attention.
 inline kernel::TokenStatistic statistic_for(TokenScore score) {
-  switch (score) {
-    case TokenScore::received:
-      return kernel::TokenStatistic::received;
-    case TokenScore::value:
-      return kernel::TokenStatistic::value;
-    case TokenScore::rollout:
-      return kernel::TokenStatistic::rollout;
-    default:
-      return kernel::TokenStatistic::none;
-  }
+  using kernel::TokenStatistic;
+  return score == TokenScore::received  ? TokenStatistic::received
+         : score == TokenScore::value   ? TokenStatistic::value
+         : score == TokenScore::rollout ? TokenStatistic::rollout
+                                        : TokenStatistic::none;
 }
-
-/// For each sample token 0 and the P - 1 tokens that are best in the sense of `score`, in
-/// ascending order; the lower token wins a tie. Only `random` draws from rng.
-///
-/// Shapes  tokens (B, N, D), cls_attention (B, N) -> (B, P), 1 <= P <= N.
-/// Errors  ShapeError if P is outside 1..N; std::invalid_argument if a number that decides is
-///         not finite, or the batch lacks the statistics that this score needs.
-template <std::floating_point T>
-Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P, Rng& rng);
 
 /// For each sample token 0 and the P - 1 tokens with the largest scores, in ascending order;
 /// the lower token wins a tie.
 ///
-/// Shapes  scores (B, N) -> (B, P), 1 <= P <= N; the score of token 0 plays no role.
-/// Errors  ShapeError if scores is no (B, N) or P is outside 1..N; std::invalid_argument if a
-///         score is not finite.
+/// Shapes  scores (B, N) -> (B, P), 1 <= P <= N; the score of token 0 is not used.
+/// Errors  ShapeError; std::invalid_argument if a score is not finite.
 template <std::floating_point T>
 Tensor<Index> best_tokens(const Tensor<T>& scores, Index P) {
   if (scores.shape().rank() != 2 || P < 1 || P > scores.dim(1))
-    throw ShapeError("best_tokens: " + std::to_string(P) + " tokens of scores " +
-                     scores.shape().text() + ": wanted 1 to N of (B, N)");
+    throw ShapeError("best_tokens: ", P, " tokens of scores ", scores.shape().text(),
+                     ": wanted 1 to N of (B, N)");
   if (!all_finite<T>(scores.view()))
     throw std::invalid_argument("best_tokens: a score is not finite");
   const Index B = scores.dim(0), N = scores.dim(1);
@@ -94,15 +74,74 @@ Tensor<Index> best_tokens(const Tensor<T>& scores, Index P) {
 
 namespace detail {
 
-inline constexpr std::array<Named<TokenScore>, 9> score_names{{{"attention", TokenScore::attention},
-                                                               {"norm", TokenScore::norm},
-                                                               {"deviation", TokenScore::deviation},
-                                                               {"farthest", TokenScore::farthest},
-                                                               {"even", TokenScore::even},
-                                                               {"random", TokenScore::random},
-                                                               {"received", TokenScore::received},
-                                                               {"value", TokenScore::value},
-                                                               {"rollout", TokenScore::rollout}}};
+inline constexpr auto score_names = names_of<TokenScore>({{"attention", TokenScore::attention},
+                                                          {"norm", TokenScore::norm},
+                                                          {"deviation", TokenScore::deviation},
+                                                          {"farthest", TokenScore::farthest},
+                                                          {"even", TokenScore::even},
+                                                          {"random", TokenScore::random},
+                                                          {"received", TokenScore::received},
+                                                          {"value", TokenScore::value},
+                                                          {"rollout", TokenScore::rollout}});
+
+/// Calls each(b, points) with the tokens of every sample, on several threads.
+///
+/// Errors  std::invalid_argument if a token is not finite.
+template <std::floating_point T, class Each>
+void for_each_sample(const Tensor<T>& tokens, const Each& each) {
+  if (!all_finite<T>(tokens.view()))
+    throw std::invalid_argument("choose_tokens: a token is not finite");
+  const Index N = tokens.dim(1), D = tokens.dim(2);
+  const double unit = power_of_two_scale(tokens);
+  parallel_for(tokens.dim(0), 1,
+               [&](Index b, Index) { each(b, points_of(tokens.data() + b * N * D, N, D, unit)); });
+}
+
+/// The distance of each token (B, N, D) from zero or from the mean of the patches, up to a factor
+/// that is the same for all: (B, N).
+template <std::floating_point T>
+Tensor<double> token_distances(const Tensor<T>& tokens, bool from_mean) {
+  const Index N = tokens.dim(1);
+  Tensor<double> distances{{tokens.dim(0), N}};
+  for_each_sample(tokens, [&](Index b, const Points& x) {
+    Points origin{1, x.width};
+    const auto centre = origin.row(0);
+    if (from_mean && N > 1) {
+      for (Index j = 1; j < N; ++j)
+        for (std::size_t d = 0; d < centre.size(); ++d) centre[d] += x.row(j)[d];
+      for (double& value : centre) value /= static_cast<double>(N - 1);
+    }
+    for (Index j = 0; j < N; ++j)
+      distances[b * N + j] = std::sqrt(squared_distance(x.row(j), centre));
+  });
+  return distances;
+}
+
+/// Of tokens (B, N, D) number 0, then repeatedly the one with the largest distance to the nearest
+/// chosen one, the lowest of several; in ascending order: (B, P).
+template <std::floating_point T>
+Tensor<Index> farthest_tokens(const Tensor<T>& tokens, Index P) {
+  Tensor<Index> out{{tokens.dim(0), P}};
+  for_each_sample(tokens, [&](Index b, const Points& x) {
+    constexpr double taken = -1.0;
+    RecycledVector<double> nearest(at(x.count), std::numeric_limits<double>::infinity());
+    Index* const chosen = out.data() + b * P;
+    nearest[0] = taken;
+    for (Index p = 1; p < P; ++p) {
+      Index farthest = -1;
+      for (Index j = 1; j < x.count; ++j) {
+        double& distance = nearest[at(j)];
+        if (distance == taken) continue;
+        distance = std::min(distance, squared_distance(x.row(j), x.row(chosen[p - 1]), distance));
+        if (farthest < 0 || distance > nearest[at(farthest)]) farthest = j;
+      }
+      nearest[at(farthest)] = taken;
+      chosen[p] = farthest;
+    }
+    std::sort(chosen, chosen + P);
+  });
+  return out;
+}
 
 /// Token 0 and P - 1 evenly spaced ones, the same for all B samples: (B, P).
 inline Tensor<Index> even_tokens(Index B, Index N, Index P) {
@@ -113,13 +152,14 @@ inline Tensor<Index> even_tokens(Index B, Index N, Index P) {
   return out;
 }
 
-/// Token 0 and P - 1 drawn ones, for each of B samples in turn: (B, P).
+/// Token 0 and P - 1 random ones, for each of B samples in turn: (B, P).
 inline Tensor<Index> random_tokens(Index B, Index N, Index P, Rng& rng) {
   Tensor<Index> out{{B, P}};
   RecycledVector<Index> patches(static_cast<std::size_t>(N - 1));
   for (Index b = 0; b < B; ++b) {
     std::iota(patches.begin(), patches.end(), Index{1});
-    choose(patches, P - 1, rng);
+    rng.choose(std::span{patches}, P - 1);
+    std::sort(patches.begin(), patches.begin() + P - 1);
     std::copy_n(patches.begin(), P - 1, out.data() + b * P + 1);
   }
   return out;
@@ -127,25 +167,24 @@ inline Tensor<Index> random_tokens(Index B, Index N, Index P, Rng& rng) {
 
 }  // namespace detail
 
+/// For each sample token 0 and the P - 1 best ones, in ascending order: (B, P), 1 <= P <= N. The
+/// lower token wins a tie. Only `random` draws from rng.
+///
+/// Errors  ShapeError; std::invalid_argument if a number that decides is not finite, or the batch
+///         lacks the statistics that this score needs.
 template <std::floating_point T>
 Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P, Rng& rng) {
   require_consistent("choose_tokens", batch);
   const Index B = batch.samples(), N = batch.token_count();
-  if (P < 1 || P > N)
-    throw ShapeError("choose_tokens: " + std::to_string(P) + " of " + std::to_string(N) +
-                     " tokens: wanted 1 to N");
+  if (P < 1 || P > N) throw ShapeError("choose_tokens: ", P, " of ", N, " tokens: wanted 1 to N");
   const Tensor<T>& tokens = batch.tokens.value();
-  const bool reads_tokens =
-      score == TokenScore::norm || score == TokenScore::deviation || score == TokenScore::farthest;
-  if (reads_tokens && !all_finite<T>(tokens.view()))
-    throw std::invalid_argument("choose_tokens: a token is not finite");
   switch (score) {
     case TokenScore::attention:
       return best_tokens(batch.cls_attention, P);
     case TokenScore::norm:
-      return best_tokens(detail::token_distances(tokens, detail::From::zero), P);
+      return best_tokens(detail::token_distances(tokens, false), P);
     case TokenScore::deviation:
-      return best_tokens(detail::token_distances(tokens, detail::From::mean_of_patches), P);
+      return best_tokens(detail::token_distances(tokens, true), P);
     case TokenScore::farthest:
       return detail::farthest_tokens(tokens, P);
     case TokenScore::even:
@@ -156,9 +195,9 @@ Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P,
     case TokenScore::value:
     case TokenScore::rollout:
       if (batch.statistics.empty() || batch.statistics.dim(2) != 1)
-        throw std::invalid_argument("choose_tokens: statistics " + batch.statistics.shape().text() +
-                                    ": score " + std::string{name_of(detail::score_names, score)} +
-                                    " wants those that its statistic_for() names, (B, N, 1)");
+        throw std::invalid_argument(
+            joined("choose_tokens: statistics ", batch.statistics.shape().text(),
+                   ", wanted (B, N, 1) for score ", detail::score_names.text(score)));
       return best_tokens(batch.statistics.reshaped({B, N}), P);
   }
   throw std::invalid_argument("choose_tokens: no such score");

@@ -8,38 +8,37 @@
 #include <cstddef>      // byte, size_t
 #include <cstring>      // memcpy
 #include <span>         // span, as_bytes
-#include <string>       // string
+#include <string>       // string, to_string
 #include <type_traits>  // is_arithmetic_v
 #include <vector>       // vector
 
-#include <splitvit/core/error.hpp>  // WireError
-
-// ByteWriter and ByteReader: numbers as little-endian bytes, on every machine.
+#include <splitvit/core/error.hpp>  // Reason, WireError
+#include <splitvit/core/shape.hpp>  // Index
 
 namespace splitvit {
 
 namespace detail {
-
 /// A number's bytes from native order to little-endian, or back.
 template <class T>
 std::array<std::byte, sizeof(T)> little_endian(std::array<std::byte, sizeof(T)> bytes) {
   if constexpr (std::endian::native == std::endian::big) std::ranges::reverse(bytes);
   return bytes;
 }
-
 }  // namespace detail
 
-/// Appends numbers to a vector of bytes.
+template <class T>
+concept Arithmetic = std::is_arithmetic_v<T>;
+
+/// Appends numbers to a vector of bytes: little-endian, on every machine.
 class ByteWriter {
  public:
   explicit ByteWriter(std::vector<std::byte>& out) : out_{&out} {}
 
-  template <class T>
-    requires std::is_arithmetic_v<T>
-  void put(T value) {
-    const auto bytes =
-        detail::little_endian<T>(std::bit_cast<std::array<std::byte, sizeof(T)>>(value));
-    put_bytes(bytes);
+  template <Arithmetic... Numbers>
+  void put(Numbers... values) {
+    (put_bytes(detail::little_endian<Numbers>(
+         std::bit_cast<std::array<std::byte, sizeof(Numbers)>>(values))),
+     ...);
   }
 
   void put_bytes(std::span<const std::byte> bytes) {
@@ -48,8 +47,7 @@ class ByteWriter {
     if (!bytes.empty()) std::memcpy(out_->data() + at, bytes.data(), bytes.size());
   }
 
-  template <class T>
-    requires std::is_arithmetic_v<T>
+  template <Arithmetic T>
   void put_array(std::span<const T> values) {
     if constexpr (std::endian::native == std::endian::little || sizeof(T) == 1)
       put_bytes(std::as_bytes(values));
@@ -67,37 +65,52 @@ class ByteWriter {
   std::vector<std::byte>* out_;
 };
 
-/// Takes numbers from bytes that may be hostile.
+/// Takes numbers that ByteWriter wrote from bytes that may be hostile.
 ///
 /// Errors  WireError (truncated) naming `what` when fewer bytes are left than asked for.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> bytes, std::string what = "message")
-      : bytes_{bytes}, what_{std::move(what)} {}
+      : bytes_{bytes}, size_{bytes.size()}, what_{std::move(what)} {}
 
   std::size_t left() const { return bytes_.size(); }
+  /// How many bytes have been taken.
+  std::size_t position() const { return size_ - left(); }
 
-  template <class T>
-    requires std::is_arithmetic_v<T>
+  /// Throws WireError, whose text names `what`.
+  template <class... Parts>
+  [[noreturn]] void refuse(Reason reason, const Parts&... parts) const {
+    throw WireError(reason, what_, ": ", parts...);
+  }
+  /// Refuses (truncated) unless `count` elements of `size` bytes are left: before memory is taken.
+  void require(Index count, std::size_t size) const {
+    // Divided, not multiplied: a hostile count must not overflow.
+    if (static_cast<std::size_t>(count) > left() / size)
+      refuse(Reason::truncated, left(), " bytes for ", count, " elements of ", size, " bytes");
+  }
+
+  template <Arithmetic T>
   T get() {
     std::array<std::byte, sizeof(T)> raw;
     const auto from = get_bytes(sizeof(T));
     std::memcpy(raw.data(), from.data(), sizeof(T));
     return std::bit_cast<T>(detail::little_endian<T>(raw));
   }
+  /// Several numbers, in order.
+  template <class... Numbers>
+  void get_to(Numbers&... values) {
+    ((values = get<Numbers>()), ...);
+  }
 
   std::span<const std::byte> get_bytes(std::size_t count) {
-    if (count > bytes_.size())
-      throw WireError(Reason::truncated, what_ + ": " + std::to_string(count) +
-                                             " more bytes wanted, " +
-                                             std::to_string(bytes_.size()) + " are left");
+    if (count > left())
+      refuse(Reason::truncated, count, " more bytes wanted, ", left(), " are left");
     const auto taken = bytes_.first(count);
     bytes_ = bytes_.subspan(count);
     return taken;
   }
 
-  template <class T>
-    requires std::is_arithmetic_v<T>
+  template <Arithmetic T>
   void get_array(std::span<T> into) {
     if constexpr (std::endian::native == std::endian::little || sizeof(T) == 1) {
       const auto from = get_bytes(into.size_bytes());
@@ -111,22 +124,19 @@ class ByteReader {
   std::string get_text(std::size_t limit) {
     const std::size_t size = get<std::uint32_t>();
     if (size > limit)
-      throw WireError(Reason::too_long, what_ + ": a text of " + std::to_string(size) +
-                                            " characters, at most " + std::to_string(limit) +
-                                            " are allowed");
+      refuse(Reason::too_long, "a text of ", size, " characters, at most ", limit, " are allowed");
     const auto from = get_bytes(size);
     return {reinterpret_cast<const char*>(from.data()), from.size()};
   }
 
   /// Every byte must have been used.
   void expect_end() const {
-    if (!bytes_.empty())
-      throw WireError(Reason::malformed,
-                      what_ + ": " + std::to_string(bytes_.size()) + " bytes too many at its end");
+    if (left() > 0) refuse(Reason::malformed, left(), " bytes too many at its end");
   }
 
  private:
-  std::span<const std::byte> bytes_;
+  std::span<const std::byte> bytes_;  // that are left
+  std::size_t size_;
   std::string what_;
 };
 

@@ -11,18 +11,9 @@
 #include <nmmintrin.h>  // _mm_crc32_u8, _mm_crc32_u64
 #endif
 
-// crc32c: a checksum that finds damaged bytes. It does not protect against an attacker.
-
 namespace splitvit {
 
-/// The CRC-32C (Castagnoli) of `bytes`. Long input may come in pieces: crc32c(b, crc32c(a)) is the
-/// checksum of a followed by b.
-///
-/// Source  RFC 3720, appendix B.4; "123456789" gives E3069283.
-std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0);
-
 namespace detail {
-
 /// table[k][b]: what byte b does to the checksum when k more bytes follow it.
 inline constexpr auto crc32c_table = [] {
   std::array<std::array<std::uint32_t, 256>, 8> table{};
@@ -63,10 +54,13 @@ inline std::uint32_t crc32c_by_instruction(std::span<const std::byte> bytes, std
   return crc;
 }
 #endif
-
 }  // namespace detail
 
-inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before) {
+/// The CRC-32C (Castagnoli) of `bytes`; crc32c(b, crc32c(a)) is that of a followed by b. It finds
+/// damaged bytes, and does not protect against an attacker.
+///
+/// Source  RFC 3720, appendix B.4; "123456789" gives E3069283.
+inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0) {
 #if defined(__SSE4_2__) && defined(__x86_64__)
   return ~detail::crc32c_by_instruction(bytes, ~before);
 #else

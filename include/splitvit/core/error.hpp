@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>    // uint8_t
-#include <stdexcept>  // invalid_argument, runtime_error
-#include <string>     // string
-
-// What can go wrong, as types. A text names the operation, what came and what was wanted;
-// a program that reacts to an error reads reason(), never the text.
+#include <cstdint>      // uint8_t
+#include <stdexcept>    // invalid_argument, runtime_error
+#include <string>       // string, to_string
+#include <type_traits>  // is_arithmetic_v
 
 namespace splitvit {
 
-/// Why bytes, a link or a file could not be used. Stable: programs may store and compare it.
+/// Why bytes, a link or a file could not be used. Stable: a program that reacts to an error reads
+/// it, never the text, which names the operation, what came and what was wanted.
 enum class Reason : std::uint8_t {
   // WireError: bytes from the peer make no sense.
   bad_magic,      ///< the first bytes are not ours
@@ -49,17 +48,35 @@ constexpr bool may_retry(Reason reason) {
          reason == Reason::cannot_write;
 }
 
-/// The caller's tensor shapes do not fit the operation.
+/// One text from texts, things with a text(), and numbers as std::to_string writes them.
+template <class... Parts>
+std::string joined(Parts... parts) {
+  std::string text;
+  const auto append = [&text](const auto& part) {
+    if constexpr (std::is_arithmetic_v<std::decay_t<decltype(part)>>)
+      text += std::to_string(part);
+    else if constexpr (requires { part.text(); })
+      text += part.text();
+    else
+      text += part;
+  };
+  (append(parts), ...);
+  return text;
+}
+
+/// The caller's tensor shapes do not fit the operation. The text is all parts, joined.
 class ShapeError : public std::invalid_argument {
  public:
-  using std::invalid_argument::invalid_argument;
+  template <class... Parts>
+  explicit ShapeError(Parts... parts) : std::invalid_argument(joined(parts...)) {}
 };
 
-/// An error with a reason that a program can act on.
+/// An error with a reason. The text is all parts, joined.
 class ReasonedError : public std::runtime_error {
  public:
-  ReasonedError(Reason reason, const std::string& text)
-      : std::runtime_error(text), reason_{reason} {}
+  template <class... Parts>
+  ReasonedError(Reason reason, Parts... parts)
+      : std::runtime_error(joined(parts...)), reason_{reason} {}
 
   Reason reason() const noexcept { return reason_; }
 
@@ -69,19 +86,16 @@ class ReasonedError : public std::runtime_error {
 
 /// Bytes or numbers from the peer make no sense, or the peer was refused.
 class WireError : public ReasonedError {
- public:
   using ReasonedError::ReasonedError;
 };
 
 /// The link failed, was closed, or was silent for too long.
 class TransportError : public ReasonedError {
- public:
   using ReasonedError::ReasonedError;
 };
 
 /// A file cannot be read, written or trusted.
 class StorageError : public ReasonedError {
- public:
   using ReasonedError::ReasonedError;
 };
 

@@ -4,15 +4,14 @@
 #include <bit>          // bit_cast
 #include <concepts>     // floating_point
 #include <cstdint>      // uint32_t, uint64_t
+#include <limits>       // numeric_limits
 #include <span>         // span
 #include <type_traits>  // conditional_t
 
-// all_finite: whether numbers are neither NaN nor infinite.
-
 namespace splitvit {
 
-/// Whether no number is NaN or infinite. It tests bits, so that no compiler flag changes the
-/// result. It does not stop early, so that the loop is fast.
+/// Whether no number is NaN or infinite. Tests bits, which no compiler flag changes, and does not
+/// stop early, which would be slower.
 template <std::floating_point T>
 bool all_finite(std::span<const T> values) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
@@ -22,6 +21,13 @@ bool all_finite(std::span<const T> values) {
   for (const T value : values)
     bad |= static_cast<Bits>((std::bit_cast<Bits>(value) & exponent) == exponent);
   return bad == 0;
+}
+
+/// The number, or the largest one of its sign if it is infinite. NaN stays NaN.
+template <std::floating_point T>
+T limited(T value) {
+  constexpr T most = std::numeric_limits<T>::max();
+  return value > most ? most : value < -most ? -most : value;
 }
 
 }  // namespace splitvit

@@ -8,15 +8,13 @@
 #include <numeric>           // accumulate, iota
 #include <span>              // span
 #include <stdexcept>         // invalid_argument
-#include <string>            // string, to_string
 #include <utility>           // move
 #include <vector>            // vector
 
+#include <splitvit/core/error.hpp>      // joined
 #include <splitvit/core/finite.hpp>     // all_finite
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // RecycledVector
-
-// Labels: which classes the samples of a batch belong to, as a short list for each sample.
 
 namespace splitvit {
 
@@ -26,13 +24,11 @@ struct ClassWeight {
   float weight = 0;
 };
 
-/// The labels of a batch: one row for each sample, and in each row a list of classes.
-///
-/// All rows of a Labels are of the same kind.
+/// The labels of a batch: for each sample a row, which lists classes. All rows are of one kind:
 ///
 ///   counted   classes with counts. The probability of a class is its count, divided by the sum
-///             of the row's counts. A class id is a list of one class with count 1, and the
-///             list of a merged sample says how many of its members have each class.
+///             of the row's counts: for a class id 1 / 1, for a merged sample the share of its
+///             members that have the class.
 ///   weighted  classes with probabilities, for soft labels, such as from mixup.
 ///
 ///   const Labels hard = std::vector<Index>{3, 0};
@@ -43,10 +39,8 @@ struct ClassWeight {
 /// Units   weights: probabilities in float32, finite, at least 0; the sum of a row is 1 (+- 1e-4).
 class Labels {
  public:
-  /// How far the sum of a row's weights may be from 1.
-  static constexpr double sum_tolerance = 1e-4;
-  /// The same for rows that may have been merged: each merge rounds the weights to float32.
-  static constexpr double merged_sum_tolerance = sum_tolerance + 1e-6;
+  /// How far the sum of a row's weights may be from 1; and after merges, which round to float32.
+  static constexpr double sum_tolerance = 1e-4, merged_sum_tolerance = sum_tolerance + 1e-6;
   /// The largest sum of a row's counts that from_lists takes.
   static constexpr Index largest_count = 0x7FFFFFFF;
 
@@ -67,12 +61,8 @@ class Labels {
     Index total() const { return std::accumulate(counts.begin(), counts.end(), Index{0}); }
   };
 
-  /// No rows.
   Labels() = default;
-
-  /// One class id for each row.
-  ///
-  /// Errors  std::invalid_argument for a negative id.
+  /// One class id for each row. Errors  std::invalid_argument for a negative id.
   Labels(std::span<const Index> ids)
       : ends_(ids.size()), classes_(ids.begin(), ids.end()), counts_(ids.size(), 1) {
     std::iota(ends_.begin(), ends_.end(), Index{1});
@@ -85,7 +75,22 @@ class Labels {
   ///
   /// Errors  std::invalid_argument naming the row, for an empty row, a negative id, a weight that
   ///         is not finite or is negative, and weights that do not sum to 1 (+- 1e-4).
-  static Labels weighted(std::span<const std::vector<ClassWeight>> rows);
+  static Labels weighted(std::span<const std::vector<ClassWeight>> rows) {
+    Labels labels;
+    labels.is_weighted_ = true;
+    RecycledVector<Entry> entries;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      require_some(i, rows[i].size());
+      require_weights(i, rows[i], sum_tolerance);
+      entries.clear();
+      for (const auto& [id, weight] : rows[i]) {
+        require_class(i, id);
+        entries.push_back({id, entries.size(), static_cast<double>(weight)});
+      }
+      labels.add_row(entries, 1.0);
+    }
+    return labels;
+  }
   static Labels weighted(std::initializer_list<std::vector<ClassWeight>> rows) {
     return weighted(std::span{rows.begin(), rows.size()});
   }
@@ -97,39 +102,53 @@ class Labels {
   ///         for ids that are negative or do not ascend strictly in their row, for counts below 1
   ///         or with a sum above largest_count in a row.
   static Labels from_lists(RecycledVector<Index> ends, RecycledVector<Index> classes,
-                           RecycledVector<Index> counts);
-  /// The same for weighted rows.
-  ///
-  /// Errors  as above, and as in weighted() for weights, with merged_sum_tolerance.
+                           RecycledVector<Index> counts) {
+    Labels labels{std::move(ends), std::move(classes), counts.size()};
+    labels.counts_ = std::move(counts);
+    for (Index i = 0; i < labels.row_count(); ++i) {
+      Index left = largest_count;
+      for (const Index count : labels.row(i).counts) {
+        if (count < 1 || count > left)
+          refuse_row(static_cast<std::size_t>(i), "count ", count,
+                     ", wanted at least 1 and a sum of at most ", largest_count);
+        left -= count;
+      }
+    }
+    return labels;
+  }
+  /// Weighted rows. Errors  as above, and as in weighted(), with merged_sum_tolerance.
   static Labels from_lists(RecycledVector<Index> ends, RecycledVector<Index> classes,
-                           RecycledVector<float> weights);
+                           RecycledVector<float> weights) {
+    Labels labels{std::move(ends), std::move(classes), weights.size()};
+    labels.is_weighted_ = true;
+    labels.weights_ = std::move(weights);
+    for (Index i = 0; i < labels.row_count(); ++i)
+      require_weights(static_cast<std::size_t>(i), labels.row(i).weights, merged_sum_tolerance);
+    return labels;
+  }
 
   Index row_count() const { return static_cast<Index>(ends_.size()); }
   bool empty() const { return ends_.empty(); }
   bool is_weighted() const { return is_weighted_; }
 
-  /// Row i, 0 <= i < row_count().
-  ///
   /// Errors  std::invalid_argument if there is no such row.
   Row row(Index i) const {
     if (i < 0 || i >= row_count())
-      throw std::invalid_argument("Labels: row " + std::to_string(i) + ", wanted 0 to " +
-                                  std::to_string(row_count() - 1));
+      throw std::invalid_argument(joined("Labels: row ", i, ", wanted 0 to ", row_count() - 1));
     const auto at = static_cast<std::size_t>(i);
     const auto begin = at == 0 ? 0 : static_cast<std::size_t>(ends_[at - 1]);
     const std::size_t size = static_cast<std::size_t>(ends_[at]) - begin;
-    Row found{.classes = std::span{classes_}.subspan(begin, size), .counts = {}, .weights = {}};
-    if (is_weighted_)
-      found.weights = std::span{weights_}.subspan(begin, size);
-    else
-      found.counts = std::span{counts_}.subspan(begin, size);
-    return found;
+    const auto part_of = [&](const auto& list) { return std::span{list}.subspan(begin, size); };
+    if (is_weighted_) return {part_of(classes_), {}, part_of(weights_)};
+    return {part_of(classes_), part_of(counts_), {}};
   }
 
-  /// The chosen rows, in the order of `rows`.
-  ///
-  /// Errors  std::invalid_argument for a row that does not exist.
-  Labels gather(std::span<const Index> rows) const;
+  /// The chosen rows, in that order. Errors  std::invalid_argument for a row that does not exist.
+  Labels gather(std::span<const Index> rows) const {
+    RecycledVector<Index> starts(rows.size() + 1);
+    std::iota(starts.begin(), starts.end(), Index{0});
+    return merge(starts, rows);
+  }
 
   /// One row for each group of rows: group k has the rows members[starts[k]], ...,
   /// members[starts[k + 1] - 1]. Counts of a class are added. Weights of a class are added in
@@ -138,39 +157,88 @@ class Labels {
   /// Shapes  starts (K + 1), members as many as starts.back() -> K rows.
   /// Errors  std::invalid_argument for a row that does not exist, a group without members, and
   ///         starts that do not ascend from 0 to the number of members.
-  Labels merge(std::span<const Index> starts, std::span<const Index> members) const;
+  Labels merge(std::span<const Index> starts, std::span<const Index> members) const {
+    if (starts.empty() || starts.front() != 0 ||
+        starts.back() != static_cast<Index>(members.size()))
+      throw std::invalid_argument(joined("Labels: merge: wanted starts from 0 to ", members.size(),
+                                         ", the number of members"));
+    Labels merged;
+    merged.is_weighted_ = is_weighted_;
+    RecycledVector<Entry> entries;
+    for (std::size_t k = 0; k + 1 < starts.size(); ++k) {
+      if (starts[k + 1] <= starts[k] || starts[k + 1] > starts.back())
+        throw std::invalid_argument(
+            joined("Labels: merge: group ", k, " has no members, wanted at least one"));
+      const auto group = members.subspan(static_cast<std::size_t>(starts[k]),
+                                         static_cast<std::size_t>(starts[k + 1] - starts[k]));
+      entries.clear();
+      for (const Index member : group) {
+        const Row from = row(member);
+        for (std::size_t c = 0; c < from.classes.size(); ++c)
+          entries.push_back({from.classes[c], entries.size(),
+                             is_weighted_ ? static_cast<double>(from.weights[c])
+                                          : static_cast<double>(from.counts[c])});
+      }
+      merged.add_row(entries, static_cast<double>(group.size()));
+    }
+    return merged;
+  }
 
-  /// Errors  std::invalid_argument that begins with `operation` and names the row, for a class id
-  ///         that is not below `classes`.
+  /// Errors  std::invalid_argument naming `operation` and the row, for an id not below `classes`.
   void require_classes(const char* operation, Index classes) const {
     for (Index i = 0; i < row_count(); ++i)
       if (const Index largest = row(i).classes.back(); largest >= classes)
-        throw std::invalid_argument(std::string{operation} + ": row " + std::to_string(i) +
-                                    " of the labels has class " + std::to_string(largest) +
-                                    ", wanted less than " + std::to_string(classes));
+        throw std::invalid_argument(joined(operation, ": row ", i, " of the labels has class ",
+                                           largest, ", wanted less than ", classes));
   }
 
   /// The same rows of the same kind, with equal counts or weights.
   friend bool operator==(const Labels&, const Labels&) = default;
 
  private:
-  [[noreturn]] static void refuse_row(std::size_t row, const std::string& text) {
-    throw std::invalid_argument("Labels: row " + std::to_string(row) + " has " + text);
+  [[noreturn]] static void refuse_row(std::size_t row, const auto&... what) {
+    throw std::invalid_argument(joined("Labels: row ", row, " has ", what...));
+  }
+  static void require_some(std::size_t row, std::size_t classes) {
+    if (classes == 0) refuse_row(row, "no class, wanted at least one");
   }
   static void require_class(std::size_t row, Index id) {
-    if (id < 0) refuse_row(row, "class " + std::to_string(id) + ", wanted 0 or more");
+    if (id < 0) refuse_row(row, "class ", id, ", wanted 0 or more");
   }
-  static void require_weight(std::size_t row, float weight) {
-    if (!all_finite(std::span<const float>{&weight, 1}) || weight < 0)
-      refuse_row(
-          row, "weight " + std::to_string(weight) + ", wanted a finite number that is at least 0");
-  }
-  static void require_sum(std::size_t row, double sum, double tolerance) {
+  static float weight_of(float weight) { return weight; }
+  static float weight_of(const ClassWeight& one) { return one.weight; }
+  static void require_weights(std::size_t row, const auto& weights, double tolerance) {
+    double sum = 0;
+    for (const auto& one : weights) {
+      const float weight = weight_of(one);
+      if (!all_finite(std::span<const float>{&weight, 1}) || weight < 0)
+        refuse_row(row, "weight ", weight, ", wanted a finite number that is at least 0");
+      sum += static_cast<double>(weight);
+    }
     if (!(std::abs(sum - 1.0) <= tolerance))
-      refuse_row(row, "weights that sum to " + std::to_string(sum) + ", wanted 1 (+- 1e-4)");
+      refuse_row(row, "weights that sum to ", sum, ", wanted 1 (+- 1e-4)");
   }
-  /// Errors  as in from_lists, for ends and classes.
-  void require_lists(std::size_t values) const;
+  /// Errors  as in from_lists, for ends and classes. `values` is the number of counts or weights.
+  Labels(RecycledVector<Index> ends, RecycledVector<Index> classes, std::size_t values)
+      : ends_{std::move(ends)}, classes_{std::move(classes)} {
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < ends_.size(); ++i) {
+      require_some(i, ends_[i] > static_cast<Index>(begin) ? 1 : 0);
+      const auto end = static_cast<std::size_t>(ends_[i]);
+      if (end > classes_.size())
+        refuse_row(i, "a list that ends at ", end, ", wanted at most ", classes_.size());
+      require_class(i, classes_[begin]);
+      for (std::size_t c = begin + 1; c < end; ++c)
+        if (classes_[c] <= classes_[c - 1])
+          refuse_row(i, "class ", classes_[c], " after class ", classes_[c - 1],
+                     ", wanted ascending ids");
+      begin = end;
+    }
+    if (begin != classes_.size() || values != classes_.size())
+      throw std::invalid_argument(joined("Labels: the lists end at ", begin, ", and there are ",
+                                         values, " counts or weights for ", classes_.size(),
+                                         " classes"));
+  }
 
   /// A class of a row that is being put together.
   struct Entry {
@@ -178,8 +246,23 @@ class Labels {
     std::size_t place;  // so that equal classes are added in their order
     double value;
   };
-  /// Appends a row, with equal classes added and everything divided by `divisor`.
-  void add_row(std::span<Entry> entries, double divisor);
+  /// Appends a row, with equal classes added and weights divided by `divisor`.
+  void add_row(std::span<Entry> entries, double divisor) {
+    std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
+      return a.id < b.id || (a.id == b.id && a.place < b.place);
+    });
+    for (std::size_t i = 0; i < entries.size();) {
+      const Index id = entries[i].id;
+      double sum = 0;
+      for (; i < entries.size() && entries[i].id == id; ++i) sum += entries[i].value;
+      classes_.push_back(id);
+      if (is_weighted_)
+        weights_.push_back(static_cast<float>(sum / divisor));
+      else
+        counts_.push_back(static_cast<Index>(sum));
+    }
+    ends_.push_back(static_cast<Index>(classes_.size()));
+  }
 
   RecycledVector<Index> ends_;     // (rows): where the lists end
   RecycledVector<Index> classes_;  // the lists of all rows
@@ -187,147 +270,5 @@ class Labels {
   RecycledVector<float> weights_;  // of all classes
   bool is_weighted_ = false;
 };
-
-inline void Labels::add_row(std::span<Entry> entries, double divisor) {
-  std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
-    return a.id < b.id || (a.id == b.id && a.place < b.place);
-  });
-  for (std::size_t i = 0; i < entries.size();) {
-    const Index id = entries[i].id;
-    double sum = 0;
-    for (; i < entries.size() && entries[i].id == id; ++i) sum += entries[i].value;
-    classes_.push_back(id);
-    if (is_weighted_)
-      weights_.push_back(static_cast<float>(sum / divisor));
-    else
-      counts_.push_back(static_cast<Index>(sum));
-  }
-  ends_.push_back(static_cast<Index>(classes_.size()));
-}
-
-inline Labels Labels::weighted(std::span<const std::vector<ClassWeight>> rows) {
-  Labels labels;
-  labels.is_weighted_ = true;
-  RecycledVector<Entry> entries;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].empty()) refuse_row(i, "no class, wanted at least one");
-    entries.clear();
-    double sum = 0;
-    for (const auto& [id, weight] : rows[i]) {
-      require_class(i, id);
-      require_weight(i, weight);
-      sum += static_cast<double>(weight);
-      entries.push_back({id, entries.size(), static_cast<double>(weight)});
-    }
-    require_sum(i, sum, sum_tolerance);
-    labels.add_row(entries, 1.0);
-  }
-  return labels;
-}
-
-inline void Labels::require_lists(std::size_t values) const {
-  if (values != classes_.size())
-    throw std::invalid_argument("Labels: " + std::to_string(values) + " counts or weights for " +
-                                std::to_string(classes_.size()) + " classes");
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i < ends_.size(); ++i) {
-    if (ends_[i] <= static_cast<Index>(begin)) refuse_row(i, "no class, wanted at least one");
-    const auto end = static_cast<std::size_t>(ends_[i]);
-    if (end > classes_.size())
-      refuse_row(i, "a list that ends at " + std::to_string(end) + ", wanted at most " +
-                        std::to_string(classes_.size()));
-    require_class(i, classes_[begin]);
-    for (std::size_t c = begin + 1; c < end; ++c)
-      if (classes_[c] <= classes_[c - 1])
-        refuse_row(i, "class " + std::to_string(classes_[c]) + " after class " +
-                          std::to_string(classes_[c - 1]) + ", wanted ascending ids");
-    begin = end;
-  }
-  if (begin != classes_.size())
-    throw std::invalid_argument("Labels: the lists end at " + std::to_string(begin) +
-                                ", wanted the number of classes, " +
-                                std::to_string(classes_.size()));
-}
-
-inline Labels Labels::from_lists(RecycledVector<Index> ends, RecycledVector<Index> classes,
-                                 RecycledVector<Index> counts) {
-  Labels labels;
-  labels.ends_ = std::move(ends);
-  labels.classes_ = std::move(classes);
-  labels.counts_ = std::move(counts);
-  labels.require_lists(labels.counts_.size());
-  for (Index i = 0; i < labels.row_count(); ++i) {
-    Index left = largest_count;
-    for (const Index count : labels.row(i).counts) {
-      if (count < 1 || count > left)
-        refuse_row(static_cast<std::size_t>(i), "count " + std::to_string(count) +
-                                                    ", wanted at least 1 and a sum of at most " +
-                                                    std::to_string(largest_count));
-      left -= count;
-    }
-  }
-  return labels;
-}
-
-inline Labels Labels::from_lists(RecycledVector<Index> ends, RecycledVector<Index> classes,
-                                 RecycledVector<float> weights) {
-  Labels labels;
-  labels.is_weighted_ = true;
-  labels.ends_ = std::move(ends);
-  labels.classes_ = std::move(classes);
-  labels.weights_ = std::move(weights);
-  labels.require_lists(labels.weights_.size());
-  for (Index i = 0; i < labels.row_count(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    double sum = 0;
-    for (const float weight : labels.row(i).weights) {
-      require_weight(at, weight);
-      sum += static_cast<double>(weight);
-    }
-    require_sum(at, sum, merged_sum_tolerance);
-  }
-  return labels;
-}
-
-inline Labels Labels::gather(std::span<const Index> rows) const {
-  Labels chosen;
-  chosen.is_weighted_ = is_weighted_;
-  for (const Index i : rows) {
-    const Row from = row(i);
-    chosen.classes_.insert(chosen.classes_.end(), from.classes.begin(), from.classes.end());
-    chosen.counts_.insert(chosen.counts_.end(), from.counts.begin(), from.counts.end());
-    chosen.weights_.insert(chosen.weights_.end(), from.weights.begin(), from.weights.end());
-    chosen.ends_.push_back(static_cast<Index>(chosen.classes_.size()));
-  }
-  return chosen;
-}
-
-inline Labels Labels::merge(std::span<const Index> starts, std::span<const Index> members) const {
-  const auto refuse = [](const std::string& text) {
-    throw std::invalid_argument("Labels: merge: " + text);
-  };
-  if (starts.empty() || starts.front() != 0 || starts.back() != static_cast<Index>(members.size()))
-    refuse("starts that do not go from 0 to the number of members, " +
-           std::to_string(members.size()));
-  Labels merged;
-  merged.is_weighted_ = is_weighted_;
-  RecycledVector<Entry> entries;
-  for (std::size_t k = 0; k + 1 < starts.size(); ++k) {
-    if (starts[k + 1] <= starts[k] || starts[k + 1] > starts.back())
-      refuse("group " + std::to_string(k) + " has no members, wanted at least one");
-    const auto group = members.subspan(static_cast<std::size_t>(starts[k]),
-                                       static_cast<std::size_t>(starts[k + 1] - starts[k]));
-    entries.clear();
-    for (const Index member : group) {
-      const Row from = row(member);
-      for (std::size_t c = 0; c < from.classes.size(); ++c)
-        entries.push_back({from.classes[c], entries.size(),
-                           is_weighted_ ? static_cast<double>(from.weights[c])
-                                        : static_cast<double>(from.counts[c])});
-    }
-    merged.add_row(entries, static_cast<double>(group.size()));
-  }
-  return merged;
-}
 
 }  // namespace splitvit

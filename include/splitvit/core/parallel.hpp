@@ -7,11 +7,11 @@
 #include <vector>     // vector
 
 #if defined(__SSE2__)
-#include <immintrin.h>  // _mm_getcsr, _mm_setcsr
+#include <xmmintrin.h>  // _mm_getcsr, _mm_setcsr
 #endif
 
 #include <splitvit/core/shape.hpp>      // Index
-#include <splitvit/core/workspace.hpp>  // PoolScope, RecycledVector
+#include <splitvit/core/workspace.hpp>  // RecycledVector, Scoped
 
 #ifndef SPLITVIT_USE_TBB
 #define SPLITVIT_USE_TBB 0
@@ -28,9 +28,9 @@
 #include <thread>  // thread
 #endif
 
-// Loops over several threads. Results do not depend on the number of threads: work is divided by
-// its size alone, and partial results are combined in a fixed order. This is the only header that
-// names oneTBB; without it the same functions run on std::thread.
+// Loops over several threads. Work is divided by its size alone, and partial results are combined
+// in a fixed order, so that results do not depend on the number of threads. This is the only header
+// that names oneTBB; without it the same functions run on std::thread.
 
 namespace splitvit {
 
@@ -39,18 +39,16 @@ namespace splitvit {
 /// computed it, so every parallel body runs under it.
 class FlushDenormals {
  public:
-#if defined(__SSE2__)
-  FlushDenormals() : before_{_mm_getcsr()} { _mm_setcsr(before_ | 0x8040u); }  // FTZ and DAZ
-  ~FlushDenormals() { _mm_setcsr(before_); }
-#else
-  FlushDenormals() = default;
-#endif
   FlushDenormals(const FlushDenormals&) = delete;
   FlushDenormals& operator=(const FlushDenormals&) = delete;
-
 #if defined(__SSE2__)
+  FlushDenormals() { _mm_setcsr(before_ | 0x8040u); }  // FTZ and DAZ
+  ~FlushDenormals() { _mm_setcsr(before_); }
+
  private:
-  unsigned before_;
+  unsigned before_ = _mm_getcsr();
+#else
+  FlushDenormals() {}
 #endif
 };
 
@@ -61,17 +59,6 @@ inline int& thread_limit() {
   thread_local int limit = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   return limit;
 }
-
-class ThreadLimit {
- public:
-  explicit ThreadLimit(int limit) : before_{thread_limit()} { thread_limit() = limit; }
-  ~ThreadLimit() { thread_limit() = before_; }
-  ThreadLimit(const ThreadLimit&) = delete;
-  ThreadLimit& operator=(const ThreadLimit&) = delete;
-
- private:
-  int before_;
-};
 }  // namespace detail
 #endif
 
@@ -91,24 +78,24 @@ decltype(auto) with_threads(int threads, Work&& work) {
   oneapi::tbb::task_arena arena{std::max(1, threads)};
   return arena.execute(std::forward<Work>(work));
 #else
-  const detail::ThreadLimit limit{std::max(1, threads)};
+  const detail::Scoped<int> limit{detail::thread_limit(), std::max(1, threads)};
   return std::forward<Work>(work)();
 #endif
 }
 
-/// Calls `body(begin, end)` for consecutive pieces of [0, n), each `grain` long (the last one
-/// may be shorter), on several threads. Pieces depend on n and grain only. Bodies take memory
-/// from the workspace that the caller uses.
-///
-/// Errors  What a body throws is thrown here; pieces not yet started may be left out.
-template <class Body>
-void parallel_for(Index n, Index grain, const Body& body) {
-  if (n <= 0) return;
+namespace detail {
+/// A loop's body behind a pointer to a function, so that run_loop is compiled once for all loops.
+struct LoopBody {
+  const void* body;
+  void (*call)(const void* body, Index begin, Index end);
+};
+
+inline void run_loop(Index n, Index grain, LoopBody body) {
   const Index pieces = (n + grain - 1) / grain;
-  const auto run = [&, pool = detail::current_pool()](Index piece) {
+  const auto run = [n, grain, body, pool = current_pool()](Index piece) {
     const FlushDenormals flush;
-    const detail::PoolScope memory{pool};
-    body(piece * grain, std::min(n, (piece + 1) * grain));
+    const Scoped<Pool*> memory{current_pool(), pool};
+    body.call(body.body, piece * grain, std::min(n, (piece + 1) * grain));
   };
   if (pieces == 1 || available_threads() == 1) {
     for (Index piece = 0; piece < pieces; ++piece) run(piece);
@@ -126,7 +113,7 @@ void parallel_for(Index n, Index grain, const Body& body) {
   std::exception_ptr error;
   std::mutex error_guard;
   const auto work = [&] {
-    const detail::ThreadLimit inside{1};
+    const Scoped<int> inside{thread_limit(), 1};
     for (Index piece = next++; piece < pieces; piece = next++) {
       try {
         run(piece);
@@ -146,6 +133,19 @@ void parallel_for(Index n, Index grain, const Body& body) {
   }  // joins
   if (error) std::rethrow_exception(error);
 #endif
+}
+}  // namespace detail
+
+/// Calls `body(begin, end)` for consecutive pieces of [0, n), each `grain` long (the last one may
+/// be shorter), on several threads. Bodies take memory from the workspace that the caller uses.
+///
+/// Errors  What a body throws is thrown here; pieces not yet started may be left out.
+template <class Body>
+void parallel_for(Index n, Index grain, const Body& body) {
+  if (n <= 0) return;
+  detail::run_loop(n, grain, {&body, [](const void* self, Index begin, Index end) {
+                                (*static_cast<const Body*>(self))(begin, end);
+                              }});
 }
 
 /// Combines `partial(begin, end)` of consecutive pieces of [0, n) pairwise in a fixed tree:

@@ -10,12 +10,9 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-// Rng: random numbers that are the same on every platform and have no hidden state.
-
 namespace splitvit {
 
 namespace detail {
-
 /// One block of Philox-4x32 with ten rounds: a keyed scrambling of a 128-bit counter.
 /// Source  Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 inline std::array<std::uint32_t, 4> philox_4x32(std::array<std::uint32_t, 4> counter,
@@ -31,14 +28,11 @@ inline std::array<std::uint32_t, 4> philox_4x32(std::array<std::uint32_t, 4> cou
   }
   return counter;
 }
-
 }  // namespace detail
 
-/// Random numbers as a pure function of (seed, stream, position).
-///
-/// An aggregate: `Rng rng{.seed = 42};`. Its three numbers are its whole state, so it can be
-/// copied, stored and set back. `at` derives independent streams by name, which makes "the
-/// k-means start of step 7" a value that needs no history.
+/// Random numbers as a pure function of (seed, stream, position), the same on every platform. The
+/// three numbers are all its state. `at` derives independent streams, which makes "the k-means
+/// start of step 7" a value that needs no history.
 struct Rng {
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;
@@ -75,17 +69,23 @@ struct Rng {
     return radius * std::cos(2.0 * std::numbers::pi * uniform());
   }
 
-  /// Brings the items into a random order.
+  /// Brings `count` of the items to the front, chosen without replacement, each equally likely.
   template <class T>
-  void shuffle(std::span<T> items) {
+  void choose(std::span<T> items, Index count) {
     const auto n = static_cast<Index>(items.size());
-    for (Index i = 0; i + 1 < n; ++i)
+    for (Index i = 0; i < count; ++i)
       std::swap(items[static_cast<std::size_t>(i)],
                 items[static_cast<std::size_t>(i + below(n - i))]);
   }
 
-  /// An independent generator for a purpose and up to two numbers, such as epoch and step.
-  /// Depends on seed and stream, not on how many numbers were drawn.
+  /// Brings the items into a random order.
+  template <class T>
+  void shuffle(std::span<T> items) {
+    choose(items, static_cast<Index>(items.size()) - 1);
+  }
+
+  /// An independent generator for a purpose and up to two numbers, such as epoch and step, however
+  /// many numbers were drawn.
   Rng at(std::uint64_t purpose, std::uint64_t first = 0, std::uint64_t second = 0) const {
     std::uint64_t mixed = stream;
     for (const std::uint64_t part : {purpose, first, second}) {

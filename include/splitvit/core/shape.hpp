@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>         // equal
+#include <algorithm>         // count, equal, max
 #include <array>             // array
 #include <cstddef>           // ptrdiff_t, size_t
 #include <initializer_list>  // initializer_list
 #include <limits>            // numeric_limits
 #include <span>              // span
-#include <string>            // string, to_string
+#include <string>            // string
 
 #include <splitvit/core/error.hpp>  // ShapeError
-
-// Index, and Shape: the extents of a tensor, outermost first.
 
 namespace splitvit {
 
@@ -31,8 +29,7 @@ class Shape {
       : Shape(std::span<const Index>{extents.begin(), extents.size()}) {}
   explicit Shape(std::span<const Index> extents) {
     if (extents.size() > max_rank)
-      throw ShapeError("Shape: " + std::to_string(extents.size()) + " extents, at most " +
-                       std::to_string(max_rank) + " are possible");
+      throw ShapeError("Shape: ", extents.size(), " extents, at most ", max_rank, " are possible");
     for (const Index extent : extents) extents_[rank_++] = extent;
     elements_ = checked_product();
   }
@@ -60,12 +57,9 @@ class Shape {
 
   /// For messages: "(64, 197, 192)".
   std::string text() const {
-    std::string out = "(";
-    for (std::size_t i = 0; i < rank_; ++i) {
-      if (i > 0) out += ", ";
-      out += std::to_string(extents_[i]);
-    }
-    return out + ")";
+    std::string out;
+    for (const Index extent : extents()) out += joined(out.empty() ? "(" : ", ", extent);
+    return rank_ == 0 ? "()" : out + ")";
   }
 
   friend bool operator==(const Shape& a, const Shape& b) {
@@ -74,19 +68,14 @@ class Shape {
 
  private:
   Index checked_product() const {
-    Index product = 1;
-    bool empty = false;
+    Index product = 1;  // of the extents that are not 0
     for (const Index extent : extents()) {
-      if (extent < 0) throw ShapeError("Shape: negative extent in " + text());
-      if (extent == 0) {
-        empty = true;
-      } else if (product > std::numeric_limits<Index>::max() / extent) {
-        throw ShapeError("Shape: " + text() + " has more elements than can be counted");
-      } else {
-        product *= extent;
-      }
+      if (extent < 0) throw ShapeError("Shape: negative extent in ", text());
+      if (extent > 0 && product > std::numeric_limits<Index>::max() / extent)
+        throw ShapeError("Shape: ", text(), " has more elements than can be counted");
+      product *= std::max(extent, Index{1});
     }
-    return empty ? 0 : product;
+    return std::ranges::count(extents(), 0) > 0 ? 0 : product;
   }
 
   std::array<Index, max_rank> extents_{};

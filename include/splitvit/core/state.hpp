@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>    // ranges::copy
 #include <concepts>     // same_as
 #include <cstddef>      // byte, size_t
-#include <cstdint>      // uint8_t, uint64_t
+#include <cstdint>      // uint8_t, uint32_t, uint64_t
+#include <functional>   // function
 #include <span>         // span
 #include <stdexcept>    // invalid_argument
-#include <string>       // string, to_string
-#include <type_traits>  // is_const_v, remove_cvref_t, remove_reference_t
+#include <string>       // string
+#include <type_traits>  // is_const_v, is_pointer_v
 #include <utility>      // move
+#include <variant>      // variant, visit
 #include <vector>       // vector
 
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>  // WireError
-
-// State: what an object keeps between training steps, shown value by value, so that it can be
-// stored, restored and compared without knowledge of its type.
+#include <splitvit/core/error.hpp>  // WireError, joined
 
 namespace splitvit {
 
-/// Visits all state of an object, and may change it.
+/// The kinds of values: a number, a list of numbers or bytes that may be resized, and numbers of a
+/// fixed count.
+using StateValue = std::variant<std::uint64_t*, double*, std::vector<double>*,
+                                std::vector<std::byte>*, std::span<float>, std::span<double>>;
+
+/// Visits all state of an object, which is what it keeps between training steps, and may change it.
 ///
 /// An object with state offers `void each_state(auto&& see)`, which calls see(name, value) for each
 /// of its values, always in the same order and with unique names. Options are not state.
@@ -29,177 +34,128 @@ namespace splitvit {
 ///     see(std::string{"mean"}, std::span<float>{mean_.span()});  // of a tensor: a fixed size
 ///   }
 ///
-/// A type that hides what it holds offers `void each_state(StateVisitor& see)`. To call either
-/// of them, use show_state.
+/// A type that hides what it holds offers `void each_state(StateVisitor& see)`. show_state calls
+/// either of them.
 class StateVisitor {
  public:
-  StateVisitor() = default;
-  StateVisitor(const StateVisitor&) = delete;
-  StateVisitor& operator=(const StateVisitor&) = delete;
-  virtual ~StateVisitor() = default;
+  using Visit = std::function<void(const std::string& name, StateValue value)>;
+  explicit StateVisitor(Visit visit) : visit_{std::move(visit)} {}
 
-  virtual void operator()(const std::string& name, std::uint64_t& value) = 0;
-  virtual void operator()(const std::string& name, double& value) = 0;
-  /// These two may be resized.
-  virtual void operator()(const std::string& name, std::vector<double>& values) = 0;
-  virtual void operator()(const std::string& name, std::vector<std::byte>& bytes) = 0;
-  /// These two have a fixed size.
-  virtual void operator()(const std::string& name, std::span<float> values) = 0;
-  virtual void operator()(const std::string& name, std::span<double> values) = 0;
+  /// `value` is of one of the kinds in StateValue.
+  template <class Value>
+  void operator()(const std::string& name, Value&& value) {
+    if constexpr (requires { StateValue{&value}; })
+      visit_(name, StateValue{&value});
+    else
+      visit_(name, StateValue{value});
+  }
+
+ private:
+  Visit visit_;
 };
+
+/// Shows a 32-bit number, as 64 bits.
+void show_u32(auto&& see, const std::string& name, std::uint32_t& number) {
+  std::uint64_t wide = number;
+  see(name, wide);
+  number = static_cast<std::uint32_t>(wide);
+}
 
 /// A type that shows its state.
 template <class Thing>
 concept HasState = requires(Thing& thing, StateVisitor& see) { thing.each_state(see); };
 
 namespace detail {
+/// Whether a kind of value may be resized.
+template <class Held>
+inline constexpr bool may_grow =
+    std::same_as<Held, std::vector<double>*> || std::same_as<Held, std::vector<std::byte>*>;
 
-/// A StateVisitor for any `see` that takes all kinds of values; each name begins with `prefix`.
-template <class See>
-class PrefixedVisitor final : public StateVisitor {
- public:
-  PrefixedVisitor(See& see, std::string prefix) : see_{see}, prefix_{std::move(prefix)} {}
+/// The numbers of a value of any kind.
+template <class Held>
+auto state_numbers(Held held) {
+  if constexpr (may_grow<Held>)
+    return std::span{*held};
+  else if constexpr (std::is_pointer_v<Held>)
+    return std::span{held, 1};
+  else
+    return held;
+}
 
-  void operator()(const std::string& name, std::uint64_t& value) override {
-    see_(prefix_ + name, value);
-  }
-  void operator()(const std::string& name, double& value) override { see_(prefix_ + name, value); }
-  void operator()(const std::string& name, std::vector<double>& values) override {
-    see_(prefix_ + name, values);
-  }
-  void operator()(const std::string& name, std::vector<std::byte>& bytes) override {
-    see_(prefix_ + name, bytes);
-  }
-  void operator()(const std::string& name, std::span<float> values) override {
-    see_(prefix_ + name, values);
-  }
-  void operator()(const std::string& name, std::span<double> values) override {
-    see_(prefix_ + name, values);
-  }
+/// Appends a value: its name, u8 kind, u64 how many numbers, the numbers.
+inline void write_value(ByteWriter& out, const std::string& name, StateValue value) {
+  out.put_text(name);
+  out.put(static_cast<std::uint8_t>(value.index()));
+  std::visit(
+      [&](auto held) {
+        const auto numbers = state_numbers(held);
+        using Number = typename decltype(numbers)::element_type;
+        out.put(static_cast<std::uint64_t>(numbers.size()));
+        if constexpr (std::same_as<Number, std::byte>)
+          out.put_bytes(numbers);
+        else
+          out.put_array(std::span<const Number>{numbers});
+      },
+      value);
+}
 
- private:
-  See& see_;
-  std::string prefix_;
-};
-
+/// Compares name, kind and size with what write_value wrote; copies the numbers if it `takes`.
+inline void read_value(ByteReader& in, bool takes, const std::string& name, StateValue value) {
+  constexpr Reason misfit = Reason::wrong_content;
+  const std::string found = in.get_text(in.left());
+  const auto kind = in.get<std::uint8_t>();
+  const auto count = in.get<std::uint64_t>();
+  if (found != name) in.refuse(misfit, "'", found, "' where '", name, "' was wanted");
+  if (kind != value.index()) in.refuse(misfit, "'", name, "' is another kind of value");
+  std::visit(
+      [&](auto held) {
+        auto numbers = state_numbers(held);
+        using Number = typename decltype(numbers)::element_type;
+        if (!may_grow<decltype(held)> && count != numbers.size())
+          in.refuse(misfit, count, " numbers for '", name, "', wanted ", numbers.size());
+        in.require(static_cast<Index>(count), sizeof(Number));
+        const auto bytes = in.get_bytes(static_cast<std::size_t>(count) * sizeof(Number));
+        if (!takes) return;
+        if constexpr (may_grow<decltype(held)>) {
+          held->resize(static_cast<std::size_t>(count));
+          numbers = state_numbers(held);
+        }
+        if constexpr (std::same_as<Number, std::byte>)
+          std::ranges::copy(bytes, numbers.begin());
+        else
+          ByteReader{bytes}.get_array(numbers);
+      },
+      value);
+}
 }  // namespace detail
 
 /// Calls see(prefix + name, value) for all state of `thing`; never for a type without each_state.
-/// `see` takes all kinds of values that a StateVisitor takes.
 template <class Thing>
 void show_state(Thing& thing, auto&& see, const std::string& prefix = "") {
   static_assert(!std::is_const_v<Thing>, "state is shown so that it can be written to");
   if constexpr (HasState<Thing>) {
-    detail::PrefixedVisitor<std::remove_reference_t<decltype(see)>> visitor{see, prefix};
-    thing.each_state(static_cast<StateVisitor&>(visitor));
+    StateVisitor visitor{[&](const std::string& name, StateValue value) {
+      std::visit(
+          [&](auto held) {
+            if constexpr (std::is_pointer_v<decltype(held)>)
+              see(prefix + name, *held);
+            else
+              see(prefix + name, held);
+          },
+          value);
+    }};
+    thing.each_state(visitor);
   }
 }
 
-namespace detail {
-
-template <class Value>
-concept OneStateNumber = std::same_as<Value, std::uint64_t> || std::same_as<Value, double>;
-
-/// The numbers of a value of any kind.
-template <class Value>
-auto state_numbers(Value& value) {
-  if constexpr (OneStateNumber<Value>)
-    return std::span{&value, 1};
-  else
-    return std::span{value};
-}
-
-template <class Value>
-inline constexpr bool may_grow =
-    std::same_as<Value, std::vector<double>> || std::same_as<Value, std::vector<std::byte>>;
-
-/// The kinds of values that StateVisitor takes.
-template <class Value>
-inline constexpr std::uint8_t state_kind = [] {
-  if (std::same_as<Value, std::uint64_t>) return 0;
-  if (std::same_as<Value, double>) return 1;
-  if (std::same_as<Value, std::vector<double>>) return 2;
-  if (std::same_as<Value, std::vector<std::byte>>) return 3;
-  return std::same_as<Value, std::span<float>> ? 4 : 5;
-}();
-
-/// Appends each value: its name, u8 kind, u64 how many numbers, the numbers.
-class StateWriter {
- public:
-  explicit StateWriter(std::vector<std::byte>& out) : out_{out} {}
-
-  template <class Value>
-  void operator()(const std::string& name, Value&& value) {
-    const auto numbers = state_numbers(value);
-    using Number = std::remove_cvref_t<decltype(numbers[0])>;
-    out_.put_text(name);
-    out_.put(state_kind<std::remove_cvref_t<Value>>);
-    out_.put(static_cast<std::uint64_t>(numbers.size()));
-    if constexpr (std::same_as<Number, std::byte>)
-      out_.put_bytes(numbers);
-    else
-      out_.put_array(std::span<const Number>{numbers});
-  }
-
- private:
-  ByteWriter out_;
-};
-
-/// Compares names, kinds and sizes with the output of StateWriter; optionally also copies the
-/// numbers.
-class StateReader {
- public:
-  StateReader(std::span<const std::byte> bytes, bool takes) : in_{bytes, "state"}, takes_{takes} {}
-
-  template <class Value>
-  void operator()(const std::string& name, Value&& value) {
-    using Plain = std::remove_cvref_t<Value>;
-    using Number = std::remove_cvref_t<decltype(state_numbers(value)[0])>;
-    const std::string found = in_.get_text(in_.left());
-    const auto kind = in_.get<std::uint8_t>();
-    const auto count = in_.get<std::uint64_t>();
-    if (found != name) refuse("'" + found + "' where '" + name + "' was wanted");
-    if (kind != state_kind<Plain>) refuse("'" + name + "' is another kind of value");
-    if (!may_grow<Plain> && count != state_numbers(value).size())
-      refuse(std::to_string(count) + " numbers for '" + name + "', wanted " +
-             std::to_string(state_numbers(value).size()));
-    if (count > in_.left() / sizeof(Number)) refuse("bytes end within '" + name + "'");
-    const auto bytes = in_.get_bytes(static_cast<std::size_t>(count) * sizeof(Number));
-    if (!takes_) return;
-    if constexpr (may_grow<Plain>) value.resize(static_cast<std::size_t>(count));
-    if constexpr (std::same_as<Number, std::byte>)
-      value.assign(bytes.begin(), bytes.end());
-    else
-      ByteReader{bytes}.get_array(state_numbers(value));
-  }
-
-  void finish() const {
-    if (in_.left() > 0) refuse(std::to_string(in_.left()) + " bytes too many");
-  }
-
- private:
-  [[noreturn]] static void refuse(const std::string& text) {
-    throw std::invalid_argument("set_state_bytes: " + text);
-  }
-
-  ByteReader in_;
-  bool takes_;
-};
-
-}  // namespace detail
-
-/// Appends all state of an object, with names and sizes. Equal bytes mean equal state. Appends
-/// nothing for an object without state.
-template <class Thing>
-void append_state(Thing& thing, std::vector<std::byte>& bytes) {
-  show_state(thing, detail::StateWriter{bytes});
-}
-
-/// The same as a value.
+/// All state of an object, with names and sizes; empty without state. Equal bytes: equal state.
 template <class Thing>
 std::vector<std::byte> state_bytes(Thing& thing) {
   std::vector<std::byte> bytes;
-  append_state(thing, bytes);
+  ByteWriter out{bytes};
+  show_state(thing, StateVisitor{[&](const std::string& name, StateValue value) {
+               detail::write_value(out, name, value);
+             }});
   return bytes;
 }
 
@@ -211,12 +167,14 @@ template <class Thing>
 void set_state_bytes(Thing& thing, std::span<const std::byte> bytes) {
   try {
     for (const bool takes : {false, true}) {
-      detail::StateReader reader{bytes, takes};
-      show_state(thing, reader);
-      reader.finish();
+      ByteReader in{bytes, "set_state_bytes"};
+      show_state(thing, StateVisitor{[&](const std::string& name, StateValue value) {
+                   detail::read_value(in, takes, name, value);
+                 }});
+      in.expect_end();
     }
-  } catch (const WireError& error) {  // bytes that end too early
-    throw std::invalid_argument(std::string{"set_state_bytes: "} + error.what());
+  } catch (const WireError& error) {
+    throw std::invalid_argument(error.what());
   }
 }
 

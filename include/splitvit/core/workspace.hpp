@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // equal
-#include <array>        // array
-#include <atomic>       // atomic
-#include <bit>          // bit_width
-#include <cstddef>      // size_t
-#include <limits>       // numeric_limits
-#include <mutex>        // mutex, lock_guard
-#include <new>          // align_val_t, bad_array_new_length
-#include <type_traits>  // true_type
-#include <utility>      // exchange
-#include <vector>       // vector
-
-// Workspace: memory that one training step releases and the next one reuses. After the first steps
-// the heap is not used: no search for blocks, no new pages to zero.
+#include <algorithm>  // equal
+#include <array>      // array
+#include <atomic>     // atomic
+#include <bit>        // bit_width
+#include <cstddef>    // size_t
+#include <limits>     // numeric_limits
+#include <mutex>      // mutex, lock_guard
+#include <new>        // align_val_t, bad_array_new_length, placement new
+#include <utility>    // exchange
+#include <vector>     // vector
 
 namespace splitvit {
 
 namespace detail {
-
 class Pool;
 
 /// Lies before every block of memory that allocate() hands out.
@@ -42,37 +37,33 @@ inline std::size_t bytes_of_class(std::size_t size_class) {
   return (step % 4 + 5) << (step / 4 + 5);
 }
 
-inline BlockHeader* heap_block(std::size_t bytes) {
-  return static_cast<BlockHeader*>(
-      ::operator new(sizeof(BlockHeader) + bytes, std::align_val_t{alignof(BlockHeader)}));
+/// A new block from the heap, for at least `bytes` bytes.
+inline BlockHeader* heap_block(std::size_t bytes, Pool* pool, std::size_t size_class) {
+  constexpr std::align_val_t alignment{alignof(BlockHeader)};
+  return new (::operator new(sizeof(BlockHeader) + bytes, alignment))
+      BlockHeader{.pool = pool, .next = nullptr, .size_class = size_class};
 }
 inline void free_block(BlockHeader* block) {
   ::operator delete(block, std::align_val_t{alignof(BlockHeader)});
 }
 
-/// Lists of free blocks, by size. Lives until its workspace is destroyed and all its blocks are
-/// free; any thread may take and give.
+/// Free blocks by size, for any thread. Lives until its workspace and all its blocks are gone.
 class Pool {
  public:
-  Pool() = default;
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-
   BlockHeader* take(std::size_t bytes) {
     const std::size_t size_class = size_class_of(bytes);
+    if (size_class >= lists_.size()) throw std::bad_array_new_length{};
     BlockHeader* block = nullptr;
     {
       const std::lock_guard lock{guard_};
-      if (size_class >= lists_.size()) throw std::bad_array_new_length{};
-      if (lists_[size_class] != nullptr)
-        block = std::exchange(lists_[size_class], lists_[size_class]->next);
+      BlockHeader*& list = lists_[size_class];
+      if (list != nullptr) block = std::exchange(list, list->next);
     }
     if (block == nullptr) {
-      block = heap_block(bytes_of_class(size_class));
+      block = heap_block(bytes_of_class(size_class), this, size_class);
       held_ += bytes_of_class(size_class);
     }
     ++users_;
-    *block = {.pool = this, .next = nullptr, .size_class = size_class};
     return block;
   }
 
@@ -81,8 +72,8 @@ class Pool {
       const std::lock_guard lock{guard_};
       if (!closed_) {
         BlockHeader*& list = lists_[block->size_class];
-        block->next = list;
-        list = std::exchange(block, nullptr);
+        block->next = std::exchange(list, block);
+        block = nullptr;
       }
     }
     if (block != nullptr) free_block(block);
@@ -103,7 +94,6 @@ class Pool {
   std::size_t held() const { return held_; }
 
  private:
-  ~Pool() = default;
   void leave() {
     if (--users_ == 0) delete this;
   }
@@ -121,21 +111,23 @@ inline Pool*& current_pool() {
   return pool;
 }
 
-/// Lets this thread allocate from a pool while it lives.
-class PoolScope {
+/// Gives a variable of this thread another value while it lives.
+template <class T>
+class Scoped {
  public:
-  explicit PoolScope(Pool* pool) : before_{std::exchange(current_pool(), pool)} {}
-  ~PoolScope() { current_pool() = before_; }
-  PoolScope(const PoolScope&) = delete;
-  PoolScope& operator=(const PoolScope&) = delete;
+  Scoped(T& variable, T value) : variable_{variable}, before_{std::exchange(variable, value)} {}
+  ~Scoped() { variable_ = before_; }
+  Scoped(const Scoped&) = delete;
+  Scoped& operator=(const Scoped&) = delete;
 
  private:
-  Pool* before_;
+  T& variable_;
+  T before_;
 };
-
 }  // namespace detail
 
-/// Memory for training steps, owned by the caller that runs the steps.
+/// Memory that one training step releases and the next one reuses, owned by the caller that runs
+/// the steps: after the first ones there is no search for blocks, and no new page to zero.
 ///
 ///   Workspace workspace;
 ///   for (...) {
@@ -143,18 +135,13 @@ class PoolScope {
 ///     ...  // a step: tensors, graphs and the scratch memory of kernels come from it
 ///   }
 ///
-/// Tensors may outlive it. It keeps its memory until it is destroyed, so it holds the peak of all
-/// steps.
+/// Tensors may outlive it. Until it is destroyed it holds the peak of all steps.
 class Workspace {
  public:
-  /// While it lives, memory that this thread asks for, or that parallel loops started by it ask
-  /// for, comes from the workspace.
-  class Use {
+  /// While it lives, memory for this thread and its parallel loops comes from the workspace.
+  class Use : detail::Scoped<detail::Pool*> {
    public:
-    explicit Use(const Workspace& workspace) : scope_{workspace.pool_} {}
-
-   private:
-    detail::PoolScope scope_;
+    explicit Use(const Workspace& workspace) : Scoped{detail::current_pool(), workspace.pool_} {}
   };
 
   Workspace() = default;
@@ -172,21 +159,14 @@ class Workspace {
   detail::Pool* pool_ = new detail::Pool;
 };
 
-/// Uninitialised memory, aligned to 64 bytes, from the workspace in use or from the heap. Any
-/// thread may release it with deallocate().
+/// Uninitialised memory, aligned to 64 bytes, from the workspace in use or from the heap.
 inline void* allocate(std::size_t bytes) {
+  if (bytes > std::numeric_limits<std::size_t>::max() / 2) throw std::bad_array_new_length{};
   detail::Pool* const pool = detail::current_pool();
-  detail::BlockHeader* block = nullptr;
-  if (pool != nullptr) {
-    block = pool->take(bytes);
-  } else {
-    if (bytes > std::numeric_limits<std::size_t>::max() / 2) throw std::bad_array_new_length{};
-    block = detail::heap_block(bytes);
-    *block = {.pool = nullptr, .next = nullptr, .size_class = 0};
-  }
-  return block + 1;
+  return (pool != nullptr ? pool->take(bytes) : detail::heap_block(bytes, nullptr, 0)) + 1;
 }
 
+/// Any thread may release the memory.
 inline void deallocate(void* memory) {
   if (memory == nullptr) return;
   detail::BlockHeader* const block = static_cast<detail::BlockHeader*>(memory) - 1;
@@ -205,7 +185,6 @@ struct Deallocate {
 template <class T>
 struct Recycled {
   using value_type = T;
-  using is_always_equal = std::true_type;
 
   Recycled() = default;
   template <class U>
@@ -217,7 +196,7 @@ struct Recycled {
     return static_cast<T*>(splitvit::allocate(count * sizeof(T)));
   }
   void deallocate(T* memory, std::size_t) { splitvit::deallocate(memory); }
-  bool operator==(const Recycled&) const { return true; }
+  bool operator==(const Recycled&) const = default;
 };
 
 template <class T>

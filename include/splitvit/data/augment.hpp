@@ -2,17 +2,13 @@
 #pragma once
 
 #include <algorithm>  // copy_n, fill, reverse
-#include <cstddef>    // size_t
 #include <cstdint>    // uint8_t
 #include <stdexcept>  // invalid_argument
-#include <string>     // to_string
 #include <vector>     // vector
 
 #include <splitvit/core/random.hpp>    // Rng
 #include <splitvit/core/shape.hpp>     // Index, ShapeError
 #include <splitvit/tensor/tensor.hpp>  // TensorView
-
-// Small random changes to an image that leave its label true.
 
 namespace splitvit::data {
 
@@ -23,15 +19,12 @@ inline void flip_horizontally(TensorView<std::uint8_t> image) {
     std::reverse(image.data() + row * width, image.data() + (row + 1) * width);
 }
 
-/// Moves an image `down` and `right`; what moves in from outside is black. The same as a crop
-/// from the image with a black border around it.
-///
+/// Moves an image `down` and `right`; what moves in is black.
 /// Shapes  image (channels, height, width).
 inline void shift(TensorView<std::uint8_t> image, Index down, Index right) {
   if (image.shape().rank() != 3)
-    throw ShapeError("shift: image " + image.shape().text() + ", wanted 3 extents");
-  const Index height = image.dim(1);
-  const Index width = image.dim(2);
+    throw ShapeError("shift: image ", image.shape().text(), ", wanted 3 extents");
+  const Index height = image.dim(1), width = image.dim(2);
   const std::vector<std::uint8_t> before(image.span().begin(), image.span().end());
   std::ranges::fill(image.span(), std::uint8_t{0});
   const Index kept = width - (right < 0 ? -right : right);
@@ -45,19 +38,16 @@ inline void shift(TensorView<std::uint8_t> image, Index down, Index right) {
     }
 }
 
-/// Which random changes are made to a training image.
+/// Small random changes to a training image that leave its label true.
 struct Augment {
   bool flip = false;  ///< left to right, every second time
   Index padding = 0;  ///< a border of so many black pixels, then a crop of the old size
 
-  /// Changes one image: a pure function of the image and rng.
-  ///
   /// Shapes  image (channels, height, width).
   /// Errors  std::invalid_argument if padding is negative.
   void operator()(TensorView<std::uint8_t> image, Rng& rng) const {
     if (padding < 0)
-      throw std::invalid_argument("Augment: padding must not be negative, got " +
-                                  std::to_string(padding));
+      throw std::invalid_argument(joined("Augment: padding must not be negative, got ", padding));
     if (flip && rng.below(2) == 1) flip_horizontally(image);
     if (padding > 0) {
       const Index down = rng.below(2 * padding + 1) - padding;

@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // copy, max, transform
+#include <algorithm>   // copy, max
 #include <cstddef>     // byte, size_t
 #include <cstdint>     // uint8_t, uintmax_t
 #include <filesystem>  // path
-#include <span>        // span
+#include <span>        // as_writable_bytes, span
 #include <stdexcept>   // invalid_argument
-#include <string>      // string, to_string
+#include <string>      // string
 #include <vector>      // vector
 
-#include <splitvit/core/error.hpp>     // StorageError
+#include <splitvit/core/error.hpp>     // Reason
 #include <splitvit/core/file.hpp>      // read_file
 #include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/data/concepts.hpp>  // ImageSet, TrainTest, require_alike
+#include <splitvit/data/concepts.hpp>  // fail_at, ImageSet, require_alike, TrainTest
 #include <splitvit/tensor/tensor.hpp>  // Tensor
-
-// The binary layout of CIFAR-10 and CIFAR-100: one record after another, each one or two label
-// bytes and then the red, green and blue planes.
 
 namespace splitvit::data {
 
-/// How records look and what may be in them.
+/// The binary layout of CIFAR-10 and CIFAR-100: one record after another, each one or two label
+/// bytes and then the red, green and blue planes.
 struct CifarLayout {
   Index label_bytes = 1;  ///< 1, or 2 as in CIFAR-100: coarse, then fine; the last one counts
   Index image = 32;       ///< height and width
@@ -33,51 +31,42 @@ inline constexpr CifarLayout cifar10_layout = {.label_bytes = 1, .classes = 10};
 inline constexpr CifarLayout cifar100_layout = {.label_bytes = 2, .classes = 100};
 
 /// Takes apart the records of a file; `source` names it in messages.
-///
 /// Shapes  images (records, 3, image, image).
-/// Errors  StorageError naming the source, the byte and the reason: damaged_file if the last
-///         record is cut off, wrong_content if there is no record or a label is not below the
-///         number of classes. std::invalid_argument for a layout out of range.
+/// Errors  StorageError: damaged_file if the last record is cut off, wrong_content if there is no
+///         record or a label too large. std::invalid_argument for a layout out of range.
 inline ImageSet parse_cifar(std::span<const std::byte> bytes, const CifarLayout& layout,
                             const std::string& source) {
   if (layout.label_bytes < 1 || layout.label_bytes > 2 || layout.image < 1 ||
       layout.image > 65536 || layout.classes < 0)
-    throw std::invalid_argument("parse_cifar: " + std::to_string(layout.label_bytes) +
-                                " label bytes, image " + std::to_string(layout.image) + ", " +
-                                std::to_string(layout.classes) + " classes");
+    throw std::invalid_argument(joined("parse_cifar: ", layout.label_bytes, " label bytes, image ",
+                                       layout.image, ", ", layout.classes, " classes"));
   const auto pixels = static_cast<std::size_t>(3 * layout.image * layout.image);
   const std::size_t record = pixels + static_cast<std::size_t>(layout.label_bytes);
-  const std::size_t count = bytes.size() / record;
-  if (bytes.size() % record != 0)
-    throw StorageError(Reason::damaged_file, source + ": byte " + std::to_string(count * record) +
-                                                 ": only " + std::to_string(bytes.size() % record) +
-                                                 " of the " + std::to_string(record) +
-                                                 " bytes of a record");
-  if (count == 0) throw StorageError(Reason::wrong_content, source + ": byte 0: no records");
+  const std::size_t count = bytes.size() / record, left = bytes.size() % record;
+  if (left != 0)
+    detail::fail_at(Reason::damaged_file, source, count * record, "only ", left, " of the ", record,
+                    " bytes of a record");
+  if (count == 0) detail::fail_at(Reason::wrong_content, source, 0, "no records");
   ImageSet set{.name = source,
                .images = Tensor<std::uint8_t>::uninitialised(
                    {static_cast<Index>(count), 3, layout.image, layout.image}),
                .labels = {},
                .class_count = layout.classes};
-  set.labels.reserve(count);
+  const std::span<std::byte> values = std::as_writable_bytes(set.images.span());
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t at = (i + 1) * record - pixels;
     const auto label = std::to_integer<Index>(bytes[at - 1]);
     if (layout.classes > 0 && label >= layout.classes)
-      throw StorageError(Reason::wrong_content, source + ": byte " + std::to_string(at - 1) +
-                                                    ": label " + std::to_string(label) +
-                                                    ", there are " +
-                                                    std::to_string(layout.classes) + " classes");
+      detail::fail_at(Reason::wrong_content, source, at - 1, "label ", label, ", there are ",
+                      layout.classes, " classes");
     set.labels.push_back(label);
-    std::ranges::transform(bytes.subspan(at, pixels), set.images.data() + i * pixels,
-                           [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
-    if (layout.classes == 0) set.class_count = std::max(set.class_count, label + 1);
+    std::ranges::copy(bytes.subspan(at, pixels), values.subspan(i * pixels).begin());
+    set.class_count = std::max(set.class_count, label + 1);
   }
   return set;
 }
 
 /// Reads one or more files as one set, in this order.
-///
 /// Errors  as parse_cifar and read_file; std::invalid_argument for no file.
 inline ImageSet read_cifar(std::span<const std::filesystem::path> files,
                            const CifarLayout& layout = {}) {
@@ -113,8 +102,8 @@ inline TrainTest read_cifar_files(const std::filesystem::path& train,
 /// Reads CIFAR-10 from its folder: data_batch_1.bin to data_batch_5.bin and test_batch.bin.
 inline TrainTest read_cifar10(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> train;
-  for (int i = 1; i <= 5; ++i)
-    train.push_back(folder / ("data_batch_" + std::to_string(i) + ".bin"));
+  for (const char* const number : {"1", "2", "3", "4", "5"})
+    train.push_back(folder / ("data_batch_" + std::string{number} + ".bin"));
   const auto test = folder / "test_batch.bin";
   TrainTest out{.train = read_cifar(train, cifar10_layout),
                 .test = read_cifar(std::span{&test, 1}, cifar10_layout)};

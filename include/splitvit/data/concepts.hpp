@@ -7,14 +7,11 @@
 #include <cstdint>    // uint8_t
 #include <span>       // span
 #include <string>     // string
-#include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/core/error.hpp>     // StorageError
 #include <splitvit/core/shape.hpp>     // Index, Shape
 #include <splitvit/tensor/tensor.hpp>  // Tensor
-
-// What a data set is, and ImageSet, the one that all our readers return.
 
 namespace splitvit::data {
 
@@ -38,8 +35,7 @@ concept Dataset = requires(const S& set, Index i, std::span<std::uint8_t> out) {
   set.read_image(i, out);
 };
 
-/// A data set in memory.
-///
+/// A data set in memory, as all readers return it.
 /// Shapes  images (S, channels, height, width), labels S values in [0, class_count).
 struct ImageSet {
   std::string name;  ///< for people
@@ -56,7 +52,7 @@ struct ImageSet {
   void read_image(Index i, std::span<std::uint8_t> out) const {
     const auto image = images.view().slice(i, i + 1).span();
     if (image.size() != out.size())
-      throw ShapeError("read_image: " + std::to_string(out.size()) + " values for an image of " +
+      throw ShapeError("read_image: ", out.size(), " values for an image of ",
                        image_shape().text());
     std::ranges::copy(image, out.begin());
   }
@@ -69,27 +65,35 @@ struct TrainTest {
 };
 
 /// Samples begin..end-1 as a set of their own, for example to keep some back for a test.
-///
 /// Errors  ShapeError if they are not all there.
 inline ImageSet slice(const ImageSet& set, Index begin, Index end) {
   const auto images = set.images.view().slice(begin, end);
   if (end > set.size())
-    throw ShapeError("slice: samples " + std::to_string(begin) + " to " + std::to_string(end) +
-                     " of " + std::to_string(set.size()) + " labels");
+    throw ShapeError("slice: samples ", begin, " to ", end, " of ", set.size(), " labels");
   return {.name = set.name,
           .images = Tensor<std::uint8_t>{images.shape(), images.span()},
           .labels = {set.labels.begin() + begin, set.labels.begin() + end},
           .class_count = set.class_count};
 }
 
-/// Makes a pair that was read from files fit together: both get the larger number of classes.
-///
+namespace detail {
+
+/// Throws a StorageError that names the source and the byte; `why` is joined.
+template <class... Parts>
+[[noreturn]] void fail_at(Reason reason, const std::string& source, std::size_t byte,
+                          const Parts&... why) {
+  throw StorageError(reason, source, ": byte ", byte, ": ", why...);
+}
+
+}  // namespace detail
+
+/// Gives both sets the larger number of classes.
 /// Errors  StorageError (wrong_content) naming `source`, the test file, if images differ in shape.
 inline void require_alike(TrainTest& pair, const std::string& source) {
   if (!(pair.train.image_shape() == pair.test.image_shape()))
-    throw StorageError(Reason::wrong_content,
-                       source + ": images of " + pair.test.image_shape().text() +
-                           ", those for training are " + pair.train.image_shape().text());
+    throw StorageError(Reason::wrong_content, source, ": images of ",
+                       pair.test.image_shape().text(), ", those for training are ",
+                       pair.train.image_shape().text());
   pair.train.class_count = pair.test.class_count =
       std::max(pair.train.class_count, pair.test.class_count);
 }

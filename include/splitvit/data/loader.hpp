@@ -10,7 +10,6 @@
 #include <optional>   // optional
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
 #include <utility>    // move
 #include <vector>     // vector
 
@@ -25,12 +24,9 @@
 #include <splitvit/data/resize.hpp>     // Resizer
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
-// Batches from a data set: shuffled, augmented, resized, normalised, ahead of time.
-
 namespace splitvit::data {
 
 /// What a model is given at once.
-///
 /// Shapes  images (B, channels, height, width); labels of B rows; indices B values.
 /// Units   images: normalised, see ChannelStatistics. indices: places in the data set.
 template <std::floating_point T>
@@ -53,11 +49,10 @@ struct LoaderOptions {
   Index ahead = 2;                   ///< batches kept ready by another thread; 0: no thread
 };
 
-/// Makes batches of numbers from a data set that it borrows.
+/// Makes batches from a data set: shuffled, augmented, resized, normalised, ahead of time.
 ///
-/// Order and augmentation depend on (seed, epoch, sample) alone, not on threads or timing, so
-/// an epoch can be begun again in the middle: `loader.epoch(3, 17)` continues as if batches 0
-/// to 16 of epoch 3 had been taken.
+/// Order and augmentation depend on (seed, epoch, sample) alone, so an epoch can be begun again in
+/// the middle: `loader.epoch(3, 17)` goes on as if batches 0 to 16 of epoch 3 had been taken.
 ///
 ///   const data::Loader<float> loader{set, {.batch = 32, .seed = 7}};
 ///   auto epoch = loader.epoch(0);
@@ -68,19 +63,17 @@ class Loader {
   using Epoch = Prefetch<Batch<T>>;
 
   /// `set` must outlive the loader and its epochs.
-  ///
   /// Errors  std::invalid_argument for options out of range, an empty set, or images whose
   ///         channels do not fit.
-  explicit Loader(const Set& set, const LoaderOptions& options = {});
+  explicit Loader(const Set& set, const LoaderOptions& options = {})
+      : plan_{std::make_shared<const Plan>(set, options)} {}
   explicit Loader(const Set&& set, const LoaderOptions& options = {}) = delete;
 
-  const LoaderOptions& options() const { return plan_->options; }
   /// (channels, height, width) of each image in a batch.
   const Shape& image_shape() const { return plan_->out_shape; }
 
   Index batches_per_epoch() const {
-    const Index size = plan_->set->size();
-    const Index batch = plan_->options.batch;
+    const Index size = plan_->set->size(), batch = plan_->options.batch;
     return plan_->options.drop_last ? size / batch : (size + batch - 1) / batch;
   }
 
@@ -94,23 +87,18 @@ class Loader {
   }
 
   /// The batches of an epoch from `first_batch` on; call next() until it returns nothing.
-  ///
   /// Errors  std::invalid_argument for a negative epoch or a batch that is not there.
   ///         next() throws std::invalid_argument for a label outside [0, classes).
   Epoch epoch(Index epoch, Index first_batch = 0) const {
     if (epoch < 0 || first_batch < 0 || first_batch > batches_per_epoch())
-      throw std::invalid_argument("Loader: epoch " + std::to_string(epoch) + " from batch " +
-                                  std::to_string(first_batch) + ", there are " +
-                                  std::to_string(batches_per_epoch()) + " batches");
-    const auto order_of_epoch = std::make_shared<const std::vector<Index>>(order(epoch));
-    const auto make = [plan = plan_, epoch, order_of_epoch](Index batch) {
-      return plan->make_batch(epoch, batch, *order_of_epoch);
-    };
+      throw std::invalid_argument(joined("Loader: epoch ", epoch, " from batch ", first_batch,
+                                         ", there are ", batches_per_epoch(), " batches"));
     // The other thread keeps to the limit that holds here.
-    return {first_batch, batches_per_epoch(), plan_->options.ahead,
-            [make, threads = available_threads()](Index batch) {
-              return with_threads(threads, [&] { return make(batch); });
-            }};
+    return {
+        first_batch, batches_per_epoch(), plan_->options.ahead,
+        [plan = plan_, epoch, order = order(epoch), threads = available_threads()](Index batch) {
+          return with_threads(threads, [&] { return plan->make_batch(epoch, batch, order); });
+        }};
   }
 
  private:
@@ -125,101 +113,85 @@ class Loader {
     std::optional<Resizer> resizer;                  // if the size changes
     std::array<std::array<T, 256>, 3> normalised{};  // of each value, for each channel
 
+    Plan(const Set& images, const LoaderOptions& o)
+        : set{&images}, options{o}, in_shape{images.image_shape()} {
+      const auto require = [](bool fine, const auto&... text) {
+        if (!fine) throw std::invalid_argument(joined("Loader: ", text...));
+      };
+      const Index size = images.size();
+      const Shape& in = in_shape;
+      require(size >= 1, "the data set is empty");
+      require(in.rank() == 3 && in.elements() > 0, "images of shape ", in.text());
+      require(o.batch >= 1, "batch must be at least 1, not ", o.batch);
+      require(o.image >= 0, "image must not be negative: ", o.image);
+      require(o.ahead >= 0, "ahead must not be negative: ", o.ahead);
+      require(o.augment.padding >= 0, "augment.padding must not be negative");
+      require(o.channels == 1 || o.channels == 3, "channels must be 1 or 3, not ", o.channels);
+      require(in[0] == o.channels || in[0] == 1, o.channels, " channels wanted, images have ",
+              in[0]);
+      require(!o.drop_last || size >= o.batch, "not one full batch of ", o.batch, " in ", size,
+              " samples");
+
+      const Index height = o.image > 0 ? o.image : in[1];
+      const Index width = o.image > 0 ? o.image : in[2];
+      out_shape = {o.channels, height, width};
+      if (height != in[1] || width != in[2]) resizer.emplace(in[1], in[2], height, width);
+      for (std::size_t c = 0; c < 3; ++c) {
+        const double mean = o.normalise.mean[c], deviation = o.normalise.deviation[c];
+        require(deviation > 0.0, "a deviation must be above 0");
+        for (std::size_t v = 0; v < 256; ++v)
+          normalised[c][v] = static_cast<T>((static_cast<double>(v) / 255.0 - mean) / deviation);
+      }
+    }
+
     Rng rng(std::uint64_t purpose, Index epoch, Index sample) const {
       return Rng{.seed = options.seed}.at(purpose, static_cast<std::uint64_t>(epoch),
                                           static_cast<std::uint64_t>(sample));
     }
-    Batch<T> make_batch(Index epoch, Index batch, const std::vector<Index>& order) const;
-    void make_image(Index epoch, Index sample, std::span<T> out) const;
+
+    Batch<T> make_batch(Index epoch, Index batch, const std::vector<Index>& order) const {
+      const Index begin = batch * options.batch;
+      const Index end = std::min(begin + options.batch, static_cast<Index>(order.size()));
+      Batch<T> out{.images = Tensor<T>::uninitialised(
+                       {end - begin, out_shape[0], out_shape[1], out_shape[2]}),
+                   .labels = {},
+                   .indices = {order.begin() + begin, order.begin() + end}};
+      std::vector<Index> classes;
+      for (const Index sample : out.indices) {
+        classes.push_back(set->label(sample));
+        if (classes.back() < 0 || classes.back() >= set->classes())
+          throw std::invalid_argument(joined("Loader: sample ", sample, " has label ",
+                                             classes.back(), ", there are ", set->classes(),
+                                             " classes"));
+      }
+      out.labels = classes;
+      parallel_for(end - begin, 8, [&](Index from, Index to) {
+        for (Index i = from; i < to; ++i)
+          make_image(epoch, out.indices[static_cast<std::size_t>(i)],
+                     out.images.view().slice(i, i + 1).span());
+      });
+      return out;
+    }
+
+    void make_image(Index epoch, Index sample, std::span<T> out) const {
+      std::vector<std::uint8_t> raw(static_cast<std::size_t>(in_shape.elements()));
+      set->read_image(sample, std::span{raw});
+      Rng dice = rng(for_augment, epoch, sample);
+      options.augment(TensorView<std::uint8_t>{raw, in_shape}, dice);
+      const auto plane = static_cast<std::size_t>(out_shape[1] * out_shape[2]);
+      if (resizer) {
+        std::vector<std::uint8_t> resized(static_cast<std::size_t>(in_shape[0]) * plane);
+        (*resizer)(in_shape[0], raw, resized);
+        raw = std::move(resized);
+      }
+      for (std::size_t c = 0; c < out.size() / plane; ++c) {
+        const std::size_t from = in_shape[0] == 1 ? 0 : c * plane;  // grey: the same plane again
+        for (std::size_t p = 0; p < plane; ++p) out[c * plane + p] = normalised[c][raw[from + p]];
+      }
+    }
   };
 
   std::shared_ptr<const Plan> plan_;
 };
-
-template <std::floating_point T, Dataset Set>
-Loader<T, Set>::Loader(const Set& set, const LoaderOptions& options) {
-  const auto require = [](bool fine, const std::string& text) {
-    if (!fine) throw std::invalid_argument("Loader: " + text);
-  };
-  const Index size = set.size();
-  const Shape in = set.image_shape();
-  require(size >= 1, "the data set is empty");
-  require(in.rank() == 3 && in.elements() > 0, "images of shape " + in.text());
-  require(options.batch >= 1, "batch must be at least 1, not " + std::to_string(options.batch));
-  require(options.image >= 0, "image must not be negative: " + std::to_string(options.image));
-  require(options.ahead >= 0, "ahead must not be negative: " + std::to_string(options.ahead));
-  require(options.augment.padding >= 0, "augment.padding must not be negative");
-  require(options.channels == 1 || options.channels == 3,
-          "channels must be 1 or 3, not " + std::to_string(options.channels));
-  require(
-      in[0] == options.channels || in[0] == 1,
-      std::to_string(options.channels) + " channels wanted, images have " + std::to_string(in[0]));
-  require(!options.drop_last || size >= options.batch, "not one full batch of " +
-                                                           std::to_string(options.batch) + " in " +
-                                                           std::to_string(size) + " samples");
-
-  auto plan = std::make_shared<Plan>();
-  plan->set = &set;
-  plan->options = options;
-  plan->in_shape = in;
-  const Index height = options.image > 0 ? options.image : in[1];
-  const Index width = options.image > 0 ? options.image : in[2];
-  plan->out_shape = {options.channels, height, width};
-  if (height != in[1] || width != in[2]) plan->resizer.emplace(in[1], in[2], height, width);
-  for (std::size_t c = 0; c < 3; ++c) {
-    require(options.normalise.deviation[c] > 0.0, "a deviation must be above 0");
-    for (std::size_t v = 0; v < 256; ++v)
-      plan->normalised[c][v] =
-          static_cast<T>((static_cast<double>(v) / 255.0 - options.normalise.mean[c]) /
-                         options.normalise.deviation[c]);
-  }
-  plan_ = std::move(plan);
-}
-
-template <std::floating_point T, Dataset Set>
-Batch<T> Loader<T, Set>::Plan::make_batch(Index epoch, Index batch,
-                                          const std::vector<Index>& order) const {
-  const Index begin = batch * options.batch;
-  const Index end = std::min(begin + options.batch, static_cast<Index>(order.size()));
-  Batch<T> out{
-      .images = Tensor<T>::uninitialised({end - begin, out_shape[0], out_shape[1], out_shape[2]}),
-      .labels = {},
-      .indices = {order.begin() + begin, order.begin() + end}};
-  std::vector<Index> classes;
-  for (const Index sample : out.indices) {
-    classes.push_back(set->label(sample));
-    if (classes.back() < 0 || classes.back() >= set->classes())
-      throw std::invalid_argument("Loader: sample " + std::to_string(sample) + " has label " +
-                                  std::to_string(classes.back()) + ", there are " +
-                                  std::to_string(set->classes()) + " classes");
-  }
-  out.labels = classes;
-  parallel_for(end - begin, 8, [&](Index from, Index to) {
-    for (Index i = from; i < to; ++i)
-      make_image(epoch, out.indices[static_cast<std::size_t>(i)],
-                 out.images.view().slice(i, i + 1).span());
-  });
-  return out;
-}
-
-template <std::floating_point T, Dataset Set>
-void Loader<T, Set>::Plan::make_image(Index epoch, Index sample, std::span<T> out) const {
-  std::vector<std::uint8_t> raw(static_cast<std::size_t>(in_shape.elements()));
-  set->read_image(sample, std::span{raw});
-  Rng dice = rng(for_augment, epoch, sample);
-  options.augment(TensorView<std::uint8_t>{raw, in_shape}, dice);
-  if (resizer) {
-    std::vector<std::uint8_t> resized(
-        static_cast<std::size_t>(in_shape[0] * out_shape[1] * out_shape[2]));
-    (*resizer)(in_shape[0], raw, resized);
-    raw = std::move(resized);
-  }
-  const auto plane = static_cast<std::size_t>(out_shape[1] * out_shape[2]);
-  for (std::size_t c = 0; c < static_cast<std::size_t>(out_shape[0]); ++c) {
-    const std::size_t from = in_shape[0] == 1 ? 0 : c;  // grey: the same plane again
-    for (std::size_t p = 0; p < plane; ++p)
-      out[c * plane + p] = normalised[c][raw[from * plane + p]];
-  }
-}
 
 }  // namespace splitvit::data

@@ -16,15 +16,11 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-// Items made on another thread before they are asked for.
-
 namespace splitvit::data {
 
-/// Hands out make(begin), make(begin + 1), ..., make(end - 1), each made by one other thread
-/// while the caller still works on an earlier one.
-///
-/// At most `ahead` items wait at a time; with ahead 0 there is no thread and next() makes the
-/// item itself. Destruction stops the thread after the item it is making, at most.
+/// Hands out make(begin), make(begin + 1), ..., make(end - 1), made by another thread before they
+/// are asked for. At most `ahead` items wait at a time; with ahead 0 there is no thread and next()
+/// makes the item. Destruction stops the thread after the item it is making, at most.
 template <class Item>
 class Prefetch {
  public:
@@ -39,13 +35,11 @@ class Prefetch {
   }
 
   /// The next item; nothing after the last one.
-  ///
   /// Errors  What make threw is thrown here in the place of its item, and again afterwards.
   std::optional<Item> next() { return state_->room > 0 ? state_->take() : state_->make_now(); }
 
  private:
-  // Behind a pointer, so that a Prefetch can be moved while its thread runs.
-  struct State {
+  struct State {     // behind a pointer, so that a Prefetch can be moved while its thread runs
     Index next = 0;  ///< the item to make next
     Index end = 0;
     std::size_t room = 0;

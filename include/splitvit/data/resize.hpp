@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, copy, fill
+#include <algorithm>  // clamp, copy, fill, transform
 #include <cstddef>    // size_t
 #include <cstdint>    // int32_t, uint8_t
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
-#include <string>     // to_string
+#include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/core/shape.hpp>       // Index, ShapeError
 #include <splitvit/kernel/resample.hpp>  // Resample
-
-// Bicubic resizing of 8-bit images, with the numbers that Pillow gives.
 
 namespace splitvit::data {
 
@@ -20,23 +18,30 @@ namespace detail {
 
 /// For each place along one axis: which places of the source it is made of, and their weights.
 struct ResizeAxis {
-  ResizeAxis(Index from, Index to);
-
   Index from, to;
   Index taps;                         ///< weights a place, the last ones may be unused
   std::vector<Index> first, count;    ///< `to` values each
   std::vector<std::int32_t> weights;  ///< (to, taps), in units of 2^-22, sum about 2^22
+
+  ResizeAxis(Index from_size, Index to_size) : from{from_size}, to{to_size} {
+    for (const Index extent : {from, to})
+      if (extent < 1 || extent > 65536)
+        throw std::invalid_argument(joined("Resizer: an extent must be 1 to 65536, not ", extent));
+    kernel::Resample exact{from, to};
+    taps = exact.taps;
+    first = std::move(exact.first);
+    count = std::move(exact.count);
+    for (const double weight : exact.weights)
+      weights.push_back(static_cast<std::int32_t>(weight * 0x1p22 + (weight < 0.0 ? -0.5 : 0.5)));
+  }
 };
 
 }  // namespace detail
 
-/// Resizes images from one size to another; weights are worked out once.
-///
-/// Bicubic (a = -0.5) with pixel centres at half pixels; when shrinking, the filter is widened
-/// by the same factor, so that nothing aliases. Rows first, then columns, each rounded to
-/// 8 bits; an axis that keeps its size is copied. Bit for bit what Pillow's
-/// `resize((w, h), BICUBIC)` gives, but where the height shrinks and the width grows: there
-/// Pillow takes columns first.
+/// Resizes 8-bit images from one size to another; weights are worked out once. Bicubic, see
+/// kernel::Resample. Rows first, then columns, each rounded to 8 bits; an axis that keeps its size
+/// is copied. Bit for bit what Pillow's `resize((w, h), BICUBIC)` gives, but where the height
+/// shrinks and the width grows: there Pillow takes columns first.
 ///
 /// Errors  std::invalid_argument for an extent below 1 or above 65536.
 class Resizer {
@@ -52,10 +57,8 @@ class Resizer {
     const Index out_plane = rows_.to * columns_.to;
     if (static_cast<Index>(in.size()) != channels * in_plane ||
         static_cast<Index>(out.size()) != channels * out_plane)
-      throw ShapeError("Resizer: " + std::to_string(in.size()) + " values to " +
-                       std::to_string(out.size()) + " with " + std::to_string(channels) +
-                       " channels: wanted " + std::to_string(channels * in_plane) + " and " +
-                       std::to_string(channels * out_plane));
+      throw ShapeError("Resizer: ", in.size(), " values to ", out.size(), " with ", channels,
+                       " channels: wanted ", channels * in_plane, " and ", channels * out_plane);
     std::vector<std::uint8_t> wide(static_cast<std::size_t>(rows_.from * columns_.to));
     for (Index c = 0; c < channels; ++c) {
       resize_rows(in.data() + c * in_plane, wide.data());
@@ -76,18 +79,15 @@ class Resizer {
       std::copy(in, in + rows_.from * columns_.from, wide);
       return;
     }
-    for (Index row = 0; row < rows_.from; ++row) {
-      const std::uint8_t* source = in + row * columns_.from;
-      std::uint8_t* target = wide + row * columns_.to;
+    for (Index row = 0; row < rows_.from; ++row, in += columns_.from)
       for (Index x = 0; x < columns_.to; ++x) {
         const auto at = static_cast<std::size_t>(x);
         const std::int32_t* weights = columns_.weights.data() + x * columns_.taps;
         std::int32_t sum = half;
         for (Index k = 0; k < columns_.count[at]; ++k)
-          sum += weights[k] * source[columns_.first[at] + k];
-        target[x] = to_byte(sum);
+          sum += weights[k] * in[columns_.first[at] + k];
+        *wide++ = to_byte(sum);
       }
-    }
   }
 
   void resize_columns(const std::uint8_t* wide, std::uint8_t* out) const {
@@ -106,32 +106,11 @@ class Resizer {
         const std::int32_t weight = weights[k];
         for (Index x = 0; x < width; ++x) sums[static_cast<std::size_t>(x)] += weight * source[x];
       }
-      for (Index x = 0; x < width; ++x)
-        out[y * width + x] = to_byte(sums[static_cast<std::size_t>(x)]);
+      out = std::ranges::transform(sums, out, to_byte).out;
     }
   }
 
   detail::ResizeAxis rows_, columns_;
 };
-
-namespace detail {
-
-inline ResizeAxis::ResizeAxis(Index from_size, Index to_size) : from{from_size}, to{to_size} {
-  for (const Index extent : {from, to})
-    if (extent < 1 || extent > 65536)
-      throw std::invalid_argument("Resizer: an extent must be 1 to 65536, not " +
-                                  std::to_string(extent));
-  const kernel::Resample exact{from, to};
-  taps = exact.taps;
-  first = exact.first;
-  count = exact.count;
-  weights.resize(exact.weights.size());
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    const double weight = exact.weights[i] * 0x1p22;
-    weights[i] = static_cast<std::int32_t>(weight + (weight < 0.0 ? -0.5 : 0.5));
-  }
-}
-
-}  // namespace detail
 
 }  // namespace splitvit::data

@@ -10,24 +10,20 @@
 #include <span>          // span
 #include <string>        // string, to_string
 #include <system_error>  // generic_category
+#include <utility>       // exchange
 
 #include <fcntl.h>   // open
 #include <unistd.h>  // close, fsync, getpid, unlink, write
 
 #include <splitvit/core/error.hpp>  // StorageError
-#include <splitvit/core/file.hpp>   // read_file
-
-// Writing a file so that a crash leaves the old one or the new one, never half of one.
 
 namespace splitvit::io {
-
-using splitvit::read_file;
 
 namespace detail {
 
 [[noreturn]] inline void fail_to_write(const std::string& path, const char* step, int error) {
-  throw StorageError(Reason::cannot_write,
-                     path + ": cannot " + step + ": " + std::generic_category().message(error));
+  throw StorageError(Reason::cannot_write, path, ": cannot ", step, ": ",
+                     std::generic_category().message(error));
 }
 
 /// However many calls it takes.
@@ -65,9 +61,7 @@ class TemporaryFile {
   /// Forces the bytes to the disk, then gives the file its name.
   void finish(const std::string& target) {
     if (::fsync(descriptor_) != 0) fail_to_write(path_, "sync", errno);
-    const int closed = ::close(descriptor_);
-    descriptor_ = -1;
-    if (closed != 0) fail_to_write(path_, "close", errno);
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail_to_write(path_, "close", errno);
     if (std::rename(path_.c_str(), target.c_str()) != 0) fail_to_write(target, "rename", errno);
     renamed_ = true;
   }
@@ -90,8 +84,8 @@ inline void sync_folder(const std::filesystem::path& folder) {
 
 }  // namespace detail
 
-/// Writes or replaces a file: a temporary in the same folder, forced to the disk, then renamed.
-///
+/// Writes or replaces a file: a temporary in the same folder, forced to the disk, then renamed. A
+/// crash leaves the old file or the new one, never half of one.
 /// Errors  StorageError (cannot_write) with path and reason; the old file is then still there,
 ///         unless only the last step, forcing the new name to the disk, failed.
 inline void write_file_atomically(const std::filesystem::path& path,

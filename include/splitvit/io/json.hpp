@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>     // sort, adjacent_find
+#include <algorithm>     // adjacent_find, min, sort
+#include <array>         // array
 #include <charconv>      // from_chars
 #include <cmath>         // isfinite
 #include <cstddef>       // nullptr_t, size_t
 #include <cstdint>       // int64_t, uint32_t
-#include <string>        // string, to_string
+#include <string>        // string
 #include <string_view>   // string_view
 #include <system_error>  // errc
 #include <utility>       // move, pair
@@ -14,8 +15,7 @@
 #include <vector>        // vector
 
 #include <splitvit/core/error.hpp>  // StorageError
-
-// A small strict JSON reader with limits, and quoting for writers.
+#include <splitvit/core/utf8.hpp>   // first_code_point, json_quoted
 
 namespace splitvit::io {
 
@@ -58,36 +58,6 @@ struct JsonLimits {
   int depth = 16;                  ///< arrays and objects within each other
 };
 
-/// Reads one JSON value (RFC 8259) and nothing behind it but spaces.
-///
-/// Stricter than the RFC: keys of one object differ, texts are valid UTF-8 with paired
-/// surrogates, numbers fit a double.
-///
-/// Errors  StorageError naming `what`, the byte and the reason: too_long above a limit,
-///         damaged_file otherwise.
-Json parse_json(std::string_view text, const std::string& what = "JSON",
-                const JsonLimits& limits = {});
-
-/// A text in quotes, as JSON writes it; bytes from 0x80 on are copied.
-inline std::string json_quoted(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (code < 0x20) {
-      out += "\\u00";
-      out += digits[code >> 4];
-      out += digits[code & 15];
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
-
 namespace detail {
 
 class JsonParser {
@@ -97,29 +67,32 @@ class JsonParser {
 
   Json whole_text() {
     if (text_.size() > limits_.bytes)
-      fail("more than " + std::to_string(limits_.bytes) + " bytes", Reason::too_long);
+      fail(joined("more than ", limits_.bytes, " bytes"), Reason::too_long);
     Json out = value(0);
     skip_spaces();
-    if (at_ != text_.size()) fail("something behind the value");
+    if (!ended()) fail("something behind the value");
     return out;
   }
 
  private:
   [[noreturn]] void fail(const std::string& why, Reason reason = Reason::damaged_file) const {
-    throw StorageError(reason, what_ + ": byte " + std::to_string(at_) + ": " + why);
+    throw StorageError(reason, what_, ": byte ", at_, ": ", why);
   }
 
   bool ended() const { return at_ == text_.size(); }
   char peek() const { return ended() ? '\0' : text_[at_]; }
-  void skip_spaces() {
-    while (!ended() &&
-           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
-      ++at_;
+  /// Goes on to the first character that is none of these; returns how many it skipped.
+  std::size_t skip(std::string_view characters) {
+    const std::size_t begin = at_;
+    at_ = std::min(text_.find_first_not_of(characters, at_), text_.size());
+    return at_ - begin;
   }
+  std::size_t skip_spaces() { return skip(" \t\n\r"); }
+  std::size_t skip_digits() { return skip("0123456789"); }
   bool take(char c) {
-    if (ended() || text_[at_] != c) return false;
-    ++at_;
-    return true;
+    const bool there = !ended() && text_[at_] == c;
+    if (there) ++at_;
+    return there;
   }
   void expect(char c) {
     if (!take(c)) fail(std::string("'") + c + "' is missing");
@@ -127,60 +100,46 @@ class JsonParser {
 
   Json value(int depth) {
     if (++values_ > limits_.values)
-      fail("more than " + std::to_string(limits_.values) + " values", Reason::too_long);
+      fail(joined("more than ", limits_.values, " values"), Reason::too_long);
     skip_spaces();
-    switch (peek()) {
-      case '{':
-        return Json{object(inside(depth))};
-      case '[':
-        return Json{array(inside(depth))};
-      case '"':
-        return Json{string()};
-      case 't':
-        return word("true", Json{true});
-      case 'f':
-        return word("false", Json{false});
-      case 'n':
-        return word("null", Json{});
-      default:
-        return number();
+    const char first = peek();
+    if ((first == '{' || first == '[') && depth >= limits_.depth)
+      fail(joined("nested deeper than ", limits_.depth), Reason::too_long);
+    if (first == '{') return Json{object(depth + 1)};
+    if (first == '[') {
+      Json::Array out;
+      elements(']', [&] { out.push_back(value(depth + 1)); });
+      return Json{std::move(out)};
     }
+    if (first == '"') return Json{string()};
+    if (first == 't') return word("true", Json{true});
+    if (first == 'f') return word("false", Json{false});
+    if (first == 'n') return word("null", Json{});
+    return number();
   }
 
-  int inside(int depth) const {
-    if (depth >= limits_.depth)
-      fail("nested deeper than " + std::to_string(limits_.depth), Reason::too_long);
-    return depth + 1;
-  }
-
-  Json::Array array(int depth) {
-    Json::Array out;
+  /// Reads elements with commas between them, up to the closing bracket.
+  void elements(char close, const auto& read_one) {
     ++at_;
     skip_spaces();
-    if (take(']')) return out;
+    if (take(close)) return;
     do {
-      out.push_back(value(depth));
+      skip_spaces();
+      read_one();
       skip_spaces();
     } while (take(','));
-    expect(']');
-    return out;
+    expect(close);
   }
 
   Json::Object object(int depth) {
     Json::Object out;
-    ++at_;
-    skip_spaces();
-    if (take('}')) return out;
-    do {
-      skip_spaces();
+    elements('}', [&] {
       if (peek() != '"') fail("a key is missing");
       std::string key = string();
       skip_spaces();
       expect(':');
       out.emplace_back(std::move(key), value(depth));
-      skip_spaces();
-    } while (take(','));
-    expect('}');
+    });
     std::vector<std::string_view> keys;
     keys.reserve(out.size());
     for (const auto& member : out) keys.push_back(member.first);
@@ -196,29 +155,19 @@ class JsonParser {
     return meaning;
   }
 
-  std::size_t digits() {
-    const std::size_t begin = at_;
-    while (!ended() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
-    return at_ - begin;
-  }
-
   Json number() {
     const std::size_t begin = at_;
     take('-');
-    if (!take('0') && digits() == 0) fail("not a value");
-    bool whole = true;
-    if (take('.')) {
-      whole = false;
-      if (digits() == 0) fail("a digit is missing");
-    }
-    if (take('e') || take('E')) {
-      whole = false;
-      if (!take('-')) take('+');
-      if (digits() == 0) fail("a digit is missing");
-    }
+    if (!take('0') && skip_digits() == 0) fail("not a value");
+    const bool point = take('.');
+    if (point && skip_digits() == 0) fail("a digit is missing");
+    const bool exponent = take('e') || take('E');
+    if (exponent && !take('-')) take('+');
+    if (exponent && skip_digits() == 0) fail("a digit is missing");
     const char* first = text_.data() + begin;
     const char* last = text_.data() + at_;
-    if (std::int64_t exact = 0; whole && std::from_chars(first, last, exact).ec == std::errc{})
+    std::int64_t exact = 0;
+    if (!point && !exponent && std::from_chars(first, last, exact).ec == std::errc{})
       return Json{exact};
     double rounded = 0.0;
     if (std::from_chars(first, last, rounded).ec != std::errc{} || !std::isfinite(rounded))
@@ -227,10 +176,9 @@ class JsonParser {
   }
 
   std::uint32_t four_digits() {
-    if (text_.size() - at_ < 4) fail("four hexadecimal digits are missing");
     std::uint32_t code = 0;
     const char* first = text_.data() + at_;
-    if (std::from_chars(first, first + 4, code, 16).ptr != first + 4)
+    if (text_.size() - at_ < 4 || std::from_chars(first, first + 4, code, 16).ptr != first + 4)
       fail("four hexadecimal digits are missing");
     at_ += 4;
     return code;
@@ -243,56 +191,24 @@ class JsonParser {
     const char letter = text_[at_++];
     if (const auto i = letters.find(letter); i != std::string_view::npos) {
       out += meanings[i];
-      return;
-    }
-    if (letter != 'u') fail("an unknown escape");
-    std::uint32_t code = four_digits();
-    if (code >= 0xDC00 && code <= 0xDFFF) fail("half a surrogate pair");
-    if (code >= 0xD800 && code <= 0xDBFF) {
-      if (!take('\\') || !take('u')) fail("half a surrogate pair");
-      const std::uint32_t low = four_digits();
-      if (low < 0xDC00 || low > 0xDFFF) fail("half a surrogate pair");
-      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-    }
-    const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(byte); };
-    if (code < 0x80) {
-      put(code);
-    } else if (code < 0x800) {
-      put(0xC0 | (code >> 6));
-      put(0x80 | (code & 63));
-    } else if (code < 0x10000) {
-      put(0xE0 | (code >> 12));
-      put(0x80 | ((code >> 6) & 63));
-      put(0x80 | (code & 63));
     } else {
-      put(0xF0 | (code >> 18));
-      put(0x80 | ((code >> 12) & 63));
-      put(0x80 | ((code >> 6) & 63));
-      put(0x80 | (code & 63));
+      if (letter != 'u') fail("an unknown escape");
+      std::uint32_t code = four_digits();
+      if (code >= 0xD800 && code <= 0xDFFF) {
+        const bool paired = code <= 0xDBFF && take('\\') && take('u');
+        const std::uint32_t low = paired ? four_digits() : 0;
+        if (low < 0xDC00 || low > 0xDFFF) fail("half a surrogate pair");
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+      }
+      append_utf8(out, code);
     }
   }
 
-  /// Copies one character of two to four bytes.
-  void multibyte(std::string& out) {
-    const auto byte = [this](std::size_t i) {
-      return at_ + i < text_.size()
-                 ? static_cast<std::uint32_t>(static_cast<unsigned char>(text_[at_ + i]))
-                 : 0u;
-    };
-    const std::uint32_t lead = byte(0);
-    const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    std::uint32_t code = lead & (0xFFu >> (length + 1));
-    bool valid = lead >= 0xC2 && lead <= 0xF4;
-    for (std::size_t i = 1; i < length; ++i) {
-      valid = valid && (byte(i) & 0xC0u) == 0x80u;
-      code = (code << 6) | (byte(i) & 63u);
-    }
-    // The shortest form only, no surrogates, nothing above the last character.
-    valid = valid && !(length == 3 && (code < 0x800 || (code >= 0xD800 && code <= 0xDFFF))) &&
-            !(length == 4 && (code < 0x10000 || code > 0x10FFFF));
-    if (!valid) fail("not UTF-8");
-    out += text_.substr(at_, length);
-    at_ += length;
+  static void append_utf8(std::string& out, std::uint32_t code) {
+    constexpr std::array<std::uint32_t, 4> marks{0, 0xC0, 0xE0, 0xF0};  // of the first byte
+    const std::size_t more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    out += static_cast<char>(marks[more] | (code >> (6 * more)));
+    for (std::size_t i = more; i-- > 0;) out += static_cast<char>(0x80 | ((code >> (6 * i)) & 63));
   }
 
   std::string string() {
@@ -300,14 +216,14 @@ class JsonParser {
     ++at_;
     while (!take('"')) {
       if (ended()) fail("the text does not end");
-      const auto code = static_cast<unsigned char>(text_[at_]);
-      if (code < 0x20) fail("a control character in a text");
-      if (code >= 0x80) {
-        multibyte(out);
-      } else if (take('\\')) {
+      const CodePoint c = first_code_point(text_.substr(at_));
+      if (c.value < 0x20) fail("a control character in a text");
+      if (!c.valid) fail("not UTF-8");
+      if (take('\\')) {
         escape(out);
       } else {
-        out += text_[at_++];
+        out += text_.substr(at_, c.bytes);
+        at_ += c.bytes;
       }
     }
     return out;
@@ -322,7 +238,11 @@ class JsonParser {
 
 }  // namespace detail
 
-inline Json parse_json(std::string_view text, const std::string& what, const JsonLimits& limits) {
+/// Reads one JSON value (RFC 8259) and nothing behind it but spaces. Stricter than the RFC: keys of
+/// one object differ, texts are valid UTF-8 with paired surrogates, numbers fit a double.
+/// Errors  StorageError naming `what` and the byte: too_long above a limit, else damaged_file.
+inline Json parse_json(std::string_view text, const std::string& what = "JSON",
+                       const JsonLimits& limits = {}) {
   return detail::JsonParser{text, what, limits}.whole_text();
 }
 

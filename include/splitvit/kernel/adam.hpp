@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // min
-#include <concepts>     // floating_point
-#include <span>         // span
-#include <type_traits>  // decay_t
+#include <algorithm>  // min
+#include <concepts>   // floating_point
+#include <span>       // span
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/kernel/simd.hpp>    // transform, sqrt
-
-// One step of Adam over a whole parameter: p its values, g its gradient, m and v the moments.
+#include <splitvit/kernel/simd.hpp>    // Pack, sqrt, transform
 
 namespace splitvit::kernel {
 
-/// The numbers of one step, computed in double precision from the options.
+/// The constants of one step, computed in double precision from the options.
 struct AdamStep {
   double beta1;         ///< m = beta1 m + (1 - beta1) g
   double beta2;         ///< v = beta2 v + (1 - beta2) g^2
@@ -25,13 +22,14 @@ struct AdamStep {
   double root_divisor;  ///< sqrt(1 - beta2^step)
 };
 
+/// One step of Adam for values p with gradient g and moments m and v, all of one length:
 /// p = shrink p - length m / (sqrt(v) / root_divisor + epsilon), with the new m and v.
 ///
-/// Shapes  all four of one length.
 /// Source  PyTorch, torch/optim/adam.py and adamw.py, the version without foreach.
 template <std::floating_point T>
 void adam_update(std::span<T> p, std::span<const T> g, std::span<T> m, std::span<T> v,
                  const AdamStep& step) {
+  using P = Pack<T>;
   const auto number = [](double value) { return static_cast<T>(value); };
   const T beta1 = number(step.beta1), rest1 = number(1.0 - step.beta1);
   const T beta2 = number(step.beta2), rest2 = number(1.0 - step.beta2);
@@ -41,29 +39,24 @@ void adam_update(std::span<T> p, std::span<const T> g, std::span<T> m, std::span
   parallel_for(static_cast<Index>(p.size()), 16 * block, [&](Index begin, Index end) {
     for (Index i = begin; i < end; i += block) {
       const Index n = std::min(block, end - i);
-      T* const pi = p.data() + i;
+      T *const pi = p.data() + i, *const mi = m.data() + i, *const vi = v.data() + i;
       const T* const gi = g.data() + i;
-      T* const mi = m.data() + i;
-      T* const vi = v.data() + i;
       transform<T>(
           n, mi,
-          [=](const auto& old, const auto& slope, const auto& weight) {
-            using P = std::decay_t<decltype(old)>;
+          [=](const P& old, const P& slope, const P& weight) {
             return P(beta1) * old + P(rest1) * (slope + P(l2) * weight);
           },
           mi, gi, pi);
       transform<T>(
           n, vi,
-          [=](const auto& old, const auto& slope, const auto& weight) {
-            using P = std::decay_t<decltype(old)>;
+          [=](const P& old, const P& slope, const P& weight) {
             const P decayed = slope + P(l2) * weight;
             return P(beta2) * old + P(rest2) * (decayed * decayed);
           },
           vi, gi, pi);
       transform<T>(
           n, pi,
-          [=](const auto& weight, const auto& mean, const auto& square) {
-            using P = std::decay_t<decltype(weight)>;
+          [=](const P& weight, const P& mean, const P& square) {
             return P(shrink) * weight -
                    P(length) * mean / (sqrt(square) / P(root_divisor) + P(epsilon));
           },

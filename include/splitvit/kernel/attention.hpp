@@ -5,18 +5,15 @@
 #include <cmath>      // sqrt, log
 #include <limits>     // numeric_limits
 
-#include <splitvit/core/parallel.hpp>       // parallel_for
-#include <splitvit/kernel/exponential.hpp>  // exp_of_nonpositive
-#include <splitvit/kernel/gemm.hpp>         // multiply, multiply_long, Packed
-#include <splitvit/kernel/matrix.hpp>       // Matrix, Scratch
-#include <splitvit/kernel/simd.hpp>         // transform, largest
-#include <splitvit/kernel/vector_ops.hpp>   // dot
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/kernel/gemm.hpp>        // multiply, multiply_long, Packed
+#include <splitvit/kernel/matrix.hpp>      // Matrix, Scratch
+#include <splitvit/kernel/simd.hpp>        // accumulate, exp_of_nonpositive, largest, transform
+#include <splitvit/kernel/vector_ops.hpp>  // add_scaled, dot, scale_numbers
 
-// Self-attention of B samples with N tokens in H heads of d = D / H numbers.
-//
-// Queries, keys and values come as one matrix of B N rows and 3 D columns: all queries, all
-// keys, all values, each head by head. The probabilities of a head exist only for some queries
-// at a time; the backward pass computes them again from each row's log-sum-exp.
+// Self-attention of B samples with N tokens in H heads of d = D / H numbers. The matrix qkv
+// (B N, 3 D) has all queries, all keys, all values, each head by head. Probabilities exist only for
+// some queries at a time; the backward pass computes them again from each row's log-sum-exp.
 
 namespace splitvit::kernel {
 
@@ -52,21 +49,20 @@ inline Index queries_a_strip(Index N) {
   return (N + strips - 1) / strips;
 }
 
-/// Columns of a strip, so that every tile of it is whole; those past N are computed, not used.
+/// Columns of a strip: whole tiles. The columns after N are computed and not used.
 template <class T>
 Index strip_cols(Index N) {
   return (N + tile_cols<T> - 1) / tile_cols<T> * tile_cols<T>;
 }
 
-/// The columns of a strip that softmax works on: N, rounded up to whole packs.
+/// The columns that softmax works on: whole packs.
 template <class T>
 Index pack_cols(Index N) {
   return (N + lanes<T> - 1) / lanes<T> * lanes<T>;
 }
 
-/// exp(score factor - most), where most is the largest score factor, up to rounding. Product and
-/// difference are rounded separately, so that the largest score gives exactly 1: a fused operation
-/// would be wrong for huge numbers.
+/// exp(score factor - most), where most is the largest score factor. Product and difference are
+/// rounded separately, so that the largest score gives exactly 1.
 template <class T, class P>
 P exp_of_score(const P& score, const P& factor, const P& most) {
   return exp_of_nonpositive<T>(smaller(P(T{}), score * factor - most));
@@ -90,8 +86,8 @@ struct RowSum {
   T log;      ///< of the sum of exp(factor score)
 };
 
-/// Turns a row of N scores into exp(factor score - the largest of them). The row has pack_cols(N)
-/// places; those past N get zeros.
+/// Turns a row of N scores into exp(factor score - the largest of them), then zeros up to
+/// pack_cols(N).
 template <class T>
 RowSum<T> exponentials(T* row, Index N, T factor) {
   using P = Pack<T>;
@@ -126,11 +122,9 @@ Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
 
 }  // namespace detail
 
-/// y (N, D) = softmax(q k^T / sqrt d + bias) v of one sample, head by head, on one thread. bias
-/// (N) is one number for each key; null: zero.
-///
-/// log_sums (H, N) gets log(sum exp(scores)) of each row. cls_attention (N), unless null, gets
-/// row 0 of the probabilities, averaged over heads.
+/// y (N, D) = softmax(q k^T / sqrt d + bias) v of one sample, on one thread. bias (N) is one number
+/// for each key; null: zero. log_sums (H, N) gets log(sum exp(scores)) of each row. cls_attention
+/// (N), unless null, gets row 0 of the probabilities, averaged over heads.
 template <class T>
 void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s,
             const T* bias = nullptr) {
@@ -228,8 +222,7 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
   }
 }
 
-/// attend() for every sample, on several threads: y (B N, D) from qkv (B N, 3 D), with log_sums
-/// (B, H, N), and bias and cls_attention (B, N) or null.
+/// attend() for every sample, on several threads: bias and cls_attention are (B, N) or null.
 template <class T>
 void attention_forward(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s,
                        const T* bias = nullptr) {
@@ -246,6 +239,84 @@ void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy
   parallel_for(s.B, 1, [&](Index b, Index) {
     attend_backward(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
                     dy + b * s.N * s.D, dqkv + b * s.N * 3 * s.D, s, detail::row_of(bias, b, s.N));
+  });
+}
+
+/// attend() for token 0 alone, with 1 / N of the work: y (D) = softmax(q_0 k^T / sqrt d + bias) v.
+/// probabilities (H, N) gets the row of token 0.
+template <class T>
+void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
+                const T* bias = nullptr) {
+  using P = Pack<T>;
+  const Index d = s.head_width();
+  const T factor = detail::score_scale<T>(s);
+  std::fill_n(y, s.D, T{});
+  for (Index h = 0; h < s.H; ++h) {
+    const T* const q = detail::head_of(qkv, s, 0, h).data;
+    const auto k = detail::head_of(qkv, s, 1, h), v = detail::head_of(qkv, s, 2, h);
+    T* const p = probabilities + h * s.N;
+    for (Index j = 0; j < s.N; ++j) p[j] = dot(q, k.row(j), d);
+    if (bias != nullptr) detail::add_bias(p, bias, s.N, factor);
+    const T most = largest(p, s.N) * factor;
+    transform<T>(
+        s.N, p,
+        [&](const auto& score) { return detail::exp_of_score<T>(score, P(factor), P(most)); }, p);
+    const T sum = accumulate<T>(s.N, [](const auto& e) { return e; }, p);
+    scale_numbers(p, T{1} / sum, p, s.N);
+    for (Index j = 0; j < s.N; ++j) add_scaled(y + h * d, v.row(j), p[j], d);
+  }
+}
+
+/// dqkv (N, 3 D) from dy (D) of one sample, given what attend_cls() read and wrote; on one thread.
+template <class T>
+void attend_cls_backward(const T* qkv, const T* probabilities, const T* dy, T* dqkv,
+                         const AttentionSizes& s) {
+  using P = Pack<T>;
+  const Index d = s.head_width();
+  const T factor = detail::score_scale<T>(s);
+  const Scratch<T> memory(s.N);
+  T* const ds = memory.data();
+  for (Index j = 0; j < s.N; ++j) std::fill_n(dqkv + j * 3 * s.D, s.D, T{});
+  for (Index h = 0; h < s.H; ++h) {
+    const T* const q = detail::head_of(qkv, s, 0, h).data;
+    const auto k = detail::head_of(qkv, s, 1, h), v = detail::head_of(qkv, s, 2, h);
+    T* const dq = detail::head_of(dqkv, s, 0, h).data;
+    const auto dk = detail::head_of(dqkv, s, 1, h), dv = detail::head_of(dqkv, s, 2, h);
+    const T* const p = probabilities + h * s.N;
+    const T* const g = dy + h * d;
+    for (Index j = 0; j < s.N; ++j) ds[j] = dot(g, v.row(j), d);  // for now dp
+    // forward: p = softmax(factor q k^T + bias), so ds = factor p (dp - <dp, p>)
+    transform<T>(
+        s.N, ds,
+        [factor, mean = dot(p, ds, s.N)](const auto& dp, const auto& prob) {
+          return P(factor) * prob * (dp - P(mean));
+        },
+        ds, p);
+    for (Index j = 0; j < s.N; ++j) {
+      add_scaled(dq, k.row(j), ds[j], d);
+      scale_numbers(q, ds[j], dk.row(j), d);
+      scale_numbers(g, p[j], dv.row(j), d);
+    }
+  }
+}
+
+/// attend_cls() for every sample, on several threads: y is (B, D), probabilities (B, H, N).
+template <class T>
+void cls_attention_forward(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
+                           const T* bias = nullptr) {
+  parallel_for(s.B, 1, [&](Index b, Index) {
+    attend_cls(qkv + b * s.N * 3 * s.D, y + b * s.D, probabilities + b * s.H * s.N, s,
+               detail::row_of(bias, b, s.N));
+  });
+}
+
+/// attend_cls_backward() for every sample, on several threads.
+template <class T>
+void cls_attention_backward(const T* qkv, const T* probabilities, const T* dy, T* dqkv,
+                            const AttentionSizes& s) {
+  parallel_for(s.B, 1, [&](Index b, Index) {
+    attend_cls_backward(qkv + b * s.N * 3 * s.D, probabilities + b * s.H * s.N, dy + b * s.D,
+                        dqkv + b * s.N * 3 * s.D, s);
   });
 }
 

@@ -7,16 +7,13 @@
 #include <cstddef>    // size_t
 #include <vector>     // vector
 
-#include <splitvit/core/shape.hpp>        // Index
-#include <splitvit/kernel/fft.hpp>        // Fft, fft_lanes
-#include <splitvit/kernel/simd.hpp>       // Pack, load, store
-#include <splitvit/kernel/unit_root.hpp>  // unit_root
-
-// Dct: the orthonormal discrete cosine transform of the columns of a matrix, of any length.
+#include <splitvit/core/shape.hpp>   // Index
+#include <splitvit/kernel/fft.hpp>   // Fft, fft_lanes, unit_root
+#include <splitvit/kernel/simd.hpp>  // Pack, load, store
 
 namespace splitvit::kernel {
 
-/// A plan for columns of t numbers: reusable, copyable, never changed by use.
+/// A plan for the orthonormal discrete cosine transform of columns of any length t.
 ///
 ///   forward  X_u = s_u sum over i of x_i cos(pi (2i + 1) u / (2t)),
 ///            s_0 = sqrt(1/t), else sqrt(2/t)                         (DCT-II)
@@ -64,10 +61,10 @@ class Dct {
   using P = Pack<T>;
   static constexpr Index W = fft_lanes<T>;
 
-  /// Coefficients k and t - k, which come from the same two numbers of a spectrum.
+  /// Coefficients k and t - k, which are computed from the same two numbers of a spectrum.
   struct Step {
     Index k, other;
-    Index at, at_other;  // where these lie
+    Index at, at_other;  // their places
     T cosine, sine;      // of pi k / (2t), times s_k
   };
 
@@ -81,7 +78,7 @@ class Dct {
   /// The position of number i: the even ones forwards, then the odd ones backwards.
   Index place(Index i) const { return 2 * W * (i % 2 == 0 ? i / 2 : size() - 1 - i / 2); }
 
-  /// The first columns are real parts, the others imaginary ones.
+  /// The first columns are real parts, the others imaginary parts.
   static void fill_lanes(const T* row, Index count, T* lanes_of_point) {
     std::copy_n(row, count, lanes_of_point);
     std::fill_n(lanes_of_point + count, 2 * W - count, T{0});

@@ -1,37 +1,61 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>  // max
 #include <array>      // array
 #include <concepts>   // floating_point
 #include <cstddef>    // size_t
+#include <numbers>    // pi
 #include <stdexcept>  // invalid_argument
 #include <string>     // to_string
+#include <utility>    // swap
 #include <vector>     // vector
 
-#include <splitvit/core/shape.hpp>        // Index
-#include <splitvit/kernel/simd.hpp>       // lanes, load, multiply_add, Pack, store
-#include <splitvit/kernel/unit_root.hpp>  // unit_root
-
-// Fft: the discrete Fourier transform of any length, several side by side. Letters: n points,
-// p the radix of a pass, m = n / p.
+#include <splitvit/core/shape.hpp>   // Index
+#include <splitvit/kernel/simd.hpp>  // lanes, load, multiply_add, Pack, store
 
 namespace splitvit::kernel {
 
-/// How many transforms run side by side: at least one instruction's worth.
+struct UnitRoot {
+  double cosine;
+  double sine;
+};
+
+/// The point at k / n of a full turn, to a few units in the last place; exact at quarters of a
+/// turn. The same bits on every machine. k >= 0, n from 1 to 2^53 - 1.
+inline UnitRoot unit_root(Index k, Index n) {
+  // k / n = (eighth + rest) / 8 with rest in [0, 1); odd eighths are counted from their end.
+  const Index turned = k % n * 8;
+  const Index eighth = turned / n;
+  const Index left = eighth % 2 == 0 ? turned % n : n - turned % n;
+  const double x = std::numbers::pi / 4 * (static_cast<double>(left) / static_cast<double>(n));
+
+  // Taylor series; the first term left out is below 2^-58.
+  const double square = x * x;
+  double cosine = 1, sine = 1;
+  for (int i = 16; i > 0; i -= 2) {
+    cosine = 1 - square / (i * (i - 1)) * cosine;
+    sine = 1 - square / (i * (i + 1)) * sine;
+  }
+  sine *= x;
+  if ((eighth + 1) % 4 >= 2) std::swap(cosine, sine);
+  return {eighth >= 2 && eighth < 6 ? -cosine : cosine, eighth >= 4 ? -sine : sine};
+}
+
+/// The number of transforms that run side by side: at least as many as one instruction computes.
 template <class T>
 inline constexpr Index fft_lanes = lanes<T> > 8 ? lanes<T> : 8;
 
-/// A plan for transforms of one length: reusable, copyable, never changed by use.
+/// A plan for discrete Fourier transforms of any length n, several side by side.
 ///
 ///   forward  X[k] = sum over t of x[t] exp(-2 pi i k t / n), for k and t in 0..n-1
 ///   inverse  x[t] = sum over k of X[k] exp(+2 pi i k t / n): n times the input
 ///
-/// X[k] lies at `position(k)`, in an order that needs no sorting. Code that only multiplies spectra
-/// need not know it.
+/// X[k] lies at `position(k)`. This order needs no sorting.
 ///
 /// Shapes  numbers (n, 2, fft_lanes): for each point the real parts of all lanes, then the
-///         imaginary parts. Lanes are independent. Their bits do not depend on the number of lanes,
-///         only on whether multiply_add rounds once. n >= 1, or std::invalid_argument.
+///         imaginary parts. Bits depend on whether multiply_add rounds once, not on lanes.
+/// Errors  std::invalid_argument for n < 1.
 /// Cost    n times the sum of n's prime factors.
 /// Source  Cooley and Tukey, "An algorithm for the machine calculation of complex Fourier
 ///         series", 1965.
@@ -54,14 +78,13 @@ class Fft {
     Index length = n;
     for (const Index p : radices) {
       passes_.push_back(Pass{p, length});
-      largest_ = p > largest_ ? p : largest_;
+      largest_ = std::max(largest_, p);
       length /= p;
     }
   }
 
   Index size() const { return n_; }
 
-  /// Where forward stores X[k], and inverse reads it.
   Index position(Index k) const {
     Index place = 0;
     for (const Pass& pass : passes_) {
@@ -71,15 +94,8 @@ class Fft {
     return place;
   }
 
-  void forward(T* x) const {
-    std::vector<T> scratch = make_scratch();
-    descend(x, 0, scratch.data());
-  }
-
-  void inverse(T* x) const {
-    std::vector<T> scratch = make_scratch();
-    ascend(x, 0, scratch.data());
-  }
+  void forward(T* x) const { transform<true>(x); }
+  void inverse(T* x) const { transform<false>(x); }
 
  private:
   using P = Pack<T>;
@@ -123,29 +139,37 @@ class Fft {
     const P c(w[0]), s(forwards ? -w[1] : w[1]), back(forwards ? w[1] : -w[1]);
     return {multiply_add(z.re, c, z.im * back), multiply_add(z.re, s, z.im * c)};
   }
-
-  std::vector<T> make_scratch() const {
-    return std::vector<T>(static_cast<std::size_t>(2 * W * (largest_ + 1)));
+  /// The inverse multiplies by roots what it reads, the forward transform what it writes.
+  template <bool forwards>
+  static Complex take_turned(const T* from, const T* w) {
+    return forwards ? take(from) : turn<false>(take(from), w);
+  }
+  template <bool forwards>
+  static void put_turned(T* to, const Complex& z, const T* w) {
+    put(to, forwards ? turn<true>(z, w) : z);
+  }
+  /// i z, or -i z in the forward direction.
+  template <bool forwards>
+  static Complex quarter(const Complex& z) {
+    return forwards ? Complex{z.im, P(T{0}) - z.re} : Complex{P(T{0}) - z.im, z.re};
   }
 
-  /// Forward: a pass, then each of its blocks by itself.
-  void descend(T* x, std::size_t depth, T* scratch) const {
-    if (depth == passes_.size()) return;
-    const Pass& pass = passes_[depth];
-    run<true>(pass, x, scratch);
-    if (pass.columns > 1)
-      for (Index k = 0; k < pass.radix; ++k)
-        descend(x + k * pass.columns * 2 * W, depth + 1, scratch);
+  template <bool forwards>
+  void transform(T* x) const {
+    std::vector<T> scratch(static_cast<std::size_t>(2 * W * (largest_ + 1)));
+    run_from<forwards>(0, x, scratch.data());
   }
 
-  /// Inverse: the same steps backwards.
-  void ascend(T* x, std::size_t depth, T* scratch) const {
+  /// Forward: a pass, then each of its blocks by itself. Inverse: the same steps backwards.
+  template <bool forwards>
+  void run_from(std::size_t depth, T* x, T* scratch) const {
     if (depth == passes_.size()) return;
     const Pass& pass = passes_[depth];
+    if (forwards) run<true>(pass, x, scratch);
     if (pass.columns > 1)
       for (Index k = 0; k < pass.radix; ++k)
-        ascend(x + k * pass.columns * 2 * W, depth + 1, scratch);
-    run<false>(pass, x, scratch);
+        run_from<forwards>(depth + 1, x + k * pass.columns * 2 * W, scratch);
+    if (!forwards) run<false>(pass, x, scratch);
   }
 
   /// The butterflies of all columns of a block.
@@ -168,37 +192,25 @@ class Fft {
 
   template <bool forwards>
   static void two(T* x, Index step, const T* w) {
-    Complex a = take(x), b = take(x + step);
-    if (!forwards) b = turn<false>(b, w);
+    const Complex a = take(x), b = take_turned<forwards>(x + step, w);
     put(x, a + b);
-    b = a - b;
-    put(x + step, forwards ? turn<true>(b, w) : b);
+    put_turned<forwards>(x + step, a - b, w);
   }
 
   template <bool forwards>
   static void four(T* x, Index step, const T* w) {
-    Complex a = take(x), b = take(x + step), c = take(x + 2 * step), d = take(x + 3 * step);
-    if (!forwards) {
-      b = turn<false>(b, w);
-      c = turn<false>(c, w + 2);
-      d = turn<false>(d, w + 4);
-    }
-    const Complex even = a + c, odd = a - c, sum = b + d, gap = b - d;
+    const Complex a = take(x), b = take_turned<forwards>(x + step, w);
+    const Complex c = take_turned<forwards>(x + 2 * step, w + 2);
+    const Complex d = take_turned<forwards>(x + 3 * step, w + 4);
+    const Complex even = a + c, odd = a - c, sum = b + d, turned = quarter<forwards>(b - d);
     put(x, even + sum);
-    // i times the gap, or -i times in the forward direction
-    const Complex turned =
-        forwards ? Complex{gap.im, P(T{0}) - gap.re} : Complex{P(T{0}) - gap.im, gap.re};
-    b = odd + turned;
-    c = even - sum;
-    d = odd - turned;
-    put(x + step, forwards ? turn<true>(b, w) : b);
-    put(x + 2 * step, forwards ? turn<true>(c, w + 2) : c);
-    put(x + 3 * step, forwards ? turn<true>(d, w + 4) : d);
+    put_turned<forwards>(x + step, odd + turned, w);
+    put_turned<forwards>(x + 2 * step, even - sum, w + 2);
+    put_turned<forwards>(x + 3 * step, odd - turned, w + 4);
   }
 
-  /// x_a and x_(p-a) are multiplied by the same cosine and opposite sines, so they are added and
-  /// subtracted first: outputs k and p - k are then the sum and difference of two real
-  /// combinations.
+  /// For a radix p, x_a and x_(p-a) are multiplied by the same cosine and opposite sines, so they
+  /// are added and subtracted first: outputs k and p - k are the sum and difference of two sums.
   template <bool forwards>
   static void odd(const Pass& pass, T* x, Index step, const T* w, T* scratch) {
     constexpr Index V = lanes<T>;
@@ -206,11 +218,8 @@ class Fft {
     const Complex first = take(x);
     Complex total = first;
     for (Index a = 1; a <= half; ++a) {
-      Complex low = take(x + a * step), high = take(x + (p - a) * step);
-      if (!forwards) {
-        low = turn<false>(low, w + 2 * (a - 1));
-        high = turn<false>(high, w + 2 * (p - a - 1));
-      }
+      const Complex low = take_turned<forwards>(x + a * step, w + 2 * (a - 1));
+      const Complex high = take_turned<forwards>(x + (p - a) * step, w + 2 * (p - a - 1));
       const Complex sum = low + high, gap = low - high;
       total = total + sum;
       T* const pair = scratch + (a - 1) * 4 * V;
@@ -225,8 +234,7 @@ class Fft {
     for (; k <= half; ++k) odd_outputs<forwards, 1>(pass, x, step, w, first, scratch, k);
   }
 
-  /// Outputs k0, k0 + 1, ... and their partners p - k0, ...: several at once, since each reads all
-  /// pairs.
+  /// Outputs k0, k0 + 1, ... and p - k0, ...: several at once, since each reads all pairs.
   template <bool forwards, std::size_t count>
   static void odd_outputs(const Pass& pass, T* x, Index step, const T* w, const Complex& first,
                           const T* pair, Index k0) {
@@ -250,12 +258,9 @@ class Fft {
     }
     for (std::size_t i = 0; i < count; ++i) {
       const Index k = k0 + static_cast<Index>(i);
-      // times i, or -i in the forward direction
-      const Complex turned_gap = forwards ? Complex{uneven[i].im, P(T{0}) - uneven[i].re}
-                                          : Complex{P(T{0}) - uneven[i].im, uneven[i].re};
-      const Complex low = even[i] + turned_gap, high = even[i] - turned_gap;
-      put(x + k * step, forwards ? turn<true>(low, w + 2 * (k - 1)) : low);
-      put(x + (p - k) * step, forwards ? turn<true>(high, w + 2 * (p - k - 1)) : high);
+      const Complex gap = quarter<forwards>(uneven[i]);
+      put_turned<forwards>(x + k * step, even[i] + gap, w + 2 * (k - 1));
+      put_turned<forwards>(x + (p - k) * step, even[i] - gap, w + 2 * (p - k - 1));
     }
   }
 

@@ -5,9 +5,8 @@
 #include <numbers>      // sqrt2, inv_sqrtpi
 #include <type_traits>  // decay_t
 
-#include <splitvit/core/parallel.hpp>       // parallel_for
-#include <splitvit/kernel/exponential.hpp>  // exp_of_nonpositive
-#include <splitvit/kernel/simd.hpp>         // transform, erf
+#include <splitvit/core/parallel.hpp>  // parallel_for
+#include <splitvit/kernel/simd.hpp>    // erf, exp_of_nonpositive, multiply_add, transform
 
 // GELU in its exact form, x Phi(x) = x/2 (1 + erf(x / sqrt 2)), and its slope
 // Phi(x) + x phi(x), with Phi and phi of the normal distribution.
@@ -25,12 +24,9 @@ struct GeluParts {
   P slope(const P& x) const { return multiply_add(x, density, cumulative); }
 };
 
-/// Both values from one exponential.
-///
-/// In float Phi is accurate to a unit in the last place. Near zero it is 1/2 + x q(x^2); else, for
-/// x < 0, exp(-x^2 / 2) times a polynomial in t = 1 / (1 + 0.275 |x|), in the form of Abramowitz
-/// and Stegun's 7.1.26 with one term more. Both were fitted to errors below 1e-8. In double Phi
-/// comes from erf.
+/// Both values from one exponential. In double Phi comes from erf. In float, to a unit in the last
+/// place: near zero 1/2 + x q(x^2); else, for x < 0, exp(-x^2 / 2) times a polynomial in
+/// t = 1 / (1 + 0.275 |x|), as Abramowitz and Stegun's 7.1.26 with one term more.
 template <class T, class P>
 GeluParts<P> gelu_parts(const P& x) {
   const auto number = [](double value) { return P(static_cast<T>(value)); };
@@ -66,8 +62,7 @@ void gelu_values(const T* x, T* y, Index n) {
   transform<T>(n, y, [](const auto& v) { return gelu_parts<T>(v).value(v); }, x);
 }
 
-/// From x and dy, on one thread: y = gelu(x), which the gradient of the next weight needs, and dx =
-/// dy gelu'(x). dx may be dy.
+/// y = gelu(x) and dx = dy gelu'(x), on one thread. dx may be dy.
 template <class T>
 void gelu_values_and_gradient(const T* x, const T* dy, T* y, T* dx, Index n) {
   const auto both = [](const Pack<T>& v, const Pack<T>& g, const auto& put) {

@@ -13,8 +13,8 @@
 #include <splitvit/kernel/eigen_gemm.hpp>  // add_product
 #endif
 
-// Matrix products. B is packed once, in the order in which tiles read it, and may then be
-// multiplied by many A. Without SIMD instructions eigen_gemm.hpp computes them.
+// Matrix products. B is packed once, in the order in which tiles read it, for many A. Without SIMD
+// instructions eigen_gemm.hpp computes them.
 
 namespace splitvit::kernel {
 
@@ -29,12 +29,11 @@ namespace detail {
 template <class T>
 inline constexpr bool has_tiles = !std::is_arithmetic_v<Pack<T>>;
 
-/// A product is computed in blocks of B. depth_block rows keep a tile's rows of A in the
-/// first-level cache; block_bytes keep the block in the second-level cache.
+/// A product is computed in blocks of B. With depth_block rows, a tile's rows of A stay in the
+/// first-level cache; with block_bytes, the block stays in the second-level cache.
 inline constexpr Index depth_block = 384;
 inline constexpr Index block_bytes = 448 << 10;
-/// The most rows and columns of B that multiply_long packs at a time, so that they are used while
-/// they are in the second-level cache.
+/// The most rows and columns of B that multiply_long packs at a time, for the second-level cache.
 inline constexpr Index long_block = 256;
 inline constexpr Index long_columns = 256;
 
@@ -46,33 +45,27 @@ constexpr Index panels_in_block(Index depth) {
 
 }  // namespace detail
 
-/// The right-hand factor of a product, prepared.
-///
-/// Numbers lie in panels of tile_cols columns, each row of a panel together, the last panel
-/// filled with zeros. Without tiles it only remembers where B is.
+/// The right-hand factor of a product, in panels of tile_cols columns, row by row; the last one is
+/// filled with zeros. Without tiles it only points to B.
 template <class T>
 class Packed {
  public:
-  Packed() = default;
-  explicit Packed(const Factor<T>& b) { pack(b); }
-
-  /// Prepares another factor in the same memory.
   void pack(const Factor<T>& b) {
     prepare(b);
-    // A few rows of all panels at a time, so that B is read in order, unless it is read by columns.
+    // A few rows of all panels at a time, so that a B that is not transposed is read in order.
     const Index rows_at_once = b.col_step == 1 ? 8 : b.rows;
     if constexpr (detail::has_tiles<T>)
       for (Index k = 0; k < b.rows; k += rows_at_once)
         for (Index p = 0; p < panels(); ++p) fill_panel(p, k, std::min(k + rows_at_once, b.rows));
   }
-  /// The same on several threads: worth it for the weights of a layer.
+  /// The same on several threads, for the weights of a layer.
   void pack_in_parallel(const Factor<T>& b) {
     prepare(b);
     if constexpr (detail::has_tiles<T>)
       parallel_for(panels(), 1, [this](Index p, Index) { fill_panel(p, 0, b_.rows); });
   }
 
-  /// Room for a factor that the caller writes itself, through at() or set_row().
+  /// Makes room for a factor that the caller writes through at() or set_row().
   void begin(Index rows, Index cols) {
     if constexpr (detail::has_tiles<T>) {
       prepare({nullptr, rows, cols, cols, 1});
@@ -80,7 +73,7 @@ class Packed {
       b_ = {memory_.room(rows * cols), rows, cols, cols, 1};
     }
   }
-  /// Where a row's numbers from `column`, the first one of a panel, lie up to the panel's end.
+  /// The place of a row's numbers from `column`, the first one of a panel, to the panel's end.
   T* at(Index row, Index column) {
     if constexpr (detail::has_tiles<T>)
       return memory_.data() + (column * b_.rows + row * tile_cols<T>);
@@ -96,7 +89,6 @@ class Packed {
   Index cols() const { return b_.cols; }
   const Factor<T>& factor() const { return b_; }
   Index panels() const { return (b_.cols + tile_cols<T> - 1) / tile_cols<T>; }
-  /// Panel p from row k on.
   const T* panel(Index p, Index k) const {
     return memory_.data() + (p * b_.rows + k) * tile_cols<T>;
   }
@@ -128,16 +120,13 @@ class Packed {
   Scratch<T> memory_;
 };
 
-/// The default `finish` of multiply(): does nothing.
 struct NoFinish {
   void operator()(Index, Index, Index, Index) const {}
 };
 
-/// C (M, N) = A (M, K) B (K, N) + bias, or added to C. On one thread.
-///
-/// bias (N) or null, only with Into::replace. `finish(row, rows, column, columns)` is called once
-/// for each block of C as soon as it is complete, while it is in the first-level cache. A is not
-/// packed, transposed or not.
+/// C (M, N) = A (M, K) B (K, N) + bias, or added to C. On one thread. bias (N) or null, only with
+/// Into::replace. `finish(row, rows, column, columns)` is called once for each block of C as soon
+/// as it is complete, while it is in the first-level cache.
 template <class T, class Finish = NoFinish>
 void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into into = Into::replace,
               const T* bias = nullptr, const Finish& finish = {}) {
@@ -162,10 +151,10 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
           for (Index p = first; p < last; ++p) {
             const Index column = p * tile_cols<T>;
             const Index cols = std::min(tile_cols<T>, c.cols - column);
-            detail::multiply_rows<R, T>(
-                rows, depth, TileRows<T>{a.at(i, k), a.row_step, a.col_step}, b.panel(p, k),
-                TileResult<T>{c.row(i) + column, c.stride, cols,
-                              bias == nullptr ? nullptr : bias + column, add});
+            multiply_rows<R, T>(rows, depth, TileRows<T>{a.at(i, k), a.row_step, a.col_step},
+                                b.panel(p, k),
+                                TileResult<T>{c.row(i) + column, c.stride, cols,
+                                              bias == nullptr ? nullptr : bias + column, add});
             if (k + depth >= K) finish(i, rows, column, cols);
           }
         }
@@ -174,9 +163,8 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
   }
 }
 
-/// C (M, N) (+)= A^T B for A (K, M) and B (K, N) with K much longer than M and N, as in the
-/// gradient of a weight. B is packed in blocks, of equally many rows each, in `packed`, whose
-/// memory is reused. On one thread.
+/// C (M, N) (+)= A^T B for A (K, M) and B (K, N) with K much longer than M and N. B is packed in
+/// blocks of equally many rows, in `packed`, whose memory is reused. On one thread.
 template <class T>
 void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c,
                    Into into, Packed<T>& packed) {

@@ -5,10 +5,10 @@
 
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/gemm.hpp>        // Packed
-#include <splitvit/kernel/linear.hpp>      // add_pairwise
+#include <splitvit/kernel/linear.hpp>      // sum_over_blocks
 #include <splitvit/kernel/matrix.hpp>      // Scratch
 #include <splitvit/kernel/simd.hpp>        // transform, accumulate
-#include <splitvit/kernel/vector_ops.hpp>  // add_numbers
+#include <splitvit/kernel/vector_ops.hpp>  // add_numbers, dot
 
 // Layer normalisation of M rows of D numbers: y = (x - mean) / sqrt(variance + eps) w + b,
 // with the biased variance.
@@ -25,7 +25,7 @@ struct NormWeights {
   T eps;
 };
 
-/// What the backward pass needs to know of each row: its mean and 1 / sqrt(variance + eps).
+/// What the forward pass stores of each row: its mean and 1 / sqrt(variance + eps).
 template <class T>
 struct NormKept {
   T* mean;
@@ -41,8 +41,7 @@ void normalise_rows(const T* x, const NormWeights<T>& weights, const NormKept<T>
   using P = Pack<T>;
   for (Index i = 0; i < M; ++i, x += D, y += D) {
     const T centre = accumulate<T>(D, [](const auto& v) { return v; }, x) / static_cast<T>(D);
-    // A pass of its own over a row in L1: the textbook E[x^2] - E[x]^2 loses all digits for
-    // rows that are large and almost constant.
+    // A pass of its own: E[x^2] - E[x]^2 loses all digits for large, almost constant rows.
     transform<T>(D, y, [centre](const auto& v) { return v - P(centre); }, x);
     const T square = accumulate<T>(D, [](const auto& v) { return v * v; }, y);
     const T inverse = T{1} / std::sqrt(square / static_cast<T>(D) + weights.eps);
@@ -57,8 +56,7 @@ void normalise_rows(const T* x, const NormWeights<T>& weights, const NormKept<T>
   }
 }
 
-/// Recomputes y = norm(x) from kept, to the same bits, as the right-hand factor of a product, on
-/// one thread.
+/// Recomputes y = norm(x) from kept, to the same bits, as the right-hand factor of a product.
 template <class T>
 void normalise_rows_again(const T* x, const NormWeights<T>& weights, const NormKept<T>& kept,
                           Packed<T>& y, Index M, Index D) {
@@ -79,25 +77,24 @@ void normalise_rows_again(const T* x, const NormWeights<T>& weights, const NormK
 
 /// With n = (x - mean) scale and g = dy w: dx = past + scale (g - mean(g) - n mean(g n)), on one
 /// thread; past (M, D) is the gradient of the residual connection, or null. Adds to dw the sums of
-/// dy n and to db the sums of dy. dx may be dy or past.
+/// dy n and to db the sums of dy, unless both are null. dx may be dy or past.
 template <class T>
 void norm_rows_backward(const T* x, const T* w, const NormKept<T>& kept, const T* dy, const T* past,
                         T* dx, T* dw, T* db, Index M, Index D) {
   using P = Pack<T>;
-  Scratch<T> memory(D);
-  T* n = memory.data();
+  const Scratch<T> memory(D);
+  T* const n = memory.data();
   for (Index i = 0; i < M; ++i, x += D, dy += D, dx += D) {
-    const T centre = kept.mean[i];
-    const T inverse = kept.scale[i];
+    const T centre = kept.mean[i], inverse = kept.scale[i];
     transform<T>(D, n, [=](const auto& v) { return (v - P(centre)) * P(inverse); }, x);
-    transform<T>(
-        D, dw,
-        [](const auto& sum, const auto& g, const auto& v) { return multiply_add(g, v, sum); }, dw,
-        dy, n);
-    add_numbers(db, dy, D);
-    const T mean_g = accumulate<T>(
-                         D, [](const auto& g, const auto& v) { return g * v; }, dy, w) /
-                     static_cast<T>(D);
+    if (dw != nullptr) {
+      transform<T>(
+          D, dw,
+          [](const auto& sum, const auto& g, const auto& v) { return multiply_add(g, v, sum); }, dw,
+          dy, n);
+      add_numbers(db, dy, D);
+    }
+    const T mean_g = dot(dy, w, D) / static_cast<T>(D);
     const T mean_gn =
         accumulate<T>(
             D, [](const auto& g, const auto& v, const auto& u) { return g * v * u; }, dy, w, n) /
@@ -132,15 +129,11 @@ void layer_norm_forward(const T* x, const NormWeights<T>& weights, const NormKep
 template <class T>
 void layer_norm_backward(const T* x, const T* w, const NormKept<T>& kept, const T* dy, T* dx, T* dw,
                          T* db, Index M, Index D) {
-  const Index parts = (M + layer_norm_rows - 1) / layer_norm_rows;
-  if (parts == 0) return;
-  RecycledVector<T> sums(static_cast<std::size_t>(parts * 2 * D), T{});
-  parallel_for(M, layer_norm_rows, [&](Index begin, Index end) {
-    T* sum = sums.data() + begin / layer_norm_rows * 2 * D;
-    norm_rows_backward<T>(x + begin * D, w, kept.from(begin), dy + begin * D, nullptr,
-                          dx + begin * D, sum, sum + D, end - begin, D);
-  });
-  detail::add_pairwise(sums.data(), parts, 2 * D);
+  const auto sums =
+      detail::sum_over_blocks<T>(M, layer_norm_rows, 2 * D, [&](Index begin, Index end, T* sum) {
+        norm_rows_backward<T>(x + begin * D, w, kept.from(begin), dy + begin * D, nullptr,
+                              dx + begin * D, sum, sum + D, end - begin, D);
+      });
   add_numbers(dw, sums.data(), D);
   add_numbers(db, sums.data() + D, D);
 }

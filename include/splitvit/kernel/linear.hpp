@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // min
+#include <algorithm>  // max, min
 
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/gemm.hpp>        // multiply, Packed
 #include <splitvit/kernel/vector_ops.hpp>  // add_numbers
 
-// A linear layer over many rows, both directions. M rows, K inputs, N outputs.
-
 namespace splitvit::kernel {
 
 namespace detail {
 
-/// Rows that one thread takes at a time: a multiple of all tile heights, and few enough that they
-/// and their results fit into the second-level cache.
+/// Rows that one thread takes at a time: a multiple of all tile heights.
 inline constexpr Index row_block = 96;
 
-/// Adds `parts` arrays of n numbers, one after the other in memory, pairwise into the first.
-template <class T>
-void add_pairwise(T* arrays, Index parts, Index n) {
+/// The sum (n) of what body(begin, end, sum) adds to zeros for each block of rows, pairwise.
+template <class T, class Body>
+RecycledVector<T> sum_over_blocks(Index rows, Index block, Index n, const Body& body) {
+  const Index parts = (rows + block - 1) / block;
+  RecycledVector<T> sums(static_cast<std::size_t>(std::max<Index>(parts, 1) * n), T{});
+  parallel_for(rows, block,
+               [&](Index begin, Index end) { body(begin, end, sums.data() + begin / block * n); });
   for (Index stride = 1; stride < parts; stride *= 2)
     for (Index i = 0; i + stride < parts; i += 2 * stride)
-      add_numbers(arrays + i * n, arrays + (i + stride) * n, n);
+      add_numbers(sums.data() + i * n, sums.data() + (i + stride) * n, n);
+  return sums;
 }
 
 /// sum (n) += each of `parts` arrays of n numbers, one after the other; on several threads.
@@ -40,19 +42,14 @@ void add_parts(T* sum, const T* arrays, Index parts, Index n) {
 /// out (N) += the sums of the columns of x (M, N), in a fixed order.
 template <class T>
 void add_column_sums(const Matrix<const T>& x, T* out) {
-  constexpr Index rows_a_part = 256;
-  const Index parts = (x.rows + rows_a_part - 1) / rows_a_part;
-  if (parts == 0) return;
-  RecycledVector<T> sums(static_cast<std::size_t>(parts * x.cols), T{});
-  parallel_for(x.rows, rows_a_part, [&](Index begin, Index end) {
-    T* sum = sums.data() + begin / rows_a_part * x.cols;
-    for (Index i = begin; i < end; ++i) add_numbers(sum, x.row(i), x.cols);
-  });
-  detail::add_pairwise(sums.data(), parts, x.cols);
+  const auto sums =
+      detail::sum_over_blocks<T>(x.rows, 256, x.cols, [&](Index begin, Index end, T* sum) {
+        for (Index i = begin; i < end; ++i) add_numbers(sum, x.row(i), x.cols);
+      });
   add_numbers(out, sums.data(), x.cols);
 }
 
-/// y (M, N) = x (M, K) w^T + bias, with w (N, K) and bias (N) or null.
+/// A linear layer: y (M, N) = x (M, K) w^T + bias, with w (N, K) and bias (N) or null.
 template <class T>
 void linear_forward(const Matrix<const T>& x, const Matrix<const T>& w, const T* bias,
                     const Matrix<T>& y) {
@@ -74,7 +71,7 @@ void linear_input_gradient(const Matrix<const T>& dy, const Matrix<const T>& w,
   });
 }
 
-/// dw (N, K) = dy^T x. A long sum is cut into parts by the number of rows alone, and the parts
+/// dw (N, K) = dy^T x. A long sum is cut into parts, which depend on the number of rows alone and
 /// are added in order.
 template <class T>
 void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,

@@ -8,11 +8,9 @@
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // allocate, Deallocate
 
-// The operands of kernels: matrices in the caller's memory, and scratch memory.
-
 namespace splitvit::kernel {
 
-/// A matrix in the caller's memory. Rows may lie further apart than they are long.
+/// A matrix in the caller's memory. There may be gaps between rows.
 template <class T>
 struct Matrix {
   T* data = nullptr;
@@ -22,9 +20,8 @@ struct Matrix {
 
   operator Matrix<const T>() const { return {data, rows, cols, stride}; }
   T* row(Index i) const { return data + i * stride; }
-  /// Rows begin..end-1.
+  /// Rows, and columns, begin..end-1.
   Matrix slice(Index begin, Index end) const { return {row(begin), end - begin, cols, stride}; }
-  /// Columns begin..end-1.
   Matrix columns(Index begin, Index end) const { return {data + begin, rows, end - begin, stride}; }
 };
 
@@ -51,7 +48,7 @@ struct Factor {
   const T* at(Index i, Index j) const { return data + i * row_step + j * col_step; }
 };
 
-/// The transpose of a matrix, without moving a number.
+/// The transpose of a matrix, without a copy.
 template <class T>
 Factor<std::remove_const_t<T>> transposed(const Matrix<T>& m) {
   return {m.data, m.cols, m.rows, 1, m.stride};

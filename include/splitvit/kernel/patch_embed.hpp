@@ -8,9 +8,8 @@
 #include <splitvit/kernel/linear.hpp>  // add_parts
 #include <splitvit/kernel/matrix.hpp>  // dense, Matrix, Scratch, transposed
 
-// Images as rows of pixels, one row for each patch, and a linear layer over them. The rows are as
-// large as the images, so they exist for one image at a time, and are made again in the backward
-// pass.
+// A linear layer over images as rows of pixels, one for each patch. To save memory, the rows exist
+// for one image at a time, and the backward pass makes them again.
 
 namespace splitvit::kernel {
 
@@ -80,8 +79,8 @@ void patch_embed_image_gradient(const T* dy, Index B, const Matrix<const T>& w, 
   });
 }
 
-/// dw (D, pixels) = the sum of dy_b^T patches_b over B images. The images are divided into slots,
-/// whose number depends on B alone. Images are summed in order, then slots.
+/// dw (D, pixels) = the sum of dy_b^T patches_b over B images, in slots, whose number depends on B
+/// alone. Images are summed in order, then slots.
 template <class T>
 void patch_embed_weight_gradient(const T* images, const T* dy, Index B, const Matrix<T>& dw,
                                  const PatchSizes& s) {

@@ -8,15 +8,12 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-// The weights of bicubic resampling along one axis.
-
 namespace splitvit::kernel {
 
-/// For each of `to` places: the `from` places that it is computed from, and their weights.
-///
-/// Keys' cubic kernel (a = -0.5) with centres at half places; when shrinking, the kernel is widened
-/// by the same factor, to avoid aliasing. The weights of a place sum to 1. The same as Pillow's
-/// BICUBIC and as PyTorch's bicubic with antialiasing.
+/// Bicubic resampling along one axis: for each of `to` places the `from` places that it is computed
+/// from, and their weights, with sum 1. Keys' cubic kernel (a = -0.5) with centres at half places;
+/// when shrinking, widened by the same factor, to avoid aliasing. The same as Pillow's BICUBIC and
+/// as PyTorch's bicubic with antialiasing.
 struct Resample {
   Index from, to;
   Index taps;                       ///< weights a place, the last ones may be unused

@@ -3,7 +3,8 @@
 
 #include <algorithm>    // max, copy_n, fill
 #include <array>        // array
-#include <cmath>        // exp, erf, sqrt, fma
+#include <cmath>        // abs, copysign, erf, exp, sqrt
+#include <concepts>     // same_as
 #include <cstddef>      // size_t
 #include <functional>   // identity
 #include <type_traits>  // is_arithmetic_v
@@ -18,9 +19,8 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-// Pack: as many numbers as one instruction handles, and the few functions that kernels need
-// of it. This is the only header that names xsimd; without it a Pack is a single number, and
-// the same kernels compile to plain code.
+// Pack: the numbers that one instruction handles. This is the only header that names xsimd; without
+// it a Pack is one number, and the same kernels compile to plain code.
 
 namespace splitvit::kernel {
 
@@ -53,8 +53,8 @@ inline const char* instruction_set() {
 
 template <class T>
 Pack<T> load(const T* from) {
-  if constexpr (lanes<T> == 1)
-    return Pack<T>(*from);
+  if constexpr (std::is_arithmetic_v<Pack<T>>)
+    return *from;
   else
     return Pack<T>::load_unaligned(from);
 }
@@ -67,10 +67,14 @@ void store(T* to, const Pack<T>& pack) {
     pack.store_unaligned(to);
 }
 
+/// The numbers of a Pack.
+template <class T>
+using Lanes = std::array<T, static_cast<std::size_t>(lanes<T>)>;
+
 /// The first `count` numbers, then `fill`; a count of 0 reads nothing.
 template <class T>
 Pack<T> load_part(const T* from, Index count, T fill) {
-  std::array<T, static_cast<std::size_t>(lanes<T>)> all;
+  Lanes<T> all;
   all.fill(fill);
   std::copy_n(from, count, all.begin());
   return load(all.data());
@@ -78,45 +82,32 @@ Pack<T> load_part(const T* from, Index count, T fill) {
 
 template <class T>
 void store_part(T* to, const Pack<T>& pack, Index count) {
-  std::array<T, static_cast<std::size_t>(lanes<T>)> all;
+  Lanes<T> all;
   store(all.data(), pack);
   std::copy_n(all.begin(), count, to);
 }
 
-/// Prefetches memory that will be read. The empty assembly is a side effect: without it g++ 12
-/// removes calls of functions that only prefetch.
+/// Prefetches memory that will be read. Without the empty assembly g++ 12 removes the calls.
 inline void prefetch(const void* address) {
   __builtin_prefetch(address);
   asm volatile("");
 }
 
-/// The same pointer, whose origin is hidden from the compiler: it must keep the pointer instead of
-/// computing it again.
+/// The same pointer, which the compiler keeps instead of computing it again.
 template <class T>
 const T* opaque(const T* pointer) {
   asm("" : "+r"(pointer));
   return pointer;
 }
 
-template <class P>
-P exp(const P& x) {
-  return detail::math::exp(x);
-}
-
-template <class P>
-P erf(const P& x) {
-  return detail::math::erf(x);
-}
-
-template <class P>
-P sqrt(const P& x) {
-  return detail::math::sqrt(x);
-}
+using detail::math::erf;
+using detail::math::exp;
+using detail::math::sqrt;
 
 namespace detail {
 
-// xsimd 8.1 multiplies and adds in two instructions for AVX-512: half the speed. The functions
-// without arguments declare both names in every build.
+// xsimd 8.1 takes two instructions to multiply and add with AVX-512: half the speed. The functions
+// without arguments declare the names in every build.
 void fused();
 void first_guess();
 #if SPLITVIT_USE_XSIMD && defined(__AVX512F__)
@@ -129,25 +120,19 @@ inline __m256 fused(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b,
 inline __m256d fused(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 #endif
 
-template <class Register>
-concept HasFused = requires(Register r) { fused(r, r, r); };
-template <class Register>
-concept HasFirstGuess = requires(Register r) { first_guess(r); };
-
 }  // namespace detail
 
 /// a * b + c, rounded once where an instruction does that (AVX-512, AVX2 with FMA), else twice.
 template <class P>
 P multiply_add(const P& a, const P& b, const P& c) {
-  if constexpr (requires { requires detail::HasFused<decltype(a.data)>; })
+  if constexpr (requires { detail::fused(a.data, b.data, c.data); })
     return detail::fused(a.data, b.data, c.data);
   else
     return a * b + c;
 }
 
-/// The same; with AVX2 by the form of the instruction that does not overwrite a or b. g++ 12 also
-/// uses the other two forms, and then copies packs in a loop that needs all 16 registers. AVX-512
-/// has 32 registers, and there g++ orders instructions better than this function would.
+/// The same; with AVX2 by the form of the instruction that overwrites c. With the other forms g++
+/// 12 copies packs in a loop that needs all 16 registers. AVX-512 has 32.
 template <class T>
 Pack<T> multiply_add_in_place(const Pack<T>& a, const Pack<T>& b, const Pack<T>& c) {
 #if SPLITVIT_USE_XSIMD && defined(__FMA__) && !defined(__AVX512F__)
@@ -162,8 +147,7 @@ Pack<T> multiply_add_in_place(const Pack<T>& a, const Pack<T>& b, const Pack<T>&
 #endif
 }
 
-/// The same with a in memory: one instruction with AVX-512, not two. A compiler would load a number
-/// that is used twice only once, which takes more instructions.
+/// The same with a in memory: one instruction with AVX-512, not two, even if a is used twice.
 template <class T>
 Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
 #if SPLITVIT_USE_XSIMD && defined(__AVX512F__)
@@ -183,11 +167,11 @@ Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
 #endif
 }
 
-/// 1 / x for normal x, accurate to 2 units in the last place. It is faster than a division where
-/// the processor has an estimate that one Newton step can refine.
+/// 1 / x for normal x, accurate to 2 units in the last place: an estimate and a Newton step if the
+/// processor has an estimate, which is faster than a division.
 template <class P>
 P inverse_of(const P& x) {
-  if constexpr (requires { requires detail::HasFirstGuess<decltype(x.data)>; }) {
+  if constexpr (requires { detail::first_guess(x.data); }) {
     const P guess = detail::first_guess(x.data);
     return multiply_add(guess, multiply_add(-x, guess, P(1)), guess);
   } else {
@@ -225,21 +209,41 @@ P larger(const P& a, const P& b) {
   return detail::math::max(a, b);
 }
 
+/// exp(x) for x <= 0, NaN for NaN. T is the element type of P. In float a polynomial, accurate to 2
+/// units in the last place, and zero below x = -86: half the instructions of the general function.
+template <class T, class P>
+P exp_of_nonpositive(const P& x) {
+#if SPLITVIT_USE_XSIMD
+  if constexpr (std::same_as<T, float> && !std::is_arithmetic_v<P>) {
+    // x = n ln 2 + r with |r| <= ln 2 / 2, in which ln 2 has two parts; adding 1.5 * 2^23 rounds.
+    // The order of the arguments keeps NaN.
+    const P bounded = larger(P(-86.0f), x);
+    const P magic(12582912.0f);
+    const P n = multiply_add(bounded, P(1.44269504f), magic) - magic;
+    const P r = multiply_add(n, P(2.12194440e-4f), multiply_add(n, P(-0.693359375f), bounded));
+    // exp(r) = 1 + r + r^2 q(r), by its series; the error is below 1e-8
+    P q(1.9841270e-4f);
+    q = multiply_add(q, r, P(1.3888889e-3f));
+    q = multiply_add(q, r, P(8.3333333e-3f));
+    q = multiply_add(q, r, P(4.1666667e-2f));
+    q = multiply_add(q, r, P(1.6666667e-1f));
+    q = multiply_add(q, r, P(0.5f));
+    const P near_one = multiply_add(q, r * r, r) + P(1.0f);
+    return if_smaller(x, P(-86.0f), P(0.0f), xsimd::ldexp(near_one, xsimd::to_int(n)));
+  }
+#endif
+  // Bounded, since xsimd converts any argument to an integer. The result is zero anyway.
+  return exp(if_smaller(x, P(T(-1000)), P(T(-1000)), x));
+}
+
 /// The sum of the lanes, pairwise: the same order with every version of xsimd.
 template <class T>
 T sum_lanes(const Pack<T>& pack) {
-  std::array<T, static_cast<std::size_t>(lanes<T>)> all;
+  Lanes<T> all;
   store(all.data(), pack);
   for (std::size_t half = all.size() / 2; half > 0; half /= 2)
     for (std::size_t i = 0; i < half; ++i) all[i] += all[i + half];
   return all[0];
-}
-
-template <class T>
-T largest_lane(const Pack<T>& pack) {
-  std::array<T, static_cast<std::size_t>(lanes<T>)> all;
-  store(all.data(), pack);
-  return *std::ranges::max_element(all);
 }
 
 /// y_i = f(x_i, ...) for i < n, where f works on packs. Inputs may be the output.
@@ -267,7 +271,9 @@ T largest(const T* x, Index n, const F& f = {}) {
   Index i = 0;
   for (; i + lanes<T> <= n; i += lanes<T>) most = larger(most, Pack<T>(f(load<T>(x + i))));
   if (i < n) most = larger(most, Pack<T>(f(load_part<T>(x + i, n - i, x[0]))));
-  return largest_lane<T>(most);
+  Lanes<T> all;
+  store(all.data(), most);
+  return *std::ranges::max_element(all);
 }
 
 }  // namespace splitvit::kernel

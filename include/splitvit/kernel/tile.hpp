@@ -21,8 +21,7 @@ inline constexpr Index tile_rows = sizeof(Pack<T>) >= 64 ? 12 : 6;
 template <class T>
 inline constexpr Index tile_cols = 2 * lanes<T>;
 
-/// Where a tile reads A: element (i, k) is at a[i * row_step + k * col_step]; one of the steps
-/// is 1.
+/// The rows of A that a tile reads: (i, k) is at a[i * row_step + k * col_step]; one step is 1.
 template <class T>
 struct TileRows {
   const T* a;
@@ -30,7 +29,7 @@ struct TileRows {
   Index col_step;
 };
 
-/// Where a tile puts its result: C = bias + A B, or C += A B.
+/// The part of C that a tile writes: C = bias + A B, or C += A B.
 template <class T>
 struct TileResult {
   T* c;
@@ -42,10 +41,8 @@ struct TileResult {
 
 namespace detail {
 
-/// A tile of `Height` rows.
 template <Index Height, class T, class = std::make_index_sequence<static_cast<std::size_t>(Height)>>
 struct Tile;
-
 template <Index Height, class T, std::size_t... I>
 struct Tile<Height, T, std::index_sequence<I...>> {
   static constexpr Index L = lanes<T>;
@@ -63,8 +60,7 @@ struct Tile<Height, T, std::index_sequence<I...>> {
   }
 
  private:
-  /// A is read by rows. Three rows share a pointer, since there are not enough registers for one
-  /// each.
+  /// A is read by rows. Three rows share a pointer: there are too few registers for one each.
   struct RowMajor {
     explicit RowMajor(const TileRows<T>& rows) : step{rows.row_step} {
       ((first[I / 3] = opaque(rows.a + static_cast<Index>(I / 3 * 3) * step)), ...);
@@ -97,9 +93,8 @@ struct Tile<Height, T, std::index_sequence<I...>> {
       multiply_from<ColumnMajor>(K, rows, b, to);
   }
 
-  /// Four columns of A and rows of B at a time: a core that is shared with another program decodes
-  /// two instructions a cycle. The multiply-adds alone need both, so all other instructions cost
-  /// time.
+  /// Four columns of A and rows of B at a time: a shared core decodes two instructions a cycle, and
+  /// the multiply-adds need both, so all other instructions cost time.
   template <class Where>
   static void multiply_from(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
     Where a{rows};
@@ -157,33 +152,23 @@ struct Tile<Height, T, std::index_sequence<I...>> {
   }
 };
 
-}  // namespace detail
-
-/// C (Rows, cols) = bias + A (Rows, K) B (K, tile_cols), or C += A B, where b holds K rows of
-/// tile_cols numbers each.
-template <Index Rows, class T>
-void multiply_tile(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
-  detail::Tile<Rows, T>::multiply(K, rows, b, to);
-}
-
-namespace detail {
-
 /// The height of the tiles for the rows that remain after tiles of `rows` rows. A ViT has a square
 /// number of tokens plus one: 65, 197 and 257 are multiples of 12 plus 5.
 constexpr Index lower_tile(Index rows) { return rows > 8 ? 8 : rows > 5 ? 5 : rows > 3 ? 3 : 1; }
 
-/// The same for any number of rows, in tiles: the tallest first.
+}  // namespace detail
+
+/// C (rows, cols) = bias + A (rows, K) B (K, tile_cols), or C += A B, where b holds K rows of
+/// tile_cols numbers each. Tiles have `Rows` rows; the last ones have fewer.
 template <Index Rows, class T>
 void multiply_rows(Index rows, Index K, TileRows<T> a, const T* b, TileResult<T> to) {
   for (; rows >= Rows; rows -= Rows) {
-    multiply_tile<Rows>(K, a, b, to);
+    detail::Tile<Rows, T>::multiply(K, a, b, to);
     a.a += Rows * a.row_step;
     to.c += Rows * to.stride;
   }
   if constexpr (Rows > 1)
-    if (rows > 0) multiply_rows<lower_tile(Rows)>(rows, K, a, b, to);
+    if (rows > 0) multiply_rows<detail::lower_tile(Rows)>(rows, K, a, b, to);
 }
-
-}  // namespace detail
 
 }  // namespace splitvit::kernel

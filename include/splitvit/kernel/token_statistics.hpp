@@ -4,18 +4,16 @@
 #include <algorithm>  // copy_n, fill_n, min
 #include <cmath>      // sqrt
 
-#include <splitvit/kernel/attention.hpp>      // AttentionSizes, head_of, exponentials
-#include <splitvit/kernel/cls_attention.hpp>  // attend_cls
-#include <splitvit/kernel/matrix.hpp>         // Scratch
-#include <splitvit/kernel/vector_ops.hpp>     // add_scaled, dot, scale_numbers
+#include <splitvit/kernel/attention.hpp>   // attend_cls, AttentionSizes, head_of, exponentials
+#include <splitvit/kernel/matrix.hpp>      // Scratch
+#include <splitvit/kernel/vector_ops.hpp>  // add_scaled, dot, scale_numbers
 
-// The statistics of token_statistic.hpp, of one sample, on one thread, from qkv (N, 3 D) as in
-// attention.hpp.
+// The statistics of token_statistic.hpp, of one sample, on one thread. qkv and bias are as for
+// attend().
 
 namespace splitvit::kernel {
 
-/// out (N, N): the mean over heads of the attention of every token. bias (N) or null is added to
-/// the scores, as in attention.hpp.
+/// out (N, N): the mean over heads of the attention of every token.
 template <class T>
 void mean_attention(const T* qkv, T* out, const AttentionSizes& s, const T* bias = nullptr) {
   const T factor = detail::score_scale<T>(s);
@@ -55,7 +53,7 @@ void roll_out(const T* attention, T* row, Index N) {
   for (Index i = 0; i < N; ++i) add_scaled(row, attention + i * N, before[i] / T{2}, N);
 }
 
-/// out (N): TokenStatistic::value. bias as in mean_attention().
+/// out (N): TokenStatistic::value.
 template <class T>
 void value_attention(const T* qkv, T* out, const AttentionSizes& s, const T* bias = nullptr) {
   const Index d = s.head_width();

@@ -4,20 +4,105 @@
 #include <concepts>  // floating_point
 
 #include <splitvit/autograd/ops/arithmetic.hpp>  // add
+#include <splitvit/autograd/ops/attention.hpp>   // attention, cls_attention
 #include <splitvit/autograd/ops/block.hpp>       // transformer_block
+#include <splitvit/autograd/ops/gelu.hpp>        // gelu
+#include <splitvit/autograd/ops/layer_norm.hpp>  // layer_norm
+#include <splitvit/autograd/ops/linear.hpp>      // linear
 #include <splitvit/autograd/ops/tokens.hpp>      // cls_token
-#include <splitvit/nn/attention.hpp>             // Attention
-#include <splitvit/nn/layer_norm.hpp>            // LayerNorm
-#include <splitvit/nn/mlp.hpp>                   // Mlp
-
-// Block: one pre-norm transformer block, as timm's.
+#include <splitvit/autograd/variable.hpp>        // Variable
+#include <splitvit/nn/concepts.hpp>              // nested
 
 namespace splitvit::nn {
 
-/// x + attention(norm1 x), then x + mlp(norm2 x); computed as one operation.
-///
-/// Shapes  x (B, N, width) -> y (B, N, width), cls_attention (B, N) where asked for. bias (B, N) or
+/// A layer with a weight and a bias, as torch.nn.Linear.
+/// Shapes  (..., in) -> (..., out).
+template <std::floating_point T>
+struct Linear {
+  Variable<T> weight;  ///< (out, in)
+  Variable<T> bias;    ///< (out)
+
+  /// All parameters zero; see init.hpp.
+  Linear(Index in, Index out)
+      : weight{Variable<T>::parameter(Tensor<T>{Shape{out, in}})},
+        bias{Variable<T>::parameter(Tensor<T>{Shape{out}})} {}
+
+  Variable<T> operator()(const Variable<T>& x) const { return linear(x, weight, bias); }
+
+  void each_parameter(auto&& see) const {
+    see("weight", weight);
+    see("bias", bias);
+  }
+};
+
+/// Normalised rows with a learnt scale and shift, as torch.nn.LayerNorm.
+/// Shapes  (..., width) -> the same.
+template <std::floating_point T>
+struct LayerNorm {
+  Variable<T> weight;  ///< (width), starts as ones
+  Variable<T> bias;    ///< (width), starts as zeros
+  T eps = T(1e-6);     ///< as in timm's ViT
+
+  explicit LayerNorm(Index width)
+      : weight{Variable<T>::parameter(Tensor<T>::full(Shape{width}, T{1}))},
+        bias{Variable<T>::parameter(Tensor<T>{Shape{width}})} {}
+
+  Variable<T> operator()(const Variable<T>& x) const { return layer_norm(x, weight, bias, eps); }
+
+  void each_parameter(auto&& see) const {
+    see("weight", weight);
+    see("bias", bias);
+  }
+};
+
+/// Multi-head self-attention, as timm's; also returns the attention of CLS to each token.
+/// Shapes  x (B, N, width) -> y (B, N, width), cls_attention (B, N) if needed. bias (B, N) or
 ///         empty: added to the scores of attention, one number for each key.
+template <std::floating_point T>
+struct Attention {
+  Linear<T> qkv;   ///< queries, keys and values at once, with bias
+  Linear<T> proj;  ///< mixes the outputs of the heads
+  Index heads;
+
+  Attention(Index width, Index heads_) : qkv{width, 3 * width}, proj{width, width}, heads{heads_} {}
+
+  AttentionOutput<T> operator()(const Variable<T>& x, NeedWeights need_weights = NeedWeights::none,
+                                const Tensor<T>& bias = {}) const {
+    AttentionOutput<T> attended = attention(qkv(x), heads, need_weights, bias);
+    attended.y = proj(attended.y);
+    return attended;
+  }
+
+  /// Row 0 of y only. Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
+  Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
+    return proj(cls_attention(qkv(x), heads, bias));
+  }
+
+  void each_parameter(auto&& see) const {
+    nested("qkv.", qkv, see);
+    nested("proj.", proj, see);
+  }
+};
+
+/// Two linear layers with GELU between.
+/// Shapes  (..., width) -> the same.
+template <std::floating_point T>
+struct Mlp {
+  Linear<T> fc1;
+  Linear<T> fc2;
+
+  Mlp(Index width, Index hidden) : fc1{width, hidden}, fc2{hidden, width} {}
+
+  Variable<T> operator()(const Variable<T>& x) const { return fc2(gelu(fc1(x))); }
+
+  void each_parameter(auto&& see) const {
+    nested("fc1.", fc1, see);
+    nested("fc2.", fc2, see);
+  }
+};
+
+/// A pre-norm block: x + attention(norm1 x), then x + mlp(norm2 x); computed as one operation.
+/// Shapes  as Attention.
 template <std::floating_point T>
 struct Block {
   LayerNorm<T> norm1;
@@ -38,9 +123,8 @@ struct Block {
                              bias);
   }
 
-  /// Computes the CLS token only, which is all that a classifier reads from a last block. It takes
-  /// a quarter of the work, because the other tokens need keys and values only.
-  ///
+  /// Computes the CLS token only, all that a classifier reads from a last block, in a quarter of
+  /// the work: the other tokens need keys and values only.
   /// Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
   Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
     const Variable<T> middle = add(cls_token(x), attn.cls(norm1(x), bias));

@@ -8,29 +8,15 @@
 
 #include <splitvit/autograd/variable.hpp>  // Variable
 
-// Module: anything that has parameters with names.
-
 namespace splitvit::nn {
 
 template <std::floating_point T>
 using ParameterVisitor = void (*)(const std::string& name, const Variable<T>& parameter);
 
-/// A type with named parameters.
-///
-///   expression                  returns  meaning
-///   module.each_parameter(see)  void     calls see(name, variable) for each parameter, always in
-///                                        the same order; names are unique, and those of timm
-///                                        where timm has such a module
-///
-/// How a module computes is up to the module: the concept asks for no operator(). A Variable is a
-/// handle, so a copy of a module shares its parameters. Your own module:
-///
-///   template <class T>
-///   struct Scaled {
-///     Variable<T> factor;                                       // (1)
-///     Variable<T> operator()(const Variable<T>& x) const;
-///     void each_parameter(auto&& see) const { see("factor", factor); }
-///   };
+/// A type with named parameters: module.each_parameter(see) calls see(name, variable) for each of
+/// them, always in the same order; names are unique, and timm's if timm has such a module. A copy
+/// of a module shares its parameters, because a Variable is a handle. An own module is in
+/// examples/05_autograd_only.cpp.
 template <class M, class T>
 concept Module = requires(const M& module, ParameterVisitor<T> see) { module.each_parameter(see); };
 

@@ -10,14 +10,11 @@
 #include <splitvit/core/random.hpp>  // Rng
 #include <splitvit/nn/concepts.hpp>  // Module
 
-// initialise: the values that training starts from, as in timm.
-
 namespace splitvit::nn {
 
 namespace detail {
 
-/// FNV-1a of a name, so that a parameter's starting value depends on its name and not on where
-/// the model is cut.
+/// FNV-1a of a name.
 inline std::uint64_t name_hash(std::string_view name) {
   std::uint64_t hash = 0xCBF29CE484222325u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
@@ -37,10 +34,8 @@ inline double truncated_normal(double deviation, Rng& rng) {
 /// Gives every parameter of a ViT, or of a part of one, its starting value.
 ///
 /// Linear weights and positions: normal, standard deviation 0.02. Class token: normal, 1e-6. Patch
-/// embedding: uniform within 1 / sqrt(inputs), as PyTorch's convolution. Norm weights one,
-/// other biases zero. A value depends on rng's seed and stream and on the parameter's name
-/// alone: the parts of a cut model start exactly as the whole one.
-///
+/// embedding: uniform within 1 / sqrt(inputs). Norm weights one, other biases zero. A value depends
+/// on rng and the parameter's name alone: the parts of a cut model start exactly as the whole one.
 /// Source  timm's VisionTransformer, weight_init ''.
 template <std::floating_point T, Module<T> M>
 void initialise(const M& module, const Rng& rng) {

@@ -5,62 +5,40 @@
 #include <concepts>   // floating_point
 #include <numeric>    // accumulate
 #include <span>       // span
-#include <string>     // to_string
-#include <vector>     // vector
 
-#include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy, target_rows
-#include <splitvit/core/labels.hpp>                 // Labels
-#include <splitvit/tensor/tensor.hpp>               // Tensor
-
-// The loss of a model's scores and the number of correct ones.
+#include <splitvit/core/labels.hpp>    // Labels
+#include <splitvit/tensor/tensor.hpp>  // Tensor
 
 namespace splitvit::nn {
 
-/// The class with the largest value in each row; the lowest class wins a tie.
-///
-/// Shapes  rows (B, C) -> B class ids.
-/// Errors  ShapeError unless there is at least one class.
-template <std::floating_point T>
-std::vector<Index> argmax(const Tensor<T>& rows) {
-  if (rows.shape().rank() != 2 || rows.dim(1) < 1)
-    throw ShapeError("argmax: " + rows.shape().text() + ": wanted (B, C), C >= 1");
-  const Index C = rows.dim(1);
-  std::vector<Index> ids;
-  for (Index b = 0; b < rows.dim(0); ++b) {
-    const T* row = rows.data() + b * C;
-    ids.push_back(std::max_element(row, row + C) - row);
-  }
-  return ids;
-}
-
 /// The number of rows whose largest score is at the right class, which for soft labels is the most
 /// probable one. The lowest class wins a tie.
-///
-/// Shapes  logits (B, C), labels of B rows.
+/// Shapes  logits (B, C), C >= 1, labels of B rows.
 /// Errors  ShapeError.
 template <std::floating_point T>
 Index count_correct(const Tensor<T>& logits, const Labels& labels) {
-  if (logits.shape().rank() != 2 || logits.dim(0) != labels.row_count())
-    throw ShapeError("count_correct: logits " + logits.shape().text() + " for labels of " +
-                     std::to_string(labels.row_count()) + " rows");
-  const std::vector<Index> predicted = argmax(logits);
+  if (logits.shape().rank() != 2 || logits.dim(1) < 1 || logits.dim(0) != labels.row_count())
+    throw ShapeError("count_correct: logits ", logits.shape().text(), " for labels of ",
+                     labels.row_count(), " rows");
+  const Index C = logits.dim(1);
   Index correct = 0;
-  for (std::size_t b = 0; b < predicted.size(); ++b)
-    if (predicted[b] == labels.row(static_cast<Index>(b)).argmax()) ++correct;
+  for (Index b = 0; b < logits.dim(0); ++b) {
+    const T* const row = logits.data() + b * C;
+    if (std::max_element(row, row + C) - row == labels.row(b).argmax()) ++correct;
+  }
   return correct;
 }
 
-/// Weighs each row by the number of samples that it stands for: scales row k of the targets by
+/// Weighs each row by its number of samples: scales row k of the targets by
 /// sizes[k] * B / (sum of all sizes). Does nothing if sizes is empty.
-///
 /// Shapes  targets (B, C), sizes (B) or empty.
 /// Errors  ShapeError.
 template <std::floating_point T>
 void apply_sample_weights(Tensor<T>& targets, std::span<const Index> sizes) {
   if (sizes.empty()) return;
   if (targets.shape().rank() != 2 || targets.dim(0) != static_cast<Index>(sizes.size()))
-    throw ShapeError("apply_sample_weights: targets " + targets.shape().text() + " with " +
-                     std::to_string(sizes.size()) + " sizes");
+    throw ShapeError("apply_sample_weights: targets ", targets.shape().text(), " with ",
+                     sizes.size(), " sizes");
   const auto all = static_cast<double>(std::accumulate(sizes.begin(), sizes.end(), Index{0}));
   const Index C = targets.dim(1);
   for (std::size_t b = 0; b < sizes.size(); ++b) {

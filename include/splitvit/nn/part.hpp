@@ -4,8 +4,8 @@
 #include <concepts>   // floating_point
 #include <optional>   // optional
 #include <stdexcept>  // invalid_argument, logic_error
-#include <string>     // string, to_string
-#include <utility>    // move
+#include <string>     // string
+#include <utility>    // exchange, move, pair
 
 #include <splitvit/core/error.hpp>              // ShapeError
 #include <splitvit/core/random.hpp>             // Rng
@@ -15,33 +15,28 @@
 #include <splitvit/nn/token_statistics.hpp>     // TokenStatistics
 #include <splitvit/nn/vit.hpp>                  // VitConfig, Stem, Blocks, Classifier
 
-// Part: a run of blocks of a ViT, which one party trains. cut.hpp makes all parts of a model.
-
 namespace splitvit::nn {
 
-/// What a part computes at the cut behind it, before its encoder.
+/// What a part computes at the cut after it, before its encoder.
 template <std::floating_point T>
 struct AtCut {
   Variable<T> tokens;       ///< (B, N, D)
-  Tensor<T> cls_attention;  ///< (B, N), of the last block; empty unless asked for
-  Tensor<T> statistics;     ///< (B, N, W), see TokenStatistics::result; empty unless asked for
+  Tensor<T> cls_attention;  ///< (B, N), of the last block; empty if not needed
+  Tensor<T> statistics;     ///< (B, N, W), see TokenStatistics::result; empty if not needed
 };
 
 /// Errors  std::invalid_argument unless the config makes a model and 0 <= first < last <= depth.
 inline void require_part(const VitConfig& config, Index first, Index last) {
   require_valid(config);
   if (first < 0 || first >= last || last > config.depth)
-    throw std::invalid_argument(
-        "part: blocks [" + std::to_string(first) + ", " + std::to_string(last) +
-        ") of a model of " + std::to_string(config.depth) + ", wanted 0 <= first < last <= depth");
+    throw std::invalid_argument(joined("part: blocks [", first, ", ", last, ") of a model of ",
+                                       config.depth, ", wanted 0 <= first < last <= depth"));
 }
 
 /// Blocks [first, last) of a model. The first part of a model also has the stem and takes images,
-/// the last part has the classifier and gives logits. Letters: B, samples; N, tokens, CLS first;
-/// D, the width of the model's tokens.
-///
-/// Where a bottleneck is wanted at a cut, the part before the cut gets its encoder and the part
-/// after the cut its decoder; see bottleneck.hpp. A copy shares the parameters.
+/// the last part has the classifier and gives logits. With a bottleneck at a cut, the part before
+/// the cut has its encoder and the part after it the decoder. A copy shares the parameters.
+/// Letters: B, samples; N, tokens, CLS first; D, the width of the model's tokens.
 template <std::floating_point T>
 struct Part {
   VitConfig config;                        ///< of the whole model
@@ -52,8 +47,7 @@ struct Part {
   std::optional<Classifier<T>> classifier = {};  ///< if last == depth
   std::optional<Encoder<T>> encoder = {};        ///< of a bottleneck at the output
 
-  /// Parameters zero, norms one; make_part gives them their starting values.
-  /// Errors  as require_part.
+  /// Parameters zero, norms one; see make_part. Errors  as require_part.
   Part(const VitConfig& c, Index first_, Index last_)
       : config{(require_part(c, first_, last_), c)},
         first{first_},
@@ -63,28 +57,23 @@ struct Part {
     if (last == c.depth) classifier.emplace(c);
   }
 
-  /// Computes what is at the cut behind this part. Compression stages work on it; encode() comes
-  /// after them.
-  ///
+  /// Computes the batch at the cut after this part, for compression stages and then encode().
   /// Shapes  input: images (B, channels, image, image) if there is a stem, else tokens
-  ///         (B, N, input_width()). log_sizes (B, N) or empty: where a token stands for several,
-  ///         the logarithm of their number; attention then weighs it as that many tokens.
+  ///         (B, N, input_width()). log_sizes (B, N) or empty: the logarithm of the number of
+  ///         tokens that each token stands for; attention then weighs it as that many tokens.
   /// Errors  std::logic_error for a part that ends with the classifier; ShapeError for an input
-  /// that does not fit. Source  log_sizes: Bolya et al., "Token Merging: Your ViT But Faster",
-  /// arXiv:2210.09461,
-  ///         proportional attention.
+  ///         that does not fit.
+  /// Source  log_sizes: proportional attention of Token Merging, arXiv:2210.09461.
   AtCut<T> to_cut(const Variable<T>& input, NeedWeights need_weights = NeedWeights::cls,
-                  kernel::TokenStatistic statistic = kernel::TokenStatistic::none,
+                  TokenStatistic statistic = TokenStatistic::none,
                   const Tensor<T>& log_sizes = {}) const {
     if (classifier) refuse("to_cut", "no cut follows its classifier");
     TokenStatistics<T> statistics{statistic, config.heads};
-    AttentionOutput<T> out =
-        blocks(tokens_of("to_cut", input), need_weights, &statistics, log_sizes);
+    auto out = blocks(tokens_of("to_cut", input), need_weights, &statistics, log_sizes);
     return {std::move(out.y), std::move(out.cls_attention), std::move(statistics).result()};
   }
 
-  /// Encodes what crosses the cut behind this part.
-  ///
+  /// Encodes the tokens at the cut after this part.
   /// Shapes  tokens (B, N, D), any number of samples and tokens -> (B, N, output_width()).
   /// Errors  std::logic_error for a part that ends with the classifier.
   Variable<T> encode(const Variable<T>& tokens) const {
@@ -93,35 +82,26 @@ struct Part {
   }
 
   /// The class scores, of the part that ends with the classifier.
-  ///
   /// Shapes  input and log_sizes as in to_cut -> (B, classes).
-  /// Errors  std::logic_error for a part that ends at a cut; ShapeError for an input that does not
-  /// fit.
+  /// Errors  as to_cut, but std::logic_error for a part that ends at a cut.
   Variable<T> logits(const Variable<T>& input, const Tensor<T>& log_sizes = {}) const {
     if (!classifier) refuse("logits", "it ends at a cut and has no classifier");
     return (*classifier)(blocks.cls(tokens_of("logits", input), log_sizes));
   }
 
-  /// The width of a token that comes in. A part with a stem takes images instead.
+  /// The width of a token that comes in; a part with a stem takes images instead.
   Index input_width() const { return decoder ? decoder->input_width() : config.dim; }
-
   /// The width of a token that encode() gives.
   Index output_width() const { return encoder ? encoder->output_width() : config.dim; }
 
   /// On one line, for messages: "blocks [0, 3) of 12, with stem".
   std::string description() const {
-    std::string text = "blocks [" + std::to_string(first) + ", " + std::to_string(last) + ") of " +
-                       std::to_string(config.depth);
+    std::string text = joined("blocks [", first, ", ", last, ") of ", config.depth);
     const char* before = ", with ";
-    const auto add = [&](bool has, const char* name) {
-      if (!has) return;
-      text += before + std::string{name};
-      before = " and ";
-    };
-    add(decoder.has_value(), "decoder");
-    add(stem.has_value(), "stem");
-    add(classifier.has_value(), "classifier");
-    add(encoder.has_value(), "encoder");
+    using Piece = std::pair<bool, const char*>;
+    for (const auto& [has, name] : {Piece{decoder, "decoder"}, Piece{stem, "stem"},
+                                    Piece{classifier, "classifier"}, Piece{encoder, "encoder"}})
+      if (has) text += std::exchange(before, " and ") + std::string{name};
     return text;
   }
 
@@ -140,19 +120,18 @@ struct Part {
     if (stem) return (*stem)(input);
     const Shape& shape = input.shape();
     if (shape.rank() != 3 || shape[1] < 1 || shape[2] != input_width())
-      throw ShapeError("Part: " + std::string{operation} + ": tokens " + shape.text() +
-                       ", wanted (B, N, " + std::to_string(input_width()) + ") with N >= 1");
+      throw ShapeError("Part: ", operation, ": tokens ", shape.text(), ", wanted (B, N, ",
+                       input_width(), ") with N >= 1");
     return decoder ? (*decoder)(input) : input;
   }
 
   [[noreturn]] void refuse(const char* operation, const char* reason) const {
-    throw std::logic_error("Part: " + std::string{operation} + ": this part is " + description() +
-                           "; " + reason);
+    throw std::logic_error(
+        joined("Part: ", operation, ": this part is ", description(), "; ", reason));
   }
 };
 
-/// Makes one part alone, without the memory of the others. Its starting values are drawn from rng's
-/// seed and stream. Given the same rng, all parts of a model start as make_vit's whole model.
+/// Makes one part alone. With the same rng, all parts of a model start as make_vit's whole model.
 /// Errors  as require_part.
 template <std::floating_point T>
 Part<T> make_part(const VitConfig& config, Index first, Index last, const Rng& rng) {

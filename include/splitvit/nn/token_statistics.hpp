@@ -6,25 +6,24 @@
 #include <vector>    // vector
 
 #include <splitvit/core/parallel.hpp>            // parallel_for
+#include <splitvit/kernel/matrix.hpp>            // Scratch
 #include <splitvit/kernel/token_statistic.hpp>   // TokenStatistic
 #include <splitvit/kernel/token_statistics.hpp>  // mean_attention, received_attention, roll_out
 #include <splitvit/tensor/tensor.hpp>            // Tensor
 
-// TokenStatistics: computes what a compression stage needs to know about the tokens, while they
-// pass through the blocks before a cut.
-
 namespace splitvit::nn {
 
-/// Reads the attention of the blocks, one after the other. No gradient flows through it.
+using kernel::TokenStatistic;
+
+/// Computes the statistic that a compression stage requires, while the tokens pass through the
+/// blocks before a cut. No gradient flows through it.
 template <std::floating_point T>
 class TokenStatistics {
  public:
-  TokenStatistics(kernel::TokenStatistic statistic, Index heads)
-      : statistic_{statistic}, heads_{heads} {}
+  TokenStatistics(TokenStatistic statistic, Index heads) : statistic_{statistic}, heads_{heads} {}
 
   /// Whether update() must be called for a block.
   bool required(bool last_block) const {
-    using kernel::TokenStatistic;
     return statistic_ == TokenStatistic::rollout ||
            (last_block && statistic_ != TokenStatistic::none);
   }
@@ -32,45 +31,33 @@ class TokenStatistics {
   /// Shapes  qkv (B, N, 3 D): queries, keys and values of a block; bias of its attention scores
   ///         (B, N) or empty.
   void update(const Tensor<T>& qkv, const Tensor<T>& bias = {}) {
-    using kernel::TokenStatistic;
     const kernel::AttentionSizes s{qkv.dim(0), qkv.dim(1), qkv.dim(2) / 3, heads_};
-    const auto of_each_sample = [&](Index numbers, const auto& write) {
-      Tensor<T> out = Tensor<T>::uninitialised({s.B, s.N, numbers});
+    const auto of_each_sample = [&](Index W, const auto& write) {
+      Tensor<T> out = Tensor<T>::uninitialised({s.B, s.N, W});
       parallel_for(s.B, 1, [&](Index b, Index) {
-        write(qkv.data() + b * s.N * 3 * s.D, out.data() + b * s.N * numbers,
+        write(qkv.data() + b * s.N * 3 * s.D, out.data() + b * s.N * W,
               bias.empty() ? nullptr : bias.data() + b * s.N);
       });
       return out;
     };
-    const auto attention = [&] {
-      return of_each_sample(s.N, [&](const T* in, T* out, const T* added) {
-        kernel::mean_attention(in, out, s, added);
-      });
+    const auto attention = [&](const T* in, T* out, const T* added) {
+      kernel::mean_attention(in, out, s, added);
     };
-    switch (statistic_) {
-      case TokenStatistic::none:
-        return;
-      case TokenStatistic::rollout:
-        seen_.push_back(attention());
-        return;
-      case TokenStatistic::received: {
-        const Tensor<T> looks = attention();
-        statistics_ = Tensor<T>::uninitialised({s.B, s.N, 1});
-        parallel_for(s.B, 1, [&](Index b, Index) {
-          kernel::received_attention(looks.data() + b * s.N * s.N, statistics_.data() + b * s.N,
-                                     s.N);
-        });
-        return;
-      }
-      case TokenStatistic::value:
-        statistics_ = of_each_sample(1, [&](const T* in, T* out, const T* added) {
-          kernel::value_attention(in, out, s, added);
-        });
-        return;
-      case TokenStatistic::keys:
-        statistics_ = of_each_sample(
-            s.head_width(), [&](const T* in, T* out, const T*) { kernel::mean_keys(in, out, s); });
-        return;
+    if (statistic_ == TokenStatistic::rollout) {
+      seen_.push_back(of_each_sample(s.N, attention));
+    } else if (statistic_ == TokenStatistic::received) {
+      statistics_ = of_each_sample(1, [&](const T* in, T* out, const T* added) {
+        const kernel::Scratch<T> mean(s.N * s.N);
+        attention(in, mean.data(), added);
+        kernel::received_attention(mean.data(), out, s.N);
+      });
+    } else if (statistic_ == TokenStatistic::value) {
+      statistics_ = of_each_sample(1, [&](const T* in, T* out, const T* added) {
+        kernel::value_attention(in, out, s, added);
+      });
+    } else if (statistic_ == TokenStatistic::keys) {
+      statistics_ = of_each_sample(
+          s.head_width(), [&](const T* in, T* out, const T*) { kernel::mean_keys(in, out, s); });
     }
   }
 
@@ -89,7 +76,7 @@ class TokenStatistics {
   }
 
  private:
-  kernel::TokenStatistic statistic_;
+  TokenStatistic statistic_;
   Index heads_;
   Tensor<T> statistics_;
   std::vector<Tensor<T>> seen_;  // of rollout: the mean attention of each block

@@ -10,17 +10,15 @@
 #include <utility>      // move
 #include <vector>       // vector
 
-#include <splitvit/nn/block.hpp>             // Block
-#include <splitvit/nn/layer_norm.hpp>        // LayerNorm
-#include <splitvit/nn/linear.hpp>            // Linear
-#include <splitvit/nn/patch_embed.hpp>       // Stem
-#include <splitvit/nn/token_statistics.hpp>  // TokenStatistics
-
-// The Vision Transformer: its sizes, its parts, and the whole, uncut model.
+#include <splitvit/autograd/ops/patch_embed.hpp>  // patch_embed
+#include <splitvit/autograd/ops/tokens.hpp>       // with_cls_token
+#include <splitvit/nn/block.hpp>                  // Block, LayerNorm
+#include <splitvit/nn/concepts.hpp>               // nested
+#include <splitvit/nn/token_statistics.hpp>       // TokenStatistics
 
 namespace splitvit::nn {
 
-/// The size of a ViT. An aggregate; the defaults are those of deit_tiny.
+/// The size of a ViT; the defaults are deit_tiny.
 struct VitConfig {
   Index image = 224;  ///< pixels on each side
   Index patch = 16;   ///< pixels on each side; divides image
@@ -37,26 +35,22 @@ struct VitConfig {
 
 /// Errors  std::invalid_argument for sizes that make no model.
 inline void require_valid(const VitConfig& c) {
-  const auto fail = [](const std::string& what) {
-    throw std::invalid_argument("VitConfig: " + what);
+  const auto fail = [](const auto&... what) {
+    throw std::invalid_argument(joined("VitConfig: ", what...));
   };
   for (const Index size :
        {c.image, c.patch, c.channels, c.dim, c.heads, c.depth, c.classes, c.mlp_ratio})
     if (size < 1) fail("every size must be at least 1");
-  if (c.image % c.patch != 0)
-    fail("image " + std::to_string(c.image) + " is no multiple of patch " +
-         std::to_string(c.patch));
-  if (c.dim % c.heads != 0)
-    fail("dim " + std::to_string(c.dim) + " is no multiple of heads " + std::to_string(c.heads));
+  if (c.image % c.patch != 0) fail("image ", c.image, " is no multiple of patch ", c.patch);
+  if (c.dim % c.heads != 0) fail("dim ", c.dim, " is no multiple of heads ", c.heads);
 }
 
-/// A model size by name.
 struct NamedVit {
   std::string_view name;
   VitConfig config;
 };
 
-/// The sizes that have names: those of DeiT, and small ones for images of 32 pixels.
+/// The sizes of DeiT, and small ones for images of 32 pixels.
 inline constexpr std::array<NamedVit, 6> named_vits{{
     {"deit_tiny", {.image = 224, .patch = 16, .dim = 192, .heads = 3, .depth = 12}},
     {"deit_small", {.image = 224, .patch = 16, .dim = 384, .heads = 6, .depth = 12}},
@@ -66,18 +60,62 @@ inline constexpr std::array<NamedVit, 6> named_vits{{
     {"vit_cifar", {.image = 32, .patch = 4, .dim = 192, .heads = 3, .depth = 6, .classes = 10}},
 }};
 
-/// Errors  std::invalid_argument, listing the names, for one that is not among them.
+/// Errors  std::invalid_argument, listing the names, for an unknown name.
 inline VitConfig vit_named(std::string_view name) {
   std::string known;
   for (const NamedVit& vit : named_vits) {
     if (vit.name == name) return vit.config;
     known += (known.empty() ? "" : ", ") + std::string{vit.name};
   }
-  throw std::invalid_argument("vit_named: no model is called '" + std::string{name} +
-                              "'; there are " + known);
+  throw std::invalid_argument(
+      joined("vit_named: no model is called '", name, "'; there are ", known));
 }
 
-/// Blocks first..last-1 of a model, with the numbers they have in it.
+/// Shapes  images (B, channels, H, W) -> (B, patches, width).
+template <std::floating_point T>
+struct PatchEmbed {
+  Variable<T> weight;  ///< (width, channels, patch, patch)
+  Variable<T> bias;    ///< (width)
+
+  PatchEmbed(Index channels, Index patch, Index width)
+      : weight{Variable<T>::parameter(Tensor<T>{Shape{width, channels, patch, patch}})},
+        bias{Variable<T>::parameter(Tensor<T>{Shape{width}})} {}
+
+  Variable<T> operator()(const Variable<T>& images) const {
+    return patch_embed(images, weight, bias);
+  }
+
+  void each_parameter(auto&& see) const {
+    see("proj.weight", weight);
+    see("proj.bias", bias);
+  }
+};
+
+/// The layers before the first block: patches, the class token in front of them, positions.
+/// Shapes  images (B, channels, H, W) -> (B, 1 + patches, width).
+template <std::floating_point T>
+struct Stem {
+  Variable<T> cls_token;  ///< (1, 1, width)
+  Variable<T> pos_embed;  ///< (1, 1 + patches, width)
+  PatchEmbed<T> patch_embed;
+
+  Stem(Index channels, Index patch, Index patches, Index width)
+      : cls_token{Variable<T>::parameter(Tensor<T>{Shape{1, 1, width}})},
+        pos_embed{Variable<T>::parameter(Tensor<T>{Shape{1, 1 + patches, width}})},
+        patch_embed{channels, patch, width} {}
+
+  Variable<T> operator()(const Variable<T>& images) const {
+    return with_cls_token(patch_embed(images), cls_token, pos_embed);
+  }
+
+  void each_parameter(auto&& see) const {
+    see("cls_token", cls_token);
+    see("pos_embed", pos_embed);
+    nested("patch_embed.", patch_embed, see);
+  }
+};
+
+/// Blocks first..last-1 of a model; their parameters have the numbers of the whole model.
 template <std::floating_point T>
 struct Blocks {
   std::vector<Block<T>> blocks;
@@ -87,23 +125,20 @@ struct Blocks {
     for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
   }
 
-  /// The first `count` blocks recompute what the backward pass needs, the others store it. A block
-  /// that recomputes keeps a ninth of the memory and takes a seventh more time. A last block that
-  /// computes CLS only always stores, because it needs little.
-  ///
+  /// The first `count` blocks recompute activations in the backward pass, the others store them. A
+  /// block that recomputes needs a ninth of the memory and a seventh more time. A last block that
+  /// computes CLS only always stores.
   /// Errors  std::invalid_argument unless count is from 0 to the number of blocks.
   void recompute(Index count) {
     if (count < 0 || count > std::ssize(blocks))
-      throw std::invalid_argument("recompute: " + std::to_string(count) + " blocks, wanted 0 to " +
-                                  std::to_string(std::ssize(blocks)));
+      throw std::invalid_argument(
+          joined("recompute: ", count, " blocks, wanted 0 to ", blocks.size()));
     for (Block<T>& block : blocks)
       block.checkpointing = count-- > 0 ? Checkpointing::recompute : Checkpointing::store;
   }
 
-  /// Computes all tokens. The attention of CLS is taken from the last block. `statistics`, unless
-  /// null, is updated with each block that it requires; the queries, keys and values of that block
-  /// are then computed twice.
-  ///
+  /// Computes all tokens, and the attention of CLS in the last block. `statistics`, unless null, is
+  /// updated with each block that it requires, whose queries, keys and values are computed twice.
   /// Shapes  x (B, N, dim), bias of the attention scores (B, N) or empty -> y (B, N, dim).
   AttentionOutput<T> operator()(Variable<T> x, NeedWeights need_weights = NeedWeights::none,
                                 TokenStatistics<T>* statistics = nullptr,
@@ -119,7 +154,6 @@ struct Blocks {
   }
 
   /// Computes the CLS token only. The last block then skips the other tokens.
-  ///
   /// Shapes  x (B, N, dim), bias of the attention scores (B, N) or empty -> (B, dim).
   Variable<T> cls(Variable<T> x, const Tensor<T>& bias = {}) const {
     for (const Block<T>& block : blocks)
@@ -135,7 +169,6 @@ struct Blocks {
 };
 
 /// The layers after the last block: class scores from the CLS token.
-///
 /// Shapes  cls (B, dim) -> logits (B, classes).
 template <std::floating_point T>
 struct Classifier {
@@ -153,7 +186,6 @@ struct Classifier {
 };
 
 /// The whole model.
-///
 /// Shapes  images (B, channels, image, image) -> logits (B, classes).
 template <std::floating_point T>
 struct Vit {
@@ -162,8 +194,7 @@ struct Vit {
   Blocks<T> blocks;
   Classifier<T> classifier;
 
-  /// Parameters zero, norms one; make_vit in cut.hpp gives them their starting values.
-  /// Errors  std::invalid_argument for a config that makes no model.
+  /// Parameters zero, norms one; see make_vit in cut.hpp. Errors  as require_valid.
   explicit Vit(const VitConfig& c)
       : config{(require_valid(c), c)},
         stem{c.channels, c.patch, c.patches(), c.dim},

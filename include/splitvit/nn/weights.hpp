@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // any_of, find
+#include <algorithm>  // any_of, copy_n, fill, max
 #include <array>      // array
+#include <cmath>      // lround, sqrt
 #include <concepts>   // floating_point
 #include <set>        // set
 #include <span>       // span
@@ -11,16 +12,54 @@
 #include <utility>    // move, pair
 #include <vector>     // vector
 
-#include <splitvit/io/safetensors.hpp>  // SafeTensors, NamedTensor
-#include <splitvit/nn/concepts.hpp>     // Module, NamedParameters, parameters
-#include <splitvit/nn/part.hpp>         // Part
-#include <splitvit/nn/pos_embed.hpp>    // resample_positions
-#include <splitvit/nn/vit.hpp>          // Vit, VitConfig
+#include <splitvit/io/safetensors.hpp>   // SafeTensors, NamedTensor
+#include <splitvit/kernel/resample.hpp>  // Resample
+#include <splitvit/nn/concepts.hpp>      // Module, NamedParameters, parameters
+#include <splitvit/nn/part.hpp>          // Part
+#include <splitvit/nn/vit.hpp>           // Vit, VitConfig
+#include <splitvit/tensor/tensor.hpp>    // Tensor
 
-// Reads and writes the weights of a ViT, or of parts of one, as safetensors files with timm's
-// names.
+// The weights of a ViT, or of parts of one, as safetensors files with timm's names.
 
 namespace splitvit::nn {
+
+/// Resamples the positions of a square grid of patches, bicubic; the position of CLS stays.
+/// Shapes  positions (1, 1 + G * G, D) -> (1, 1 + grid * grid, D).
+/// Errors  ShapeError unless the number of patches is a square and grid is at least 1.
+/// Source  timm's resample_abs_pos_embed.
+template <std::floating_point T>
+Tensor<T> resample_positions(const Tensor<T>& positions, Index grid) {
+  const Shape& shape = positions.shape();
+  const Index patches = shape.rank() == 3 ? shape[1] - 1 : 0;
+  const auto old =
+      static_cast<Index>(std::lround(std::sqrt(static_cast<double>(std::max<Index>(patches, 0)))));
+  if (shape.rank() != 3 || shape[0] != 1 || patches < 1 || old * old != patches || grid < 1)
+    throw ShapeError("resample_positions: positions ", shape.text(), " to a grid of ", grid,
+                     ": wanted (1, 1 + G * G, D)");
+  const Index D = shape[2];
+  const kernel::Resample axis{old, grid};
+  Tensor<T> out = Tensor<T>::uninitialised(Shape{1, 1 + grid * grid, D});
+  std::copy_n(positions.data(), D, out.data());
+
+  std::vector<double> sum(static_cast<std::size_t>(D));
+  for (Index y = 0; y < grid; ++y)
+    for (Index x = 0; x < grid; ++x) {
+      std::ranges::fill(sum, 0.0);
+      const auto row = static_cast<std::size_t>(y), column = static_cast<std::size_t>(x);
+      for (Index i = 0; i < axis.count[row]; ++i)
+        for (Index j = 0; j < axis.count[column]; ++j) {
+          const double weight = axis.weights[static_cast<std::size_t>(y * axis.taps + i)] *
+                                axis.weights[static_cast<std::size_t>(x * axis.taps + j)];
+          const T* from =
+              positions.data() + (1 + (axis.first[row] + i) * old + axis.first[column] + j) * D;
+          for (Index d = 0; d < D; ++d)
+            sum[static_cast<std::size_t>(d)] += weight * static_cast<double>(from[d]);
+        }
+      T* to = out.data() + (1 + y * grid + x) * D;
+      for (Index d = 0; d < D; ++d) to[d] = static_cast<T>(sum[static_cast<std::size_t>(d)]);
+    }
+  return out;
+}
 
 /// What load_weights did besides copying.
 struct LoadReport {
@@ -36,19 +75,15 @@ inline std::string listed(const std::string& what, const std::vector<std::string
   if (names.empty()) return {};
   std::string text = "; " + what + " ";
   for (std::size_t i = 0; i < names.size() && i < most; ++i) text += (i > 0 ? ", " : "") + names[i];
-  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
+  if (names.size() > most) text += joined(" and ", names.size() - most, " more");
   return text;
 }
-
-/// The square grid that a position embedding belongs to.
-inline Index grid_of(const VitConfig& config) { return config.image / config.patch; }
 
 inline bool of_bottleneck(const std::string& name) {
   return name.starts_with("encoder.") || name.starts_with("decoder.");
 }
 
 /// The parameters of several parts of one model.
-///
 /// Errors  std::invalid_argument if two of them have the same name.
 template <std::floating_point T>
 NamedParameters<T> joined_parameters(const std::string& operation, std::span<const Part<T>> parts) {
@@ -56,17 +91,23 @@ NamedParameters<T> joined_parameters(const std::string& operation, std::span<con
   std::set<std::string> seen;
   for (const Part<T>& part : parts)
     for (auto& named : parameters<T>(part)) {
+      const char* const why = of_bottleneck(named.first)
+                                  ? "; the parts can have the bottleneck of one cut only"
+                                  : "; the parts must not overlap";
       if (!seen.insert(named.first).second)
-        throw std::invalid_argument(operation + ": two parts have " + named.first +
-                                    (of_bottleneck(named.first)
-                                         ? "; the parts can have the bottleneck of one cut only"
-                                         : "; the parts must not overlap"));
+        throw std::invalid_argument(operation + ": two parts have " + named.first + why);
       all.push_back(std::move(named));
     }
   return all;
 }
 
-/// See load_weights.
+template <std::floating_point T>
+std::vector<io::NamedTensor> borrowed(const NamedParameters<T>& parameters) {
+  std::vector<io::NamedTensor> all;
+  for (const auto& [name, parameter] : parameters) all.emplace_back(name, parameter.value());
+  return all;
+}
+
 template <std::floating_point T>
 LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& config,
                            const io::SafeTensors& file) {
@@ -76,12 +117,10 @@ LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& conf
   const bool file_has_bottleneck = std::ranges::any_of(file.names(), of_bottleneck);
   bool has_bottleneck = false;
   for (const auto& [name, parameter] : into) {
-    if (of_bottleneck(name)) {
-      has_bottleneck = true;
-      if (!file_has_bottleneck) {
-        report.bottleneck_kept = true;
-        continue;
-      }
+    if (of_bottleneck(name)) has_bottleneck = true;
+    if (of_bottleneck(name) && !file_has_bottleneck) {
+      report.bottleneck_kept = true;
+      continue;
     }
     if (!file.contains(name)) {
       missing.push_back(name);
@@ -94,45 +133,34 @@ LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& conf
                shape.with(0, 1) == parameter.shape().with(0, 1)) {
       report.head_kept = true;
     } else if (name == "pos_embed" && shape.rank() == 3 && shape[2] == config.dim) {
-      found.emplace_back(parameter,
-                         resample_positions(file.template get<T>(name), grid_of(config)));
+      found.emplace_back(
+          parameter, resample_positions(file.template get<T>(name), config.image / config.patch));
       report.positions_resampled = true;
     } else {
       mis_shaped.push_back(name + " " + shape.text() + " for " + parameter.shape().text());
     }
   }
-  // The names depend on the depth only, so the smallest model of that depth knows them all.
-  std::vector<std::string> known;
-  Vit<T>{{.image = 1,
-          .patch = 1,
-          .channels = 1,
-          .dim = 1,
-          .heads = 1,
-          .depth = config.depth,
-          .classes = 1,
-          .mlp_ratio = 1}}
-      .each_parameter([&](const std::string& name, const auto&) { known.push_back(name); });
+  // The names depend on the depth only: a model of width 1 has all of them.
+  std::set<std::string> known;
+  for (const auto& [name, parameter] :
+       parameters<T>(Vit<T>{{.image = 1, .patch = 1, .dim = 1, .heads = 1, .depth = config.depth}}))
+    known.insert(name);
   for (const std::string& name : file.names())
-    if (std::ranges::find(known, name) == known.end() && !(has_bottleneck && of_bottleneck(name)))
+    if (!known.contains(name) && !(has_bottleneck && of_bottleneck(name)))
       unexpected.push_back(name);
 
   if (!missing.empty() || !unexpected.empty() || !mis_shaped.empty())
-    throw StorageError(Reason::wrong_content, file.source() + ": not the weights of this model" +
-                                                  listed("missing:", missing) +
-                                                  listed("unexpected:", unexpected) +
-                                                  listed("of another shape:", mis_shaped));
+    throw StorageError(Reason::wrong_content, file.source(), ": not the weights of this model",
+                       listed("missing:", missing), listed("unexpected:", unexpected),
+                       listed("of another shape:", mis_shaped));
   for (auto& [parameter, value] : found) parameter.mutable_value() = std::move(value);
   return report;
 }
 
 }  // namespace detail
 
-/// Fills a ViT or one part of it from a file with the weights of a whole model.
-///
-/// If the file has another number of classes, `head.weight` and `head.bias` are left unchanged. If
-/// the file has no bottleneck, encoder and decoder are left unchanged. If the file was made for
-/// another image size, the positions are resampled.
-///
+/// Fills a ViT or one part of it from a file with the weights of a whole model; LoadReport says
+/// what may differ.
 /// Errors  StorageError (wrong_content) naming the file and the keys that are missing,
 ///         unexpected or of another shape. A bottleneck in the file is unexpected unless the
 ///         module has its encoder or its decoder. Nothing is changed then.
@@ -143,7 +171,6 @@ LoadReport load_weights(const M& module, const VitConfig& config, const io::Safe
 
 /// Fills several parts of one model at once, for example for a client that has the first part and
 /// the last. A bottleneck in the file is expected if any of the parts has its encoder or decoder.
-///
 /// Errors  as above; std::invalid_argument for no part, or as joined_weights.
 template <std::floating_point T>
 LoadReport load_weights(std::span<const Part<T>> parts, const io::SafeTensors& file) {
@@ -155,23 +182,15 @@ LoadReport load_weights(std::span<const Part<T>> parts, const io::SafeTensors& f
 /// A module's parameters, for io::write_safetensors. Borrows them.
 template <std::floating_point T, Module<T> M>
 std::vector<io::NamedTensor> weights_of(const M& module) {
-  std::vector<io::NamedTensor> all;
-  for (const auto& [name, parameter] : parameters<T>(module))
-    all.emplace_back(name, parameter.value());
-  return all;
+  return detail::borrowed<T>(parameters<T>(module));
 }
 
-/// The weights of all parts of a cut model, with the names that they have in the whole model.
-/// Borrows them from the parts.
-///
+/// The weights of all parts of a cut model, with their names in the whole model. Borrows them.
 /// Errors  std::invalid_argument if two parts have a parameter of the same name: they overlap, or
 ///         there are bottlenecks at two cuts, while a file holds one.
 template <std::floating_point T>
 std::vector<io::NamedTensor> joined_weights(std::span<const Part<T>> parts) {
-  std::vector<io::NamedTensor> all;
-  for (const auto& [name, parameter] : detail::joined_parameters<T>("joined_weights", parts))
-    all.emplace_back(name, parameter.value());
-  return all;
+  return detail::borrowed<T>(detail::joined_parameters<T>("joined_weights", parts));
 }
 template <std::floating_point T>
 std::vector<io::NamedTensor> joined_weights(const Part<T>& client_part,

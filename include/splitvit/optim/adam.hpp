@@ -8,10 +8,8 @@
 #include <span>         // span
 #include <string_view>  // string_view
 
-#include <splitvit/kernel/adam.hpp>           // adam_update
-#include <splitvit/optim/detail/require.hpp>  // require_below_one, require_not_negative
-
-// Adam and AdamW, as PyTorch defines them.
+#include <splitvit/kernel/adam.hpp>     // adam_update
+#include <splitvit/optim/concepts.hpp>  // not_negative
 
 namespace splitvit::optim {
 
@@ -20,32 +18,32 @@ namespace detail {
 inline constexpr std::array<std::string_view, 2> adam_state = {"m", "v"};
 
 /// The common part of Adam and AdamW. Only l2 and shrink differ.
-template <class Rule>
-kernel::AdamStep adam_step(const Rule& rule, std::uint64_t step, double lr, double l2,
-                           double shrink) {
+template <std::floating_point T>
+void adam_update(const auto& rule, std::uint64_t step, double lr, double l2, double shrink,
+                 std::span<T> p, std::span<const T> g, std::span<const std::span<T>> state) {
   const auto power = static_cast<double>(step);
-  return {.beta1 = rule.beta1,
-          .beta2 = rule.beta2,
-          .epsilon = rule.eps,
-          .l2 = l2,
-          .shrink = shrink,
-          .length = lr / (1.0 - std::pow(rule.beta1, power)),
-          .root_divisor = std::sqrt(1.0 - std::pow(rule.beta2, power))};
+  kernel::adam_update<T>(p, g, state[0], state[1],
+                         {.beta1 = rule.beta1,
+                          .beta2 = rule.beta2,
+                          .epsilon = rule.eps,
+                          .l2 = l2,
+                          .shrink = shrink,
+                          .length = lr / (1.0 - std::pow(rule.beta1, power)),
+                          .root_divisor = std::sqrt(1.0 - std::pow(rule.beta2, power))});
 }
 
-template <class Rule>
-void require_adam_options(const Rule& rule) {
-  require_not_negative("Adam: lr", rule.lr);
-  require_below_one("Adam: beta1", rule.beta1);
-  require_below_one("Adam: beta2", rule.beta2);
-  require_not_negative("Adam: eps", rule.eps);
-  require_not_negative("Adam: weight_decay", rule.weight_decay);
+inline void require_adam_options(const auto& rule) {
+  constexpr Real decay{0, 1, "", false, true};
+  require_option("Adam", "lr", rule.lr, not_negative);
+  require_option("Adam", "beta1", rule.beta1, decay);
+  require_option("Adam", "beta2", rule.beta2, decay);
+  require_option("Adam", "eps", rule.eps, not_negative);
+  require_option("Adam", "weight_decay", rule.weight_decay, not_negative);
 }
 
 }  // namespace detail
 
-/// Adam: steps of about lr, whatever the size of the gradient. With weight_decay w, w p is
-/// added to the gradient (L2).
+/// Adam: steps of about lr. With weight_decay w, w p is added to the gradient (L2).
 ///
 ///   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
 ///   p = p - lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
@@ -63,8 +61,7 @@ struct Adam {
   template <std::floating_point T>
   void update(std::uint64_t step, double rate, std::span<T> p, std::span<const T> g,
               std::span<const std::span<T>> state) const {
-    kernel::adam_update<T>(p, g, state[0], state[1],
-                           detail::adam_step(*this, step, rate, weight_decay, 1.0));
+    detail::adam_update(*this, step, rate, weight_decay, 1.0, p, g, state);
   }
 
   /// Errors  std::invalid_argument if an option is outside its range.
@@ -72,7 +69,6 @@ struct Adam {
 };
 
 /// AdamW: Adam, but weight decay w acts on the parameter alone: first p = (1 - lr w) p.
-///
 /// Source  PyTorch, torch.optim.AdamW.
 struct AdamW {
   double lr = 1e-3;
@@ -86,8 +82,7 @@ struct AdamW {
   template <std::floating_point T>
   void update(std::uint64_t step, double rate, std::span<T> p, std::span<const T> g,
               std::span<const std::span<T>> state) const {
-    kernel::adam_update<T>(p, g, state[0], state[1],
-                           detail::adam_step(*this, step, rate, 0.0, 1.0 - rate * weight_decay));
+    detail::adam_update(*this, step, rate, 0.0, 1.0 - rate * weight_decay, p, g, state);
   }
 
   /// Errors  std::invalid_argument if an option is outside its range.

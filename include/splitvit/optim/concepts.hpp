@@ -3,36 +3,41 @@
 
 #include <concepts>     // convertible_to, copy_constructible, same_as
 #include <cstdint>      // uint64_t
+#include <limits>       // numeric_limits
 #include <span>         // span
 #include <string_view>  // string_view
 
-// UpdateRule: what a type must offer to turn gradients into new weights. Optimizer applies it
-// to all parameters of a model and keeps its state.
+#include <splitvit/core/options.hpp>  // Real
 
 namespace splitvit::optim {
 
-/// How a parameter changes, given its gradient.
+/// How a parameter changes, given its gradient. Optimizer applies the rule to all parameters of a
+/// model and keeps its state.
 ///
 ///   expression                            meaning
 ///   rule.lr                               learning rate, until the Optimizer is given another
-///   rule.state_names()                    the names of the tensors that the rule keeps for
-///                                         each parameter, as a span; they begin as zeros
+///   rule.state_names()                    the names of the tensors that it keeps for each
+///                                         parameter, which begin as zeros: a span of texts
+///                                         that outlive the rule
 ///   rule.update(step, lr, p, g, state)    changes the values p of one whole parameter, and its
-///                                         state, a span for each name, by gradient g; all of
-///                                         one length. step counts this parameter's updates
-///                                         from 1
+///                                         state, a span for each name, by gradient g; all of one
+///                                         length. step counts this parameter's updates from 1
 ///
 /// A rule is a small struct of options; it keeps nothing between calls, and update does not throw.
 /// Equal arguments give equal bits for any number of threads.
 template <class R, class T>
-concept UpdateRule = std::copy_constructible<R> &&
-                     requires(const R& rule, std::uint64_t step, double lr, std::span<T> p,
+concept UpdateRule = requires(const R& rule, std::uint64_t step, double lr, std::span<T> p,
                               std::span<const T> g, std::span<const std::span<T>> state) {
-                       { rule.lr } -> std::convertible_to<double>;
-                       {
-                         rule.state_names()
-                       } -> std::convertible_to<std::span<const std::string_view>>;
-                       { rule.update(step, lr, p, g, state) } -> std::same_as<void>;
-                     };
+  requires std::copy_constructible<R>;
+  { rule.lr } -> std::convertible_to<double>;
+  { rule.state_names() } -> std::convertible_to<std::span<const std::string_view>>;
+  { rule.update(step, lr, p, g, state) } -> std::same_as<void>;
+};
+
+namespace detail {
+
+inline constexpr Real not_negative{0, std::numeric_limits<double>::infinity(), ""};
+
+}  // namespace detail
 
 }  // namespace splitvit::optim

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // floating_point
+#include <cmath>        // isfinite, sqrt
+#include <concepts>     // floating_point, same_as
 #include <cstddef>      // size_t
 #include <cstdint>      // uint64_t
+#include <functional>   // function
 #include <set>          // set
 #include <span>         // span
 #include <stdexcept>    // invalid_argument
@@ -12,29 +14,73 @@
 #include <utility>      // move, pair
 #include <vector>       // vector
 
-#include <splitvit/autograd/variable.hpp>  // Variable
-#include <splitvit/core/workspace.hpp>     // RecycledVector
-#include <splitvit/optim/any_rule.hpp>     // AnyRule
-#include <splitvit/optim/concepts.hpp>     // UpdateRule
-#include <splitvit/tensor/tensor.hpp>      // Tensor
-
-// Optimizer: applies an update rule to the parameters of a model, and keeps the rule's state.
+#include <splitvit/autograd/variable.hpp>   // Variable
+#include <splitvit/core/workspace.hpp>      // RecycledVector
+#include <splitvit/optim/concepts.hpp>      // UpdateRule
+#include <splitvit/tensor/elementwise.hpp>  // scale
+#include <splitvit/tensor/reduce.hpp>       // sum_of_squares
+#include <splitvit/tensor/tensor.hpp>       // Tensor
 
 namespace splitvit::optim {
+
+/// Any update rule for element type T, chosen while the program runs:
+///
+///   AnyRule<float> rule = adaptive ? AnyRule<float>{Adam{.lr = 1e-3}} : Sgd{.lr = 0.1};
+template <std::floating_point T>
+class AnyRule {
+ public:
+  // The concept is checked inside: as a constraint it would depend on itself.
+  template <class Rule>
+    requires(!std::same_as<Rule, AnyRule>)
+  AnyRule(Rule rule) : lr{static_cast<double>(rule.lr)} {
+    static_assert(UpdateRule<Rule, T>, "AnyRule holds an update rule");
+    const auto& given = rule.state_names();  // may be a temporary array
+    const std::span<const std::string_view> names = given;
+    names_.assign(names.begin(), names.end());
+    if constexpr (requires { rule.require_options(); })
+      require_options_ = [rule] { rule.require_options(); };
+    update_ = [rule = std::move(rule)](std::uint64_t step, double rate, std::span<T> p,
+                                       std::span<const T> g, std::span<const std::span<T>> state) {
+      rule.update(step, rate, p, g, state);
+    };
+  }
+
+  double lr;  ///< of the rule
+
+  std::span<const std::string_view> state_names() const { return names_; }
+
+  void update(std::uint64_t step, double rate, std::span<T> p, std::span<const T> g,
+              std::span<const std::span<T>> state) const {
+    update_(step, rate, p, g, state);
+  }
+
+  /// Makes the rule check its options, if it can.
+  /// Errors  std::invalid_argument if an option is outside its range.
+  void require_options() const {
+    if (require_options_) require_options_();
+  }
+
+ private:
+  std::vector<std::string_view> names_;
+  std::function<void(std::uint64_t, double, std::span<T>, std::span<const T>,
+                     std::span<const std::span<T>>)>
+      update_;
+  std::function<void()> require_options_;  ///< empty for a rule that checks nothing
+};
 
 /// Parameters with unique names, as nn::parameters returns them. A Variable is a handle: the
 /// model and the Optimizer share its values.
 template <std::floating_point T>
 using NamedParameters = std::vector<std::pair<std::string, Variable<T>>>;
 
-/// Applies a rule to parameters:
+/// Applies a rule to the parameters of a model, and keeps the rule's state:
 ///
 ///   Optimizer optimizer{Adam{.lr = 1e-4}, nn::parameters<float>(model)};
 ///   backward(loss);
 ///   optimizer.step();
 ///   optimizer.clear_gradients();
 ///
-/// What a checkpoint must store to go on bit for bit: the parameters and each_state.
+/// A checkpoint stores the parameters and each_state, to go on bit for bit.
 ///
 /// Errors  std::invalid_argument, when made, for an option of the rule outside its range, and for a
 ///         parameter without value or with a repeated name.
@@ -74,16 +120,13 @@ class Optimizer {
     for (const auto& [name, parameter] : parameters_) parameter.clear_gradient();
   }
 
-  const AnyRule<T>& rule() const { return rule_; }
   const NamedParameters<T>& parameters() const { return parameters_; }
 
-  /// The learning rate: the rule's, until another one is set.
-  double learning_rate() const { return lr_; }
+  double learning_rate() const { return lr_; }  ///< the rule's, until another one is set
   void set_learning_rate(double lr) { lr_ = lr; }
 
-  /// Calls see(name, value) for the learning rate and, for each parameter, for how often it was
-  /// updated and for its state tensors as spans, always in the same order. Names are such as
-  /// "learning_rate", "updates.head.weight" and "m.head.weight". See core/state.hpp.
+  /// Shows "learning_rate" and, for each parameter, how often it was updated and its state tensors,
+  /// such as "updates.head.weight" and "m.head.weight". See core/state.hpp.
   void each_state(auto&& see) {
     see(std::string{"learning_rate"}, lr_);
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
@@ -105,5 +148,26 @@ class Optimizer {
   std::vector<std::vector<Tensor<T>>> state_;  // of each parameter, as the rule names them
   std::vector<std::uint64_t> updates_;
 };
+
+/// Scales all gradients by min(1, max_norm / (norm + 1e-6)), unless their common 2-norm is not
+/// finite. Returns the norm before scaling.
+/// Errors  std::invalid_argument unless max_norm is above 0.
+/// Source  PyTorch, torch.nn.utils.clip_grad_norm_.
+template <std::floating_point T>
+double clip_gradients(const NamedParameters<T>& parameters, double max_norm) {
+  if (!(max_norm > 0.0))
+    throw std::invalid_argument(
+        joined("clip_gradients: max_norm is ", max_norm, ", wanted above 0"));
+  double sum = 0.0;
+  for (const auto& [name, parameter] : parameters)
+    if (parameter.has_gradient()) sum += sum_of_squares<T>(parameter.gradient().view());
+  const double norm = std::sqrt(sum);
+  const double factor = max_norm / (norm + 1e-6);
+  if (factor < 1.0 && std::isfinite(norm))
+    for (const auto& [name, parameter] : parameters)
+      if (parameter.has_gradient())
+        parameter.mutable_gradient() = scale(parameter.gradient(), static_cast<T>(factor));
+  return norm;
+}
 
 }  // namespace splitvit::optim

@@ -7,21 +7,18 @@
 #include <numbers>   // pi
 #include <utility>   // move
 
-// Learning rates as functions of the step, counted from 0. They have no state, so a resumed
-// training continues as if it had not stopped:
+// Learning rates as functions of the step, counted from 0, without state:
 //
 //   const auto rate = warm_up(500, Cosine{.lr = 1e-3, .steps = 10000});
 //   optimizer.set_learning_rate(rate(step));
 
 namespace splitvit::optim {
 
-/// Something that gives a learning rate for every step.
 template <class S>
 concept Schedule = std::copy_constructible<S> && requires(const S& schedule, std::uint64_t step) {
   { schedule(step) } -> std::convertible_to<double>;
 };
 
-/// A constant rate.
 struct Constant {
   double lr = 1e-3;
 
@@ -29,7 +26,6 @@ struct Constant {
 };
 
 /// From lr down to `last` in half a cosine wave, over `steps` steps; then `last`.
-///
 /// Source  PyTorch, CosineAnnealingLR with T_max = steps and eta_min = last.
 struct Cosine {
   double lr = 1e-3;
@@ -43,7 +39,6 @@ struct Cosine {
   }
 };
 
-/// What warm_up returns.
 template <Schedule Then>
 struct WarmUp {
   std::uint64_t steps;

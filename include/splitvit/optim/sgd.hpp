@@ -8,11 +8,9 @@
 #include <stdexcept>    // invalid_argument
 #include <string_view>  // string_view
 
-#include <splitvit/core/parallel.hpp>         // parallel_for
-#include <splitvit/core/shape.hpp>            // Index
-#include <splitvit/optim/detail/require.hpp>  // require_not_negative
-
-// Sgd: gradient descent, plain or with momentum, as PyTorch defines it.
+#include <splitvit/core/parallel.hpp>   // parallel_for
+#include <splitvit/core/shape.hpp>      // Index
+#include <splitvit/optim/concepts.hpp>  // not_negative
 
 namespace splitvit::optim {
 
@@ -37,8 +35,8 @@ struct Sgd {
   template <std::floating_point T>
   void update(std::uint64_t step, double rate, std::span<T> p, std::span<const T> g,
               std::span<const std::span<T>> state) const {
-    const T length = static_cast<T>(rate), w = static_cast<T>(weight_decay);
-    const T stays = static_cast<T>(momentum);
+    const auto length = static_cast<T>(rate), w = static_cast<T>(weight_decay);
+    const auto stays = static_cast<T>(momentum);
     T* const b = state.empty() ? nullptr : state[0].data();
     T* const values = p.data();
     const T* const slopes = g.data();
@@ -57,9 +55,9 @@ struct Sgd {
 
   /// Errors  std::invalid_argument if an option is outside its range.
   void require_options() const {
-    detail::require_not_negative("Sgd: lr", lr);
-    detail::require_not_negative("Sgd: momentum", momentum);
-    detail::require_not_negative("Sgd: weight_decay", weight_decay);
+    require_option("Sgd", "lr", lr, detail::not_negative);
+    require_option("Sgd", "momentum", momentum, detail::not_negative);
+    require_option("Sgd", "weight_decay", weight_decay, detail::not_negative);
     if (nesterov && momentum == 0.0)
       throw std::invalid_argument("Sgd: nesterov is set, but momentum is 0");
   }

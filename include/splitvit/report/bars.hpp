@@ -10,8 +10,6 @@
 #include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_box, svg_text
 #include <splitvit/report/ticks.hpp>             // Unit, linear_ticks
 
-// A bar chart as SVG: groups of horizontal bars, each of which may have parts.
-
 namespace splitvit::report {
 
 struct Bar {
@@ -34,25 +32,16 @@ struct BarChart {
   double width = 480;  ///< of the view box; the height follows from the bars
 };
 
-/// The chart as an <svg> element. Parts of a bar differ by lightness and come in the order of
-/// the legend.
-std::string render_svg(const BarChart& chart);
-
 namespace detail {
 
 inline double bar_part(double value) {
   return std::isfinite(value) && value > 0 ? std::min(value, 1e200) : 0;
 }
 
-inline double bar_length(const Bar& bar) {
-  double sum = 0;
-  for (const double part : bar.parts) sum += bar_part(part);
-  return sum;
-}
+inline std::string part_class(std::size_t part) { return "sv-part-" + std::to_string(part); }
 
 /// Names and colours of the parts in one row, wrapped where it is full; moves y below it.
 inline std::string bar_legend(const BarChart& chart, double& y) {
-  constexpr double edge = 8;
   std::string out;
   double x = edge;
   for (std::size_t i = 0; i < chart.parts.size() && i < 4; ++i) {
@@ -61,7 +50,7 @@ inline std::string bar_legend(const BarChart& chart, double& y) {
       x = edge;
       y += 20;
     }
-    out += svg_box(x, y, 12, 12, "sv-part-" + std::to_string(i));
+    out += svg_box(x, y, 12, 12, part_class(i));
     out += svg_text(x + 17, y + 10.5, chart.parts[i], "sv-soft");
     x += width;
   }
@@ -71,19 +60,21 @@ inline std::string bar_legend(const BarChart& chart, double& y) {
 
 }  // namespace detail
 
+/// The chart as an <svg> element, with horizontal bars. Parts of a bar differ by lightness.
 inline std::string render_svg(const BarChart& chart) {
   using namespace detail;
-  constexpr double edge = 8, bar_height = 15, bar_pitch = 19, name_height = 21, group_gap = 9;
+  constexpr double bar_height = 15, bar_pitch = 19, name_height = 21, group_gap = 9;
   double longest = 0, names = 0, notes = 0;
   for (const BarGroup& group : chart.groups)
     for (const Bar& bar : group.bars) {
-      longest = std::max(longest, bar_length(bar));
+      double length = 0;
+      for (const double part : bar.parts) length += bar_part(part);
+      longest = std::max(longest, length);
       names = std::max(names, text_width(bar.name));
       notes = std::max(notes, text_width(bar.note));
     }
   const double left = edge + (names > 0 ? names + 6 : 0);
   const double right = std::max(left + 0.35 * chart.width, chart.width - edge - notes - 8);
-  const auto ticks = linear_ticks(0, longest, chart.unit, 4);
   const double unit = longest > 0 ? (right - left) / longest : 0;
 
   double y = 34;
@@ -98,7 +89,7 @@ inline std::string render_svg(const BarChart& chart) {
       double x = left;
       for (std::size_t i = 0; i < bar.parts.size() && i < 4; ++i) {
         const double width = unit * bar_part(bar.parts[i]);
-        if (width > 0.05) bars += svg_box(x, y, width, bar_height, "sv-part-" + std::to_string(i));
+        if (width > 0.05) bars += svg_box(x, y, width, bar_height, part_class(i));
         x += width;
       }
       bars += svg_text(x + 6, y + 12, bar.note, "sv-halo");
@@ -108,7 +99,7 @@ inline std::string render_svg(const BarChart& chart) {
   }
   if (longest > 0) {
     double last_end = -1e9;
-    for (const Tick& tick : ticks) {
+    for (const Tick& tick : linear_ticks(0, longest, chart.unit, 4)) {
       const double x = left + unit * tick.at;
       body += svg_line(x, first, x, y, "sv-grid");
       const double half = text_width(tick.label) / 2;
@@ -117,16 +108,16 @@ inline std::string render_svg(const BarChart& chart) {
       last_end = std::max(x, half + 2) + half;
     }
     y += 24;
+    if (!chart.label.empty()) {
+      bars += svg_text((left + right) / 2, y + 13, chart.label, "sv-soft", "middle");
+      y += 22;
+    }
   } else {
     y += 8;
     if (chart.groups.empty()) {
       bars += svg_text(chart.width / 2, y + 14, "no data", "sv-soft", "middle");
       y += 30;
     }
-  }
-  if (!chart.label.empty() && longest > 0) {
-    bars += svg_text((left + right) / 2, y + 13, chart.label, "sv-soft", "middle");
-    y += 22;
   }
   return svg_begin(chart.width, y, chart.title, chart.label) + body + bars + "</svg>\n";
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // min, max
+#include <algorithm>   // all_of, max, min
 #include <cmath>       // isfinite
 #include <cstddef>     // size_t
 #include <cstdint>     // uint64_t
@@ -10,7 +10,6 @@
 #include <optional>    // optional
 #include <span>        // span
 #include <string>      // string
-#include <utility>     // move
 #include <vector>      // vector
 
 #include <splitvit/report/bars.hpp>     // Bar, BarChart
@@ -19,42 +18,29 @@
 #include <splitvit/report/summary.hpp>  // Summary
 #include <splitvit/report/svg.hpp>      // Chart, Point, Series
 
-// The charts that a report shows, made from runs. A method has one line: the mean over its
-// seeds, with a band or bars from the lowest to the highest.
+// The charts of a report. A method has one line: the mean of its seeds, with bars or a band for
+// all.
 
 namespace splitvit::report {
-
-Chart accuracy_against_bytes(std::span<const Run> runs, std::span<const Summary> groups);
-/// Against steps where an epoch has several rows.
-Chart accuracy_against_epochs(std::span<const Run> runs, std::span<const Summary> groups);
-Chart accuracy_against_time(std::span<const Run> runs, std::span<const Summary> groups);
-Chart loss_against_steps(std::span<const Run> runs, std::span<const Summary> groups);
-BarChart traffic_bars(std::span<const Summary> groups);
-BarChart time_bars(std::span<const Summary> groups);
 
 namespace detail {
 
 using RowValue = std::function<std::optional<double>(const Row&)>;
 
-/// Whether all runs of a group have as many rows. Then the rows belong together one by one, even
-/// where the bytes of a step depend on the seed, and a budget of them ends at different steps.
-inline bool rows_match(std::span<const Run> runs, const Summary& group) {
-  for (const std::size_t place : group.runs)
-    if (runs[place].rows.size() != runs[group.runs.front()].rows.size()) return false;
-  return true;
-}
-
 /// Where a group's seeds stand at the same row or step: means of x and y, least and greatest y.
-/// Steps that some seed has not reached are left out: what remains there would not be comparable.
+/// Steps that some seed has not reached are left out.
 inline std::vector<Point> mean_line(std::span<const Run> runs, const Summary& group,
                                     const RowValue& x, const RowValue& y) {
   struct Sum {
     double x = 0, y = 0, low = 0, high = 0;
     std::size_t count = 0;
   };
+  // Runs with equally many rows meet row by row: a budget of bytes may end at different steps.
+  const bool by_row = std::ranges::all_of(group.runs, [&](std::size_t place) {
+    return runs[place].rows.size() == runs[group.runs.front()].rows.size();
+  });
   std::map<std::uint64_t, Sum> at;
   std::size_t most = 0;
-  const bool by_row = rows_match(runs, group);
   for (const std::size_t place : group.runs) {
     std::optional<std::uint64_t> before;
     std::uint64_t number = 0;
@@ -72,16 +58,13 @@ inline std::vector<Point> mean_line(std::span<const Run> runs, const Summary& gr
     }
   }
   std::vector<Point> line;
-  for (const auto& entry : at) {
-    const Sum& sum = entry.second;
+  for (const auto& [key, sum] : at) {
     if (sum.count < most) continue;
     const auto n = static_cast<double>(sum.count);
-    Point point{.x = sum.x / n, .y = sum.y / n};
-    if (sum.count > 1) {
-      point.low = sum.low;
-      point.high = sum.high;
-    }
-    line.push_back(point);
+    line.push_back({.x = sum.x / n, .y = sum.y / n});
+    if (sum.count == 1) continue;
+    line.back().low = sum.low;
+    line.back().high = sum.high;
   }
   return line;
 }
@@ -109,73 +92,64 @@ inline std::vector<Point> thinned(std::vector<Point> line, std::size_t limit) {
 inline std::vector<Series> lines(std::span<const Run> runs, std::span<const Summary> groups,
                                  const RowValue& x, const RowValue& y) {
   std::vector<Series> out;
-  std::size_t style = 0;
-  bool reference = false;
+  std::size_t next = 1;
+  const auto reference = std::ranges::find(groups, reference_method, &Summary::method);
   for (const Summary& group : groups) {
-    const bool first_reference = group.method == reference_method && !reference;
-    reference = reference || first_reference;
-    if (!first_reference) ++style;
-    out.push_back({group.label, thinned(mean_line(runs, group, x, y), 400),
-                   first_reference ? std::size_t{0} : style});
+    const bool is_reference = reference != groups.end() && &group == &*reference;
+    out.push_back(
+        {group.label, thinned(mean_line(runs, group, x, y), 400), is_reference ? 0 : next++});
   }
   return out;
 }
 
-inline std::optional<double> accuracy_of(const Row& row) { return row.test_accuracy; }
+inline Chart accuracy_chart(std::span<const Run> runs, std::span<const Summary> groups,
+                            const std::string& title, const std::string& x_label, Unit x_unit,
+                            const RowValue& x) {
+  return {.title = title,
+          .x_label = x_label,
+          .y_label = "test accuracy",
+          .x_unit = x_unit,
+          .y_unit = Unit::percent,
+          .series = lines(runs, groups, x, [](const Row& row) { return row.test_accuracy; })};
+}
+
+inline double step_of(const Row& row) { return static_cast<double>(row.step); }
 
 }  // namespace detail
 
 inline Chart accuracy_against_bytes(std::span<const Run> runs, std::span<const Summary> groups) {
-  const auto bytes = [](const Row& row) -> std::optional<double> {
-    return static_cast<double>(row.traffic.total());
-  };
-  return {.title = "Accuracy for the bytes spent",
-          .x_label = "bytes over the link, both directions",
-          .y_label = "test accuracy",
-          .x_unit = Unit::bytes,
-          .y_unit = Unit::percent,
-          .log_x = true,
-          .error_bars = true,
-          .series = detail::lines(runs, groups, bytes, detail::accuracy_of)};
+  auto chart = detail::accuracy_chart(
+      runs, groups, "Accuracy for the bytes spent", "bytes over the link, both directions",
+      Unit::bytes, [](const Row& row) { return static_cast<double>(row.traffic.total()); });
+  chart.log_x = chart.error_bars = true;
+  return chart;
 }
 
+/// Against steps where an epoch has several rows.
 inline Chart accuracy_against_epochs(std::span<const Run> runs, std::span<const Summary> groups) {
-  bool by_step = false;  // where an epoch has several rows
-  for (const Run& run : runs)
-    for (std::size_t i = 1; i < run.rows.size(); ++i)
-      by_step = by_step || (run.rows[i].epoch == run.rows[i - 1].epoch &&
-                            run.rows[i].step != run.rows[i - 1].step);
-  const auto epoch = [by_step](const Row& row) -> std::optional<double> {
-    return static_cast<double>(by_step ? row.step : row.epoch);
+  const auto of_one_epoch = [](const Row& a, const Row& b) {
+    return a.epoch == b.epoch && a.step != b.step;
   };
-  return {.title = by_step ? "Accuracy by step" : "Accuracy by epoch",
-          .x_label = by_step ? "steps" : "epochs",
-          .y_label = "test accuracy",
-          .x_unit = Unit::count,
-          .y_unit = Unit::percent,
-          .series = detail::lines(runs, groups, epoch, detail::accuracy_of)};
+  for (const Run& run : runs)
+    if (std::ranges::adjacent_find(run.rows, of_one_epoch) != run.rows.end())
+      return detail::accuracy_chart(runs, groups, "Accuracy by step", "steps", Unit::count,
+                                    detail::step_of);
+  return detail::accuracy_chart(runs, groups, "Accuracy by epoch", "epochs", Unit::count,
+                                [](const Row& row) { return static_cast<double>(row.epoch); });
 }
 
 inline Chart accuracy_against_time(std::span<const Run> runs, std::span<const Summary> groups) {
-  const auto time = [](const Row& row) -> std::optional<double> { return row.seconds.total(); };
-  return {.title = "Accuracy by time",
-          .x_label = "training time",
-          .y_label = "test accuracy",
-          .x_unit = Unit::seconds,
-          .y_unit = Unit::percent,
-          .series = detail::lines(runs, groups, time, detail::accuracy_of)};
+  return detail::accuracy_chart(runs, groups, "Accuracy by time", "training time", Unit::seconds,
+                                [](const Row& row) { return row.seconds.total(); });
 }
 
 inline Chart loss_against_steps(std::span<const Run> runs, std::span<const Summary> groups) {
-  const auto step = [](const Row& row) -> std::optional<double> {
-    return static_cast<double>(row.step);
-  };
-  const auto loss = [](const Row& row) -> std::optional<double> { return row.loss; };
   return {.title = "Training loss",
           .x_label = "steps",
           .y_label = "mean loss since the point before",
           .x_unit = Unit::count,
-          .series = detail::lines(runs, groups, step, loss)};
+          .series = detail::lines(runs, groups, detail::step_of,
+                                  [](const Row& row) { return row.loss; })};
 }
 
 inline BarChart traffic_bars(std::span<const Summary> groups) {
@@ -184,11 +158,10 @@ inline BarChart traffic_bars(std::span<const Summary> groups) {
                  .unit = Unit::bytes,
                  .parts = {"payload", "framing"}};
   const auto bar = [](const char* name, const split::Bytes& bytes) {
-    const auto total = static_cast<double>(bytes.total());
-    const auto framing = static_cast<double>(bytes.framing);
-    std::string note = human_bytes(total);
-    if (framing > 0) note += " (framing " + human_bytes(framing) + ")";
-    return Bar{name, {static_cast<double>(bytes.payload), framing}, note};
+    std::string note = human_bytes(bytes.total());
+    if (bytes.framing > 0) note += " (framing " + human_bytes(bytes.framing) + ")";
+    const auto payload = static_cast<double>(bytes.payload);
+    return Bar{name, {payload, static_cast<double>(bytes.framing)}, note};
   };
   for (const Summary& group : groups)
     chart.groups.push_back(

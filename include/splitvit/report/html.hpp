@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // find
+#include <algorithm>    // all_of, any_of, find
 #include <cstdint>      // uint64_t
 #include <span>         // span
 #include <string>       // string, to_string
 #include <string_view>  // string_view
 #include <vector>       // vector
 
-#include <splitvit/report/charts.hpp>             // accuracy_against_bytes, traffic_bars, ...
-#include <splitvit/report/detail/html_style.hpp>  // page_style
-#include <splitvit/report/format.hpp>             // fixed, human_bytes, human_seconds, percent
-#include <splitvit/report/markup.hpp>             // escape_markup
-#include <splitvit/report/run.hpp>                // Run
-#include <splitvit/report/summary.hpp>            // Summary, headline, summarise
+#include <splitvit/report/charts.hpp>            // accuracy_against_bytes, traffic_bars, ...
+#include <splitvit/report/detail/svg_parts.hpp>  // colour_rules
+#include <splitvit/report/format.hpp>            // escape_markup, fixed, human_bytes, human_seconds
+#include <splitvit/report/run.hpp>               // Run
+#include <splitvit/report/summary.hpp>           // Summary, headline, summarise
 
-// report.html: one file with the finding, the numbers, the charts and the settings. It loads
-// nothing from elsewhere and needs no script.
+// report.html: one file with the finding, the numbers, the charts and the settings, no script.
 
 namespace splitvit::report {
 
@@ -25,73 +23,114 @@ struct PageText {
   std::string subtitle{};  ///< such as date, version and machine: the library knows none of them
 };
 
-/// The page for several runs of any methods and seeds; also for none.
-std::string render_html(std::span<const Run> runs, const PageText& text = {});
-
 namespace detail {
 
-inline std::string element(std::string_view tag, std::string_view content,
-                           std::string_view attributes = "") {
-  std::string out = "<" + std::string{tag};
-  if (!attributes.empty()) out.append(" ").append(attributes);
-  return out + ">" + escape_markup(content) + "</" + std::string{tag} + ">";
+/// The style sheet of the page: light, narrow and on paper.
+inline constexpr std::string_view page_rules = R"(:root{color-scheme:light dark;
+--page:#f4f6f8;--card:#fff;--ink:#232a35;--strong:#0d1219;--soft:#5a6575;--rule:#dde2e8;--mark:#0a5aa8}
+*{box-sizing:border-box}
+html{-webkit-text-size-adjust:100%}
+body{margin:0;background:var(--page);color:var(--ink);
+font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
+main{max-width:1200px;margin:0 auto;padding:2.2rem 1.2rem 3rem}
+header p{margin:0;color:var(--soft)}
+h1{margin:.35rem 0 1.7rem;max-width:34em;font-size:clamp(1.35rem,2.4vw + .7rem,2.1rem);line-height:1.25;
+font-weight:650;letter-spacing:-.012em;color:var(--strong);border-left:5px solid var(--mark);padding-left:.9rem}
+h2{margin:2.2rem 0 .8rem;font-size:1.15rem;color:var(--strong)}
+.card{background:var(--card);border:1px solid var(--rule);border-radius:10px}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}
+th,td{padding:.5rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
+thead th{font-weight:600;color:var(--soft);vertical-align:bottom}
+tbody tr:last-child>*{border-bottom:0}
+th:first-child,td:first-child{padding-left:.9rem}th:last-child,td:last-child{padding-right:.9rem}
+th:first-child{text-align:left;position:sticky;left:0;background:var(--card);color:var(--strong)}
+td.text{text-align:left;white-space:normal}
+.note{color:var(--soft);font-size:.88rem;max-width:62em}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr));gap:1rem;align-items:start}
+figure{margin:0;padding:.9rem .9rem .5rem;break-inside:avoid}
+figure svg{display:block;width:100%;height:auto}
+dl{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.35rem 1.2rem;margin:0}
+dt{font-weight:600;color:var(--strong)}
+dd{margin:0}
+.explained{padding:1rem 1.2rem}
+@media (max-width:560px){main{padding:1.3rem .7rem 2rem}th,td{padding:.45rem .55rem}
+figure{padding:.6rem .4rem .3rem}dl{grid-template-columns:1fr;gap:.1rem}dd{margin-bottom:.6rem}}
+@media print{body{background:none;font-size:10.5pt}main{max-width:none;padding:0}.wide{overflow:visible}
+table{font-size:8pt}th,td{padding:.2rem .35rem}
+.charts{grid-template-columns:1fr 1fr}h2{break-after:avoid}.card{border-color:#bbb}}
+)";
+
+/// The colours of the page on a dark screen.
+inline std::string dark_page_rules() {
+  return "@media screen and (prefers-color-scheme:dark){:root{--page:#0f1217;--card:#171b22;"
+         "--ink:#c6ceda;--strong:#f2f5f9;--soft:#98a3b3;--rule:#2b323d;--mark:#5fb0f0}\n" +
+         colour_rules(Paper::dark, ".card .sv") + "}\n";
 }
 
-inline std::string seeds_text(const Summary& summary) {
-  std::string out;
-  for (const std::uint64_t seed : summary.seeds)
-    out += (out.empty() ? "" : ", ") + std::to_string(seed);
-  return out;
+inline std::string element(const std::string& tag, std::string_view text,
+                           const std::string& attributes = "") {
+  return "<" + tag + (attributes.empty() ? "" : " ") + attributes + ">" + escape_markup(text) +
+         "</" + tag + ">";
 }
 
-inline std::string bytes_text(std::uint64_t bytes) {
-  return human_bytes(static_cast<double>(bytes));
+inline std::string section(std::string_view heading, const std::string& content,
+                           std::string_view note = "") {
+  std::string out = "<section>\n" + element("h2", heading) + "\n" + content;
+  if (!note.empty()) out += element("p", note, "class=\"note\"") + "\n";
+  return out + "</section>\n";
+}
+
+inline std::string row(std::string_view name, const std::string& cells) {
+  return "<tr>" + element("th", name, "scope=\"row\"") + cells + "</tr>\n";
+}
+
+inline std::string table(const std::string& header_cells, const std::string& rows) {
+  return "<div class=\"card wide\" tabindex=\"0\">\n<table>\n<thead><tr>" + header_cells +
+         "</tr></thead>\n<tbody>\n" + rows + "</tbody>\n</table>\n</div>\n";
 }
 
 /// A table with a row for each method: its label, then cells_of(summary).
 template <class CellsOf>
 std::string method_table(std::span<const Summary> groups, const std::vector<std::string>& header,
                          const CellsOf& cells_of) {
-  std::string out = "<div class=\"card wide\" tabindex=\"0\">\n<table>\n<thead><tr>" +
-                    element("th", "Method", "scope=\"col\"");
-  for (const std::string& name : header) out += element("th", name, "scope=\"col\"");
-  out += "</tr></thead>\n<tbody>\n";
+  std::string header_cells, rows;
+  for (const std::string& name : header) header_cells += element("th", name, "scope=\"col\"");
   for (const Summary& group : groups) {
-    out += "<tr>" + element("th", group.label, "scope=\"row\"");
-    for (const std::string& cell : cells_of(group)) out += element("td", cell);
-    out += "</tr>\n";
+    std::string cells;
+    for (const std::string& cell : cells_of(group)) cells += element("td", cell);
+    rows += row(group.label, cells);
   }
-  return out + "</tbody>\n</table>\n</div>\n";
+  return table(header_cells, rows);
 }
 
 inline std::string summary_section(std::span<const Summary> groups) {
-  bool evaluated = false;
-  for (const Summary& group : groups) evaluated = evaluated || group.evaluation_traffic.total() > 0;
-  std::vector<std::string> header{"Seeds",    "Epochs",     "Test accuracy",
+  const bool evaluated = std::ranges::any_of(
+      groups, [](const Summary& group) { return group.evaluation_traffic.total() > 0; });
+  std::vector<std::string> header{"Method",   "Seeds",      "Epochs",        "Test accuracy",
                                   "Bytes up", "Bytes down", "Bytes vs. none"};
   if (evaluated) header.emplace_back("Evaluation bytes");
   const auto cells = [&](const Summary& group) {
-    std::vector<std::string> all{seeds_text(group),
+    std::string seeds;
+    for (const std::uint64_t seed : group.seeds) seeds += joined(seeds.empty() ? "" : ", ", seed);
+    std::vector<std::string> all{seeds,
                                  std::to_string(group.epochs),
                                  accuracy_text(group),
-                                 bytes_text(group.traffic.up.total()),
-                                 bytes_text(group.traffic.down.total()),
-                                 group.ratio ? percent(*group.ratio) : std::string{no_number}};
-    if (evaluated) all.push_back(bytes_text(group.evaluation_traffic.total()));
+                                 human_bytes(group.traffic.up.total()),
+                                 human_bytes(group.traffic.down.total()),
+                                 ratio_text(group)};
+    if (evaluated) all.push_back(human_bytes(group.evaluation_traffic.total()));
     return all;
   };
-  return "<section>\n<h2>Summary</h2>\n" + method_table(groups, header, cells) +
-         element("p",
+  return section("Summary", method_table(groups, header, cells),
                  "Accuracy is that of the last evaluation, not of the best. After \xC2\xB1: "
                  "with several seeds the population standard deviation over them; with one, "
                  "the standard error that follows from the number of test images. Bytes are "
-                 "means over seeds, since the start of training.",
-                 "class=\"note\"") +
-         "\n</section>\n";
+                 "means over seeds, since the start of training.");
 }
 
 inline std::string time_section(std::span<const Summary> groups) {
-  std::vector<std::string> header{"Client", "Compression", "Server", "Link"};
+  std::vector<std::string> header{"Method", "Client", "Compression", "Server", "Link"};
   for (const double megabits : simulated_links)
     header.push_back("At " + fixed(megabits, 0) + " Mbit/s");
   const auto cells = [](const Summary& group) {
@@ -102,71 +141,56 @@ inline std::string time_section(std::span<const Summary> groups) {
       all.push_back(human_seconds(simulated_seconds(group, megabits)));
     return all;
   };
-  return "<section>\n<h2>Time</h2>\n" + method_table(groups, header, cells) +
-         element("p",
+  return section("Time", method_table(groups, header, cells),
                  "Means over seeds, since the start of training. At so many Mbit/s: how long all "
                  "of it would take over such a link without latency, computed from the measured "
-                 "bytes and the time of the two parties.",
-                 "class=\"note\"") +
-         "\n</section>\n";
+                 "bytes and the time of the two parties.");
 }
 
 inline std::string charts_section(std::span<const Run> runs, std::span<const Summary> groups) {
-  std::string out = "<section>\n<h2>Charts</h2>\n<div class=\"charts\">\n";
+  std::string out = "<div class=\"charts\">\n";
   for (const std::string& svg : {render_svg(accuracy_against_bytes(runs, groups)),
                                  render_svg(accuracy_against_epochs(runs, groups)),
                                  render_svg(accuracy_against_time(runs, groups)),
                                  render_svg(loss_against_steps(runs, groups)),
                                  render_svg(traffic_bars(groups)), render_svg(time_bars(groups))})
     out += "<figure class=\"card\">\n" + svg + "</figure>\n";
-  out += "</div>\n";
-  return out +
-         element("p",
+  return section("Charts", out + "</div>\n",
                  "A line is the mean over a method's seeds; the band or bar around it reaches "
                  "from the lowest to the highest. Lines of more than 400 points show means of "
-                 "neighbours.",
-                 "class=\"note\"") +
-         "\n</section>\n";
+                 "neighbours.");
 }
 
 /// A row for each setting, a column for each method; one column where all agree.
 inline std::string settings_section(std::span<const Run> runs, std::span<const Summary> groups) {
+  std::string header_cells = element("th", "Setting", "scope=\"col\""), rows;
   std::vector<std::string> keys;
-  const auto value_of = [](const Run& run, const std::string& key) {
-    for (const Setting& setting : run.settings)
-      if (setting.key == key) return setting.value;
-    return std::string{no_number};
-  };
-  for (const Summary& group : groups)
+  for (const Summary& group : groups) {
+    header_cells += element("th", group.label, "scope=\"col\" style=\"text-align:left\"");
     for (const Setting& setting : settings_without_seed(runs[group.runs.front()]))
-      if (std::find(keys.begin(), keys.end(), setting.key) == keys.end())
-        keys.push_back(setting.key);
-  if (keys.empty()) return {};
-  std::string out =
-      "<section>\n<h2>Settings</h2>\n<div class=\"card wide\" "
-      "tabindex=\"0\">\n<table>\n<thead><tr>" +
-      element("th", "Setting", "scope=\"col\"");
-  for (const Summary& group : groups)
-    out += element("th", group.label, "scope=\"col\" style=\"text-align:left\"");
-  out += "</tr></thead>\n<tbody>\n";
-  for (const std::string& key : keys) {
-    out += "<tr>" + element("th", key, "scope=\"row\"");
-    std::vector<std::string> values;
-    for (const Summary& group : groups) values.push_back(value_of(runs[group.runs.front()], key));
-    bool alike = true;
-    for (const std::string& value : values) alike = alike && value == values.front();
-    if (alike)
-      out += element("td", values.front(),
-                     "class=\"text\" colspan=\"" + std::to_string(values.size()) + "\"");
-    else
-      for (const std::string& value : values) out += element("td", value, "class=\"text\"");
-    out += "</tr>\n";
+      if (std::ranges::find(keys, setting.key) == keys.end()) keys.push_back(setting.key);
   }
-  return out + "</tbody>\n</table>\n</div>\n</section>\n";
+  if (keys.empty()) return {};
+  for (const std::string& key : keys) {
+    std::vector<std::string> values;
+    for (const Summary& group : groups) {
+      const auto& settings = runs[group.runs.front()].settings;
+      const auto found = std::ranges::find(settings, key, &Setting::key);
+      values.push_back(found == settings.end() ? std::string{no_number} : found->value);
+    }
+    std::string cells;
+    if (std::ranges::all_of(values, [&](const auto& value) { return value == values.front(); }))
+      cells =
+          element("td", values.front(), joined("class=\"text\" colspan=\"", values.size(), "\""));
+    else
+      for (const std::string& value : values) cells += element("td", value, "class=\"text\"");
+    rows += row(key, cells);
+  }
+  return section("Settings", table(header_cells, rows));
 }
 
 inline std::string explanation_section() {
-  std::string out = "<section>\n<h2>What is counted</h2>\n<div class=\"card explained\">\n<dl>\n";
+  std::string out = "<div class=\"card explained\">\n<dl>\n";
   const auto entry = [&out](const char* term, const char* meaning) {
     out += element("dt", term) + element("dd", meaning) + "\n";
   };
@@ -183,27 +207,26 @@ inline std::string explanation_section() {
   entry("Time",
         "Client: its blocks, forward and backward, and their optimiser. Compression: stages, "
         "bottleneck and codec at the client. Server: from a message's arrival to its answer. Link: "
-        "the rest of "
-        "the wait. Evaluations are not in it.");
+        "the rest of the wait. Evaluations are not in it.");
   entry("Accuracy",
         "Correct over all test images. Test images are never merged with each other; the settings "
         "say whether anything else was compressed in evaluations.");
-  return out + "</dl>\n</div>\n</section>\n";
+  return section("What is counted", out + "</dl>\n</div>\n");
 }
 
 }  // namespace detail
 
-inline std::string render_html(std::span<const Run> runs, const PageText& text) {
+/// The page for several runs of any methods and seeds; also for none.
+inline std::string render_html(std::span<const Run> runs, const PageText& text = {}) {
   const std::vector<Summary> groups = summarise(runs);
-  const std::string finding = headline(groups);
+  const std::string separator = text.subtitle.empty() ? "" : " \xC2\xB7 ";
   std::string out =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-  out += detail::element("title", text.title) + "\n<style>\n" + detail::page_style() +
-         "</style>\n</head>\n<body>\n<main>\n<header>\n";
-  out += detail::element("p",
-                         text.title + (text.subtitle.empty() ? "" : " \xC2\xB7 ") + text.subtitle);
-  out += "\n" + detail::element("h1", finding) + "\n</header>\n";
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n" +
+      detail::element("title", text.title) + "\n<style>\n" + std::string{detail::page_rules} +
+      detail::dark_page_rules() + "</style>\n</head>\n<body>\n<main>\n<header>\n" +
+      detail::element("p", text.title + separator + text.subtitle) + "\n" +
+      detail::element("h1", headline(groups)) + "\n</header>\n";
   if (!groups.empty())
     out += detail::summary_section(groups) + detail::charts_section(runs, groups) +
            detail::time_section(groups) + detail::settings_section(runs, groups);

@@ -8,9 +8,6 @@
 
 #include <splitvit/split/report.hpp>  // Seconds, Traffic
 
-// Run and Row: what a training run left behind, as values. Everything that writes or draws
-// results takes these; several runs of several methods and seeds make a comparison.
-
 namespace splitvit::report {
 
 /// A line of a run's log, usually one an epoch.
@@ -34,11 +31,9 @@ struct Setting {
 /// The name of the method that compresses nothing, to which others are compared.
 inline constexpr const char* reference_method = "none";
 
-/// One training run.
-///
-/// Runs of one method with the same settings and different seeds are averaged, so settings hold
-/// what is alike for all seeds: model, cut, batch, learning rate; not the time or a folder. A
-/// setting named "seed" is not looked at when runs are grouped.
+/// What a training run left behind. Runs of one method with the same settings and different seeds
+/// are averaged, so settings hold what is alike for all seeds, such as model, cut and batch; one
+/// named "seed" is not looked at.
 struct Run {
   std::string method;
   std::uint64_t seed = 0;

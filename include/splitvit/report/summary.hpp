@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // find, find_if, max, min, minmax
+#include <algorithm>  // clamp, count_if, find, find_if, for_each, max, minmax
 #include <array>      // array
 #include <cmath>      // isfinite, sqrt
-#include <cstddef>    // size_t
+#include <cstddef>    // ptrdiff_t, size_t
 #include <cstdint>    // uint64_t
+#include <numeric>    // accumulate
 #include <optional>   // optional
 #include <span>       // span
 #include <string>     // string
-#include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/report/format.hpp>  // fixed, human_bytes, percent
+#include <splitvit/report/format.hpp>  // columns, fixed, human_bytes, human_seconds, one_line, percent
 #include <splitvit/report/run.hpp>     // Run
-#include <splitvit/split/report.hpp>   // Seconds, Traffic
-
-// Summary: what a method's runs came to, averaged over their seeds, and in one sentence.
+#include <splitvit/split/report.hpp>  // Seconds, Traffic
 
 namespace splitvit::report {
 
-/// The runs of one method with the same settings.
+/// What the runs of one method with the same settings came to, averaged over their seeds.
 struct Summary {
   std::string label;  ///< the method; where that is not unique, with settings
   std::string method;
@@ -43,37 +41,24 @@ struct Summary {
 /// Links for which simulated_seconds is shown, in Mbit/s.
 inline constexpr std::array<double, 3> simulated_links{1, 10, 100};
 
-/// How long the training would take over a link of so many Mbit/s (1e6 bits) in each direction:
-/// the time of client, compression and server, and that of all bytes; no latency.
+/// How long the training would take over a link of so many Mbit/s (1e6 bits) without latency: the
+/// time of client, compression and server, and that of all bytes.
 inline double simulated_seconds(const Summary& summary, double megabits) {
   const split::Seconds& s = summary.seconds;
   return s.client + s.compression + s.server +
          8e-6 * static_cast<double>(summary.traffic.total()) / megabits;
 }
 
-/// One Summary for each method and its settings, in order of first appearance.
-std::vector<Summary> summarise(std::span<const Run> runs);
-
-/// The key finding in one sentence: what was reached, with how many bytes. Where the reference
-/// method was run too, the finding is the method with the fewest bytes that comes within one
-/// percentage point of it, else the most accurate one. Where all were given the same traffic, as
-/// with a budget, it is the most accurate one, too.
-std::string headline(std::span<const Summary> summaries);
-
-/// "96.3 %", followed by the deviation or standard error where there is one: "96.3 ± 0.2 %".
-std::string accuracy_text(const Summary& summary);
-
 namespace detail {
 
 inline std::vector<Setting> settings_without_seed(const Run& run) {
-  std::vector<Setting> kept;
-  for (const Setting& setting : run.settings)
-    if (setting.key != "seed") kept.push_back(setting);
+  std::vector<Setting> kept = run.settings;
+  std::erase_if(kept, [](const Setting& setting) { return setting.key == "seed"; });
   return kept;
 }
 
 inline bool has_setting(const Run& run, const Setting& wanted) {
-  return std::find(run.settings.begin(), run.settings.end(), wanted) != run.settings.end();
+  return std::ranges::find(run.settings, wanted) != run.settings.end();
 }
 
 inline std::optional<double> bytes_per_step(const Run& run) {
@@ -82,33 +67,28 @@ inline std::optional<double> bytes_per_step(const Run& run) {
          static_cast<double>(run.rows.back().step);
 }
 
-/// The reference run with the same seed; of several, the one that shares most settings.
-inline const Run* reference_for(const Run& run, std::span<const Run> runs) {
-  const Run* best = nullptr;
-  std::size_t most = 0;
+/// Bytes per step over those of the reference run with the same seed; of several, the one that
+/// shares most settings.
+inline std::optional<double> bytes_ratio(const Run& run, std::span<const Run> runs) {
+  const Run* reference = nullptr;
+  std::ptrdiff_t most = -1;
   for (const Run& other : runs) {
     if (other.method != reference_method || other.seed != run.seed || other.rows.empty()) continue;
-    std::size_t shared = 0;
-    for (const Setting& setting : run.settings) shared += has_setting(other, setting) ? 1u : 0u;
-    if (best == nullptr || shared > most) {
-      best = &other;
-      most = shared;
-    }
+    const auto shared = std::ranges::count_if(
+        run.settings, [&](const Setting& setting) { return has_setting(other, setting); });
+    if (shared <= most) continue;
+    reference = &other;
+    most = shared;
   }
-  return best;
+  const auto own = bytes_per_step(run);
+  const auto full = reference == nullptr ? std::nullopt : bytes_per_step(*reference);
+  if (!own || !full || *full <= 0) return std::nullopt;
+  return *own / *full;
 }
 
-inline double mean(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
-inline double population_deviation(const std::vector<double>& values) {
-  const double centre = mean(values);
-  double squares = 0;
-  for (const double value : values) squares += (value - centre) * (value - centre);
-  return std::sqrt(squares / static_cast<double>(values.size()));
+inline std::optional<double> mean(const std::vector<double>& values) {
+  if (values.empty()) return std::nullopt;
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 inline split::Traffic mean_traffic(const split::Traffic& sum, std::size_t count) {
@@ -117,6 +97,7 @@ inline split::Traffic mean_traffic(const split::Traffic& sum, std::size_t count)
           {part(sum.down.payload), part(sum.down.framing)}};
 }
 
+/// Computes everything but the label from the runs of a group.
 inline void fill(Summary& out, std::span<const Run> runs) {
   std::vector<double> accuracies, losses, ratios;
   std::size_t with_rows = 0;
@@ -134,28 +115,25 @@ inline void fill(Summary& out, std::span<const Run> runs) {
     if (std::isfinite(last.loss)) losses.push_back(last.loss);
     out.traffic += last.traffic;
     out.seconds += last.seconds;
-    const Run* reference = reference_for(run, runs);
-    const auto own = bytes_per_step(run);
-    const auto full = reference == nullptr ? std::nullopt : bytes_per_step(*reference);
-    if (own && full && *full > 0) ratios.push_back(*own / *full);
+    if (const auto ratio = bytes_ratio(run, runs)) ratios.push_back(*ratio);
   }
   out.evaluation_traffic = mean_traffic(out.evaluation_traffic, out.runs.size());
   if (with_rows > 0) {
-    const auto n = static_cast<double>(with_rows);
     out.traffic = mean_traffic(out.traffic, with_rows);
-    out.seconds = {out.seconds.client / n, out.seconds.compression / n, out.seconds.server / n,
-                   out.seconds.link / n};
+    for (double* const seconds :
+         {&out.seconds.client, &out.seconds.compression, &out.seconds.server, &out.seconds.link})
+      *seconds /= static_cast<double>(with_rows);
   }
-  if (!losses.empty()) out.loss = mean(losses);
-  if (!ratios.empty()) out.ratio = mean(ratios);
-  if (accuracies.empty()) return;
+  out.loss = mean(losses);
+  out.ratio = mean(ratios);
   out.accuracy = mean(accuracies);
+  const std::uint64_t samples = runs[out.runs.front()].test_samples;
   if (accuracies.size() > 1) {
-    out.deviation = population_deviation(accuracies);
-  } else if (const std::uint64_t n = runs[out.runs.front()].test_samples;
-             n > 0 && out.runs.size() == 1) {
-    const double p = std::min(1.0, std::max(0.0, *out.accuracy));
-    out.standard_error = std::sqrt(p * (1 - p) / static_cast<double>(n));
+    for (double& value : accuracies) value = (value - *out.accuracy) * (value - *out.accuracy);
+    out.deviation = std::sqrt(*mean(accuracies));
+  } else if (out.accuracy && samples > 0 && out.runs.size() == 1) {
+    const double p = std::clamp(*out.accuracy, 0.0, 1.0);
+    out.standard_error = std::sqrt(p * (1 - p) / static_cast<double>(samples));
   }
 }
 
@@ -181,26 +159,20 @@ inline bool equal_traffic(std::span<const Summary> summaries) {
   return static_cast<double>(total(most)) <= 1.1 * static_cast<double>(total(least));
 }
 
-inline std::string reached(const Summary& summary) {
-  return summary.label + " reached " + percent(*summary.accuracy);
-}
-
 }  // namespace detail
 
+/// One Summary for each method and its settings, in order of first appearance.
 inline std::vector<Summary> summarise(std::span<const Run> runs) {
+  using detail::settings_without_seed;
   std::vector<Summary> groups;
   for (std::size_t place = 0; place < runs.size(); ++place) {
     const Run& run = runs[place];
-    const auto same = [&](const Summary& group) {
-      return group.method == run.method && detail::settings_without_seed(runs[group.runs[0]]) ==
-                                               detail::settings_without_seed(run);
-    };
-    auto group = std::find_if(groups.begin(), groups.end(), same);
-    if (group == groups.end()) {
-      Summary fresh;
-      fresh.method = run.method;
-      group = groups.insert(groups.end(), std::move(fresh));
-    }
+    auto group = std::ranges::find_if(groups, [&](const Summary& known) {
+      return known.method == run.method &&
+             settings_without_seed(runs[known.runs.front()]) == settings_without_seed(run);
+    });
+    if (group == groups.end()) group = groups.emplace(group);
+    group->method = run.method;
     group->runs.push_back(place);
   }
   for (Summary& group : groups) detail::fill(group, runs);
@@ -208,18 +180,21 @@ inline std::vector<Summary> summarise(std::span<const Run> runs) {
   return groups;
 }
 
+/// The key finding in one sentence: what was reached, with how many bytes. It is about the method
+/// with the fewest bytes within one percentage point of the reference; where there is none, or all
+/// were given the same traffic, about the most accurate one.
 inline std::string headline(std::span<const Summary> summaries) {
-  const Summary* reference = nullptr;
+  const auto found = std::ranges::find_if(summaries, [](const Summary& summary) {
+    return summary.method == reference_method && summary.accuracy;
+  });
+  const Summary* const reference = found == summaries.end() ? nullptr : &*found;
   const Summary* best = nullptr;    // the most accurate
   const Summary* chosen = nullptr;  // the smallest that is about as good as the reference
-  for (const Summary& summary : summaries)
-    if (summary.method == reference_method && summary.accuracy && reference == nullptr)
-      reference = &summary;
   for (const Summary& summary : summaries) {
     if (!summary.accuracy || &summary == reference) continue;
     if (best == nullptr || *summary.accuracy > *best->accuracy) best = &summary;
-    if (reference == nullptr || !summary.ratio) continue;
-    if (*summary.accuracy < *reference->accuracy - 0.01) continue;
+    if (reference == nullptr || !summary.ratio || *summary.accuracy < *reference->accuracy - 0.01)
+      continue;
     if (chosen == nullptr || *summary.ratio < *chosen->ratio) chosen = &summary;
   }
   const bool alike = reference != nullptr && best != nullptr && detail::equal_traffic(summaries);
@@ -232,22 +207,87 @@ inline std::string headline(std::span<const Summary> summaries) {
     return first.label + " trained for " + std::to_string(first.steps) + " steps" +
            (first.loss ? " to a loss of " + fixed(*first.loss, 3) : "") + ".";
   }
+  const std::string reached = chosen->label + " reached " + percent(*chosen->accuracy);
+  const std::string bytes = " with " + human_bytes(chosen->traffic.total()) + " over the link.";
   if (alike)
-    return detail::reached(*chosen) + ", " + reference->label + " " +
-           percent(*reference->accuracy) + ", each with " +
-           human_bytes(static_cast<double>(chosen->traffic.total())) + " over the link.";
+    return reached + ", " + reference->label + " " + percent(*reference->accuracy) + ", each" +
+           bytes;
   if (reference != nullptr && chosen != reference && chosen->ratio)
-    return detail::reached(*chosen) + " with " + percent(*chosen->ratio) + " of the bytes of " +
-           reference->label + " (" + percent(*reference->accuracy) + ").";
-  return detail::reached(*chosen) + " with " +
-         human_bytes(static_cast<double>(chosen->traffic.total())) + " over the link.";
+    return reached + " with " + percent(*chosen->ratio) + " of the bytes of " + reference->label +
+           " (" + percent(*reference->accuracy) + ").";
+  return reached + bytes;
 }
 
+/// "96.3 %", followed by the deviation or standard error where there is one: "96.3 ± 0.2 %".
 inline std::string accuracy_text(const Summary& summary) {
   if (!summary.accuracy) return std::string{no_number};
   const auto spread = summary.deviation ? summary.deviation : summary.standard_error;
   if (!spread) return percent(*summary.accuracy);
   return fixed(100 * *summary.accuracy, 1) + " \xC2\xB1 " + fixed(100 * *spread, 1) + " %";
+}
+
+inline std::string ratio_text(const Summary& summary) {
+  return summary.ratio ? percent(*summary.ratio) : std::string{no_number};
+}
+
+/// Cells of text. The first column is aligned left, the others right.
+struct Table {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+
+/// The table as lines of aligned columns; no tabs and no control codes.
+inline std::string render_table(const Table& table) {
+  std::vector<std::size_t> widths;
+  const auto measure = [&widths](const std::vector<std::string>& cells) {
+    widths.resize(std::max(widths.size(), cells.size()));
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      widths[i] = std::max(widths[i], columns(one_line(cells[i])));
+  };
+  measure(table.header);
+  std::ranges::for_each(table.rows, measure);
+  std::string out;
+  const auto line = [&](const std::vector<std::string>& cells) {
+    std::string text;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (i > 0) text += "  ";
+      const std::string cell = one_line(cells[i]), space = padding(cell, widths[i]);
+      text += i == 0 ? cell + space : space + cell;
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    out += text + "\n";
+  };
+  if (!table.header.empty()) {
+    line(table.header);
+    std::vector<std::string> rules;
+    for (const std::size_t width : widths) rules.emplace_back(width, '-');
+    line(rules);
+  }
+  std::ranges::for_each(table.rows, line);
+  return out;
+}
+
+/// A line for each method, averaged over seeds: accuracy, bytes, ratio, seconds, also those over
+/// simulated_links.
+inline Table summary_table(std::span<const Run> runs) {
+  const auto mebibytes = [](const split::Bytes& bytes) {
+    return fixed(static_cast<double>(bytes.total()) / (1024.0 * 1024.0), 2);
+  };
+  Table table;
+  table.header = {"method",   "seeds", "epochs", "test accuracy", "up MiB",
+                  "down MiB", "ratio", "client", "compression",   "server"};
+  for (const double megabits : simulated_links)
+    table.header.push_back("at " + fixed(megabits, 0) + " Mbit/s");
+  for (const Summary& summary : summarise(runs)) {
+    table.rows.push_back(
+        {summary.label, std::to_string(summary.seeds.size()), std::to_string(summary.epochs),
+         accuracy_text(summary), mebibytes(summary.traffic.up), mebibytes(summary.traffic.down),
+         ratio_text(summary), human_seconds(summary.seconds.client),
+         human_seconds(summary.seconds.compression), human_seconds(summary.seconds.server)});
+    for (const double megabits : simulated_links)
+      table.rows.back().push_back(human_seconds(simulated_seconds(summary, megabits)));
+  }
+  return table;
 }
 
 }  // namespace splitvit::report

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max, min
-#include <cmath>      // abs, ceil, floor, hypot, isfinite, log, pow
+#include <algorithm>  // max, min, stable_sort
+#include <cmath>      // abs, ceil, floor, hypot, isfinite, isnan, log, nan, pow
 #include <cstddef>    // size_t
 #include <limits>     // numeric_limits
+#include <numeric>    // iota
 #include <optional>   // optional
-#include <string>     // string, to_string
+#include <string>     // string
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/report/detail/place_labels.hpp>  // place_labels
-#include <splitvit/report/detail/svg_parts.hpp>     // svg_begin, svg_marker, svg_text
-#include <splitvit/report/ticks.hpp>                // Unit, linear_ticks, log_ticks
-
-// A line chart as SVG: needs no script, no font and no other file.
+#include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_marker, svg_text
+#include <splitvit/report/ticks.hpp>             // Unit, linear_ticks, log_ticks
 
 namespace splitvit::report {
 
@@ -45,10 +43,6 @@ struct Chart {
   double height = 340;  ///< at least; grows with many series
 };
 
-/// The chart as an <svg> element. Each line carries its name at its end; lines differ by colour,
-/// by marker and by dashes.
-std::string render_svg(const Chart& chart);
-
 namespace detail {
 
 /// From values to pixels.
@@ -60,7 +54,7 @@ struct Scale {
   double operator()(double value) const {
     const auto f = [this](double v) { return logarithmic ? std::log(v) : v; };
     const double part = (f(value) - f(low)) / (f(high) - f(low));
-    return from + (to - from) * std::min(1.0, std::max(0.0, part));
+    return from + (to - from) * std::min(1.0, std::max(0.0, part));  // 0 for NaN
   }
 };
 
@@ -68,7 +62,7 @@ struct Range {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
 
-  void take(double value) {
+  void take(double value) {  // NaN changes nothing
     low = std::min(low, value);
     high = std::max(high, value);
   }
@@ -104,56 +98,122 @@ inline Range widened_x(Range range, bool logarithmic) {
   return range;
 }
 
+/// A label that wants to stand right of (x, y), centred on y. In pixels.
+struct Label {
+  double x = 0;
+  double y = 0;
+  double width = 0;
+};
+
+/// The y nearby at which the label covers the fewest obstacles, which are points.
+inline double freest_y(const Label& label, double height, const std::vector<Point>& obstacles) {
+  double best = label.y, best_cost = std::numeric_limits<double>::infinity();
+  for (const double shift : {0.0, -0.5, 0.5, -0.9, 0.9, -1.4, 1.4, -2.0, 2.0}) {
+    const double y = label.y + shift * height;
+    double cost = std::abs(shift);
+    for (const Point& point : obstacles)
+      if (point.x >= label.x - 2 && point.x <= label.x + label.width &&
+          std::abs(point.y - y) < height / 2)
+        cost += 0.25;
+    if (cost < best_cost) {
+      best = y;
+      best_cost = cost;
+    }
+  }
+  return best;
+}
+
+/// The y of each label, such that no two boxes of this height overlap and labels keep the order of
+/// their lines. Centres stay in [low, high] where that has room for all.
+inline std::vector<double> place_labels(const std::vector<Label>& labels, double height, double low,
+                                        double high, const std::vector<Point>& obstacles) {
+  const std::size_t n = labels.size();
+  std::vector<std::size_t> order(n);  // from top to bottom
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return labels[i].y; });
+  const auto beside = [&](std::size_t a, std::size_t b) {
+    return labels[a].x < labels[b].x + labels[b].width &&
+           labels[b].x < labels[a].x + labels[a].width;
+  };
+  const auto within = [&](double y) { return std::max(low, std::min(high, y)); };
+
+  std::vector<double> y(n);
+  for (std::size_t i = 0; i < n; ++i) y[i] = within(freest_y(labels[i], height, obstacles));
+  // neighbours share the push, so that a heap of labels spreads around its middle
+  for (int round = 0; round < 200; ++round)
+    for (std::size_t a = 0; a < n; ++a)
+      for (std::size_t b = a + 1; b < n; ++b) {
+        const std::size_t upper = order[a], lower = order[b];
+        const double missing = height - (y[lower] - y[upper]);
+        if (missing <= 0 || !beside(upper, lower)) continue;
+        y[upper] = within(y[upper] - missing / 2);
+        y[lower] = within(y[lower] + missing / 2);
+      }
+  // what is left of overlaps goes downwards, and what then hangs out comes back up
+  for (std::size_t b = 0; b < n; ++b)
+    for (std::size_t a = 0; a < b; ++a)
+      if (beside(order[a], order[b])) y[order[b]] = std::max(y[order[b]], y[order[a]] + height);
+  for (std::size_t a = n; a-- > 0;) {
+    y[order[a]] = std::min(y[order[a]], high);
+    for (std::size_t b = a + 1; b < n; ++b)
+      if (beside(order[a], order[b])) y[order[a]] = std::min(y[order[a]], y[order[b]] - height);
+  }
+  return y;
+}
+
 /// Draws one chart. Numbers without units are pixels.
 class LineChart {
  public:
   explicit LineChart(const Chart& chart) : chart_{chart} {
     Range x, y;
     for (std::size_t i = 0; i < chart.series.size(); ++i) {
-      Series kept{chart.series[i].name, {}, chart.series[i].style.value_or(i + 1)};
-      for (const Point& p : chart.series[i].points) {
+      const Series& series = chart.series[i];
+      Line line{shorten(one_line(series.name), 24), series.style.value_or(i + 1), {}};
+      for (Point p : series.points) {
         if (!drawable(p.x) || !drawable(p.y) || (chart.log_x && p.x <= 0)) continue;
-        kept.points.push_back(p);
+        if (!(drawable(p.low) && drawable(p.high) && p.low < p.high)) p.low = p.high = std::nan("");
+        line.points.push_back(p);
         x.take(p.x);
+        y.take(p.low);
         y.take(p.y);
-        if (has_band(p)) {
-          y.take(p.low);
-          y.take(p.high);
-        }
+        y.take(p.high);
       }
-      if (!kept.points.empty()) series_.push_back(std::move(kept));
+      if (!line.points.empty()) lines_.push_back(std::move(line));
     }
-    height_ = std::max(chart.height, top + bottom + line_height * (2.0 + double_size()));
-    if (!series_.empty()) lay_out(widened_x(x, chart.log_x), widened_y(y, chart.y_unit));
+    height_ = std::max(chart.height,
+                       top + bottom + line_height * (2.0 + static_cast<double>(lines_.size())));
+    if (!lines_.empty()) lay_out(widened_x(x, chart.log_x), widened_y(y, chart.y_unit));
   }
 
   std::string text() const {
     const std::string about = chart_.y_label + " against " + chart_.x_label;
     std::string out = svg_begin(chart_.width, height_, chart_.title, about);
     out += svg_text(edge, 19, chart_.title, "sv-title");
-    if (series_.empty()) {
+    if (lines_.empty()) {
       out += svg_text(chart_.width / 2, height_ / 2, "no data", "sv-soft", "middle");
     } else {
       out += axes();
-      if (!chart_.error_bars)
-        for (const Series& line : series_) out += band(line);
-      for (const Series& line : series_) out += curve(line);
+      for (const Line& line : lines_) out += band(line);
+      for (const Line& line : lines_) out += curve(line);
       out += names();
     }
     return out + "</svg>\n";
   }
 
  private:
-  static constexpr double top = 58, bottom = 46, edge = 8, line_height = 16;
+  static constexpr double top = 58, bottom = 46, line_height = 16;
+
+  struct Line {
+    std::string name;
+    std::size_t style;
+    std::vector<Point> points;  ///< low and high are NaN where there is no band
+  };
 
   /// Finite, and of a size that leaves room for arithmetic.
   static bool drawable(double value) { return std::isfinite(value) && std::abs(value) < 1e200; }
-  static bool has_band(const Point& p) {
-    return drawable(p.low) && drawable(p.high) && p.low < p.high;
-  }
-  double double_size() const { return static_cast<double>(series_.size()); }
-  std::string name_of(const Series& line) const { return shorten(one_line(line.name), 24); }
+  static bool has_band(const Point& p) { return !std::isnan(p.low); }
 
+  /// Decides where the axes and their marks are, and moves all points to their pixels.
   void lay_out(Range x, Range y) {
     y_ticks_ = linear_ticks(y.low, y.high, chart_.y_unit);
     double left = 20;
@@ -163,26 +223,23 @@ class LineChart {
     // as much room at the right as the names need, given where their lines end
     const double full = chart_.width - left;
     double plot = full - 24;
-    for (const Series& line : series_) {
+    for (const Line& line : lines_) {
       const double part = (x_(line.points.back().x) - x_.from) / (x_.to - x_.from);
-      const double room = full - text_width(name_of(line)) - 20;
+      const double room = full - text_width(line.name) - 20;
       if (part > 0) plot = std::min(plot, room / part);
     }
     x_.to = left + std::max(plot, full * 0.4);
-    // marks must not run into each other
+    const auto touch = [this](const Tick& a, const Tick& b) {
+      return x_(b.at) - x_(a.at) < text_width(a.label) / 2 + text_width(b.label) / 2 + 8;
+    };
     for (int about = 6; about >= 1; --about) {
       x_ticks_ = chart_.log_x ? log_ticks(x.low, x.high, chart_.x_unit, about)
                               : linear_ticks(x.low, x.high, chart_.x_unit, about);
-      if (!crowded()) break;
+      if (std::ranges::adjacent_find(x_ticks_, touch) == x_ticks_.end()) break;
     }
-  }
-
-  bool crowded() const {
-    for (std::size_t i = 1; i < x_ticks_.size(); ++i) {
-      const double wide = text_width(x_ticks_[i - 1].label) / 2 + text_width(x_ticks_[i].label) / 2;
-      if (x_(x_ticks_[i].at) - x_(x_ticks_[i - 1].at) < wide + 8) return true;
-    }
-    return false;
+    for (Line& line : lines_)
+      for (Point& p : line.points)
+        p = has_band(p) ? Point{x_(p.x), y_(p.y), y_(p.low), y_(p.high)} : Point{x_(p.x), y_(p.y)};
   }
 
   std::string axes() const {
@@ -204,81 +261,72 @@ class LineChart {
                           "middle");
   }
 
-  std::string band(const Series& line) const {
+  std::string band(const Line& line) const {
     std::string forth, back;
     for (const Point& p : line.points) {
-      if (!has_band(p)) continue;
-      forth += (forth.empty() ? "M" : "L") + xy(x_(p.x), y_(p.high));
-      back = "L" + xy(x_(p.x), y_(p.low)) + back;
+      if (!has_band(p) || chart_.error_bars) continue;
+      forth += (forth.empty() ? "M" : "L") + xy(p.x, p.high);
+      back = "L" + xy(p.x, p.low) + back;
     }
-    if (forth.empty()) return {};
-    return "<path class=\"sv-band sv-" + std::to_string(colour_of(*line.style)) + "\" d=\"" +
-           forth + back + "z\"/>\n";
+    return forth.empty() ? "" : svg_path("sv-band " + colour_class(line.style), forth + back + "z");
   }
 
-  std::string error_bar(const Point& p, std::size_t style) const {
+  static std::string error_bar(const Point& p, std::size_t style) {
     if (!has_band(p)) return {};
-    const std::string look = "sv-bar sv-" + std::to_string(colour_of(style));
-    const double x = x_(p.x), low = y_(p.low), high = y_(p.high);
+    const std::string look = "sv-bar " + colour_class(style);
     constexpr double cap = 3.5;
-    return svg_line(x, low, x, high, look) + svg_line(x - cap, low, x + cap, low, look) +
-           svg_line(x - cap, high, x + cap, high, look);
+    return svg_line(p.x, p.low, p.x, p.high, look) +
+           svg_line(p.x - cap, p.low, p.x + cap, p.low, look) +
+           svg_line(p.x - cap, p.high, p.x + cap, p.high, look);
   }
 
-  std::string curve(const Series& line) const {
+  std::string curve(const Line& line) const {
     std::string path;
-    for (const Point& p : line.points) path += (path.empty() ? "M" : "L") + xy(x_(p.x), y_(p.y));
+    for (const Point& p : line.points) path += (path.empty() ? "M" : "L") + xy(p.x, p.y);
     std::string out;
     if (line.points.size() > 1)
-      out = "<path class=\"sv-line sv-" + std::to_string(colour_of(*line.style)) + "\"" +
-            dash_of(*line.style) + " d=\"" + path + "\"/>\n";
+      out = svg_path("sv-line " + colour_class(line.style), path, dashes_of(line.style));
     // markers from the end backwards, as many as stay apart; of a long line, about eight
     const double apart = line.points.size() <= 16 ? 11 : (x_.to - x_.from) / 8;
-    double last_x = 0, last_y = 0;
-    for (std::size_t i = line.points.size(); i-- > 0;) {
-      const double x = x_(line.points[i].x), y = y_(line.points[i].y);
-      const bool end = i + 1 == line.points.size();
-      if (!end && std::hypot(x - last_x, y - last_y) < apart) continue;
-      if (chart_.error_bars) out += error_bar(line.points[i], *line.style);
-      out += svg_marker(x, y, *line.style);
-      last_x = x;
-      last_y = y;
+    const Point* last = nullptr;
+    for (auto p = line.points.rbegin(); p != line.points.rend(); ++p) {
+      if (last != nullptr && std::hypot(p->x - last->x, p->y - last->y) < apart) continue;
+      if (chart_.error_bars) out += error_bar(*p, line.style);
+      out += svg_marker(p->x, p->y, line.style);
+      last = &*p;
     }
     return out;
   }
 
   std::string names() const {
     std::vector<Label> labels;
-    std::vector<Obstacle> lines;
-    for (const Series& line : series_) {
+    std::vector<Point> covered;
+    for (const Line& line : lines_) {
       const Point& end = line.points.back();
-      labels.push_back({x_(end.x) + 9, y_(end.y), text_width(name_of(line)) + 4});
-      for (std::size_t i = 0; i < line.points.size(); ++i) {
-        const Obstacle to{x_(line.points[i].x), y_(line.points[i].y)};
-        const Obstacle from = i == 0 ? to : lines.back();
+      labels.push_back({end.x + 9, end.y, text_width(line.name) + 4});
+      Point from = line.points.front();
+      for (const Point& to : line.points) {
         const double pieces = std::ceil(std::abs(to.x - from.x) / 6 + 1);
         for (double k = 1; k <= pieces; ++k)
-          lines.push_back(
+          covered.push_back(
               {from.x + (to.x - from.x) * k / pieces, from.y + (to.y - from.y) * k / pieces});
+        from = covered.back();
       }
     }
-    const auto at = place_labels(labels, line_height, y_.to - 2, y_.from - line_height / 2, lines);
-    std::string out;
-    for (std::size_t i = 0; i < series_.size(); ++i) {
-      const std::string colour = " sv-" + std::to_string(colour_of(*series_[i].style));
-      if (std::abs(at[i] - labels[i].y) > 9)
-        out += svg_line(labels[i].x - 4, labels[i].y, labels[i].x - 1, at[i], "sv-lead" + colour);
+    const auto at =
+        place_labels(labels, line_height, y_.to - 2, y_.from - line_height / 2, covered);
+    std::string leads, texts;
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      const double x = labels[i].x, y = labels[i].y;
+      const std::string colour = colour_class(lines_[i].style);
+      if (std::abs(at[i] - y) > 9) leads += svg_line(x - 4, y, x - 1, at[i], "sv-lead " + colour);
+      texts += svg_text(x, at[i] + 4.5, lines_[i].name, "sv-halo sv-name " + colour);
     }
-    for (std::size_t i = 0; i < series_.size(); ++i) {
-      const std::string name = name_of(series_[i]);
-      const std::string fill = "sv-name sv-" + std::to_string(colour_of(*series_[i].style));
-      out += svg_text(labels[i].x, at[i] + 4.5, name, "sv-halo " + fill);
-    }
-    return out;
+    return leads + texts;
   }
 
   const Chart& chart_;
-  std::vector<Series> series_;
+  std::vector<Line> lines_;
   double height_ = 0;
   Scale x_, y_;
   std::vector<Tick> x_ticks_, y_ticks_;
@@ -286,6 +334,8 @@ class LineChart {
 
 }  // namespace detail
 
+/// The chart as an <svg> element. Each line carries its name at its end; lines differ by colour,
+/// by marker and by dashes.
 inline std::string render_svg(const Chart& chart) { return detail::LineChart{chart}.text(); }
 
 }  // namespace splitvit::report

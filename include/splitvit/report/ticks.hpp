@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max
+#include <algorithm>  // max, min
 #include <array>      // array
+#include <charconv>   // chars_format
 #include <cmath>      // abs, ceil, exp2, floor, fmod, isfinite, log10, log2, pow
 #include <string>     // string
 #include <vector>     // vector
 
-#include <splitvit/report/format.hpp>  // fixed, in_byte_unit, significant, trimmed
+#include <splitvit/report/format.hpp>  // digits_of, fixed, in_byte_unit, trimmed
 
-// Where the marks of an axis lie and what is written at them: 1-2-5 for plain numbers, powers
-// of two for bytes, minutes and hours for time.
+// Where the marks of an axis lie and what is written at them.
 
 namespace splitvit::report {
 
@@ -28,17 +28,9 @@ struct Tick {
   std::string label;
 };
 
-/// A distance between marks that gives about `about` of them on [low, high].
-double nice_step(double low, double high, Unit unit, int about = 5);
-
-/// Marks on [low, high] in equal distances.
-std::vector<Tick> linear_ticks(double low, double high, Unit unit, int about = 5);
-
-/// Marks on [low, high], low > 0, for a logarithmic axis: at equal ratios; at equal distances
-/// where the range is less than a factor of four.
-std::vector<Tick> log_ticks(double low, double high, Unit unit, int about = 5);
-
 namespace detail {
+
+inline constexpr double minute = 60, hour = 3600, day = 86400;  // in seconds
 
 /// The smallest of 1, 2, 5 times a power of ten that is at least `rough`.
 inline double one_two_five(double rough) {
@@ -49,12 +41,11 @@ inline double one_two_five(double rough) {
 }
 
 inline double time_step(double rough) {
-  constexpr double minute = 60, hour = 3600, day = 86400;
-  constexpr std::array<double, 19> steps{
-      1,   2,    5,    10,       15,       30,       minute,    2 * minute, 5 * minute, 600,
-      900, 1800, hour, 2 * hour, 3 * hour, 6 * hour, 12 * hour, day,        2 * day};
   if (rough <= 0.5) return one_two_five(rough);
-  for (const double step : steps)
+  for (const double unit : {1.0, minute})
+    for (const double step : {1, 2, 5, 10, 15, 30})
+      if (step * unit >= rough * 0.999) return step * unit;
+  for (const double step : {hour, 2 * hour, 3 * hour, 6 * hour, 12 * hour, day, 2 * day})
     if (step >= rough * 0.999) return step;
   return day * one_two_five(rough / day);
 }
@@ -62,7 +53,8 @@ inline double time_step(double rough) {
 /// Short and exact enough for marks `step` apart.
 inline std::string number_label(double value, double step) {
   const double size = std::max(std::abs(value), step);
-  if (size >= 1e15 || size < 1e-4) return value == 0 ? "0" : significant(value, 3);
+  if (size >= 1e15 || size < 1e-4)
+    return value == 0 ? "0" : digits_of(value, std::chars_format::general, 3);
   constexpr std::array<const char*, 5> units{"", "k", "M", "G", "T"};
   std::size_t k = 0;
   if (size >= 1e4)
@@ -76,54 +68,41 @@ inline std::string number_label(double value, double step) {
 }
 
 inline std::string seconds_label(double value, double step) {
+  const auto in = [value](double unit, int decimals) {
+    return trimmed(fixed(value / unit, decimals));
+  };
   if (value == 0) return "0";
-  if (step >= 86400) return trimmed(fixed(value / 86400, 1)) + " d";
-  if (step >= 3600) return trimmed(fixed(value / 3600, 1)) + " h";
-  if (step >= 600 && value >= 3600 && std::fmod(value, 3600) == 0)
-    return fixed(value / 3600, 0) + " h";
-  if (step >= 60) return trimmed(fixed(value / 60, 1)) + " min";
-  if (step < 0.001) return trimmed(fixed(value * 1000, 3)) + " ms";
-  if (step < 0.1) return trimmed(fixed(value * 1000, 0)) + " ms";
-  return trimmed(fixed(value, 2)) + " s";
+  if (step >= day) return in(day, 1) + " d";
+  if (step >= hour || (step >= 600 && value >= hour && std::fmod(value, hour) == 0))
+    return in(hour, 1) + " h";
+  if (step >= minute) return in(minute, 1) + " min";
+  if (step < 0.1) return trimmed(fixed(value * 1000, step < 0.001 ? 3 : 0)) + " ms";
+  return in(1, 2) + " s";
 }
 
 inline std::string tick_label(double value, double step, Unit unit) {
-  switch (unit) {
-    case Unit::percent:
-      return number_label(100 * value, 100 * step) + " %";
-    case Unit::bytes: {
-      const auto [size, name] = in_byte_unit(value);
-      return trimmed(fixed(size, 2)) + " " + std::string{name};
-    }
-    case Unit::seconds:
-      return seconds_label(value, step);
-    case Unit::number:
-    case Unit::count:
-      break;
-  }
-  return number_label(value, step);
+  if (unit == Unit::percent) return number_label(100 * value, 100 * step) + " %";
+  if (unit == Unit::seconds) return seconds_label(value, step);
+  if (unit != Unit::bytes) return number_label(value, step);
+  const auto [size, name] = in_byte_unit(value);
+  return trimmed(fixed(size, 2)) + " " + std::string{name};
 }
 
 }  // namespace detail
 
-inline double nice_step(double low, double high, Unit unit, int about) {
+/// A distance between marks that gives about `about` of them on [low, high]: 1-2-5 for plain
+/// numbers, powers of two for bytes, minutes and hours for time.
+inline double nice_step(double low, double high, Unit unit, int about = 5) {
   const double rough = (high - low) / std::max(1, about);
   if (!std::isfinite(rough) || rough <= 0) return 1;
-  switch (unit) {
-    case Unit::bytes:
-      return std::max(1.0, std::exp2(std::ceil(std::log2(rough) - 0.01)));
-    case Unit::seconds:
-      return detail::time_step(rough);
-    case Unit::count:
-      return std::max(1.0, detail::one_two_five(rough));
-    case Unit::number:
-    case Unit::percent:
-      break;
-  }
-  return detail::one_two_five(rough);
+  if (unit == Unit::bytes) return std::max(1.0, std::exp2(std::ceil(std::log2(rough) - 0.01)));
+  if (unit == Unit::seconds) return detail::time_step(rough);
+  const double step = detail::one_two_five(rough);
+  return unit == Unit::count ? std::max(1.0, step) : step;
 }
 
-inline std::vector<Tick> linear_ticks(double low, double high, Unit unit, int about) {
+/// Marks on [low, high] in equal distances.
+inline std::vector<Tick> linear_ticks(double low, double high, Unit unit, int about = 5) {
   const double step = nice_step(low, high, unit, about);
   std::vector<Tick> ticks;
   const double first = std::ceil(low / step - 1e-6);
@@ -135,19 +114,23 @@ inline std::vector<Tick> linear_ticks(double low, double high, Unit unit, int ab
   return ticks;
 }
 
-inline std::vector<Tick> log_ticks(double low, double high, Unit unit, int about) {
+/// Marks on [low, high], low > 0, for a logarithmic axis: at equal ratios; at equal distances
+/// where the range is less than a factor of four.
+inline std::vector<Tick> log_ticks(double low, double high, Unit unit, int about = 5) {
   if (!(low > 0) || !(high >= low) || !std::isfinite(high)) return {};
   if (high < 4 * low) return linear_ticks(low, high, unit, about);
   std::vector<Tick> ticks;
+  const auto mark = [&](double at, double step) {
+    ticks.push_back({at, detail::tick_label(at, step, unit)});
+  };
   if (unit == Unit::bytes) {
     const double rough = std::log2(high / low) / std::max(1, about);
-    double bits = 10;
+    double bits = 10 * std::max(1.0, std::ceil(rough / 10));
     for (const double candidate : {5.0, 2.0, 1.0})
       if (candidate >= rough) bits = candidate;
-    if (rough > 10) bits = 10 * std::ceil(rough / 10);
-    for (double k = std::ceil(std::log2(low) / bits - 1e-9); k * bits <= std::log2(high) + 1e-9;
-         ++k)
-      ticks.push_back({std::exp2(k * bits), detail::tick_label(std::exp2(k * bits), 1, unit)});
+    const double last = std::log2(high) + 1e-9;
+    for (double k = std::ceil(std::log2(low) / bits - 1e-9); k * bits <= last; ++k)
+      mark(std::exp2(k * bits), 1);
     return ticks;
   }
   const double decades = std::log10(high / low);
@@ -156,8 +139,7 @@ inline std::vector<Tick> log_ticks(double low, double high, Unit unit, int about
     for (const double factor : {1.0, 2.0, 5.0}) {
       if (factor > 1 && 3 * decades > 1.2 * about) continue;
       const double at = factor * std::pow(10.0, k);
-      if (at < low * (1 - 1e-9) || at > high * (1 + 1e-9)) continue;
-      ticks.push_back({at, detail::tick_label(at, at, unit)});
+      if (at >= low * (1 - 1e-9) && at <= high * (1 + 1e-9)) mark(at, at);
     }
   return ticks;
 }

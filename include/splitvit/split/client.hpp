@@ -3,64 +3,63 @@
 
 #include <algorithm>    // max
 #include <array>        // array
-#include <concepts>     // floating_point
+#include <concepts>     // convertible_to, floating_point
 #include <cstddef>      // byte
 #include <cstdint>      // uint64_t
 #include <memory>       // make_unique, unique_ptr
 #include <optional>     // optional
 #include <span>         // span
 #include <stdexcept>    // logic_error
-#include <string>       // string, to_string
 #include <type_traits>  // type_identity_t
 #include <utility>      // forward, move
 #include <vector>       // vector
 
-#include <splitvit/codec/any_codec.hpp>      // Codec
-#include <splitvit/codec/float32.hpp>        // Float32
-#include <splitvit/compress/any_stage.hpp>   // AnyStage
-#include <splitvit/core/describe.hpp>        // describe
-#include <splitvit/core/labels.hpp>          // Labels
-#include <splitvit/core/workspace.hpp>       // Workspace
-#include <splitvit/nn/part.hpp>              // Part
-#include <splitvit/optim/any_rule.hpp>       // AnyRule
-#include <splitvit/split/client_role.hpp>    // ClientRole
-#include <splitvit/split/concepts.hpp>       // BatchSource
-#include <splitvit/split/messages.hpp>       // put_weights, read_weights, Score
-#include <splitvit/split/options.hpp>        // ClientOptions
-#include <splitvit/split/report.hpp>         // EpochReport, Evaluation, StepReport, Traffic
-#include <splitvit/split/settings.hpp>       // settings_of
-#include <splitvit/split/step_id.hpp>        // StepId
-#include <splitvit/split/timer.hpp>          // Timer
-#include <splitvit/split/traffic.hpp>        // Column, traffic_of
-#include <splitvit/transport/any_link.hpp>   // AnyLink
-#include <splitvit/wire/io.hpp>              // flush, next, tell
-#include <splitvit/wire/session.hpp>         // Session, SessionState
-#include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
-
-// Client: owns the images and the first blocks. Trains them together with a server.
+#include <splitvit/codec/any_codec.hpp>     // Codec
+#include <splitvit/codec/float32.hpp>       // Float32
+#include <splitvit/compress/any_stage.hpp>  // AnyStage
+#include <splitvit/core/labels.hpp>         // Labels
+#include <splitvit/core/workspace.hpp>      // Workspace
+#include <splitvit/nn/part.hpp>             // Part
+#include <splitvit/optim/optimizer.hpp>     // AnyRule
+#include <splitvit/split/client_role.hpp>   // ClientRole, CutSender, Learner, StepId
+#include <splitvit/split/messages.hpp>      // Score, read_weights, weights_payload
+#include <splitvit/split/options.hpp>       // ClientOptions, settings_of
+#include <splitvit/split/report.hpp>        // Column, EpochReport, Evaluation, StepReport, Timer
+#include <splitvit/transport/any_link.hpp>  // AnyLink
+#include <splitvit/wire/io.hpp>             // flush, next, tell
+#include <splitvit/wire/session.hpp>        // Session, SessionState
 
 namespace splitvit::split {
 
-/// The party that has the data: a ClientRole, a session and a link. Only this class waits for the
-/// link.
+/// Batches, one after the other, such as an epoch of data::Loader.
+///
+///   source.next()  something like std::optional<Batch>: the next batch, or nothing at the end,
+///   with
+///                  batch.images (B, channels, H, W) and batch.labels: Labels of B rows, or B ids
+template <class S, class T>
+concept BatchSource = std::floating_point<T> && requires(S& source) {
+  static_cast<bool>(source.next());
+  { (*source.next()).images } -> std::convertible_to<const Tensor<T>&>;
+  { (*source.next()).labels } -> std::convertible_to<Labels>;
+};
+
+/// The party that has the images and the first blocks: a ClientRole, a session and a link. Only
+/// this class waits for the link.
 ///
 ///   Client client{part, Adam{.lr = 1e-3}, adc(0.1), std::move(link)};
 ///   client.train_epoch(loader.epoch(0));
 ///   client.close();
 ///
-/// Stage, codec, rule and link are any types that model the concepts. Random draws are a function
-/// of the seed, the client's number and the number of the step.
+/// Random draws are a function of the seed, the client's number and the number of the step.
 ///
-/// Errors  Each call that uses the link throws WireError or TransportError when the exchange
-///         fails. The step that was under way is then not applied here, all state is what it was
-///         before, and the connection is over: further calls throw std::logic_error until
-///         reconnect. After it, train the same batch again: if the server had applied the step, it
-///         sends its answer once more. Until then the two parts are a step apart, so that nothing
-///         but train_step is possible.
+/// Errors  Calls that use the link throw WireError or TransportError when the exchange fails. The
+///         step is then not applied here, and the connection is over: calls throw std::logic_error
+///         until reconnect. After it, train the same batch again, before anything else: if the
+///         server had applied the step, it sends its answer once more.
 template <std::floating_point T>
 class Client {
  public:
-  /// Takes the link and does the handshake.
+  /// Does the handshake.
   ///
   /// Errors  WireError (refused) naming the field and both values if the server is set up
   ///         differently; TransportError; std::invalid_argument for a part that is not a client's,
@@ -86,9 +85,7 @@ class Client {
     connect();
   }
 
-  /// Continues the session over another link, such as after the old one has failed. Closes the old
-  /// link.
-  ///
+  /// Continues the session over another link. Closes the old one.
   /// Errors  As the constructor; WireError (wrong_step) if the server is at another step.
   void reconnect(transport::AnyLink link) {
     disconnect();
@@ -105,17 +102,15 @@ class Client {
   /// Trains on one batch.
   ///
   /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
-  /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model,
-  ///         before anything is sent.
+  /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit.
   StepReport train_step(Tensor<T> images, const Labels& labels) {
     const Workspace::Use use{workspace_};
-    StepReport report;
-    report.step = session().next().step;
-    const Traffic before = training_traffic();
+    StepReport report{.step = session().next().step, .traffic = {}, .seconds = {}};
+    const Traffic before = traffic(Column::training);
     Timer timer;
     try {
-      const StepId id{.client = options_.client, .step = report.step};
-      const auto payload = role_.forward(id, std::move(images), labels, report);
+      const auto payload = role_.forward({.client = options_.client, .step = report.step},
+                                         std::move(images), labels, report);
       timer.lap();
       session().send_step(payload);
     } catch (...) {
@@ -123,7 +118,6 @@ class Client {
       throw;
     }
     connected([&] {
-      wire::flush(*link_, *session_);
       const wire::Event answer = wire::next(*link_, *session_, wire::MessageKind::backward);
       const double waited = timer.lap();
       role_.backward(answer.payload, report);
@@ -133,15 +127,14 @@ class Client {
       session_->commit();
       decoder_.clear();  // the server has it
     });
-    report.traffic = training_traffic() - before;
+    report.traffic = traffic(Column::training) - before;
     return report;
   }
 
-  /// Learns from all batches of a source. `each(report)` is called after every step and may
-  /// return false to stop. To be able to train a batch again after a failure, call train_step with
-  /// batches that are kept: the source has moved on.
-  template <BatchSource<T> Source, class Each>
-  EpochReport train_epoch(Source&& source, Each&& each) {
+  /// Trains on all batches of a source. `each(report)` is called after every step and may return
+  /// false to stop. To train a batch again after a failure, keep it and call train_step.
+  template <BatchSource<T> Source, class Each = bool (*)(const StepReport&)>
+  EpochReport train_epoch(Source&& source, Each&& each = [](const StepReport&) { return true; }) {
     EpochReport report;
     while (auto batch = source.next()) {
       const StepReport step = train_step(std::move(batch->images), batch->labels);
@@ -150,50 +143,40 @@ class Client {
     }
     return report;
   }
-  template <BatchSource<T> Source>
-  EpochReport train_epoch(Source&& source) {
-    return train_epoch(std::forward<Source>(source), [](const StepReport&) { return true; });
-  }
 
-  /// Loss and accuracy. Applies the bottleneck, if there is one, but not stage and codec, so that
-  /// there is one prediction for each sample.
+  /// Loss and accuracy, with the bottleneck, but without stage and codec: one prediction a sample.
   template <BatchSource<T> Source>
   Evaluation evaluate(Source&& source) {
-    const Traffic before = evaluation_traffic();
+    const Traffic before = traffic(Column::evaluation);
     Evaluation result;
     double loss_sum = 0;
     while (auto batch = source.next()) {
       const Workspace::Use use{workspace_};
       const Labels& labels = batch->labels;
-      const Index count = labels.row_count();
-      const auto payload = role_.evaluate(std::move(batch->images), labels);
-      const Score score = Score::read(
-          ask(wire::MessageKind::evaluate, payload, wire::MessageKind::evaluated), count);
+      const wire::Bytes question = role_.evaluate(std::move(batch->images), labels);
+      const wire::Bytes answer =
+          ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
+      const Score score = Score::read(answer, labels.row_count());
       loss_sum += score.loss_sum;
       result.correct += score.correct;
-      result.samples += count;
+      result.samples += labels.row_count();
     }
     if (result.samples > 0) result.loss = loss_sum / static_cast<double>(result.samples);
-    result.traffic = evaluation_traffic() - before;
+    result.traffic = traffic(Column::evaluation) - before;
     return result;
   }
 
-  /// Gives the server an initial decoder, such as one from pca_bottleneck, before the first step of
-  /// either side. Its bytes count as training traffic.
+  /// Gives the server an initial decoder, such as one from pca_bottleneck, before the first step.
+  /// Its bytes count as training traffic.
   ///
-  /// Errors  std::logic_error if this side has taken a step, or its encoder has other options or
-  ///         another width.
+  /// Errors  std::logic_error after a step, or if the encoder has other options or another width.
   void give_decoder(const nn::Decoder<T>& decoder) {
     role_.require_fitting(decoder);
-    wire::PayloadWriter out;
-    put_weights<T>(out, decoder);
-    decoder_ = out.gather();
-    send_decoder();
+    decoder_ = weights_payload<T>(decoder);
+    send(wire::MessageKind::weights, decoder_);
   }
 
-  /// Fetches the server's weights, so that both parts can be saved as one model.
-  ///
-  /// Errors  WireError if they do not fit the part that follows this one.
+  /// Fetches the server's part. Errors  WireError if it does not follow this one.
   nn::Part<T> fetch_server_part() {
     nn::Part<T> other{part().config, part().last, part().config.depth};
     if (part().encoder) other.decoder.emplace(part().config.dim, part().encoder->options);
@@ -204,31 +187,15 @@ class Client {
   /// Says goodbye. The server then ends the session without an error.
   void close() {
     require_in_step("close");
-    session().send(wire::MessageKind::bye);
-    connected([&] { wire::flush(*link_, *session_); });
+    send(wire::MessageKind::bye, {});
   }
 
   const nn::Part<T>& part() const { return role_.part(); }
-  const optim::Optimizer<T>& optimizer() const { return role_.learner().optimizer(); }
   const ClientRole<T>& role() const { return role_; }
   /// Steps that have been applied.
   std::uint64_t steps() const { return state_->steps.last(); }
-
-  /// All that has crossed the link for training, the handshake included.
-  Traffic training_traffic() const { return traffic_of(*state_, Column::training); }
-  Traffic evaluation_traffic() const { return traffic_of(*state_, Column::evaluation); }
-  /// The bytes of fetch_server_part.
-  Traffic weights_traffic() const { return traffic_of(*state_, Column::weights); }
-  /// The bytes of heartbeats, errors, later handshakes and repeated steps.
-  Traffic upkeep_traffic() const { return traffic_of(*state_, Column::upkeep); }
-
-  /// What both sides have agreed on for this connection.
-  ///
-  /// Errors  std::logic_error if the connection is over.
-  const wire::Welcome& agreed() const {
-    require_connected();
-    return session_->agreed();
-  }
+  /// The bytes that have crossed the link for this purpose, over all connections.
+  Traffic traffic(Column column) const { return traffic_of(*state_, column); }
 
   /// Weights, optimiser, codec and session. See core/state.hpp.
   void each_state(auto&& see) {
@@ -238,48 +205,35 @@ class Client {
 
  private:
   void connect() {
-    const std::string method =
-        options_.method.empty() ? role_.sender().stage().description() : options_.method;
+    const CutSender<T>& sender = role_.sender();
     session_.emplace(wire::Session::client(
-        *state_, settings_of(part(), method, describe(role_.sender().codec()), options_.agreed),
+        *state_,
+        settings_of(part(),
+                    options_.method.empty() ? sender.stage().description() : options_.method,
+                    sender.codec().description(), options_.agreed),
         options_.session, transport::Clock::now()));
-    connected([&] {
-      wire::flush(*link_, *session_);
-      wire::next(*link_, *session_, wire::MessageKind::welcome);
-    });
+    wait_for(wire::MessageKind::welcome);
     // The server may have got it or not.
-    if (!decoder_.empty() && agreed().last_step == 0) send_decoder();
+    if (!decoder_.empty() && session().agreed().last_step == 0)
+      send(wire::MessageKind::weights, decoder_);
   }
 
-  void send_decoder() {
-    session().send(wire::MessageKind::weights, std::array{wire::Bytes{decoder_}});
-    connected([&] { wire::flush(*link_, *session_); });
-  }
-
-  /// Errors  std::logic_error if the answer to the server's last step was lost.
-  void require_in_step(const char* operation) const {
-    const std::uint64_t there = agreed().last_step;
-    if (there > steps())
-      throw std::logic_error(std::string{operation} + ": the server has applied step " +
-                             std::to_string(there) +
-                             ", whose answer was lost; train its batch "
-                             "again first");
-  }
-
-  void require_connected() const {
+  wire::Session& session() {
     if (!session_ || !session_->is_open())
       throw std::logic_error("client: the connection is over; reconnect to go on");
-  }
-  wire::Session& session() {
-    require_connected();
     return *session_;
   }
+  /// Errors  std::logic_error if the answer to the server's last step was lost.
+  void require_in_step(const char* operation) {
+    if (const std::uint64_t there = session().agreed().last_step; there > steps())
+      throw std::logic_error(joined(operation, ": the server has applied step ", there,
+                                    ", whose answer was lost; train its batch again first"));
+  }
 
-  /// Runs `action`, which uses the connection. If it throws, the connection ends, and the server is
-  /// told why if possible.
-  void connected(const auto& action) {
+  /// Runs `action`. If it throws, the connection ends, and the server is told why if possible.
+  auto connected(const auto& action) {
     try {
-      action();
+      return action();
     } catch (const WireError& error) {
       role_.discard();
       wire::tell(*link_, *session_, error);
@@ -291,18 +245,19 @@ class Client {
       throw;
     }
   }
-
+  void send(wire::MessageKind kind, wire::Bytes payload) {
+    session().send(kind, std::array{payload});
+    connected([&] { wire::flush(*link_, *session_); });
+  }
+  /// Waits for a message and returns its payload. Writes what is queued before.
+  wire::Bytes wait_for(wire::MessageKind kind) {
+    return connected([&] { return wire::next(*link_, *session_, kind).payload; });
+  }
   /// Sends a question and returns the payload of its answer.
-  std::span<const std::byte> ask(wire::MessageKind question, std::span<const wire::Bytes> payload,
-                                 wire::MessageKind answer) {
+  wire::Bytes ask(wire::MessageKind question, wire::Bytes payload, wire::MessageKind answer) {
     require_in_step(wire::name(question));
-    session().send(question, payload);
-    std::span<const std::byte> came;
-    connected([&] {
-      wire::flush(*link_, *session_);
-      came = wire::next(*link_, *session_, answer).payload;
-    });
-    return came;
+    session().send(question, std::array{payload});
+    return wait_for(answer);
   }
 
   ClientRole<T> role_;

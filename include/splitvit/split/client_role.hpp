@@ -6,29 +6,25 @@
 #include <cstddef>    // byte
 #include <span>       // span
 #include <stdexcept>  // invalid_argument, logic_error
-#include <string>     // string, to_string
+#include <string>     // string
 #include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/autograd/backward.hpp>  // backward
-#include <splitvit/autograd/no_grad.hpp>   // NoGrad
+#include <splitvit/autograd/variable.hpp>  // NoGrad
 #include <splitvit/codec/float32.hpp>      // Float32
-#include <splitvit/core/error.hpp>         // ShapeError
+#include <splitvit/core/error.hpp>         // ShapeError, joined
 #include <splitvit/core/labels.hpp>        // Labels
-#include <splitvit/split/cut_sender.hpp>   // CutSender
+#include <splitvit/split/cut.hpp>          // CutSender, StepId
 #include <splitvit/split/learner.hpp>      // Learner
 #include <splitvit/split/messages.hpp>     // BackwardMessage, ForwardMessage
-#include <splitvit/split/report.hpp>       // StepReport
-#include <splitvit/split/step_id.hpp>      // StepId
-#include <splitvit/split/timer.hpp>        // Timer
+#include <splitvit/split/report.hpp>       // StepReport, Timer
 #include <splitvit/wire/labels.hpp>        // put_labels
-
-// ClientRole: what a client computes for a batch and for the answers of the server. It does no I/O;
-// client.hpp connects it to a server.
 
 namespace splitvit::split {
 
-/// A client part with its optimiser, and the sending end of the cut.
+/// A client part with its optimiser, and the sending end of the cut. It does no I/O; client.hpp
+/// connects it to a server.
 ///
 /// A step is forward, then backward with its answer, then commit. Nothing changes before commit.
 /// discard forgets the step; the same batch then gives the same bytes again.
@@ -50,8 +46,7 @@ class ClientRole {
   /// The payload of a forward message, which borrows from this role until its next call.
   ///
   /// Shapes  images (B, channels, image, image), labels: B rows.
-  /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model, or
-  ///         from the stage; WireError (not_finite).
+  /// Errors  ShapeError, std::invalid_argument; WireError (not_finite).
   std::array<std::span<const std::byte>, 2> forward(const StepId& id, Tensor<T> images,
                                                     const Labels& labels, StepReport& report) {
     require_batch("train_step", images, labels);
@@ -67,14 +62,13 @@ class ClientRole {
     report.sent_samples += sent.samples;
     report.sent_tokens = sent.tokens;
     report.saturated += sent.saturated;
-    header_.clear();
-    message.put_header(header_);
+    payload_.clear();
+    message.put_header(payload_);
     report.seconds.compression += timer.lap();
-    return {header_, message.encoded};
+    return {payload_, message.encoded};
   }
 
-  /// Takes the answer to the oldest forward message without one, and computes the gradients of the
-  /// part's parameters.
+  /// Computes gradients from the answer to the oldest forward message without one.
   ///
   /// Errors  WireError for invalid bytes; std::logic_error if no answer is due.
   void backward(std::span<const std::byte> payload, StepReport& report) {
@@ -96,9 +90,9 @@ class ClientRole {
   /// Errors  WireError (not_finite); std::logic_error unless all its messages are answered.
   void commit(StepReport& report) {
     if (!under_way_ || !pending_.empty())
-      throw std::logic_error("commit: " + std::to_string(pending_.size()) +
-                             " messages of the step await an answer" +
-                             (under_way_ ? "" : ", and none was sent"));
+      throw std::logic_error(joined("commit: ", pending_.size(),
+                                    " messages of the step await an answer",
+                                    under_way_ ? "" : ", and none was sent"));
     Timer timer;
     learner_.apply();
     sender_.commit();
@@ -113,45 +107,37 @@ class ClientRole {
     sender_.discard();
   }
 
-  /// The payload of an evaluate message. Applies the encoder, if there is one, but not stage and
-  /// codec, so that there is one prediction for each sample. Borrows from this role until its next
-  /// call.
+  /// The payload of an evaluate message, with the encoder, but without stage and codec. Borrows
+  /// from this role until its next call.
   ///
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model.
-  std::array<std::span<const std::byte>, 2> evaluate(Tensor<T> images, const Labels& labels) {
+  std::span<const std::byte> evaluate(Tensor<T> images, const Labels& labels) {
     require_batch("evaluate", images, labels);
     const NoGrad no_grad;
     const Variable<T> tokens =
         part().encode(part().to_cut(Variable<T>{std::move(images)}, NeedWeights::none).tokens);
-    encoded_.clear();
-    Rng none;
-    codec::Float32{}.encode(tokens.value().view(), encoded_, none);
     label_bytes_.clear();
     wire::put_labels(labels, part().config.classes, label_bytes_);
-    header_.clear();
-    ForwardMessage{.samples = tokens.dim(0),
-                   .tokens = tokens.dim(1),
-                   .labels = label_bytes_,
-                   .encoded = encoded_}
-        .put_header(header_);
-    return {header_, encoded_};
+    payload_.clear();
+    ForwardMessage{.samples = tokens.dim(0), .tokens = tokens.dim(1), .labels = label_bytes_}
+        .put_header(payload_);
+    Rng none;
+    codec::encode<T>(codec::Float32{}, tokens.value().view(), payload_, none);
+    return payload_;
   }
 
-  /// Errors  std::logic_error after the first step, or if the decoder does not fit the encoder of
-  ///         this side.
+  /// Errors  std::logic_error after the first step, or if the decoder does not fit the encoder.
   void require_fitting(const nn::Decoder<T>& decoder) const {
     if (learner_.steps() > 0)
-      throw std::logic_error("give_decoder: step " + std::to_string(learner_.steps()) +
-                             " has been taken, wanted before the first");
-    const auto& encoder = part().encoder;
-    if (!encoder || encoder->options != decoder.options ||
-        encoder->token_width() != decoder.token_width())
-      throw std::logic_error("give_decoder: a decoder (" + decoder.options.description() +
-                             ", width " + std::to_string(decoder.token_width()) + ") for " +
-                             (encoder
-                                  ? "an encoder (" + encoder->options.description() + ", width " +
-                                        std::to_string(encoder->token_width()) + ")"
-                                  : "no encoder"));
+      throw std::logic_error(joined("give_decoder: step ", learner_.steps(),
+                                    " has been taken, wanted before the first"));
+    const auto text_of = [](const auto& network) {
+      return joined(network.options.description(), ", width ", network.token_width());
+    };
+    const std::string own = part().encoder ? text_of(*part().encoder) : "no encoder";
+    if (text_of(decoder) != own)
+      throw std::logic_error(
+          joined("give_decoder: a decoder (", text_of(decoder), ") for the encoder (", own, ")"));
   }
 
   /// See core/state.hpp.
@@ -165,9 +151,8 @@ class ClientRole {
     const nn::VitConfig& vit = part().config;
     const Shape wanted{labels.row_count(), vit.channels, vit.image, vit.image};
     if (images.shape() != wanted || labels.empty())
-      throw ShapeError(std::string{operation} + ": images " + images.shape().text() + " with " +
-                       std::to_string(labels.row_count()) + " labels: this model takes " +
-                       wanted.text());
+      throw ShapeError(operation, ": images ", images.shape(), " with ", labels.row_count(),
+                       " labels: this model takes ", wanted);
     labels.require_classes(operation, vit.classes);
   }
 
@@ -175,7 +160,7 @@ class ClientRole {
   CutSender<T> sender_;
   std::vector<typename CutSender<T>::Pending> pending_;  // the oldest first
   bool under_way_ = false;                               // a step
-  std::vector<std::byte> header_, encoded_, label_bytes_;
+  std::vector<std::byte> payload_, label_bytes_;
 };
 
 }  // namespace splitvit::split

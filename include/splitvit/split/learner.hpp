@@ -4,20 +4,16 @@
 #include <concepts>     // floating_point
 #include <cstdint>      // uint64_t
 #include <stdexcept>    // logic_error
-#include <string>       // string, to_string
+#include <string>       // string
 #include <type_traits>  // type_identity_t
 #include <utility>      // move
 
 #include <splitvit/core/error.hpp>       // Reason, WireError
 #include <splitvit/core/state.hpp>       // show_state
 #include <splitvit/nn/part.hpp>          // Part
-#include <splitvit/optim/any_rule.hpp>   // AnyRule
-#include <splitvit/optim/clip.hpp>       // clip_gradients
-#include <splitvit/optim/optimizer.hpp>  // Optimizer
+#include <splitvit/optim/optimizer.hpp>  // AnyRule, clip_gradients, Optimizer
 #include <splitvit/split/options.hpp>    // TrainingOptions
 #include <splitvit/tensor/reduce.hpp>    // all_finite
-
-// Learner: a part of a model and its optimiser.
 
 namespace splitvit::split {
 
@@ -36,8 +32,8 @@ class Learner {
   /// How many steps have been applied.
   std::uint64_t steps() const { return steps_; }
 
-  /// Checks, clips, applies and clears the gradients. Nothing changes if it throws. An update rule
-  /// must not throw; if it does, the weights are lost, and every further call throws.
+  /// Checks, clips, applies and clears the gradients. Nothing changes if it throws, except when the
+  /// update rule throws, which it must not: the weights are then lost.
   ///
   /// Errors  WireError (not_finite) naming the first gradient that is not finite; std::logic_error
   ///         after an update rule has thrown.
@@ -45,9 +41,8 @@ class Learner {
     if (is_broken_) throw std::logic_error("Learner: its update rule has failed within a step");
     for (const auto& [name, parameter] : optimizer_.parameters())
       if (parameter.has_gradient() && !all_finite(parameter.gradient().view()))
-        throw WireError(Reason::not_finite, "step " + std::to_string(steps_ + 1) +
-                                                ": the gradient of " + name +
-                                                " is not finite; the step is not applied");
+        throw WireError(Reason::not_finite, "step ", steps_ + 1, ": the gradient of ", name,
+                        " is not finite; the step is not applied");
     if (options_.clip_norm > 0) optim::clip_gradients(optimizer_.parameters(), options_.clip_norm);
     if (options_.schedule) optimizer_.set_learning_rate(options_.schedule(steps_));
     is_broken_ = true;

@@ -1,56 +1,30 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, copy, find, max, transform
+#include <algorithm>  // clamp, copy, count, max, transform
 #include <cmath>      // isfinite, log, round
 #include <concepts>   // floating_point
 #include <cstddef>    // byte, size_t, to_integer
 #include <cstdint>    // uint8_t, uint16_t, uint32_t, uint64_t
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <utility>    // move
+#include <string>     // string
 #include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>           // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>           // Reason, WireError
+#include <splitvit/core/error.hpp>           // Reason, WireError, joined
 #include <splitvit/core/shape.hpp>           // Index, Shape
 #include <splitvit/core/workspace.hpp>       // RecycledVector
 #include <splitvit/nn/concepts.hpp>          // Module, parameters
 #include <splitvit/tensor/tensor.hpp>        // Tensor
-#include <splitvit/wire/tensor_payload.hpp>  // PayloadReader, PayloadWriter
+#include <splitvit/wire/tensor_payload.hpp>  // get_tensor, put_tensor
 
 // The payloads of the training messages. The readers take hostile bytes: every size is checked
 // against the agreed model before memory is taken.
 
 namespace splitvit::split {
 
-namespace detail {
-
-/// The bits that say which sizes follow in a forward message.
-inline constexpr std::uint8_t sizes_follow = 1, token_sizes_follow = 2;
-
-inline RecycledVector<Index> read_sizes(ByteReader& in, Index samples) {
-  RecycledVector<Index> sizes;
-  ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
-  while (all.left() > 0) {
-    sizes.push_back(all.get<std::uint16_t>());
-    if (sizes.back() == 0) throw WireError(Reason::malformed, "forward: a sample of size 0 came");
-  }
-  return sizes;
-}
-
-inline std::span<const std::byte> read_token_sizes(ByteReader& in, Index tokens) {
-  const std::span<const std::byte> sizes = in.get_bytes(static_cast<std::size_t>(tokens));
-  if (std::ranges::find(sizes, std::byte{0}) != sizes.end())
-    throw WireError(Reason::malformed, "forward: a token of size 0 came");
-  return sizes;
-}
-
-}  // namespace detail
-
-/// Writes sizes of tokens, (samples, tokens) or empty, as they are sent: rounded, at most 255. They
-/// replace the contents of `bytes`.
+/// Sets `bytes` to sizes of tokens, (samples, tokens) or empty, as they are sent: whole, 1 to 255.
 template <std::floating_point T>
 void put_token_sizes(const Tensor<T>& sizes, std::vector<std::byte>& bytes) {
   bytes.clear();
@@ -86,6 +60,8 @@ struct ForwardMessage {
   /// Bytes of the header without sizes and labels.
   static constexpr std::size_t header_bytes = 13;
   static constexpr Index largest_size = 65535;
+  /// The bits of the byte that says which sizes follow.
+  static constexpr std::uint8_t sizes_follow = 1, token_sizes_follow = 2;
 
   Shape shape(Index width) const { return {samples, tokens, width}; }
 
@@ -94,25 +70,24 @@ struct ForwardMessage {
   /// Errors  std::invalid_argument for another number of sizes than samples, or of token sizes than
   ///         tokens, or a size of a sample outside 1..65535.
   void put_header(std::vector<std::byte>& out) const {
+    const auto require_sizes = [&](std::size_t came, Index wanted) {
+      if (came > 0 && static_cast<Index>(came) != wanted)
+        throw std::invalid_argument(
+            joined("forward: ", came, " sizes for ", samples, " samples of ", tokens, " tokens"));
+    };
+    require_sizes(sizes.size(), samples);
+    require_sizes(token_sizes.size(), samples * tokens);
     ByteWriter writer{out};
-    writer.put(static_cast<std::uint32_t>(samples));
-    writer.put(static_cast<std::uint32_t>(tokens));
-    writer.put(static_cast<std::uint32_t>(labels.size()));
-    writer.put(static_cast<std::uint8_t>((sizes.empty() ? 0 : detail::sizes_follow) |
-                                         (token_sizes.empty() ? 0 : detail::token_sizes_follow)));
-    if (!sizes.empty() && static_cast<Index>(sizes.size()) != samples)
-      throw std::invalid_argument("forward: " + std::to_string(sizes.size()) + " sizes for " +
-                                  std::to_string(samples) + " samples");
+    writer.put(static_cast<std::uint32_t>(samples), static_cast<std::uint32_t>(tokens),
+               static_cast<std::uint32_t>(labels.size()));
+    writer.put(static_cast<std::uint8_t>((sizes.empty() ? 0 : sizes_follow) |
+                                         (token_sizes.empty() ? 0 : token_sizes_follow)));
     for (const Index size : sizes) {
       if (size < 1 || size > largest_size)
-        throw std::invalid_argument("forward: a row stands for " + std::to_string(size) +
-                                    " samples, 1 to 65535 can be sent");
+        throw std::invalid_argument(
+            joined("forward: a row stands for ", size, " samples, 1 to 65535 can be sent"));
       writer.put(static_cast<std::uint16_t>(size));
     }
-    if (!token_sizes.empty() && static_cast<Index>(token_sizes.size()) != samples * tokens)
-      throw std::invalid_argument("forward: " + std::to_string(token_sizes.size()) + " sizes for " +
-                                  std::to_string(samples) + " samples of " +
-                                  std::to_string(tokens) + " tokens");
     writer.put_bytes(token_sizes);
     writer.put_bytes(labels);
   }
@@ -130,49 +105,50 @@ struct ForwardMessage {
 
   /// Borrows from the payload.
   ///
-  /// Errors  WireError: truncated; malformed for a size of 0 or a wrong mark of sizes;
-  ///         wrong_shape for no samples or tokens, or more of them than the limits allow; too_long
-  ///         for labels.
+  /// Errors  WireError: truncated; malformed for a size of 0 or another byte for sizes; wrong_shape
+  ///         for no samples or tokens, or more than the limits allow; too_long for labels.
   static ForwardMessage read(std::span<const std::byte> payload, const ForwardLimits& most) {
     ByteReader in{payload, "forward"};
     ForwardMessage message;
-    const std::uint64_t samples = in.get<std::uint32_t>();
-    const std::uint64_t tokens = in.get<std::uint32_t>();
+    std::uint32_t samples = 0, tokens = 0, label_bytes = 0;
+    std::uint8_t follow = 0;
+    in.get_to(samples, tokens);
     const auto agreed = static_cast<std::uint64_t>(most.tokens);
     const std::uint64_t sample_bytes = std::max(tokens * static_cast<std::uint64_t>(most.width),
                                                 static_cast<std::uint64_t>(most.classes)) *
                                        most.number_size;
     if (samples < 1 || tokens < 1 || tokens > agreed || samples > most.bytes / sample_bytes)
-      throw WireError(Reason::wrong_shape,
-                      "forward: " + std::to_string(samples) + " samples of " +
-                          std::to_string(tokens) + " tokens came; the model has at most " +
-                          std::to_string(agreed) + " tokens, a message at most " +
-                          std::to_string(most.bytes) + " bytes");
+      in.refuse(Reason::wrong_shape, samples, " samples of ", tokens, " tokens came, at most ",
+                agreed, " tokens and ", most.bytes, " bytes are allowed");
     message.samples = static_cast<Index>(samples);
     message.tokens = static_cast<Index>(tokens);
-    const auto label_bytes = in.get<std::uint32_t>();
+    in.get_to(label_bytes);
     // A class id takes a byte here and 16 in memory.
     if (label_bytes > most.bytes / 16)
-      throw WireError(Reason::too_long, "forward: " + std::to_string(label_bytes) +
-                                            " bytes of labels came, at most " +
-                                            std::to_string(most.bytes / 16) + " are allowed");
-    const auto follow = in.get<std::uint8_t>();
-    if (follow > (detail::sizes_follow | detail::token_sizes_follow))
-      throw WireError(Reason::malformed, "forward: the byte that says which sizes follow is " +
-                                             std::to_string(follow) + ", wanted 0 to 3");
-    if ((follow & detail::sizes_follow) != 0)
-      message.sizes = detail::read_sizes(in, message.samples);
-    if ((follow & detail::token_sizes_follow) != 0)
-      message.token_sizes = detail::read_token_sizes(in, message.samples * message.tokens);
+      in.refuse(Reason::too_long, label_bytes, " bytes of labels came, at most ", most.bytes / 16,
+                " are allowed");
+    in.get_to(follow);
+    if (follow > (sizes_follow | token_sizes_follow))
+      in.refuse(Reason::malformed, "the byte for sizes is ", follow, ", wanted 0 to 3");
+    if ((follow & sizes_follow) != 0) {
+      ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
+      while (all.left() > 0) message.sizes.push_back(all.get<std::uint16_t>());
+      if (std::ranges::count(message.sizes, 0) > 0)
+        in.refuse(Reason::malformed, "a sample of size 0 came");
+    }
+    if ((follow & token_sizes_follow) != 0) {
+      message.token_sizes =
+          in.get_bytes(static_cast<std::size_t>(message.samples * message.tokens));
+      if (std::ranges::count(message.token_sizes, std::byte{0}) > 0)
+        in.refuse(Reason::malformed, "a token of size 0 came");
+    }
     message.labels = in.get_bytes(label_bytes);
     message.encoded = in.get_bytes(in.left());
     return message;
   }
 };
 
-/// What the server sends in a step.
-///
-///   f64 loss   f64 seconds   the gradient as the codec wrote it
+/// What the server sends in a step: f64 loss, f64 seconds, the gradient as the codec wrote it.
 struct BackwardMessage {
   double loss = 0;
   double seconds = 0;  ///< of the server, from the forward message to its answer
@@ -180,42 +156,29 @@ struct BackwardMessage {
 
   static constexpr std::size_t header_bytes = 16;
 
-  void put_header(std::vector<std::byte>& out) const {
-    ByteWriter writer{out};
-    writer.put(loss);
-    writer.put(seconds);
-  }
+  void put_header(std::vector<std::byte>& out) const { ByteWriter{out}.put(loss, seconds); }
 
-  /// Borrows from the payload.
-  ///
-  /// Errors  WireError: truncated; not_finite, also for negative seconds.
+  /// Borrows from the payload. Errors  WireError: truncated; not_finite, also for negative seconds.
   static BackwardMessage read(std::span<const std::byte> payload) {
     ByteReader in{payload, "backward"};
     BackwardMessage message;
-    message.loss = in.get<double>();
-    message.seconds = in.get<double>();
+    in.get_to(message.loss, message.seconds);
     message.encoded = in.get_bytes(in.left());
     if (!std::isfinite(message.loss) || !std::isfinite(message.seconds) || message.seconds < 0)
-      throw WireError(Reason::not_finite, "backward: loss " + std::to_string(message.loss) +
-                                              " and " + std::to_string(message.seconds) +
-                                              " seconds came, wanted finite numbers and no "
-                                              "negative seconds");
+      in.refuse(Reason::not_finite, "loss ", message.loss, " and ", message.seconds,
+                " seconds came, wanted finite numbers and no negative seconds");
     return message;
   }
 };
 
-/// What the server sends in an evaluation.
-///
-///   f64 sum of losses   u32 correct predictions
+/// What the server sends in an evaluation: f64 sum of losses, u32 correct predictions.
 struct Score {
   double loss_sum = 0;
   Index correct = 0;
 
   std::vector<std::byte> payload() const {
     std::vector<std::byte> out;
-    ByteWriter writer{out};
-    writer.put(loss_sum);
-    writer.put(static_cast<std::uint32_t>(correct));
+    ByteWriter{out}.put(loss_sum, static_cast<std::uint32_t>(correct));
     return out;
   }
 
@@ -227,46 +190,45 @@ struct Score {
     score.correct = static_cast<Index>(in.get<std::uint32_t>());
     in.expect_end();
     if (score.correct > samples || !std::isfinite(score.loss_sum))
-      throw WireError(Reason::malformed, "score: " + std::to_string(score.correct) + " of " +
-                                             std::to_string(samples) + " correct, loss " +
-                                             std::to_string(score.loss_sum));
+      in.refuse(Reason::malformed, score.correct, " of ", samples, " correct, loss ",
+                score.loss_sum);
     return score;
   }
 };
 
-/// The parameters of a module: u32 count, then name and tensor of each, in its order.
+/// The payload of a weights message: u32 count, then name and tensor of a module's parameters.
 template <std::floating_point T, nn::Module<T> M>
-void put_weights(wire::PayloadWriter& out, const M& module) {
+std::vector<std::byte> weights_payload(const M& module) {
   const auto all = nn::parameters<T>(module);
-  out.put(static_cast<std::uint32_t>(all.size()));
+  std::size_t bytes = 0;
+  for (const auto& [name, parameter] : all)
+    bytes += name.size() + 128 + parameter.value().span().size_bytes();
+  std::vector<std::byte> payload;
+  payload.reserve(bytes);
+  ByteWriter{payload}.put(static_cast<std::uint32_t>(all.size()));
   for (const auto& [name, parameter] : all) {
-    out.put_text(name);
-    out.put_tensor(parameter.shape(), parameter.value().span());
+    ByteWriter{payload}.put_text(name);
+    wire::put_tensor<T>(payload, parameter.shape(), parameter.value().span());
   }
+  return payload;
 }
 
-/// Fills a module with what put_weights wrote. Changes nothing if it throws.
+/// Fills a module with what weights_payload wrote. Changes nothing if it throws.
 ///
 /// Errors  WireError unless names and shapes are exactly as in the module.
 template <std::floating_point T, nn::Module<T> M>
 void read_weights(std::span<const std::byte> payload, const M& module) {
   constexpr std::size_t longest_name = 256;
-  wire::PayloadReader in{payload, "weights"};
+  ByteReader in{payload, "weights"};
   const auto all = nn::parameters<T>(module);
-  const auto count = in.get<std::uint32_t>();
-  if (count != all.size())
-    throw WireError(Reason::wrong_shape, "weights: " + std::to_string(count) + " tensors came, " +
-                                             std::to_string(all.size()) + " are expected");
+  if (const auto count = in.get<std::uint32_t>(); count != all.size())
+    in.refuse(Reason::wrong_shape, count, " tensors came, ", all.size(), " are expected");
   std::vector<Tensor<T>> values;
   for (const auto& [name, parameter] : all) {
-    const std::string came = in.get_text(longest_name);
-    if (came != name)
-      throw WireError(Reason::wrong_shape,
-                      "weights: a tensor of another name came where " + name + " is expected");
-    const auto tensor = in.get_tensor<T>();
-    tensor.require_shape(parameter.shape(), "weights: " + name);
+    if (in.get_text(longest_name) != name)
+      in.refuse(Reason::wrong_shape, "another tensor came where ", name, " is expected");
     values.push_back(Tensor<T>::uninitialised(parameter.shape()));
-    tensor.copy_to(values.back().span());
+    wire::get_tensor<T>(in, parameter.shape(), values.back().span(), "weights: " + name);
   }
   in.expect_end();
   for (std::size_t i = 0; i < all.size(); ++i)

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>    // floating_point
 #include <cstddef>     // size_t
 #include <cstdint>     // uint32_t, uint64_t
 #include <functional>  // function
 #include <stdexcept>   // invalid_argument
-#include <string>      // string
+#include <string>      // string, to_string
+#include <utility>     // pair
 
+#include <splitvit/core/error.hpp>            // ShapeError
+#include <splitvit/nn/part.hpp>               // Part
 #include <splitvit/wire/handshake.hpp>        // Settings, any_value
 #include <splitvit/wire/session_options.hpp>  // SessionOptions
-
-// Options of the parties: how they train, and how they communicate.
 
 namespace splitvit::split {
 
@@ -42,13 +44,47 @@ struct ServerOptions {
   std::size_t most_sessions = 64;
 };
 
-/// Errors  std::invalid_argument for heartbeats: a party that sends them must read and tick while
-///         it computes, and the drivers do not.
-inline void require_no_heartbeat(const char* party, const wire::SessionOptions& options) {
+/// Errors  std::invalid_argument for heartbeats.
+inline void require_no_heartbeat(const std::string& party, const wire::SessionOptions& options) {
   if (options.heartbeat.count() != 0)
-    throw std::invalid_argument(std::string{party} +
-                                ": session.heartbeat must be 0, since this party does not read "
-                                "while it computes; use idle_timeout");
+    throw std::invalid_argument(party +
+                                ": session.heartbeat must be 0, since this party does not "
+                                "read while it computes; use idle_timeout");
+}
+
+/// The handshake's settings: the model and where it is cut, the type of its numbers, how
+/// activations are compressed and written, and `more`. Both parts of a model give the same.
+///
+/// Errors  ShapeError for an encoder or a decoder that does not fit the model.
+template <std::floating_point T>
+wire::Settings settings_of(const nn::Part<T>& part, const std::string& method,
+                           const std::string& codec, const wire::Settings& more) {
+  const nn::VitConfig& vit = part.config;
+  const auto description_of = [&](const auto& network) -> std::string {
+    if (!network) return "none";
+    if (network->token_width() != vit.dim)
+      throw ShapeError("bottleneck: it is made for tokens of width ", network->token_width(),
+                       ", the model has width ", vit.dim);
+    return network->options.description();
+  };
+  const bool last = part.classifier.has_value();
+  const std::pair<const char*, Index> sizes[] = {{"image", vit.image},
+                                                 {"patch", vit.patch},
+                                                 {"channels", vit.channels},
+                                                 {"dim", vit.dim},
+                                                 {"heads", vit.heads},
+                                                 {"depth", vit.depth},
+                                                 {"mlp_ratio", vit.mlp_ratio},
+                                                 {"classes", vit.classes},
+                                                 {"cut", last ? part.first : part.last}};
+  wire::Settings all;
+  for (const auto& [key, size] : sizes) all.push_back({key, std::to_string(size)});
+  all.push_back({"numbers", sizeof(T) == 4 ? "float32" : "float64"});
+  all.push_back({"method", method});
+  all.push_back({"bottleneck", last ? description_of(part.decoder) : description_of(part.encoder)});
+  all.push_back({"codec", codec});
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
 }
 
 }  // namespace splitvit::split

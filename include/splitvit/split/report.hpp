@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>  // uint64_t
+#include <chrono>   // duration, steady_clock
+#include <cstddef>  // size_t
+#include <cstdint>  // uint8_t, uint64_t
+#include <utility>  // exchange
 
-#include <splitvit/core/shape.hpp>  // Index
-
-// What a step, an epoch and an evaluation report: loss, accuracy, bytes, seconds.
+#include <splitvit/core/shape.hpp>          // Index
+#include <splitvit/wire/frame.hpp>          // MessageKind, message_kinds
+#include <splitvit/wire/session_state.hpp>  // Count, SessionState, Tally
 
 namespace splitvit::split {
 
 /// Bytes in one direction. `framing` is what the protocol adds: headers and checksums.
 struct Bytes {
-  std::uint64_t payload = 0;
-  std::uint64_t framing = 0;
+  std::uint64_t payload = 0, framing = 0;
 
   std::uint64_t total() const { return payload + framing; }
-
   Bytes& operator+=(const Bytes& other) {
     payload += other.payload;
     framing += other.framing;
@@ -33,7 +34,6 @@ struct Traffic {
   Bytes down;  ///< back
 
   std::uint64_t total() const { return up.total() + down.total(); }
-
   Traffic& operator+=(const Traffic& other) {
     up += other.up;
     down += other.down;
@@ -45,6 +45,47 @@ struct Traffic {
   friend bool operator==(const Traffic&, const Traffic&) = default;
 };
 
+/// What bytes are for. All columns together are the bytes of the link.
+enum class Column : std::uint8_t {
+  training,    ///< the first handshake, every step once, an initial decoder, the goodbye
+  evaluation,  ///< evaluations
+  weights,     ///< fetching the server's weights
+  upkeep,      ///< heartbeats, errors, later handshakes, and steps that were sent again
+};
+
+constexpr Column column_of(wire::MessageKind kind, bool sent_by_client) {
+  using enum wire::MessageKind;
+  if (kind == evaluate || kind == evaluated) return Column::evaluation;
+  if (kind == fetch_weights || (kind == weights && !sent_by_client)) return Column::weights;
+  if (kind == heartbeat || kind == error) return Column::upkeep;
+  return Column::training;
+}
+
+/// The bytes that have crossed the link for one purpose, seen from the client of the session.
+inline Traffic traffic_of(const wire::SessionState& session, Column column) {
+  const auto bytes = [&](const wire::Tally& tally, bool sent) {
+    wire::Count sum = column == Column::upkeep ? tally.repeats() : wire::Count{};
+    for (std::size_t i = 1; i < wire::message_kinds; ++i)
+      if (const auto kind = static_cast<wire::MessageKind>(i); column_of(kind, sent) == column)
+        sum += tally.of(kind);
+    return Bytes{.payload = sum.payload, .framing = sum.framed - sum.payload};
+  };
+  return {.up = bytes(session.sent, true), .down = bytes(session.received, false)};
+}
+
+/// Measures seconds.
+class Timer {
+ public:
+  /// Seconds since the last call, or since the timer was made.
+  double lap() {
+    const auto before = std::exchange(last_, std::chrono::steady_clock::now());
+    return std::chrono::duration<double>(last_ - before).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
 /// How the time was spent, in seconds.
 struct Seconds {
   double client = 0;       ///< its part, forward and backward, and its optimiser
@@ -54,7 +95,6 @@ struct Seconds {
   double link = 0;         ///< the rest of the wait for the answer
 
   double total() const { return client + compression + server + link; }
-
   Seconds& operator+=(const Seconds& other) {
     client += other.client;
     compression += other.compression;
@@ -80,8 +120,7 @@ struct StepReport {
 struct EpochReport {
   std::uint64_t steps = 0;
   double loss = 0;  ///< mean over the steps
-  Index samples = 0;
-  Index saturated = 0;
+  Index samples = 0, saturated = 0;
   Traffic traffic;
   Seconds seconds;
 
@@ -98,8 +137,7 @@ struct EpochReport {
 /// How good the model is on data that it was not trained on.
 struct Evaluation {
   double loss = 0;  ///< mean over samples
-  Index correct = 0;
-  Index samples = 0;
+  Index correct = 0, samples = 0;
   Traffic traffic;
 
   /// In [0, 1]; correct over samples.

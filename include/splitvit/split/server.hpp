@@ -15,24 +15,19 @@
 #include <utility>      // move
 #include <vector>       // vector
 
-#include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
-#include <splitvit/codec/float32.hpp>        // Float32
-#include <splitvit/core/describe.hpp>        // describe
-#include <splitvit/core/workspace.hpp>       // Workspace
-#include <splitvit/nn/part.hpp>              // Part
-#include <splitvit/optim/any_rule.hpp>       // AnyRule
-#include <splitvit/split/cut_receiver.hpp>   // CutReceiver
-#include <splitvit/split/learner.hpp>        // Learner
-#include <splitvit/split/options.hpp>        // ServerOptions
-#include <splitvit/split/server_role.hpp>    // ServerRole
-#include <splitvit/split/settings.hpp>       // settings_of
-#include <splitvit/split/step_id.hpp>        // StepId
-#include <splitvit/transport/any_link.hpp>   // AnyLink
-#include <splitvit/wire/io.hpp>              // flush, flush_if_possible, next, tell
-#include <splitvit/wire/session.hpp>         // Session, SessionState
-#include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
-
-// Server: owns the last blocks. Trains them on what clients send, and sends gradients.
+#include <splitvit/codec/any_codec.hpp>     // AnyCodec, Codec
+#include <splitvit/codec/float32.hpp>       // Float32
+#include <splitvit/core/workspace.hpp>      // Workspace
+#include <splitvit/nn/part.hpp>             // Part
+#include <splitvit/optim/optimizer.hpp>     // AnyRule
+#include <splitvit/split/cut.hpp>           // CutReceiver
+#include <splitvit/split/learner.hpp>       // Learner
+#include <splitvit/split/messages.hpp>      // weights_payload
+#include <splitvit/split/options.hpp>       // ServerOptions, settings_of
+#include <splitvit/split/server_role.hpp>   // ServerRole
+#include <splitvit/transport/any_link.hpp>  // AnyLink
+#include <splitvit/wire/io.hpp>             // flush_if_possible, next, tell
+#include <splitvit/wire/session.hpp>        // Session, SessionState
 
 namespace splitvit::split {
 
@@ -41,21 +36,18 @@ namespace splitvit::split {
 ///   Server server{part, Adam{.lr = 1e-3}};
 ///   server.serve(std::move(link));  // until the client says goodbye
 ///
-/// It does not need to know the client's stages: it receives fewer samples and tokens, and sends
-/// the gradient of what it received. Several threads may serve at the same time, each one session;
-/// one of them computes at a time.
+/// It need not know the client's stages: it sends the gradient of what it received. Several threads
+/// may serve at the same time, each one session; one of them computes at a time.
 template <std::floating_point T>
 class Server {
  public:
-  /// Makes the role for a new client from its hello. Called by all threads that serve. A WireError
-  /// that it throws reaches the client.
+  /// Makes the role for a new client, in all threads that serve. Its WireError reaches the client.
   using MakeRole = std::function<ServerRole<T>(const wire::Hello&)>;
 
   /// One part, which all clients train.
   ///
   /// Errors  std::invalid_argument unless the part is the last of a model, for options of the rule
-  ///         outside their range, or for heartbeats, which this driver cannot send while it
-  ///         computes.
+  ///         outside their range, or for heartbeats.
   template <codec::Codec<T> Code>
   Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule, Code codec,
          const ServerOptions& options = {})
@@ -78,13 +70,11 @@ class Server {
     require_no_heartbeat("Server", options_.session);
   }
 
-  /// Serves one client until it says goodbye. A client whose link broke may reconnect: serve its
-  /// new link, and the session continues.
+  /// Serves one client until it says goodbye. When its link broke, serve its new one.
   ///
   /// Errors  WireError if the settings differ or the client sends invalid bytes; it is told why.
   ///         TransportError if the link fails, is closed without goodbye, or is silent for too
-  ///         long. A step is applied as a whole or not at all, and the server can serve again
-  ///         afterwards.
+  ///         long. A step is applied as a whole or not at all; the server can serve again.
   void serve(transport::AnyLink link) {
     auto session = wire::Session::server(options_.session, transport::Clock::now());
     std::shared_ptr<KnownClient> client;
@@ -104,11 +94,8 @@ class Server {
     }
   }
 
-  /// The part and the optimiser that all clients share.
-  ///
-  /// Errors  std::logic_error for a server that makes roles with parts of their own.
+  /// The part that all clients share. Errors  std::logic_error if each role has its own.
   const nn::Part<T>& part() const { return learner().part(); }
-  const optim::Optimizer<T>& optimizer() const { return learner().optimizer(); }
   /// Training steps that have been applied, over all sessions.
   std::uint64_t steps() const { return learner().steps(); }
 
@@ -126,13 +113,14 @@ class Server {
  private:
   /// A client that is or was connected.
   struct KnownClient {
-    explicit KnownClient(ServerRole<T> r) : role{std::move(r)} {}
+    explicit KnownClient(ServerRole<T> r, wire::SessionState s = {}, bool decoder = false)
+        : role{std::move(r)}, state{std::move(s)}, has_decoder{decoder} {}
 
     ServerRole<T> role;
     wire::SessionState state;
-    std::vector<std::byte> answer;  // to a question; it lives until it is written
-    bool has_decoder = false;       // one that the client has given
+    bool has_decoder;               // one that the client has given
     bool is_superseded = false;     // a newer connection has taken over
+    std::vector<std::byte> answer;  // to a question; it lives until it is written
     std::mutex guard;               // of all of these
 
     bool is_connected = true;     // these two under the guard of clients_
@@ -155,19 +143,17 @@ class Server {
     const std::lock_guard of_older{older->guard};  // it may be computing
     if (older->is_superseded)
       throw WireError(Reason::superseded, "a newer connection of this client came first");
-    auto client = std::make_shared<KnownClient>(older->role);
-    client->state = older->state;
-    client->has_decoder = older->has_decoder;
-    client = admit(session, std::move(client));
+    auto client = admit(
+        session, std::make_shared<KnownClient>(older->role, older->state, older->has_decoder));
     older->is_superseded = true;
     return client;
   }
   std::shared_ptr<KnownClient> admit(wire::Session& session, std::shared_ptr<KnownClient> client) {
     const ServerRole<T>& role = client->role;
-    if (const auto refusal =
-            wire::compare_settings(session.hello().settings,
-                                   settings_of(role.part(), options_.method,
-                                               describe(role.receiver().codec()), options_.agreed)))
+    if (const auto refusal = wire::compare_settings(
+            session.hello().settings,
+            settings_of(role.part(), options_.method, role.receiver().codec().description(),
+                        options_.agreed)))
       session.refuse(*refusal);
     const std::lock_guard lock{guard_};
     if (!clients_.contains(session.hello().session)) make_room(session);
@@ -183,8 +169,7 @@ class Server {
     return known == clients_.end() ? nullptr : known->second;
   }
 
-  /// Forgets the client that was admitted first of those that are not connected, if there are too
-  /// many. Refuses the new one if all are connected.
+  /// Forgets the oldest client that is not connected; refuses the new one if all are.
   void make_room(wire::Session& session) {
     if (clients_.size() < options_.most_sessions) return;
     auto oldest = clients_.end();
@@ -222,47 +207,36 @@ class Server {
   /// Answers one message; false after a goodbye.
   bool answer(transport::AnyLink& link, wire::Session& session, KnownClient& client) {
     const wire::Event event = wire::next(link, session, client.guard);
-    {
-      const std::lock_guard lock{client.guard};
-      if (client.is_superseded)
-        throw WireError(Reason::superseded, "a newer connection of this client has taken over");
-      const std::lock_guard computing{computing_};
-      const Workspace::Use use{workspace_};
-      const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
-        client.answer = std::move(payload);
-        session.send(kind, std::array{wire::Bytes{client.answer}});
-      };
-      switch (event.kind) {
-        case wire::MessageKind::forward:
-          train(session, client, event);
-          break;
-        case wire::MessageKind::evaluate:
-          reply(wire::MessageKind::evaluated,
-                client.role.evaluate(event.payload, largest(session)).payload());
-          break;
-        case wire::MessageKind::fetch_weights: {
-          wire::PayloadWriter out;
-          client.role.put_weights(out);
-          reply(wire::MessageKind::weights, out.gather());  // a copy: they may change meanwhile
-          break;
-        }
-        case wire::MessageKind::weights:
-          client.role.take_decoder(event.payload);
-          client.has_decoder = true;
-          break;
-        default:
-          return false;  // a goodbye: the session refuses all other kinds
-      }
+    const std::lock_guard lock{client.guard};
+    if (client.is_superseded)
+      throw WireError(Reason::superseded, "a newer connection of this client has taken over");
+    const std::lock_guard computing{computing_};
+    const Workspace::Use use{workspace_};
+    const std::uint64_t largest = session.agreed().largest_message;
+    const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
+      client.answer = std::move(payload);
+      session.send(kind, std::array{wire::Bytes{client.answer}});
+    };
+    using enum wire::MessageKind;
+    if (event.kind == forward) {
+      train(session, client, event, largest);
+    } else if (event.kind == evaluate) {
+      reply(evaluated, client.role.evaluate(event.payload, largest).payload());
+    } else if (event.kind == fetch_weights) {
+      reply(weights, weights_payload<T>(client.role.part()));
+    } else if (event.kind == weights) {
+      client.role.take_decoder(event.payload);
+      client.has_decoder = true;
     }
-    wire::flush(link, session);
-    return true;
+    return event.kind != bye;
   }
 
-  void train(wire::Session& session, KnownClient& client, const wire::Event& event) {
+  void train(wire::Session& session, KnownClient& client, const wire::Event& event,
+             std::uint64_t largest) {
     std::vector<std::byte>& reply = session.new_reply();
-    const StepId id{.client = client.state.client, .step = event.at.step, .micro = event.at.micro};
     try {
-      client.role.forward(id, event.payload, largest(session), reply);
+      client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
+                          largest, reply);
       session.prepare();
       client.role.commit(reply);
       session.commit();
@@ -270,10 +244,6 @@ class Server {
       client.role.discard();
       throw;
     }
-  }
-
-  static std::uint64_t largest(const wire::Session& session) {
-    return session.agreed().largest_message;
   }
 
   std::shared_ptr<Learner<T>> learner_;

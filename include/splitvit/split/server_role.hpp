@@ -9,30 +9,25 @@
 #include <memory>     // shared_ptr
 #include <span>       // span
 #include <stdexcept>  // invalid_argument, logic_error
-#include <string>     // to_string
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/autograd/backward.hpp>    // backward
-#include <splitvit/autograd/no_grad.hpp>     // NoGrad
-#include <splitvit/codec/float32.hpp>        // Float32
-#include <splitvit/core/error.hpp>           // Reason, WireError
-#include <splitvit/core/labels.hpp>          // Labels
-#include <splitvit/nn/loss.hpp>              // count_correct
-#include <splitvit/split/cut_receiver.hpp>   // CutReceiver
-#include <splitvit/split/learner.hpp>        // Learner
-#include <splitvit/split/messages.hpp>       // the messages, put_weights, read_weights
-#include <splitvit/split/step_id.hpp>        // StepId
-#include <splitvit/split/timer.hpp>          // Timer
-#include <splitvit/wire/tensor_payload.hpp>  // PayloadWriter
-
-// ServerRole: what a server computes for the messages of one client. It does no I/O; server.hpp
-// connects it to clients.
+#include <splitvit/autograd/backward.hpp>  // backward
+#include <splitvit/autograd/variable.hpp>  // NoGrad
+#include <splitvit/codec/float32.hpp>      // Float32
+#include <splitvit/core/error.hpp>         // Reason, WireError
+#include <splitvit/core/labels.hpp>        // Labels
+#include <splitvit/nn/loss.hpp>            // count_correct
+#include <splitvit/split/cut.hpp>          // CutReceiver, StepId
+#include <splitvit/split/learner.hpp>      // Learner
+#include <splitvit/split/messages.hpp>     // BackwardMessage, ForwardMessage, Score, read_weights
+#include <splitvit/split/report.hpp>       // Timer
+#include <splitvit/wire/labels.hpp>        // read_labels
 
 namespace splitvit::split {
 
-/// A server part with its optimiser, and the receiving end of the cut. The roles of several clients
-/// may share the part; they must not compute at the same time.
+/// A server part with its optimiser, and the receiving end of the cut, without I/O. The roles of
+/// several clients may share the part; they must not compute at the same time.
 ///
 /// A step is forward, then commit. Nothing changes before commit, and discard forgets the step.
 template <std::floating_point T>
@@ -96,7 +91,7 @@ class ServerRole {
     if (!came.sizes.empty() || !came.token_sizes.empty())
       throw WireError(Reason::malformed, "evaluate: sizes of samples or tokens came");
     auto decoded =
-        codec::Float32{}.template decode<T>(came.encoded, came.shape(part().input_width()));
+        codec::decode<T>(codec::Float32{}, came.encoded, came.shape(part().input_width()));
     const Labels labels = wire::read_labels(came.labels, came.samples, part().config.classes);
     const Variable<T> logits = part().logits(Variable<T>{std::move(decoded.values)});
     const double mean = static_cast<double>(cross_entropy(logits, labels).value()[0]);
@@ -104,20 +99,13 @@ class ServerRole {
             .correct = nn::count_correct(logits.value(), labels)};
   }
 
-  /// The weights, as put_weights writes them.
-  void put_weights(wire::PayloadWriter& out) const { split::put_weights<T>(out, part()); }
-
-  /// Takes the initial decoder that the client sends.
-  ///
-  /// Errors  WireError if this part has no decoder, a step has been taken, or names or shapes
-  ///         differ.
+  /// Errors  WireError without a decoder here, after a step, or if names or shapes differ.
   void take_decoder(std::span<const std::byte> payload) {
     if (!part().decoder)
       throw WireError(Reason::wrong_message, "a decoder came, but there is no bottleneck here");
     if (learner_->steps() > 0)
-      throw WireError(
-          Reason::wrong_message,
-          "a decoder came, but step " + std::to_string(learner_->steps()) + " has been taken here");
+      throw WireError(Reason::wrong_message, "a decoder came, but step ", learner_->steps(),
+                      " has been taken here");
     read_weights<T>(payload, *part().decoder);
   }
 
@@ -136,8 +124,8 @@ class ServerRole {
 
   std::shared_ptr<Learner<T>> learner_;
   CutReceiver<T> receiver_;
-  Timer timer_;      // of the step under way
-  double loss_ = 0;  // of the step under way
+  Timer timer_;      // of the current step
+  double loss_ = 0;  // of the current step
   bool under_way_ = false;
   std::vector<std::byte> header_;
 };

@@ -12,14 +12,11 @@
 namespace splitvit {
 
 namespace detail {
-
 /// So many elements make it worth while to wake another thread.
 inline constexpr Index elementwise_grain = 1 << 15;
 
 inline void require_equal_shapes(const char* operation, const Shape& a, const Shape& b) {
-  if (a != b)
-    throw ShapeError(std::string(operation) + ": " + a.text() + " and " + b.text() +
-                     ": both shapes must be equal");
+  if (a != b) throw ShapeError(operation, ": ", a, " and ", b, ": both shapes must be equal");
 }
 
 /// y_i = f(a_i, b_i).
@@ -42,7 +39,6 @@ Tensor<T> map(const Tensor<T>& x, const F& f) {
   });
   return y;
 }
-
 }  // namespace detail
 
 /// a + b

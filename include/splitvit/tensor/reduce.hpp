@@ -7,13 +7,10 @@
 #include <splitvit/core/parallel.hpp>  // parallel_reduce
 #include <splitvit/tensor/tensor.hpp>  // TensorView
 
-// Sums over whole tensors, in double precision and in a fixed order.
-
 namespace splitvit {
 
 namespace detail {
-
-/// The sum of f(x_i).
+/// The sum of f(x_i), in double precision and in a fixed order.
 template <class T, class F>
 double sum_of(TensorView<const T> x, const F& f) {
   return parallel_reduce(
@@ -25,7 +22,6 @@ double sum_of(TensorView<const T> x, const F& f) {
       },
       [](double a, double b) { return a + b; });
 }
-
 }  // namespace detail
 
 /// The sum of all elements.

@@ -13,13 +13,9 @@
 #include <splitvit/core/shape.hpp>      // Index, Shape
 #include <splitvit/core/workspace.hpp>  // allocate, Deallocate
 
-// Tensor owns numbers, TensorView borrows them. Both are dense and row-major, with a shape
-// that is known at run time.
-
 namespace splitvit {
 
-/// Borrows the numbers of a tensor. `TensorView<const T>` cannot change them.
-/// Valid as long as what it was taken from.
+/// Borrows dense, row-major numbers. Valid as long as what it was taken from.
 template <class T>
 class TensorView {
  public:
@@ -27,8 +23,7 @@ class TensorView {
   /// Errors  ShapeError if `values` is not as long as the shape says.
   TensorView(std::span<T> values, const Shape& shape) : data_{values.data()}, shape_{shape} {
     if (static_cast<Index>(values.size()) != shape.elements())
-      throw ShapeError("TensorView: " + std::to_string(values.size()) + " values for shape " +
-                       shape.text());
+      throw ShapeError("TensorView: ", values.size(), " values for shape ", shape);
   }
   /// A view that may write becomes one that may only read.
   operator TensorView<const T>() const
@@ -47,8 +42,7 @@ class TensorView {
   /// Entries begin..end-1 of the first axis.
   TensorView slice(Index begin, Index end) const {
     if (shape_.rank() == 0 || begin < 0 || begin > end || end > shape_[0])
-      throw ShapeError("slice: entries " + std::to_string(begin) + " to " + std::to_string(end) +
-                       " of shape " + shape_.text());
+      throw ShapeError("slice: entries ", begin, " to ", end, " of shape ", shape_);
     const Shape part = shape_.with(0, end - begin);
     const Index stride = shape_[0] == 0 ? 0 : size() / shape_[0];
     return {std::span<T>{data_ + begin * stride, static_cast<std::size_t>(part.elements())}, part};
@@ -59,8 +53,8 @@ class TensorView {
   Shape shape_{0};
 };
 
-/// Owns numbers. A value: copying copies the numbers. Storage is aligned to 64 bytes and comes
-/// from the workspace in use, if one is (core/workspace.hpp).
+/// Owns dense, row-major numbers; a value. Storage is aligned to 64 bytes and comes from the
+/// workspace in use, if one is (core/workspace.hpp).
 template <class T>
 class Tensor {
   static_assert(std::is_arithmetic_v<T>);
@@ -108,10 +102,11 @@ class Tensor {
   TensorView<T> view() { return {span(), shape_}; }
   TensorView<const T> view() const { return {span(), shape_}; }
 
-  /// The same numbers under another shape.
-  /// Errors  ShapeError if the number of elements differs.
+  /// The same numbers under another shape. Errors  ShapeError if the number of elements differs.
   Tensor reshaped(const Shape& shape) && {
-    require_same_size(shape);
+    if (shape.elements() != size())
+      throw ShapeError("reshaped: ", shape_, " has ", size(), " elements, ", shape, " has ",
+                       shape.elements());
     Tensor out = std::move(*this);
     out.shape_ = shape;
     return out;
@@ -123,12 +118,6 @@ class Tensor {
   Tensor(const Shape& shape, Uninitialised)
       : data_{static_cast<T*>(allocate(static_cast<std::size_t>(shape.elements()) * sizeof(T)))},
         shape_{shape} {}
-
-  void require_same_size(const Shape& shape) const {
-    if (shape.elements() != size())
-      throw ShapeError("reshaped: " + shape_.text() + " has " + std::to_string(size()) +
-                       " elements, " + shape.text() + " has " + std::to_string(shape.elements()));
-  }
 
   std::unique_ptr<T, Deallocate> data_;
   Shape shape_{0};

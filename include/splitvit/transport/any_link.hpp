@@ -7,26 +7,21 @@
 #include <span>      // span
 #include <utility>   // move
 
-#include <splitvit/transport/concepts.hpp>  // Deadline, has_deadline, HasDeadline, Transport
-
-// AnyLink: a link that is chosen while the program runs.
+#include <splitvit/transport/concepts.hpp>  // Deadline, HasDeadline, Transport
 
 namespace splitvit::transport {
 
-/// Any link, behind one type. Costs one indirect call for each piece of bytes. Models Transport
-/// and HasDeadline; a deadline has no effect on a link that cannot stop waiting, and
-/// has_deadline() says whether it can.
+/// Any link, chosen while the program runs. Models Transport and HasDeadline; a deadline has no
+/// effect on a link that cannot stop waiting.
 ///
-///   AnyLink link = local ? AnyLink{std::move(memory)} : tcp_connect(endpoint);
+///   AnyLink link = local ? AnyLink{std::move(memory)} : connect_tcp(endpoint);
 ///
-/// Destruction, and assignment of another link, close the link within. After a move it may only be
-/// destroyed or assigned to.
+/// Destruction, and assignment of another link, close the link within.
 ///
 /// Errors  The errors of the link.
 class AnyLink {
  public:
-  // The concept is checked inside: as a constraint it would ask whether an AnyLink can be moved,
-  // which would depend on itself.
+  // Transport is no constraint here: it would ask whether an AnyLink can be moved, in a circle.
   template <class Link>
     requires(!std::same_as<Link, AnyLink>)
   AnyLink(Link link) : link_{std::make_unique<Model<Link>>(std::move(link))} {
@@ -36,7 +31,6 @@ class AnyLink {
   std::size_t read_some(std::span<std::byte> into) { return link_->read_some(into); }
   std::size_t write_some(std::span<const std::byte> from) { return link_->write_some(from); }
   void set_deadline(Deadline when) { link_->set_deadline(when); }
-  bool has_deadline() const { return link_->has_deadline(); }
 
  private:
   struct Interface {
@@ -44,7 +38,6 @@ class AnyLink {
     virtual std::size_t read_some(std::span<std::byte> into) = 0;
     virtual std::size_t write_some(std::span<const std::byte> from) = 0;
     virtual void set_deadline(Deadline when) = 0;
-    virtual bool has_deadline() const = 0;
   };
 
   template <class Link>
@@ -55,10 +48,7 @@ class AnyLink {
     std::size_t write_some(std::span<const std::byte> from) override {
       return link.write_some(from);
     }
-    void set_deadline([[maybe_unused]] Deadline when) override {
-      if constexpr (HasDeadline<Link>) link.set_deadline(when);
-    }
-    bool has_deadline() const override { return transport::has_deadline(link); }
+    void set_deadline(Deadline when) override { set_deadline_if_possible(link, when); }
 
     Link link;
   };

@@ -6,22 +6,20 @@
 #include <cstddef>   // byte, size_t
 #include <span>      // span
 
-// Transport: the two functions that a link must offer, and a third one that it may offer.
+#include <splitvit/core/error.hpp>  // Reason, TransportError
 
 namespace splitvit::transport {
 
 /// An ordered, reliable stream of bytes between two parties.
 ///
-///   expression            returns   meaning
-///   link.read_some(in)    size_t    in is not empty. Waits, then stores 1 to
-///                                   in.size() bytes and returns how many;
-///                                   0 only when the peer has closed and all it
-///                                   wrote before has been read
-///   link.write_some(out)  size_t    out is not empty. Takes 1 to out.size() bytes
+///   link.read_some(in)    waits, then stores 1 to in.size() bytes and returns how many; 0 only
+///   when
+///                         the peer has closed and all it wrote before has been read
+///   link.write_some(out)  takes 1 to out.size() bytes and returns how many
 ///
-/// Both throw TransportError when the link fails; writing to a peer that has closed throws
-/// it with Reason::closed. One thread may read while another writes. Destruction closes, and
-/// wakes a peer that waits. `check_transport` in conformance.hpp tests all of this.
+/// `in` and `out` are not empty. Both throw TransportError when the link fails; writing to a peer
+/// that has closed throws it with Reason::closed. One thread may read while another writes.
+/// Destruction closes, and wakes a peer that waits. conformance.hpp tests all of this.
 template <class T>
 concept Transport =
     std::movable<T> && requires(T& link, std::span<std::byte> in, std::span<const std::byte> out) {
@@ -33,45 +31,66 @@ using Clock = std::chrono::steady_clock;
 
 /// The moment after which a link stops waiting.
 using Deadline = Clock::time_point;
-
-/// Wait for ever.
 inline constexpr Deadline no_deadline = Deadline::max();
 
-/// The moment that is `wait` from now; no_deadline if the clock cannot count that far.
-inline Deadline deadline_in(std::chrono::nanoseconds wait) {
-  const Deadline now = Clock::now();
-  return wait > no_deadline - now ? no_deadline : now + wait;
+/// The moment that is `wait` after `from`; no_deadline if the clock cannot count that far.
+inline Deadline deadline_in(std::chrono::nanoseconds wait, Deadline from = Clock::now()) {
+  return wait > no_deadline - from ? no_deadline : from + wait;
 }
 
 /// A link that can stop waiting. Optional.
 ///
-///   expression               meaning
-///   link.set_deadline(when)  from now on read_some and write_some throw TransportError
-///                            with Reason::timed_out instead of waiting past `when`. Such a
-///                            call has moved no byte, and the link can still be used.
-///                            A call that already waits may keep the deadline it began with
+///   link.set_deadline(when)  from now on read_some and write_some throw TransportError with
+///                            Reason::timed_out instead of waiting past `when`; no byte has moved,
+///                            and the link can still be used. A call that already waits may keep
+///                            its deadline
 ///
-/// Without it a silent peer is not noticed: a handshake or a step then waits for as long as the
-/// link does, and a peer that sends one byte an hour holds its place.
+/// Without it a silent peer is not noticed, and holds its place.
 template <class T>
 concept HasDeadline = requires(T& link, Deadline when) { link.set_deadline(when); };
 
-/// Whether a link can stop waiting. A wrapper of any link type answers by itself.
 template <class T>
-bool has_deadline(const T& link) {
-  if constexpr (requires {
-                  { link.has_deadline() } -> std::same_as<bool>;
-                })
-    return link.has_deadline();
-  else
-    return HasDeadline<T>;
+void set_deadline_if_possible(T& link, Deadline when) {
+  if constexpr (HasDeadline<T>) link.set_deadline(when);
 }
 
-/// Sets the deadline of a link that has one. Returns whether it has.
-template <class T>
-bool set_deadline_if_possible(T& link, Deadline when) {
-  if constexpr (HasDeadline<T>) link.set_deadline(when);
-  return has_deadline(link);
+/// Writes some of `bytes`, which are not empty, and returns how many.
+///
+/// Errors  TransportError from the link; link_failed if it claims to have taken no byte, or
+///         more than it was given.
+template <Transport T>
+std::size_t write_part(T& link, std::span<const std::byte> bytes) {
+  const std::size_t n = link.write_some(bytes);
+  if (n == 0 || n > bytes.size())
+    throw TransportError(Reason::link_failed, "write: the link took ", n, " of ", bytes.size(),
+                         " bytes");
+  return n;
+}
+
+/// Stores at least one byte in `room`, which is not empty, and returns how many.
+///
+/// Errors  TransportError from the link; closed if the peer has closed it; link_failed if it claims
+///         to have stored more than there is room for.
+template <Transport T>
+std::size_t read_part(T& link, std::span<std::byte> room) {
+  const std::size_t n = link.read_some(room);
+  if (n == 0) throw TransportError(Reason::closed, "read: the peer closed the link");
+  if (n > room.size())
+    throw TransportError(Reason::link_failed, "read: the link stored ", n, " bytes in room for ",
+                         room.size());
+  return n;
+}
+
+/// Writes every byte. Errors  As write_part.
+template <Transport T>
+void write_all(T& link, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) bytes = bytes.subspan(write_part(link, bytes));
+}
+
+/// Fills `bytes`. Errors  As read_part.
+template <Transport T>
+void read_exactly(T& link, std::span<std::byte> bytes) {
+  while (!bytes.empty()) bytes = bytes.subspan(read_part(link, bytes));
 }
 
 }  // namespace splitvit::transport

@@ -5,31 +5,19 @@
 #include <condition_variable>  // condition_variable
 #include <cstddef>             // byte, size_t
 #include <cstring>             // memcpy
-#include <memory>              // shared_ptr, unique_ptr
+#include <memory>              // make_shared, make_unique, shared_ptr, unique_ptr
 #include <mutex>               // mutex, unique_lock
 #include <span>                // span
 #include <stdexcept>           // invalid_argument
-#include <string>              // string
 #include <utility>             // move, pair
 #include <vector>              // vector
 
 #include <splitvit/core/error.hpp>          // TransportError
 #include <splitvit/transport/concepts.hpp>  // Deadline, no_deadline
 
-// MemoryLink: the two ends of a link within one process.
-
 namespace splitvit::transport {
 
-class MemoryLink;
-
-/// Makes a link and returns its two ends, for two threads. Each direction holds at most
-/// `capacity` bytes; a writer that is further ahead waits for the reader.
-///
-/// Errors  std::invalid_argument if capacity is 0.
-std::pair<MemoryLink, MemoryLink> memory_pair(std::size_t capacity = std::size_t{1} << 18);
-
 namespace detail {
-
 /// One direction of a MemoryLink: a ring of bytes with one reader and one writer.
 class Pipe {
  public:
@@ -69,18 +57,16 @@ class Pipe {
   void close_writer() { change(writer_gone_, true); }
 
  private:
-  template <class Ready>
   void wait(std::unique_lock<std::mutex>& lock, const Deadline& deadline, const char* what,
-            const Ready& ready) {
+            const auto& ready) {
     while (!ready()) {
-      if (deadline == no_deadline) {
-        changed_.wait(lock);
-        continue;
-      }
       if (Clock::now() >= deadline)
-        throw TransportError(Reason::timed_out, std::string{"MemoryLink: "} + what +
-                                                    ": the peer was silent until the deadline");
-      changed_.wait_until(lock, Deadline{deadline});  // a copy: it may change meanwhile
+        throw TransportError(Reason::timed_out, "MemoryLink: ", what,
+                             ": the peer was silent until the deadline");
+      if (deadline == no_deadline)
+        changed_.wait(lock);
+      else
+        changed_.wait_until(lock, Deadline{deadline});  // a copy, since it may change
     }
   }
 
@@ -94,19 +80,18 @@ class Pipe {
   std::mutex guard_;
   std::condition_variable changed_;  // one is enough: reader and writer never both wait
   std::vector<std::byte> ring_;
-  std::size_t begin_ = 0;
-  std::size_t size_ = 0;
-  bool reader_gone_ = false;
-  bool writer_gone_ = false;
-  Deadline read_deadline_ = no_deadline;
-  Deadline write_deadline_ = no_deadline;
+  std::size_t begin_ = 0, size_ = 0;
+  bool reader_gone_ = false, writer_gone_ = false;
+  Deadline read_deadline_ = no_deadline, write_deadline_ = no_deadline;
 };
-
 }  // namespace detail
 
-/// One end of a link made by memory_pair. Models Transport and HasDeadline.
+/// One end of a link within a process, made by memory_pair. Models Transport and HasDeadline.
 class MemoryLink {
  public:
+  MemoryLink(std::shared_ptr<detail::Pipe> in, std::shared_ptr<detail::Pipe> out)
+      : end_{std::make_unique<End>(std::move(in), std::move(out))} {}
+
   std::size_t read_some(std::span<std::byte> into) { return end_->in->read(into); }
   std::size_t write_some(std::span<const std::byte> from) { return end_->out->write(from); }
 
@@ -117,8 +102,6 @@ class MemoryLink {
   }
 
  private:
-  friend std::pair<MemoryLink, MemoryLink> memory_pair(std::size_t capacity);
-
   struct End {
     End(std::shared_ptr<detail::Pipe> from, std::shared_ptr<detail::Pipe> to)
         : in{std::move(from)}, out{std::move(to)} {}
@@ -129,21 +112,20 @@ class MemoryLink {
       out->close_writer();
     }
 
-    std::shared_ptr<detail::Pipe> in;
-    std::shared_ptr<detail::Pipe> out;
+    std::shared_ptr<detail::Pipe> in, out;
   };
-
-  explicit MemoryLink(std::unique_ptr<End> end) : end_{std::move(end)} {}
 
   std::unique_ptr<End> end_;
 };
 
-inline std::pair<MemoryLink, MemoryLink> memory_pair(std::size_t capacity) {
+/// The two ends of a new link, for two threads. Each direction holds at most `capacity` bytes.
+///
+/// Errors  std::invalid_argument if capacity is 0.
+inline std::pair<MemoryLink, MemoryLink> memory_pair(std::size_t capacity = std::size_t{1} << 18) {
   if (capacity == 0) throw std::invalid_argument("memory_pair: capacity must be at least 1 byte");
   auto there = std::make_shared<detail::Pipe>(capacity);
   auto back = std::make_shared<detail::Pipe>(capacity);
-  return {MemoryLink{std::make_unique<MemoryLink::End>(back, there)},
-          MemoryLink{std::make_unique<MemoryLink::End>(there, back)}};
+  return {MemoryLink{back, there}, MemoryLink{there, back}};
 }
 
 }  // namespace splitvit::transport

@@ -9,9 +9,7 @@
 #include <span>     // span
 #include <utility>  // move
 
-#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline, has_deadline
-
-// Metered: counts the bytes that pass through a link, and the time spent waiting for it.
+#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
 
 namespace splitvit::transport {
 
@@ -32,10 +30,8 @@ class Traffic {
     return 1e-9 * static_cast<double>(ns.load(std::memory_order_relaxed));
   }
 
-  std::atomic<std::uint64_t> sent_{0};
-  std::atomic<std::uint64_t> received_{0};
-  std::atomic<std::int64_t> write_ns_{0};
-  std::atomic<std::int64_t> read_ns_{0};
+  std::atomic<std::uint64_t> sent_{0}, received_{0};
+  std::atomic<std::int64_t> write_ns_{0}, read_ns_{0};
 };
 
 /// A link that counts. `Metered link{TcpLink{...}};` models what the inner link models.
@@ -63,17 +59,9 @@ class Metered {
   {
     link_.set_deadline(when);
   }
-  bool has_deadline() const { return transport::has_deadline(link_); }
 
-  std::uint64_t sent() const { return traffic_->sent(); }
-  std::uint64_t received() const { return traffic_->received(); }
-  double write_seconds() const { return traffic_->write_seconds(); }
-  double read_seconds() const { return traffic_->read_seconds(); }
-
-  /// The counters alone, for a caller that outlives the link or gives it away.
+  /// The counters. They may outlive the link.
   std::shared_ptr<const Traffic> traffic() const { return traffic_; }
-
-  Link& inner() { return link_; }
 
  private:
   class Stopwatch {

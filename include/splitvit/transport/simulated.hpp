@@ -11,48 +11,46 @@
 #include <optional>   // optional
 #include <span>       // span
 #include <stdexcept>  // invalid_argument
-#include <string>     // to_string
 #include <thread>     // sleep_for
 #include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/core/error.hpp>          // TransportError
 #include <splitvit/core/random.hpp>         // Rng
-#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline, has_deadline
-
-// Simulated: gives any link the speed of another one, and the faults that tests need.
+#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
 
 namespace splitvit::transport {
 
 /// Whether simulated time is only added up, or also spent.
 enum class Pace { computed, slept };
 
-/// The link to imitate. Every byte, in either direction, takes 8 / bits_per_second; whenever
-/// the direction changes, latency_seconds pass: the time of a conversation in which one side
-/// speaks at a time, as in split learning. Wrap one end only, or all is counted twice.
+/// The link to imitate, in which one side speaks at a time: every byte takes 8 / bits_per_second,
+/// every change of direction latency_seconds. Wrap one end only, or all is counted twice.
 struct LinkModel {
   double bits_per_second = std::numeric_limits<double>::infinity();
   double latency_seconds = 0.0;  ///< one way
   Pace pace = Pace::computed;
 };
 
-/// What goes wrong, the same way each time for the same seed. Positions count from 0 in one
-/// direction of this end. One thread at a time may use a link with faults.
+/// What goes wrong, by seed. Positions count from 0 in one direction of this end. One thread at a
+/// time may use a link with faults.
 struct Faults {
   static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
   std::size_t longest_piece = 0;      ///< calls move 1 to this many bytes, at random; 0: no change
   std::uint64_t cut_sent_at = never;  ///< the link breaks instead of this byte
-  std::uint64_t cut_received_at = never;    ///< likewise
+  std::uint64_t cut_received_at = never;    ///< the same
   std::uint64_t flip_sent_bit = never;      ///< bit b of byte n has number 8 * n + b
-  std::uint64_t flip_received_bit = never;  ///< likewise
+  std::uint64_t flip_received_bit = never;  ///< the same
   double longest_delay_seconds = 0.0;       ///< each call first waits a random time up to this
   Rng rng{};
 };
 
-/// How long the traffic of a Simulated link takes on the modelled one. Any thread may ask.
+/// How long the traffic of a Simulated link takes on the modelled one. For any thread.
 class SimulatedClock {
  public:
+  enum class Way { none, in, out };
+
   explicit SimulatedClock(const LinkModel& model) : model_{model} {}
 
   /// Units   seconds for all traffic so far.
@@ -60,17 +58,7 @@ class SimulatedClock {
     const std::lock_guard lock{guard_};
     return elapsed();
   }
-
- private:
-  template <Transport Link>
-  friend class Simulated;
-  enum class Way { none, in, out };
-
-  double elapsed() const {
-    return static_cast<double>(bytes_) * 8.0 / model_.bits_per_second +
-           static_cast<double>(turns_) * model_.latency_seconds;
-  }
-  /// Returns the seconds that have not been slept yet.
+  /// Adds traffic in one direction. Returns the seconds that have not been slept yet.
   double add(std::size_t n, Way way) {
     const std::lock_guard lock{guard_};
     bytes_ += n;
@@ -83,10 +71,15 @@ class SimulatedClock {
     slept_ += seconds;
   }
 
+ private:
+  double elapsed() const {
+    return static_cast<double>(bytes_) * 8.0 / model_.bits_per_second +
+           static_cast<double>(turns_) * model_.latency_seconds;
+  }
+
   LinkModel model_;
   mutable std::mutex guard_;
-  std::uint64_t bytes_ = 0;
-  std::uint64_t turns_ = 0;
+  std::uint64_t bytes_ = 0, turns_ = 0;
   double slept_ = 0.0;
   Way last_ = Way::none;
 };
@@ -135,7 +128,6 @@ class Simulated {
   {
     if (link_) link_->set_deadline(when);
   }
-  bool has_deadline() const { return link_ ? transport::has_deadline(*link_) : HasDeadline<Link>; }
 
   /// The clock alone, for a caller that gives the link away.
   std::shared_ptr<const SimulatedClock> clock() const { return clock_; }
@@ -144,11 +136,10 @@ class Simulated {
   using Way = SimulatedClock::Way;
 
   void before_call(std::uint64_t position, std::uint64_t cut) {
-    if (position >= cut) link_.reset();  // the peer notices, too
+    if (position >= cut) link_.reset();  // the peer sees the end
     if (!link_)
-      throw TransportError(Reason::closed, "Simulated: the link was cut after " +
-                                               std::to_string(sent_) + " bytes sent and " +
-                                               std::to_string(received_) + " received");
+      throw TransportError(Reason::closed, "Simulated: the link was cut after ", sent_,
+                           " bytes sent and ", received_, " received");
     if (faults_.longest_delay_seconds > 0)
       std::this_thread::sleep_for(
           std::chrono::duration<double>{faults_.rng.uniform(0.0, faults_.longest_delay_seconds)});
@@ -187,8 +178,7 @@ class Simulated {
   std::optional<Link> link_;
   LinkModel model_;
   Faults faults_;
-  std::uint64_t sent_ = 0;
-  std::uint64_t received_ = 0;
+  std::uint64_t sent_ = 0, received_ = 0;
   std::shared_ptr<SimulatedClock> clock_ = std::make_shared<SimulatedClock>(model_);
 };
 

@@ -5,7 +5,7 @@
 #error "splitvit/transport/tcp.hpp needs POSIX sockets; write a Transport of your own instead"
 #endif
 
-#include <algorithm>     // clamp, min
+#include <algorithm>     // clamp, find, min
 #include <array>         // array
 #include <atomic>        // atomic
 #include <cerrno>        // errno
@@ -31,9 +31,6 @@
 #include <splitvit/transport/concepts.hpp>  // Clock, Deadline
 #include <splitvit/transport/endpoint.hpp>  // Endpoint, parse_endpoint
 
-// TcpLink and TcpListener: a link between two machines. Plain TCP: neither secret nor
-// authenticated, which is why a listener stays on loopback unless told otherwise.
-
 namespace splitvit::transport {
 
 struct ConnectOptions {
@@ -48,7 +45,6 @@ struct ListenOptions {
 };
 
 namespace detail {
-
 /// Owns a file descriptor.
 class Descriptor {
  public:
@@ -72,15 +68,14 @@ inline TransportError socket_error(int error, const std::string& what) {
   const Reason reason = error == EPIPE || error == ECONNRESET ? Reason::closed
                         : error == ETIMEDOUT                  ? Reason::timed_out
                                                               : Reason::link_failed;
-  return {reason, what + ": " + std::generic_category().message(error)};
+  return {reason, what, ": ", std::generic_category().message(error)};
 }
 
 /// Whether accept(2) reports that a waiting peer, or its network, is gone.
 inline bool lost_before_accept(int error) {
-  for (const int one : {EAGAIN, EWOULDBLOCK, EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN,
-                        ENETUNREACH, EHOSTDOWN, EHOSTUNREACH})
-    if (error == one) return true;
-  return false;
+  constexpr std::array errors{EAGAIN, EWOULDBLOCK, EINTR,       ECONNABORTED, EPROTO,
+                              EPERM,  ENETDOWN,    ENETUNREACH, EHOSTDOWN,    EHOSTUNREACH};
+  return std::ranges::find(errors, error) != errors.end();
 }
 
 inline void prepare(int fd, const std::string& what) {
@@ -94,15 +89,16 @@ inline void prepare(int fd, const std::string& what) {
 #endif
 }
 
-/// Waits until a descriptor is ready or the other one, if any, can be read. Returns false at the
-/// deadline.
+/// A time in milliseconds as the system takes it: rounded up, from `least` to an hour.
+inline int system_ms(std::chrono::nanoseconds time, int least) {
+  const auto count = std::chrono::ceil<std::chrono::milliseconds>(time).count();
+  return static_cast<int>(std::clamp<std::int64_t>(count, least, 3'600'000));
+}
+
+/// Waits until `fd` is ready or `wake`, if any, can be read. Returns false at the deadline.
 inline bool wait_ready(int fd, short events, Deadline deadline, int wake = -1) {
   while (true) {
-    int wait = -1;
-    if (deadline != no_deadline) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-      wait = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 3'600'000));
-    }
+    const int wait = deadline == no_deadline ? -1 : system_ms(deadline - Clock::now(), 0);
     std::array<pollfd, 2> both{{{fd, events, 0}, {wake, POLLIN, 0}}};
     const int ready = ::poll(both.data(), 2, wait);
     if (ready > 0) return true;
@@ -111,24 +107,19 @@ inline bool wait_ready(int fd, short events, Deadline deadline, int wake = -1) {
   }
 }
 
-/// The addresses of a host and port.
-struct Addresses {
-  explicit Addresses(const Endpoint& endpoint) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV;
-    const int failed =
-        ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &first);
-    if (failed != 0)
-      throw TransportError(Reason::cannot_connect,
-                           endpoint.text() + ": no such host: " + ::gai_strerror(failed));
-  }
-  Addresses(const Addresses&) = delete;
-  Addresses& operator=(const Addresses&) = delete;
-  ~Addresses() { ::freeaddrinfo(first); }
-
+/// The addresses of a host and port, as a list.
+inline std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses_of(const Endpoint& endpoint) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
   addrinfo* first = nullptr;
-};
+  const int failed =
+      ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &first);
+  if (failed != 0)
+    throw TransportError(Reason::cannot_connect, endpoint,
+                         ": no such host: ", ::gai_strerror(failed));
+  return {first, ::freeaddrinfo};
+}
 
 /// The numeric address of one end of a socket: `ask` is getsockname or getpeername.
 template <class Ask>
@@ -145,11 +136,25 @@ Endpoint address_of(int fd, const Ask& ask) {
   return {.host = host.data(), .port = static_cast<std::uint16_t>(std::stoi(port.data()))};
 }
 
+/// Connects a new socket to an address until the deadline. Returns the errno value, 0 for success.
+inline int connect(int fd, const addrinfo& to, Deadline deadline, const std::string& what) {
+  prepare(fd, what);
+  int error = ::connect(fd, to.ai_addr, to.ai_addrlen) == 0 ? 0 : errno;
+  if (error == EINPROGRESS || error == EINTR) {
+    socklen_t size = sizeof(error);
+    if (!wait_ready(fd, POLLOUT, deadline)) return ETIMEDOUT;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  }
+  // When nobody listens on a port of the range for callers, a socket may meet itself.
+  const bool is_own = error == 0 && address_of(fd, ::getsockname) == address_of(fd, ::getpeername);
+  return is_own ? ECONNREFUSED : error;
+}
 }  // namespace detail
 
-/// A TCP connection. Models Transport and HasDeadline. Reading waits until the deadline; there is
-/// none at first. Writing waits until the deadline, but at most `write_stall` while the peer takes
-/// no byte. After destruction the peer can read what was written, then the end.
+/// A TCP connection, neither secret nor authenticated. Models Transport and HasDeadline. Reading
+/// waits until the deadline; there is none at first. Writing waits until the deadline, but at most
+/// `write_stall` while the peer takes no byte. After destruction the peer can read what was
+/// written, then the end.
 class TcpLink {
  public:
   std::size_t read_some(std::span<std::byte> into) {
@@ -189,12 +194,10 @@ class TcpLink {
   struct State {
     State(detail::Descriptor descriptor, std::chrono::nanoseconds stall)
         : fd{std::move(descriptor)}, write_stall{stall} {}
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
     ~State() {
       ::shutdown(fd.get(), SHUT_WR);
-      // A close with unread bytes would make the system throw away what is still on its way
-      // to the peer, so take what is there. Bounded: a peer may go on sending.
+      // A close with unread bytes would throw away what is still on its way to the peer, so take
+      // what is there. Bounded: a peer may go on sending.
       std::array<std::byte, 4096> waste;
       for (int i = 0; i < 64; ++i)
         if (::recv(fd.get(), waste.data(), waste.size(), 0) <= 0) break;
@@ -211,8 +214,7 @@ class TcpLink {
     const int on = 1;  // a message is written in one go, so waiting for more only costs time
     ::setsockopt(this->fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 #if defined(TCP_USER_TIMEOUT)
-    const auto stall = std::chrono::ceil<std::chrono::milliseconds>(write_stall).count();
-    const auto limit = static_cast<unsigned>(std::clamp<std::int64_t>(stall, 1, 3'600'000));
+    const int limit = detail::system_ms(write_stall, 1);
     ::setsockopt(this->fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof(limit));
 #endif
   }
@@ -226,28 +228,16 @@ class TcpLink {
   }
   void wait(short events, Deadline until, const char* what) const {
     if (!detail::wait_ready(fd(), events, until))
-      throw TransportError(Reason::timed_out, "TcpLink to " + peer() + ": " + what);
+      throw TransportError(Reason::timed_out, "TcpLink to ", peer(), ": ", what);
   }
 
   std::unique_ptr<State> state_;
 };
 
-/// Connects to a listener. Looking up a host's name may take longer than the options say.
-///
-/// Errors  TransportError: cannot_connect if there is no such host or nobody listens, timed_out if
-///         nobody answers, link_failed for any other error of the system.
-TcpLink connect_tcp(const Endpoint& to, const ConnectOptions& options = {});
-
-inline TcpLink connect_tcp(const std::string& host, std::uint16_t port,
-                           const ConnectOptions& options = {}) {
-  return connect_tcp(Endpoint{.host = host, .port = port}, options);
-}
-
-/// Waits for peers on one address.
+/// Waits for peers on one address: on loopback, unless another host is named.
 class TcpListener {
  public:
-  /// Errors  TransportError: cannot_connect if there is no such host, link_failed if the
-  ///         address cannot be used, because it is taken or not ours.
+  /// Errors  TransportError: cannot_connect for no such host, link_failed for a taken address.
   explicit TcpListener(const Endpoint& on = {}, const ListenOptions& options = {})
       : write_stall_{options.write_stall} {
     const std::string what = "TcpListener on " + on.text();
@@ -258,9 +248,9 @@ class TcpListener {
     detail::prepare(ends[0], what);
     detail::prepare(ends[1], what);
 
-    const detail::Addresses addresses{on};
+    const auto addresses = detail::addresses_of(on);
     int error = 0;
-    for (const addrinfo* at = addresses.first; at != nullptr; at = at->ai_next) {
+    for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
       fd_ = detail::Descriptor{::socket(at->ai_family, at->ai_socktype, at->ai_protocol)};
       const int yes = 1;
       if (fd_.get() >= 0 &&
@@ -276,7 +266,7 @@ class TcpListener {
     throw detail::socket_error(error, what);
   }
 
-  /// Waits for the next peer. A peer that hangs up before it is accepted is passed over.
+  /// Waits for the next peer. Ignores a peer that closes before it is accepted.
   ///
   /// Errors  TransportError: timed_out at the deadline, closed after close(), link_failed if
   ///         the system cannot accept, such as when no descriptors are left.
@@ -284,10 +274,10 @@ class TcpListener {
     const std::string what = "TcpListener on " + endpoint_.text();
     while (true) {
       if (!detail::wait_ready(fd_.get(), POLLIN, deadline, wake_read_.get()))
-        throw TransportError(Reason::timed_out, what + ": nobody came before the deadline");
-      // The byte in the pipe is never read, so that every later call ends, too.
+        throw TransportError(Reason::timed_out, what, ": nobody came before the deadline");
+      // The byte in the pipe is never read, so that all later calls end.
       if (detail::wait_ready(wake_read_.get(), POLLIN, Deadline{}))
-        throw TransportError(Reason::closed, what + ": closed");
+        throw TransportError(Reason::closed, what, ": closed");
       detail::Descriptor peer{::accept(fd_.get(), nullptr, nullptr)};
       if (peer.get() >= 0) {
         detail::prepare(peer.get(), what);
@@ -300,54 +290,39 @@ class TcpListener {
   /// Ends a waiting accept and all later ones. Any thread may call it.
   void close() {
     const std::byte token{1};
-    [[maybe_unused]] const auto n = ::write(wake_write_.get(), &token, 1);  // full is fine, too
+    [[maybe_unused]] const auto n = ::write(wake_write_.get(), &token, 1);  // a full pipe is enough
   }
 
-  /// Where it listens, with the port that was picked.
+  /// Where it listens, with the port that the system has chosen.
   const Endpoint& endpoint() const { return endpoint_; }
-  std::uint16_t port() const { return endpoint_.port; }
 
  private:
   detail::Descriptor fd_;
-  detail::Descriptor wake_read_;  // a pipe: a byte in it means that close() was called
-  detail::Descriptor wake_write_;
+  detail::Descriptor wake_read_, wake_write_;  // a pipe: a byte in it means close() was called
   std::chrono::nanoseconds write_stall_;
   Endpoint endpoint_;
 };
 
-inline TcpLink connect_tcp(const Endpoint& to, const ConnectOptions& options) {
-  const detail::Addresses addresses{to};
+/// Connects to a listener. Looking up a host's name may take longer than the options say.
+///
+/// Errors  TransportError: cannot_connect if there is no such host or nobody listens, timed_out if
+///         nobody answers, link_failed for any other error of the system.
+inline TcpLink connect_tcp(const Endpoint& to, const ConnectOptions& options = {}) {
+  const std::string what = "connect_tcp: " + to.text();
+  const auto addresses = detail::addresses_of(to);
   const Deadline retry_until = deadline_in(options.retry_for);
   std::chrono::nanoseconds pause = std::chrono::milliseconds{20};
   while (true) {
     const Deadline deadline = deadline_in(options.timeout);
     int error = 0;
-    for (const addrinfo* at = addresses.first; at != nullptr; at = at->ai_next) {
+    for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
       detail::Descriptor fd{::socket(at->ai_family, at->ai_socktype, at->ai_protocol)};
-      if (fd.get() < 0) {
-        error = errno;
-        continue;
-      }
-      detail::prepare(fd.get(), "connect_tcp: " + to.text());
-      error = ::connect(fd.get(), at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
-      if (error == EINPROGRESS || error == EINTR) {
-        socklen_t size = sizeof(error);
-        if (!detail::wait_ready(fd.get(), POLLOUT, deadline))
-          error = ETIMEDOUT;
-        else if (::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-          error = errno;
-      }
-      // When nobody listens on a port of the range for callers, a socket may meet itself.
-      if (error == 0 && detail::address_of(fd.get(), ::getsockname) ==
-                            detail::address_of(fd.get(), ::getpeername))
-        error = ECONNREFUSED;
+      error = fd.get() < 0 ? errno : detail::connect(fd.get(), *at, deadline, what);
       if (error == 0) return TcpLink{std::move(fd), options.write_stall};
     }
     if (Clock::now() + pause >= retry_until) {
-      const std::string what = "connect_tcp: " + to.text();
-      if (error == ECONNREFUSED)
-        throw TransportError(Reason::cannot_connect, what + ": nobody listens there");
-      throw detail::socket_error(error, what);
+      if (error != ECONNREFUSED) throw detail::socket_error(error, what);
+      throw TransportError(Reason::cannot_connect, what, ": nobody listens there");
     }
     std::this_thread::sleep_for(pause);
     pause = std::min<std::chrono::nanoseconds>(2 * pause, std::chrono::milliseconds{500});

@@ -15,12 +15,12 @@
 #include <splitvit/wire/session_options.hpp>  // SessionOptions
 #include <splitvit/wire/session_state.hpp>    // SessionState
 
-// Whether two parties can continue a session: the hello of the client, the decision of the server,
-// and the check of its answer. Both must be at the same step, or able to reach one.
+// Whether two parties can continue a session: hello of the client, decision of the server, and the
+// check of its answer.
 
 namespace splitvit::wire {
 
-/// The hello of a client in `state`. `generations` are the steps of its checkpoints.
+/// The hello of a client in `state` with checkpoints of the steps `generations`.
 inline Hello hello_of(const SessionState& state, Settings settings, const SessionOptions& options,
                       std::vector<std::uint64_t> generations) {
   return {.versions = options.versions,
@@ -40,11 +40,10 @@ struct WelcomeOrRefusal {
   std::optional<Refusal> refusal = {};
 };
 
-/// What a server in `state` answers to a hello. `generations` are the steps of its checkpoints.
-///
-/// It refuses unless both sides are at the same step, or the server is one step ahead and still has
-/// the reply, or the server is at the newest common checkpoint, to which the client then returns.
-/// It also refuses when all connection numbers are used up.
+/// What a server in `state` with checkpoints of the steps `generations` answers. It refuses unless
+/// both sides are at the same step, or the server is one step ahead and still has the reply, or is
+/// at the newest common checkpoint, to which the client then returns; and when all connection
+/// numbers are used up.
 ///
 /// Errors  std::logic_error if the state belongs to another session than the hello.
 inline WelcomeOrRefusal decide_admission(const Hello& hello, const SessionState& state,
@@ -76,15 +75,14 @@ inline WelcomeOrRefusal decide_admission(const Hello& hello, const SessionState&
 
 /// Checks that a client whose last step is `last` can continue after a welcome.
 ///
-/// Errors  WireError (wrong_step) unless the server is at the same step, or one step ahead because
-///         its reply was lost, or at the common checkpoint, to which this side then returns.
+/// Errors  WireError (wrong_step) unless the server is at the same step, one step ahead, or at the
+///         common checkpoint, to which this side then returns.
 inline void check_welcome(const Welcome& welcome, std::uint64_t last) {
   if (welcome.last_step == last || welcome.last_step == last + 1 ||
       welcome.last_step == welcome.generation)
     return;
-  throw WireError(Reason::wrong_step, "welcome: the server has applied step " +
-                                          std::to_string(welcome.last_step) + ", this side step " +
-                                          std::to_string(last));
+  throw WireError(Reason::wrong_step, "welcome: the server has applied step ", welcome.last_step,
+                  ", this side step ", last);
 }
 
 }  // namespace splitvit::wire

@@ -4,7 +4,6 @@
 #include <cstddef>  // byte, size_t
 #include <cstdint>  // uint8_t, uint16_t, uint32_t, uint64_t
 #include <span>     // span
-#include <string>   // to_string
 #include <vector>   // vector
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
@@ -15,6 +14,12 @@
 // layout never changes, so that any two versions can refuse each other.
 
 namespace splitvit::wire {
+
+using Bytes = std::span<const std::byte>;
+
+/// The largest message before the peer is admitted, and the most that can be agreed later.
+inline constexpr std::uint64_t unadmitted_limit = std::uint64_t{4} << 10;
+inline constexpr std::uint64_t message_ceiling = std::uint64_t{256} << 20;
 
 /// What a message is for. The numbers are part of the format.
 enum class MessageKind : std::uint8_t {
@@ -72,52 +77,33 @@ struct FrameHeader {
 /// Appends the 32 bytes of a header.
 inline void put_header(std::vector<std::byte>& out, const FrameHeader& header) {
   const std::size_t at = out.size();
-  ByteWriter writer{out};
-  writer.put(frame_magic);
-  writer.put(frame_version);
-  writer.put(static_cast<std::uint8_t>(header.kind));
-  writer.put(static_cast<std::uint16_t>(header.continues ? 1 : 0));
-  writer.put(header.length);
-  writer.put(header.connection);
-  writer.put(header.sequence);
-  writer.put(header.payload_crc);
-  writer.put(crc32c(std::span<const std::byte>{out}.subspan(at)));
+  ByteWriter{out}.put(frame_magic, frame_version, static_cast<std::uint8_t>(header.kind),
+                      static_cast<std::uint16_t>(header.continues ? 1 : 0), header.length,
+                      header.connection, header.sequence, header.payload_crc);
+  ByteWriter{out}.put(crc32c(std::span<const std::byte>{out}.subspan(at)));
 }
 
-/// Reads a header. It compares the checksum before it uses the length.
+/// Reads a header. Compares the checksum before it uses the length.
 ///
 /// Errors  WireError: bad_magic, bad_checksum, bad_version, bad_flags, bad_kind, or too_long
 ///         for a length above largest_frame.
 inline FrameHeader read_header(std::span<const std::byte, frame_header_bytes> bytes) {
   ByteReader reader{bytes, "frame header"};
-  const auto magic = reader.get<std::uint32_t>();
-  const auto version = reader.get<std::uint8_t>();
-  const auto kind = reader.get<std::uint8_t>();
-  const auto flags = reader.get<std::uint16_t>();
   FrameHeader header;
-  header.length = reader.get<std::uint32_t>();
-  header.connection = reader.get<std::uint32_t>();
-  header.sequence = reader.get<std::uint64_t>();
-  header.payload_crc = reader.get<std::uint32_t>();
-  const bool intact = reader.get<std::uint32_t>() == crc32c(bytes.first<28>());
-
-  if (magic != frame_magic)
-    throw WireError(Reason::bad_magic, "frame header: these bytes are not from splitvit");
-  if (!intact) throw WireError(Reason::bad_checksum, "frame header: damaged on the way");
+  std::uint32_t magic = 0, crc = 0;
+  std::uint16_t flags = 0;
+  std::uint8_t version = 0, kind = 0;
+  reader.get_to(magic, version, kind, flags, header.length, header.connection, header.sequence,
+                header.payload_crc, crc);
+  if (magic != frame_magic) reader.refuse(Reason::bad_magic, "these bytes are not from splitvit");
+  if (crc != crc32c(bytes.first<28>())) reader.refuse(Reason::bad_checksum, "damaged on the way");
   if (version != frame_version)
-    throw WireError(Reason::bad_version, "frame header: the peer uses frame version " +
-                                             std::to_string(version) + ", this side " +
-                                             std::to_string(frame_version));
-  if (flags > 1)
-    throw WireError(Reason::bad_flags,
-                    "frame header: flags " + std::to_string(flags) + ", only bit 0 is known");
+    reader.refuse(Reason::bad_version, "version ", version, " came, this side has ", frame_version);
+  if (flags > 1) reader.refuse(Reason::bad_flags, "flags ", flags, ", only bit 0 is known");
   if (kind == 0 || kind >= message_kinds)
-    throw WireError(Reason::bad_kind,
-                    "frame header: message kind " + std::to_string(kind) + " does not exist");
+    reader.refuse(Reason::bad_kind, "message kind ", kind, " does not exist");
   if (header.length > largest_frame)
-    throw WireError(Reason::too_long, "frame header: a frame of " + std::to_string(header.length) +
-                                          " bytes, at most " + std::to_string(largest_frame) +
-                                          " are allowed");
+    reader.refuse(Reason::too_long, header.length, " bytes, at most ", largest_frame, " can come");
   header.kind = static_cast<MessageKind>(kind);
   header.continues = flags == 1;
   return header;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // find, find_if
+#include <algorithm>  // find
 #include <array>      // array
 #include <cstddef>    // byte, size_t
 #include <cstdint>    // uint8_t, uint16_t, uint32_t, uint64_t
@@ -12,14 +12,13 @@
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/core/bytes.hpp>             // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>             // Reason, WireError
-#include <splitvit/wire/detail/printable.hpp>  // printable
-#include <splitvit/wire/message.hpp>           // Bytes, message_ceiling, unadmitted_limit
+#include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
+#include <splitvit/core/error.hpp>  // Reason, WireError, joined
+#include <splitvit/wire/frame.hpp>  // Bytes, message_ceiling, unadmitted_limit
 
-// The handshake's three messages as bytes: hello, then welcome or refuse. They compare the settings
-// and the last steps of both sides. The version range at the start of hello and the refuse message
-// never change, so that any two versions can refuse each other.
+// The messages of the handshake as bytes, and the error message: hello, then welcome or refuse. The
+// versions at the start of hello and the refuse message never change, so that any two versions can
+// refuse each other.
 
 namespace splitvit::wire {
 
@@ -28,7 +27,7 @@ struct Versions {
   std::uint16_t oldest = 1;
   std::uint16_t newest = 1;
 
-  std::string text() const { return std::to_string(oldest) + " to " + std::to_string(newest); }
+  std::string text() const { return joined(oldest, " to ", newest); }
   friend bool operator==(const Versions&, const Versions&) = default;
 };
 
@@ -46,8 +45,7 @@ inline constexpr const char* any_value = "any";
 /// Names a session: 128 bits, all zero where there is no session yet.
 using SessionId = std::array<std::uint64_t, 2>;
 
-/// A random id that cannot be guessed: from the system, not from a seed. It does not affect the
-/// results of training.
+/// A random id that cannot be guessed: from the system, not from a seed.
 inline SessionId random_session_id() {
   std::random_device device;
   const auto word = [&] { return (std::uint64_t{device()} << 32) | device(); };
@@ -85,32 +83,37 @@ struct Refusal {
   std::string server;
 
   std::string text() const {
-    return "handshake refused: " + field + ": the client has " + client + ", the server has " +
-           server;
+    return joined("handshake refused: ", field, ": the client has ", client, ", the server has ",
+                  server);
   }
 };
 
 namespace detail {
-
 inline constexpr std::size_t longest_key = 64;
 inline constexpr std::size_t longest_value = 1024;
 inline constexpr std::size_t most_generations = 64;
 
+/// The text with '?' for all that is not printable ASCII: a peer must not control the terminal.
+inline std::string printable(std::string text) {
+  for (char& c : text)
+    if (c < ' ' || c > '~') c = '?';
+  return text;
+}
+
 inline const Setting* find(const Settings& settings, const std::string& key) {
-  const auto at =
-      std::ranges::find_if(settings, [&](const Setting& setting) { return setting.key == key; });
+  const auto at = std::ranges::find(settings, key, &Setting::key);
   return at == settings.end() ? nullptr : &*at;
 }
 
 /// What is wrong with a list of settings; empty if it is valid.
 inline std::string settings_fault(const Settings& settings) {
-  for (std::size_t i = 0; i < settings.size(); ++i) {
-    const auto& [key, value] = settings[i];
+  for (const Setting& setting : settings) {
+    const auto& [key, value] = setting;
     if (key.empty() || key.size() > longest_key || key != printable(key))
       return "a key must have 1 to 64 plain characters: '" + printable(key).substr(0, 80) + "'";
     if (value.size() > longest_value || value != printable(value))
       return key + ": a value must have at most 1024 plain characters";
-    if (find(settings, key) != &settings[i]) return key + " is there twice";
+    if (find(settings, key) != &setting) return key + " is there twice";
   }
   return {};
 }
@@ -119,13 +122,12 @@ inline std::string settings_fault(const Settings& settings) {
 inline std::string hello_fault(const Hello& hello) {
   if (hello.versions.oldest > hello.versions.newest) return "versions " + hello.versions.text();
   if (hello.largest_message < unadmitted_limit || hello.largest_message > message_ceiling)
-    return "a largest message of " + std::to_string(hello.largest_message) +
-           " bytes, allowed are 4 KiB to 256 MiB";
+    return joined("a largest message of ", hello.largest_message,
+                  " bytes, allowed are 4 KiB to 256 MiB");
   if (hello.generations.size() > most_generations)
-    return std::to_string(hello.generations.size()) + " generations, at most 64 can be sent";
+    return joined(hello.generations.size(), " generations, at most 64 can be sent");
   return settings_fault(hello.settings);
 }
-
 }  // namespace detail
 
 /// The payload of a hello.
@@ -139,66 +141,50 @@ inline std::string hello_fault(const Hello& hello) {
 ///   u16 how many generations, then u64 each
 ///   u16 how many settings, then key and value of each as texts
 ///
-/// Errors  std::invalid_argument for what cannot be sent: keys must have 1 to 64 and values at
-///         most 1024 plain characters, no key may come twice, there may be 64 generations, and all
-///         must fit into 4 KiB; largest_message must be from 4 KiB to 256 MiB.
+/// Errors  std::invalid_argument for what cannot be sent: keys have 1 to 64 and values at most 1024
+///         plain characters, no key comes twice, at most 64 generations, all within 4 KiB;
+///         largest_message is from 4 KiB to 256 MiB.
 inline std::vector<std::byte> hello_payload(const Hello& hello) {
   if (const std::string fault = detail::hello_fault(hello); !fault.empty())
     throw std::invalid_argument("hello: " + fault);
   std::vector<std::byte> payload;
   ByteWriter out{payload};
-  out.put(hello.versions.oldest);
-  out.put(hello.versions.newest);
-  out.put(std::uint32_t{0});
-  out.put(std::uint32_t{0});
-  out.put(hello.largest_message);
-  out.put(hello.heartbeat_ms);
-  for (const std::uint64_t word : hello.session) out.put(word);
-  out.put(hello.connection);
-  out.put(hello.client);
-  out.put(hello.last_step);
+  out.put(hello.versions.oldest, hello.versions.newest, std::uint32_t{0}, std::uint32_t{0});
+  out.put(hello.largest_message, hello.heartbeat_ms, hello.session[0], hello.session[1]);
+  out.put(hello.connection, hello.client, hello.last_step);
   out.put(static_cast<std::uint16_t>(hello.generations.size()));
   for (const std::uint64_t step : hello.generations) out.put(step);
   out.put(static_cast<std::uint16_t>(hello.settings.size()));
-  for (const Setting& setting : hello.settings) {
-    out.put_text(setting.key);
-    out.put_text(setting.value);
+  for (const auto& [key, value] : hello.settings) {
+    out.put_text(key);
+    out.put_text(value);
   }
   if (payload.size() > unadmitted_limit)
-    throw std::invalid_argument("hello: the settings take " + std::to_string(payload.size()) +
-                                " bytes, at most 4096 can be sent");
+    throw std::invalid_argument(
+        joined("hello: the settings take ", payload.size(), " bytes, at most 4096 can be sent"));
   return payload;
 }
 
-/// A hello, or the reason for a refusal. A peer of another version may use another layout, so
-/// nothing after its versions is read then.
+/// A hello, or the reason for a refusal; then nothing after the versions may have been read.
 struct HelloOrRefusal {
   Hello hello;
   std::optional<Refusal> refusal = {};
 };
 
-/// Reads a hello.
-///
-/// Errors  WireError: truncated, too_long or malformed.
+/// Reads a hello. Errors  WireError: truncated, too_long or malformed.
 inline HelloOrRefusal read_hello(Bytes payload, const Versions& own = {}) {
   ByteReader in{payload, "hello"};
   Hello hello;
-  hello.versions.oldest = in.get<std::uint16_t>();
-  hello.versions.newest = in.get<std::uint16_t>();
+  in.get_to(hello.versions.oldest, hello.versions.newest);
   if (hello.versions.oldest > hello.versions.newest)
-    throw WireError(Reason::malformed, "hello: versions " + hello.versions.text());
+    in.refuse(Reason::malformed, "versions ", hello.versions.text());
   if (hello.versions.newest < own.oldest || own.newest < hello.versions.oldest)
     return {hello, Refusal{"protocol version", hello.versions.text(), own.text()}};
-  const auto required = in.get<std::uint32_t>();
-  if (required != 0)
+  if (const auto required = in.get<std::uint32_t>(); required != 0)
     return {hello, Refusal{"required capabilities", std::to_string(required), "0"}};
   in.get<std::uint32_t>();  // optional ones are ignored
-  hello.largest_message = in.get<std::uint64_t>();
-  hello.heartbeat_ms = in.get<std::uint32_t>();
-  for (std::uint64_t& word : hello.session) word = in.get<std::uint64_t>();
-  hello.connection = in.get<std::uint32_t>();
-  hello.client = in.get<std::uint32_t>();
-  hello.last_step = in.get<std::uint64_t>();
+  in.get_to(hello.largest_message, hello.heartbeat_ms, hello.session[0], hello.session[1]);
+  in.get_to(hello.connection, hello.client, hello.last_step);
   // A hello has at most 4 KiB, so that the counts need no limit of their own.
   for (int left = in.get<std::uint16_t>(); left > 0; --left)
     hello.generations.push_back(in.get<std::uint64_t>());
@@ -208,7 +194,7 @@ inline HelloOrRefusal read_hello(Bytes payload, const Versions& own = {}) {
   }
   in.expect_end();
   if (const std::string fault = detail::hello_fault(hello); !fault.empty())
-    throw WireError(Reason::malformed, "hello: " + fault);
+    in.refuse(Reason::malformed, fault);
   return {std::move(hello)};
 }
 
@@ -230,8 +216,7 @@ inline std::optional<Refusal> compare_settings(const Settings& client, const Set
   return std::nullopt;
 }
 
-/// The payload of a refusal: three texts, the field, the client's value, the server's value. Longer
-/// texts are cut.
+/// The payload of a refusal: field, client's value and server's value as texts, cut if too long.
 inline std::vector<std::byte> refusal_payload(const Refusal& refusal) {
   std::vector<std::byte> payload;
   ByteWriter out{payload};
@@ -241,16 +226,13 @@ inline std::vector<std::byte> refusal_payload(const Refusal& refusal) {
   return payload;
 }
 
-/// Reads a refusal, and makes its texts safe for a terminal.
-///
-/// Errors  WireError: truncated, too_long or malformed.
+/// Reads a refusal, as printable texts. Errors  WireError: truncated, too_long or malformed.
 inline Refusal read_refusal(Bytes payload) {
   ByteReader in{payload, "refuse"};
   const auto text = [&](std::size_t longest) { return detail::printable(in.get_text(longest)); };
-  Refusal refusal;
-  refusal.field = text(detail::longest_key);
-  refusal.client = text(detail::longest_value);
-  refusal.server = text(detail::longest_value);
+  Refusal refusal{.field = text(detail::longest_key),
+                  .client = text(detail::longest_value),
+                  .server = text(detail::longest_value)};
   in.expect_end();
   return refusal;
 }
@@ -263,15 +245,9 @@ inline Refusal read_refusal(Bytes payload) {
 inline std::vector<std::byte> welcome_payload(const Welcome& welcome) {
   std::vector<std::byte> payload;
   ByteWriter out{payload};
-  out.put(welcome.version);
-  out.put(std::uint32_t{0});
-  out.put(welcome.largest_message);
-  out.put(welcome.heartbeat_ms);
-  for (const std::uint64_t word : welcome.session) out.put(word);
-  out.put(welcome.connection);
-  out.put(welcome.last_step);
-  out.put(static_cast<std::uint8_t>(welcome.generation ? 1 : 0));
-  out.put(welcome.generation.value_or(0));
+  out.put(welcome.version, std::uint32_t{0}, welcome.largest_message, welcome.heartbeat_ms);
+  out.put(welcome.session[0], welcome.session[1], welcome.connection, welcome.last_step);
+  out.put(static_cast<std::uint8_t>(welcome.generation ? 1 : 0), welcome.generation.value_or(0));
   return payload;
 }
 
@@ -281,37 +257,53 @@ inline std::vector<std::byte> welcome_payload(const Welcome& welcome) {
 inline Welcome read_welcome(Bytes payload, const Hello& hello) {
   ByteReader in{payload, "welcome"};
   Welcome welcome;
-  welcome.version = in.get<std::uint16_t>();
-  const auto capabilities = in.get<std::uint32_t>();
-  welcome.largest_message = in.get<std::uint64_t>();
-  welcome.heartbeat_ms = in.get<std::uint32_t>();
-  for (std::uint64_t& word : welcome.session) word = in.get<std::uint64_t>();
-  welcome.connection = in.get<std::uint32_t>();
-  welcome.last_step = in.get<std::uint64_t>();
-  const auto common = in.get<std::uint8_t>();
-  const auto generation = in.get<std::uint64_t>();
+  std::uint32_t capabilities = 0;
+  std::uint8_t common = 0;
+  std::uint64_t generation = 0;
+  in.get_to(welcome.version, capabilities, welcome.largest_message, welcome.heartbeat_ms);
+  in.get_to(welcome.session[0], welcome.session[1], welcome.connection, welcome.last_step);
+  in.get_to(common, generation);
   in.expect_end();
   if (common != 0) welcome.generation = generation;
 
-  const auto refuse = [](const std::string& text) {
-    throw WireError(Reason::malformed, "welcome: " + text + ": not what hello offered");
+  const auto refuse = [&](const auto&... what) {
+    in.refuse(Reason::malformed, what..., ": not what hello offered");
   };
   if (welcome.version < hello.versions.oldest || welcome.version > hello.versions.newest)
-    refuse("version " + std::to_string(welcome.version));
-  if (capabilities != 0) refuse("capabilities " + std::to_string(capabilities));
+    refuse("version ", welcome.version);
+  if (capabilities != 0) refuse("capabilities ", capabilities);
   if (welcome.largest_message < unadmitted_limit || welcome.largest_message > hello.largest_message)
-    refuse("a largest message of " + std::to_string(welcome.largest_message) + " bytes");
+    refuse("a largest message of ", welcome.largest_message, " bytes");
   if (welcome.heartbeat_ms > hello.heartbeat_ms)
-    refuse("a heartbeat of " + std::to_string(welcome.heartbeat_ms) + " ms");
+    refuse("a heartbeat of ", welcome.heartbeat_ms, " ms");
   if (welcome.session == SessionId{} ||
       (hello.session != SessionId{} && welcome.session != hello.session))
     refuse("another session");
-  if (welcome.connection <= hello.connection)
-    refuse("connection " + std::to_string(welcome.connection));
-  if (common > 1 || (common == 0 && generation != 0) ||
-      (common == 1 && std::ranges::find(hello.generations, generation) == hello.generations.end()))
-    refuse("generation " + std::to_string(generation));
+  if (welcome.connection <= hello.connection) refuse("connection ", welcome.connection);
+  const bool is_known = std::ranges::find(hello.generations, generation) != hello.generations.end();
+  if (common > 1 || (common == 0 ? generation != 0 : !is_known)) refuse("generation ", generation);
   return welcome;
+}
+
+inline constexpr std::size_t longest_error_text = 1024;
+
+/// The payload of an error message: u8 reason, and a text, which is cut after 1024 characters.
+inline std::vector<std::byte> error_payload(Reason reason, const std::string& text) {
+  std::vector<std::byte> payload;
+  ByteWriter out{payload};
+  out.put(static_cast<std::uint8_t>(reason));
+  out.put_text(text.substr(0, longest_error_text));
+  return payload;
+}
+
+/// Errors  WireError, always: peer_failed with the peer's text, or malformed, truncated, too_long.
+[[noreturn]] inline void throw_peer_error(Bytes payload) {
+  ByteReader in{payload, "error message"};
+  const auto reason = in.get<std::uint8_t>();
+  const std::string text = in.get_text(longest_error_text);
+  in.expect_end();
+  throw WireError(Reason::peer_failed, "the peer gave up: ", detail::printable(text), " (reason ",
+                  reason, ")");
 }
 
 }  // namespace splitvit::wire

@@ -6,25 +6,69 @@
 #include <cassert>    // assert
 #include <cstddef>    // byte, size_t
 #include <cstdint>    // uint32_t, uint64_t
-#include <cstring>    // memcpy
 #include <optional>   // nullopt, optional
 #include <span>       // span
-#include <string>     // string, to_string
 #include <utility>    // exchange
 #include <vector>     // vector
 
-#include <splitvit/core/crc32c.hpp>        // crc32c
-#include <splitvit/core/error.hpp>         // Reason, WireError
-#include <splitvit/wire/frame.hpp>         // FrameHeader, MessageKind, largest_frame, read_header
-#include <splitvit/wire/output_queue.hpp>  // Bytes, OutputQueue
+#include <splitvit/core/bytes.hpp>   // ByteReader
+#include <splitvit/core/crc32c.hpp>  // crc32c
+#include <splitvit/core/error.hpp>   // Reason, WireError
+#include <splitvit/wire/frame.hpp>   // Bytes, FrameHeader, MessageKind, read_header
+#include <splitvit/wire/steps.hpp>   // StepNumber
 
-// MessageWriter and MessageReader: messages to frames and back, without I/O.
+// Received messages: MessageReader joins frames, without I/O, and Phase says which may come.
 
 namespace splitvit::wire {
 
-/// The largest message before the peer is admitted, and the most that can be agreed later.
-inline constexpr std::uint64_t unadmitted_limit = std::uint64_t{4} << 10;
-inline constexpr std::uint64_t message_ceiling = std::uint64_t{256} << 20;
+/// A received message, as a session returns it.
+struct Event {
+  MessageKind kind = MessageKind::bye;
+  StepNumber at = {};  ///< of forward and backward
+  Bytes payload;       ///< without the step number; valid until the session is given more bytes
+};
+
+/// Separates u64 step and u32 part from the rest of the payload. Errors  WireError (truncated).
+inline Event numbered_event(MessageKind kind, Bytes payload) {
+  ByteReader in{payload, name(kind)};
+  Event event{.kind = kind, .payload = {}};
+  in.get_to(event.at.step, event.at.micro);
+  event.payload = in.get_bytes(in.left());
+  return event;
+}
+
+/// How far one party has come on its connection.
+enum class Phase {
+  awaits_hello,    ///< a server that waits for hello
+  decides,         ///< a server that has read hello and not answered it
+  awaits_welcome,  ///< a client that waits for the answer to hello
+  open,            ///< the handshake is complete
+  ended,
+};
+
+/// Which party this side is.
+enum class Role { server, client };
+
+/// Whether the peer may send this message now.
+constexpr bool may_come(MessageKind kind, Phase phase, Role role) {
+  using enum MessageKind;
+  if (kind == error) return true;
+  if (kind == hello) return phase == Phase::awaits_hello;
+  if (kind == welcome || kind == refuse) return phase == Phase::awaits_welcome;
+  if (phase != Phase::open) return false;
+  if (kind == forward || kind == evaluate || kind == fetch_weights) return role == Role::server;
+  if (kind == backward || kind == evaluated) return role == Role::client;
+  return true;  // heartbeat, weights, bye
+}
+
+/// Errors  WireError (wrong_message) for a message that must not come now.
+inline void require_may_come(MessageKind kind, Phase phase, Role role) {
+  if (may_come(kind, phase, role)) return;
+  const char* const when[] = {"before hello", "before the answer to hello", "in answer to hello",
+                              "now", "after the end"};
+  throw WireError(Reason::wrong_message, name(kind), " must not come ",
+                  when[static_cast<std::size_t>(phase)]);
+}
 
 /// What a writer and a reader have in common: the limit and the numbers of one direction.
 class Direction {
@@ -35,15 +79,12 @@ class Direction {
     limit_ = limit;
     sequence_ = 0;
   }
-  /// The most bytes that a message may hold.
-  std::uint64_t limit() const { return limit_; }
 
  protected:
   void check_limit(MessageKind kind, std::uint64_t bytes) const {
     if (bytes > limit_)
-      throw WireError(Reason::too_long, std::string{name(kind)} + ": a message of at least " +
-                                            std::to_string(bytes) + " bytes, at most " +
-                                            std::to_string(limit_) + " are agreed");
+      throw WireError(Reason::too_long, name(kind), ": a message of at least ", bytes,
+                      " bytes, at most ", limit_, " are agreed");
   }
 
   std::uint32_t connection_ = 0;
@@ -51,94 +92,14 @@ class Direction {
   std::uint64_t sequence_ = 0;
 };
 
-/// Cuts messages into frames.
-class MessageWriter : public Direction {
- public:
-  /// Appends the frames of a message whose payload is all `parts` in order. Returns how many bytes
-  /// they take, headers included. Long parts are borrowed: see OutputQueue.
-  ///
-  /// Errors  WireError (too_long) if the payload is above the limit. After any error nothing is
-  ///         appended.
-  std::uint64_t write(MessageKind kind, std::span<const Bytes> parts, OutputQueue& out) {
-    const OutputQueue::Mark before = out.mark();
-    const std::uint64_t sequence = sequence_;
-    try {
-      return append(kind, parts, out);
-    } catch (...) {
-      out.rollback(before);
-      sequence_ = sequence;
-      throw;
-    }
-  }
-
-  /// Does everything in `write` that can fail, for a short part and a part of `bytes` bytes.
-  ///
-  /// Errors  WireError (too_long) as write.
-  void prepare(MessageKind kind, std::uint64_t short_part, std::uint64_t bytes,
-               OutputQueue& out) const {
-    check_limit(kind, short_part + bytes);
-    const auto frames = static_cast<std::size_t>((short_part + bytes) / largest_frame + 1);
-    // Of the long part at most the beginning and the end are short enough to be copied.
-    out.reserve(frames * frame_header_bytes + static_cast<std::size_t>(short_part) +
-                    2 * OutputQueue::longest_copy,
-                2 * frames + 2);
-  }
-
- private:
-  std::uint64_t append(MessageKind kind, std::span<const Bytes> parts, OutputQueue& out) {
-    std::uint64_t left = 0;
-    for (const Bytes part : parts) left += part.size();
-    check_limit(kind, left);
-    std::uint64_t framed = 0;
-    Cursor at{parts};
-    do {
-      const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(left, largest_frame));
-      left -= length;
-      FrameHeader header{.kind = kind,
-                         .continues = left > 0,
-                         .length = static_cast<std::uint32_t>(length),
-                         .connection = connection_,
-                         .sequence = sequence_++};
-      Cursor{at}.advance(
-          length, [&](Bytes piece) { header.payload_crc = crc32c(piece, header.payload_crc); });
-      out.append(header);
-      at.advance(length, [&](Bytes piece) { out.append(piece); });
-      framed += frame_header_bytes + length;
-    } while (left > 0);
-    return framed;
-  }
-
-  /// A position within the parts.
-  struct Cursor {
-    std::span<const Bytes> parts;
-    std::size_t used = 0;  // of parts.front()
-
-    template <class Visit>
-    void advance(std::size_t bytes, const Visit& visit) {
-      while (bytes > 0) {
-        const Bytes piece = parts.front().subspan(used);
-        const std::size_t n = std::min(bytes, piece.size());
-        if (n > 0) visit(piece.first(n));
-        bytes -= n;
-        used += n;
-        if (used < parts.front().size()) return;
-        parts = parts.subspan(1);
-        used = 0;
-      }
-    }
-  };
-};
-
 /// Joins frames into messages. The caller asks for `space`, stores bytes there and reports them by
 /// `filled`. The memory for a payload is at most min(claimed bytes, twice the received bytes + 64
-/// KiB), or what the caller's vector had already. A heartbeat may come between the frames of a
-/// message.
+/// KiB), or what the caller's vector had already.
 ///
-/// Errors  WireError for anything except the next frame: what read_header throws; wrong_step for
-///         another connection or sequence number; wrong_message if the kind changes within a
-///         message; malformed for an empty frame that continues, or a heartbeat that is not one
-///         empty frame; too_long above the limit; bad_checksum for a damaged payload. The reader
-///         cannot be used after an error.
+/// Errors  WireError, which ends its use: as read_header; wrong_step for another connection or
+///         sequence number; wrong_message if the kind changes within a message; malformed for an
+///         empty frame that continues, or a heartbeat that is not one empty frame; too_long above
+///         the limit; bad_checksum for a damaged payload.
 class MessageReader : public Direction {
  public:
   /// Where the next bytes belong; never empty. Use the same `payload` until it is complete.
@@ -173,8 +134,7 @@ class MessageReader : public Direction {
     }
     if (frame_left_ > 0) return std::nullopt;
     if (crc_ != frame_.payload_crc)
-      throw WireError(Reason::bad_checksum,
-                      std::string{name(frame_.kind)} + ": the payload was damaged on the way");
+      throw WireError(Reason::bad_checksum, name(frame_.kind), ": damaged on the way");
     if (frame_.kind == MessageKind::heartbeat) return frame_.kind;
     framed_ += frame_header_bytes + frame_.length;
     under_way_ = frame_.continues;
@@ -187,28 +147,15 @@ class MessageReader : public Direction {
   /// The bytes of the message that was completed last, headers included.
   std::uint64_t last_framed() const { return last_framed_; }
 
-  /// Takes bytes as they come and calls `on_message(kind)` whenever `payload` is complete.
-  template <class OnMessage>
-  void feed(Bytes bytes, std::vector<std::byte>& payload, OnMessage&& on_message) {
-    while (!bytes.empty()) {
-      const std::span<std::byte> into = space(payload);
-      const std::size_t n = std::min(into.size(), bytes.size());
-      std::memcpy(into.data(), bytes.data(), n);
-      bytes = bytes.subspan(n);
-      if (const auto kind = filled(n, payload)) on_message(*kind);
-    }
-  }
-
  private:
   static constexpr std::size_t first_room = std::size_t{64} << 10;
 
   void check_frame() {
+    const char* const came = name(frame_.kind);
     if (frame_.connection != connection_ || frame_.sequence != sequence_)
-      throw WireError(Reason::wrong_step, std::string{name(frame_.kind)} + ": frame " +
-                                              std::to_string(frame_.sequence) + " of connection " +
-                                              std::to_string(frame_.connection) + " came, frame " +
-                                              std::to_string(sequence_) + " of connection " +
-                                              std::to_string(connection_) + " was expected");
+      throw WireError(Reason::wrong_step, came, ": frame ", frame_.sequence, " of connection ",
+                      frame_.connection, " came, frame ", sequence_, " of connection ", connection_,
+                      " was expected");
     ++sequence_;
     if (frame_.kind == MessageKind::heartbeat) {
       if (frame_.continues || frame_.length > 0)
@@ -216,11 +163,9 @@ class MessageReader : public Direction {
       return;
     }
     if (under_way_ && frame_.kind != kind_)
-      throw WireError(Reason::wrong_message,
-                      std::string{name(frame_.kind)} + ": came in the middle of " + name(kind_));
+      throw WireError(Reason::wrong_message, came, ": came in the middle of ", name(kind_));
     if (frame_.continues && frame_.length == 0)
-      throw WireError(Reason::malformed,
-                      std::string{name(frame_.kind)} + ": an empty frame that continues");
+      throw WireError(Reason::malformed, came, ": an empty frame that continues");
     check_limit(frame_.kind, std::uint64_t{received_} + frame_.length);
     kind_ = frame_.kind;
   }

@@ -1,56 +1,142 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>  // byte, size_t
-#include <cstdint>  // uint32_t, uint64_t
-#include <span>     // span
-#include <vector>   // vector
+#include <algorithm>  // min
+#include <cstddef>    // byte, size_t
+#include <cstdint>    // uint64_t
+#include <span>       // span
+#include <vector>     // vector
 
-#include <splitvit/core/bytes.hpp>         // ByteWriter
-#include <splitvit/wire/frame.hpp>         // MessageKind
-#include <splitvit/wire/message.hpp>       // MessageWriter
-#include <splitvit/wire/output_queue.hpp>  // Bytes, OutputQueue
-#include <splitvit/wire/reply_cache.hpp>   // StepNumber
-#include <splitvit/wire/tally.hpp>         // Count
-
-// Outbox: the messages of one connection that wait to be written.
+#include <splitvit/core/bytes.hpp>          // ByteWriter
+#include <splitvit/core/crc32c.hpp>         // crc32c
+#include <splitvit/wire/frame.hpp>          // Bytes, FrameHeader, MessageKind, put_header
+#include <splitvit/wire/message.hpp>        // Direction
+#include <splitvit/wire/session_state.hpp>  // Count
+#include <splitvit/wire/steps.hpp>          // StepNumber
 
 namespace splitvit::wire {
 
-/// Queues messages as frames and knows how many bytes of the connection are queued and written.
-/// Long parts are borrowed until they are written: see OutputQueue.
-class Outbox {
+/// Bytes that wait to be written, as a list of pieces. Short pieces are copied; long ones are
+/// borrowed and must live until they are written. Memory is reused.
+class OutputQueue {
  public:
-  /// Later messages carry the connection's number and have at most `largest_message` bytes.
-  void begin(std::uint32_t connection, std::uint64_t largest_message) {
-    writer_.begin(connection, largest_message);
+  static constexpr std::size_t longest_copy = 4096;
+
+  void append(const FrameHeader& header) {
+    const std::size_t begin = copied_.size();
+    put_header(copied_, header);
+    extend(begin);
+  }
+  /// Copies bytes up to 4 KiB, since each piece may cost a packet, and borrows longer ones.
+  void append(Bytes bytes) {
+    if (bytes.empty()) return;
+    if (bytes.size() > longest_copy) {
+      pieces_.push_back({.borrowed = bytes});
+      return;
+    }
+    const std::size_t begin = copied_.size();
+    copied_.insert(copied_.end(), bytes.begin(), bytes.end());
+    extend(begin);
   }
 
+  bool empty() const { return pieces_.empty(); }
+  /// The rest of the first piece, valid until the next call that is not const; empty if none waits.
+  Bytes front() const {
+    if (pieces_.empty()) return {};
+    const Piece& piece = pieces_[first_];
+    return (piece.borrowed.empty() ? Bytes{copied_}.subspan(piece.begin, piece.size)
+                                   : piece.borrowed)
+        .subspan(written_);
+  }
+  /// The first `count` bytes of front() have been written.
+  void written(std::size_t count) {
+    written_ += std::min(count, front().size());
+    if (!front().empty()) return;
+    written_ = 0;
+    if (++first_ < pieces_.size()) return;
+    pieces_.clear();
+    copied_.clear();
+    first_ = 0;
+  }
+
+  /// Where the queue ends now. Valid until something is written.
+  struct Mark {
+    std::size_t copied = 0, pieces = 0, last_size = 0;
+  };
+  Mark mark() const {
+    return {copied_.size(), pieces_.size(), pieces_.empty() ? 0 : pieces_.back().size};
+  }
+  /// Removes everything that was appended since the mark.
+  void rollback(const Mark& mark) noexcept {
+    copied_.resize(mark.copied);
+    pieces_.resize(mark.pieces);
+    if (!pieces_.empty()) pieces_.back().size = mark.last_size;
+  }
+
+  /// Takes memory, so that appending `copied` copied bytes in `pieces` pieces cannot fail.
+  void reserve(std::size_t copied, std::size_t pieces) {
+    copied_.reserve(copied_.size() + copied);
+    pieces_.reserve(pieces_.size() + pieces);
+  }
+
+ private:
+  struct Piece {
+    Bytes borrowed = {};
+    std::size_t begin = 0, size = 0;  // within copied_, unless borrowed
+  };
+
+  /// Adds the copied bytes from `begin` on to the last piece, or to a new one if that is borrowed.
+  void extend(std::size_t begin) {
+    if (pieces_.empty() || !pieces_.back().borrowed.empty()) pieces_.push_back({.begin = begin});
+    pieces_.back().size += copied_.size() - begin;
+  }
+
+  std::vector<std::byte> copied_;
+  std::vector<Piece> pieces_;
+  std::size_t first_ = 0;    // the first piece that is not fully written
+  std::size_t written_ = 0;  // bytes of it that are written
+};
+
+/// The messages of one connection as frames that wait to be written, without I/O. Long parts are
+/// borrowed until they are written: see OutputQueue.
+class Outbox : public Direction {
+ public:
   /// Queues a message whose payload is all `parts` in order.
   ///
   /// Errors  WireError (too_long) above the limit. After any error nothing is queued.
   Count queue(MessageKind kind, std::span<const Bytes> parts) {
     std::uint64_t payload = 0;
     for (const Bytes part : parts) payload += part.size();
-    const std::uint64_t framed = writer_.write(kind, parts, queue_);
+    check_limit(kind, payload);
+    const OutputQueue::Mark before = queue_.mark();
+    const std::uint64_t sequence = sequence_;
+    try {
+      append_frames(kind, parts, payload);
+    } catch (...) {
+      queue_.rollback(before);
+      sequence_ = sequence;
+      throw;
+    }
+    const std::uint64_t framed = payload + (sequence_ - sequence) * frame_header_bytes;
     queued_ += framed;
     return {.messages = 1, .payload = payload, .framed = framed};
   }
   /// As above; the payload begins with the number of a step: u64 step, u32 part.
   Count queue(MessageKind kind, StepNumber at, std::span<const Bytes> parts) {
     number_.clear();
-    ByteWriter out{number_};
-    out.put(at.step);
-    out.put(at.micro);
+    ByteWriter{number_}.put(at.step, at.micro);
     parts_.assign(1, Bytes{number_});
     parts_.insert(parts_.end(), parts.begin(), parts.end());
     return queue(kind, parts_);
   }
-  /// Does everything that can fail in queueing a numbered message of one part with `bytes` bytes.
-  ///
-  /// Errors  WireError (too_long) as queue.
+  /// Does all that can fail in queueing a numbered message of one part. Errors  as queue.
   void prepare(MessageKind kind, std::uint64_t bytes) {
-    writer_.prepare(kind, number_bytes, bytes, queue_);
+    const std::uint64_t payload = number_bytes + bytes;
+    check_limit(kind, payload);
+    const auto frames = static_cast<std::size_t>(payload / largest_frame + 1);
+    // Of the part at most the beginning and the end are short enough to be copied.
+    queue_.reserve(frames * frame_header_bytes + number_bytes + 2 * OutputQueue::longest_copy,
+                   2 * frames + 2);
     number_.reserve(number_bytes);
     parts_.reserve(2);
   }
@@ -58,7 +144,6 @@ class Outbox {
   bool empty() const { return queue_.empty(); }
   /// The bytes to write next; empty if there are none. They stay valid until `written`.
   Bytes front() const { return queue_.front(); }
-  /// The first n bytes of front() have been written.
   void written(std::size_t n) {
     queue_.written(n);
     written_ += n;
@@ -71,7 +156,42 @@ class Outbox {
  private:
   static constexpr std::size_t number_bytes = 12;  // of a step, before the rest of the payload
 
-  MessageWriter writer_;
+  /// A position within the parts of a payload.
+  struct Cursor {
+    std::span<const Bytes> parts;
+    std::size_t used = 0;  // of parts.front()
+
+    void advance(std::size_t bytes, const auto& visit) {
+      while (bytes > 0) {
+        const Bytes piece = parts.front().subspan(used);
+        const std::size_t n = std::min(bytes, piece.size());
+        if (n > 0) visit(piece.first(n));
+        bytes -= n;
+        used += n;
+        if (used < parts.front().size()) return;
+        parts = parts.subspan(1);
+        used = 0;
+      }
+    }
+  };
+
+  void append_frames(MessageKind kind, std::span<const Bytes> parts, std::uint64_t left) {
+    Cursor at{parts};
+    do {
+      const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(left, largest_frame));
+      left -= length;
+      FrameHeader header{.kind = kind,
+                         .continues = left > 0,
+                         .length = static_cast<std::uint32_t>(length),
+                         .connection = connection_,
+                         .sequence = sequence_++};
+      Cursor{at}.advance(
+          length, [&](Bytes piece) { header.payload_crc = crc32c(piece, header.payload_crc); });
+      queue_.append(header);
+      at.advance(length, [&](Bytes piece) { queue_.append(piece); });
+    } while (left > 0);
+  }
+
   OutputQueue queue_;
   std::vector<std::byte> number_;  // of the message that is queued
   std::vector<Bytes> parts_;       // of the message that is queued

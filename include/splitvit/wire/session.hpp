@@ -9,62 +9,43 @@
 #include <optional>   // nullopt, optional
 #include <span>       // span
 #include <stdexcept>  // logic_error
-#include <string>     // string, to_string
 #include <utility>    // exchange, move
 #include <vector>     // vector
 
+#include <splitvit/core/bytes.hpp>            // ByteReader
 #include <splitvit/core/error.hpp>            // Reason, ReasonedError, TransportError, WireError
 #include <splitvit/wire/admission.hpp>        // check_welcome, decide_admission, hello_of
-#include <splitvit/wire/client_step.hpp>      // ClientStep
-#include <splitvit/wire/error_message.hpp>    // error_payload, throw_peer_error
-#include <splitvit/wire/event.hpp>            // Event, numbered_event
-#include <splitvit/wire/frame.hpp>            // MessageKind, frame_header_bytes, name
-#include <splitvit/wire/handshake.hpp>        // Hello, Refusal, Settings, Welcome, their payloads
-#include <splitvit/wire/message.hpp>          // MessageReader
+#include <splitvit/wire/frame.hpp>            // Bytes, MessageKind, frame_header_bytes, name
+#include <splitvit/wire/handshake.hpp>        // Hello, Refusal, Settings, Welcome, payloads
+#include <splitvit/wire/message.hpp>          // Event, MessageReader, Phase, Role, require_may_come
 #include <splitvit/wire/outbox.hpp>           // Outbox
-#include <splitvit/wire/output_queue.hpp>     // Bytes
-#include <splitvit/wire/phase.hpp>            // Phase, Role, require_may_come
-#include <splitvit/wire/reply_cache.hpp>      // ReplyCache, StepNumber
-#include <splitvit/wire/session_options.hpp>  // SessionOptions, Time
-#include <splitvit/wire/session_state.hpp>    // SessionState, digest_of
-#include <splitvit/wire/silence.hpp>          // Silence
-#include <splitvit/wire/tally.hpp>            // Count
-
-// Session: the protocol of one party, without I/O and without a clock. It turns received bytes into
-// events, and messages into bytes to write. io.hpp connects it to a link.
-//
-//   SessionState state;                                      // lives as long as the training
-//   auto session = Session::client(state, settings, {}, now);  // one for each connection
-//   flush(link, session);
-//   next(link, session);                                     // the welcome
-//   session.send_step(parts);                                // a forward message
-//   flush(link, session);
-//   const Event reply = next(link, session);                 // its backward message
-//   session.commit();                                        // the step is applied
-//
-// and at the server, for a forward message:
-//
-//   compute(event.payload, session.new_reply());
-//   session.prepare();                                       // everything that can fail
-//   apply();
-//   session.commit();                                        // cannot fail
-//   flush(link, session);
+#include <splitvit/wire/session_options.hpp>  // SessionOptions, Silence, Time
+#include <splitvit/wire/session_state.hpp>    // Count, SessionState, digest_of
+#include <splitvit/wire/steps.hpp>            // ClientStep, ReplyCache, StepNumber
 
 namespace splitvit::wire {
 
-/// The protocol of one party on one connection. Not for several threads at once.
+/// The protocol of one party on one connection, without I/O and without a clock: handshake, frames,
+/// step numbers, replies to repeated steps, heartbeats, timeouts, the counting of bytes. It turns
+/// received bytes into events, and messages into bytes to write; io.hpp connects it to a link.
 ///
-/// It handles the handshake, limits, frames, step numbers, replies to repeated steps, heartbeats,
-/// timeouts and the counting of bytes. The caller does the I/O, computes, and commits.
+///   SessionState state;                                        // lives as long as the training
+///   auto session = Session::client(state, settings, {}, now);  // one for each connection
+///   next(link, session);                                       // writes hello, reads the welcome
+///   session.send_step(parts);                                  // a forward message
+///   const Event reply = next(link, session);                   // its backward message
+///   session.commit();                                          // the step is applied
 ///
-/// The caller writes what is queued before it reads more: otherwise a peer that repeats its last
-/// step makes the queue grow. A server answers a part of a step before it reads the next one.
+/// At the server a forward message is computed into new_reply(); prepare() does all that can fail;
+/// then the step is applied, and commit(), which cannot fail, queues the reply.
+///
+/// Write what is queued before you read more: otherwise a peer that repeats its last step makes the
+/// queue grow. A server answers a part of a step before it reads the next one.
 ///
 /// Errors  Most calls: WireError (superseded) once a newer connection has taken over the state,
 ///         TransportError (closed) once the session is over, std::logic_error for a call that the
-///         protocol does not allow now. `filled` and `tick` have more. After an error a session can
-///         only send what `fail` has queued. Its state is consistent, and a new session continues
-///         with it.
+///         protocol does not allow now. After an error a session can only send what `fail` has
+///         queued; a new session continues with its state.
 class Session {
  public:
   /// A client's side of a new connection. Its hello is queued.
@@ -77,16 +58,13 @@ class Session {
     session.phase_ = Phase::awaits_welcome;
     session.connection_ = state.connection;
     session.hello_ = hello_of(state, std::move(settings), options, std::move(generations));
-    const std::vector<std::byte> payload = hello_payload(session.hello_);
-    session.queue(MessageKind::hello, std::array{Bytes{payload}},
-                  state.sent.of(MessageKind::hello).messages > 0);
+    state.sent.add_once(MessageKind::hello,
+                        session.queue(MessageKind::hello, hello_payload(session.hello_)));
     return session;
   }
 
   /// A server's side of a new connection. It waits for hello, and then for admit or refuse.
   static Session server(const SessionOptions& options, Time now) { return {options, now}; }
-
-  // --- the handshake at the server
 
   /// Server: the client's hello, after the event `hello`.
   const Hello& hello() const { return hello_; }
@@ -94,30 +72,24 @@ class Session {
   /// Server: admits the client. `state` is new, or the state of the session in hello; its older
   /// connection ends. `generations` are the steps of this side's checkpoints.
   ///
-  /// Errors  WireError (refused) unless both sides are at the same step, or the server is one step
-  ///         ahead and still has the reply, or the server is at the newest common checkpoint, to
-  ///         which the client then returns. The client is told. std::logic_error for the state of
-  ///         another session. An error leaves the state unchanged.
+  /// Errors  As decide_admission; WireError (refused) where it refuses the client, which is told.
+  ///         The state is unchanged then.
   void admit(SessionState& state, const std::vector<std::uint64_t>& generations = {}) {
     require_phase(Phase::decides, "admit");
     const WelcomeOrRefusal answer = decide_admission(hello_, state, generations, options_);
     if (answer.refusal) give_refusal(*answer.refusal);
-    const std::vector<std::byte> payload = welcome_payload(answer.welcome);
-    const Count sent = outbox_.queue(MessageKind::welcome, std::array{Bytes{payload}});
+    const Count sent = queue(MessageKind::welcome, welcome_payload(answer.welcome));
     // Nothing fails from here on.
     state_ = &state;
     state.id = answer.welcome.session;
     state.client = hello_.client;
     state.steps.discard();
-    state.received.add(MessageKind::hello, hello_count_,
-                       state.received.of(MessageKind::hello).messages > 0);
-    state.sent.add(MessageKind::welcome, sent, state.sent.of(MessageKind::welcome).messages > 0);
+    state.received.add_once(MessageKind::hello, hello_count_);
+    state.sent.add_once(MessageKind::welcome, sent);
     begin(answer.welcome);
   }
 
-  /// Server: refuses the client.
-  ///
-  /// Errors  WireError (refused), always, with the text that the client gets.
+  /// Server. Errors  WireError (refused), always, with the text that the client gets.
   [[noreturn]] void refuse(const Refusal& refusal) {
     require_phase(Phase::decides, "refuse");
     give_refusal(refusal);
@@ -129,8 +101,6 @@ class Session {
   /// After a goodbye of either side, a refusal, or an error that ended the session.
   bool is_over() const { return phase_ == Phase::ended; }
 
-  // --- messages to the peer; they are queued until the caller writes them
-
   /// Queues a message without a step number. Long parts are borrowed until they are written.
   ///
   /// Errors  WireError (too_long) above the agreed limit. After any error nothing is queued.
@@ -139,16 +109,17 @@ class Session {
     using enum MessageKind;
     if (kind != evaluate && kind != evaluated && kind != fetch_weights && kind != weights &&
         kind != bye)
-      throw std::logic_error(std::string{"send: "} + name(kind) +
-                             " messages are sent by the session itself");
-    queue(kind, parts, kind == bye && state_->sent.of(bye).messages > 0);
-    if (kind == bye) phase_ = Phase::ended;
+      throw std::logic_error(joined("send: the session itself sends ", name(kind)));
+    const Count sent = outbox_.queue(kind, parts);
+    if (kind != bye) return state_->sent.add(kind, sent);
+    state_->sent.add_once(bye, sent);
+    phase_ = Phase::ended;
   }
 
   /// Client: queues the forward message of next(), the next part of the current step.
   ///
-  /// Errors  As send; std::logic_error if this step was sent before with other contents: the server
-  ///         may have applied it, so the same batch must be trained again.
+  /// Errors  As send; std::logic_error if this step was sent before with other contents, which the
+  ///         server may have applied.
   void send_step(std::span<const Bytes> parts) {
     require_phase(Phase::open, "forward");
     if (!is_client()) throw std::logic_error("send_step: this is a server's session");
@@ -161,17 +132,16 @@ class Session {
                              " was sent before with other contents; train the same batch again");
     if (!repeat && at.micro == 0) digests.clear();
     digests.reserve(std::size_t{at.micro} + 1);
-    queue_numbered(MessageKind::forward, at, parts, repeat);
+    const Count sent = outbox_.queue(MessageKind::forward, at, parts);
+    state_->sent.add(MessageKind::forward, sent, repeat);
     client_step_.sent();
-    if (repeat) return;
-    state_->sent_steps.set(at);
-    digests.push_back(digest);
+    if (!state_->sent_steps.pass(at)) digests.push_back(digest);
   }
 
   /// Client: the number of the next forward message. Server: of the next reply.
   StepNumber next() const { return is_client() ? client_step_.next(last()) : state_->steps.next(); }
 
-  /// Server: an empty buffer for the reply to next(), the forward message that came last.
+  /// Server: an empty buffer for the reply to next().
   std::vector<std::byte>& new_reply() {
     require_phase(Phase::open, "backward");
     if (!asked_) throw std::logic_error("new_reply: no step waits for a reply");
@@ -181,8 +151,8 @@ class Session {
   /// Server: does everything in reply() and commit() that can fail. Apply the step between this
   /// call and commit(). No other connection may be admitted in between.
   ///
-  /// Errors  WireError (too_long) for a reply above the agreed limit; std::logic_error without a
-  ///         reply in new_reply(). Nothing has changed then. Client: as commit().
+  /// Errors  WireError (too_long) for a reply above the agreed limit; std::logic_error without one.
+  ///         Nothing has changed then. Client: as commit().
   void prepare() {
     if (is_client()) return client_step_.require_answers(last());
     require_phase(Phase::open, "backward");
@@ -200,13 +170,10 @@ class Session {
     if (!prepared_) prepare();
     prepared_ = asked_ = false;
     const StepNumber at = next();
-    const bool repeat = state_->sent_steps.has_passed(at);
-    if (!repeat) state_->sent_steps.set(at);
     state_->steps.keep();
-    queue_reply(at, repeat);
+    queue_reply(at, state_->sent_steps.pass(at));
   }
-  /// Client: all parts of the step are applied. Server: the step is applied. Its reply in
-  /// new_reply() is queued, and kept in case the client sends the step again.
+  /// The step is applied. Server: its reply is queued, and kept for a client that repeats it.
   ///
   /// Errors  Server: as reply(). Client: std::logic_error if the step is not answered.
   void commit() {
@@ -227,26 +194,22 @@ class Session {
     const Phase before = std::exchange(phase_, Phase::ended);
     // Before welcome a client does not know the connection number that the server expects.
     if (before == Phase::awaits_welcome || is_superseded()) return;
-    const std::vector<std::byte> payload = error_payload(error.reason(), error.what());
-    queue(MessageKind::error, std::array{Bytes{payload}});
+    const Count sent = queue(MessageKind::error, error_payload(error.reason(), error.what()));
+    if (state_ != nullptr) state_->sent.add(MessageKind::error, sent);
   }
 
-  /// The bytes to write next; empty if there are none, or a newer connection has taken over. They
-  /// stay valid until `written`.
+  /// The bytes to write next, valid until `written`; empty if there are none.
   Bytes output() const { return is_superseded() ? Bytes{} : outbox_.front(); }
-  /// The first n bytes of output() have been written.
   void written(std::size_t n, Time now) {
     outbox_.written(n);
     silence_.spoke(now);
   }
 
-  // --- bytes from the peer
-
   /// Room for the next bytes; never empty.
   std::span<std::byte> space() { return reader_.space(payload_); }
 
   /// The first n bytes of space() are filled. Returns a message, if one is complete for the caller.
-  /// A repeated step is answered from the cache: output() then has the reply.
+  /// A repeated step is answered from the cache.
   ///
   /// Errors  WireError: what MessageReader throws; wrong_message for a message that the peer must
   ///         not send now; wrong_step; refused at a client, with the server's text, and at a server
@@ -257,37 +220,20 @@ class Session {
     if (!kind) return std::nullopt;
     require_newest();
     require_may_come(*kind, phase_, role_);
-    switch (*kind) {
-      case MessageKind::hello:
-        return read_first();
-      case MessageKind::welcome:
-      case MessageKind::refuse:
-        return read_answer(*kind);
-      case MessageKind::forward:
-        return read_forward();
-      case MessageKind::backward:
-        return read_backward();
-      case MessageKind::heartbeat:
-        state_->received.add(*kind, {.messages = 1, .framed = frame_header_bytes});
-        return std::nullopt;
-      case MessageKind::error:
-        phase_ = Phase::ended;
-        if (state_ != nullptr) state_->received.add(*kind, count());
-        throw_peer_error(payload_);
-      case MessageKind::bye:
-        phase_ = Phase::ended;
-        break;
-      case MessageKind::evaluate:
-      case MessageKind::evaluated:
-      case MessageKind::fetch_weights:
-      case MessageKind::weights:
-        break;
+    using enum MessageKind;
+    if (*kind == hello) return read_first();
+    if (*kind == welcome || *kind == refuse) return read_answer(*kind);
+    if (*kind == forward) return read_forward();
+    if (*kind == backward) return read_backward();
+    if (*kind == heartbeat) {  // it does not use payload_
+      state_->received.add(heartbeat, {.messages = 1, .framed = frame_header_bytes});
+      return std::nullopt;
     }
-    state_->received.add(*kind, count());
-    return Event{.kind = *kind, .at = {}, .payload = payload_};
+    if (*kind == error || *kind == bye) phase_ = Phase::ended;
+    if (state_ != nullptr) state_->received.add(*kind, count());
+    if (*kind == error) throw_peer_error(payload_);
+    return event(*kind);
   }
-
-  // --- time
 
   /// Measures the peer's silence from now on. For callers that do not read while they compute.
   void listen(Time now) { silence_.heard(now); }
@@ -308,21 +254,15 @@ class Session {
     if (now >= silence_.give_up_at()) {
       const bool was_open = std::exchange(phase_, Phase::ended) == Phase::open;
       throw silence_.timed_out(
-          now,
-          was_open ? "waiting for step " + std::to_string(last() + 1) + " to go on" : "handshake");
+          now, was_open ? joined("waiting for step ", last() + 1, " to go on") : "handshake");
     }
     if (outbox_.empty() && now >= silence_.speak_at()) {
-      queue(MessageKind::heartbeat, {});
+      state_->sent.add(MessageKind::heartbeat, outbox_.queue(MessageKind::heartbeat, {}));
       silence_.spoke(now);
     }
   }
 
   const SessionOptions& options() const { return options_; }
-  /// Errors  std::logic_error before a server has admitted the client.
-  SessionState& state() const {
-    if (state_ == nullptr) throw std::logic_error("session: no client is admitted yet");
-    return *state_;
-  }
 
  private:
   Session(const SessionOptions& options, Time now) : options_{options}, silence_{options, now} {}
@@ -332,20 +272,16 @@ class Session {
   void require_phase(Phase wanted, const char* what) const {
     require_newest();
     if (phase_ == wanted) return;
-    if (phase_ == Phase::ended)
-      throw TransportError(Reason::closed, std::string{what} + ": the session is over");
-    throw std::logic_error(std::string{what} + ": the session is not open");
+    if (phase_ == Phase::ended) throw TransportError(Reason::closed, what, ": the session is over");
+    throw std::logic_error(joined(what, ": the session is not open"));
   }
   bool is_superseded() const { return state_ != nullptr && state_->connection != connection_; }
   void require_newest() const {
     if (is_superseded())
-      throw WireError(Reason::superseded, "connection " + std::to_string(connection_) +
-                                              " of this session is over: connection " +
-                                              std::to_string(state_->connection) +
-                                              " has taken its place");
+      throw WireError(Reason::superseded, "connection ", connection_,
+                      " of this session is over: connection ", state_->connection,
+                      " has taken its place");
   }
-
-  // --- the handshake
 
   std::optional<Event> read_first() {
     hello_count_ = count();
@@ -353,16 +289,16 @@ class Session {
     if (came.refusal) give_refusal(*came.refusal);
     hello_ = std::move(came.hello);
     phase_ = Phase::decides;
-    return Event{.kind = MessageKind::hello, .at = {}, .payload = payload_};
+    return event(MessageKind::hello);
   }
   [[noreturn]] void give_refusal(const Refusal& refusal) {
     const std::vector<std::byte> payload = refusal_payload(refusal);
-    queue(MessageKind::refuse, std::array{Bytes{payload}});
+    queue(MessageKind::refuse, payload);
     phase_ = Phase::ended;
     throw WireError(Reason::refused, read_refusal(payload).text());
   }
   std::optional<Event> read_answer(MessageKind kind) {
-    state_->received.add(kind, count(), state_->received.of(kind).messages > 0);
+    state_->received.add_once(kind, count());
     if (kind == MessageKind::refuse) {
       phase_ = Phase::ended;
       throw WireError(Reason::refused, read_refusal(payload_).text());
@@ -371,7 +307,7 @@ class Session {
     check_welcome(welcome, last());
     state_->id = welcome.session;
     begin(welcome);
-    return Event{.kind = kind, .at = {}, .payload = payload_};
+    return event(kind);
   }
   /// The handshake is complete: later frames carry the connection's number.
   void begin(const Welcome& welcome) {
@@ -384,53 +320,41 @@ class Session {
     phase_ = Phase::open;
   }
 
-  // --- messages to the peer, and from it
-
-  void queue(MessageKind kind, std::span<const Bytes> parts, bool repeat = false) {
-    const Count sent = outbox_.queue(kind, parts);
-    if (state_ != nullptr) state_->sent.add(kind, sent, repeat);
-  }
-  void queue_numbered(MessageKind kind, StepNumber at, std::span<const Bytes> parts, bool repeat) {
-    state_->sent.add(kind, outbox_.queue(kind, at, parts), repeat);
-  }
+  Count queue(MessageKind kind, Bytes payload) { return outbox_.queue(kind, std::array{payload}); }
   void queue_reply(StepNumber at, bool repeat) {
-    queue_numbered(MessageKind::backward, at, std::array{Bytes{state_->steps.reply_to(at)}},
-                   repeat);
+    const Count sent =
+        outbox_.queue(MessageKind::backward, at, std::array{Bytes{state_->steps.reply_to(at)}});
+    state_->sent.add(MessageKind::backward, sent, repeat);
   }
 
   /// Of the received message.
   Count count() const {
     return {.messages = 1, .payload = payload_.size(), .framed = reader_.last_framed()};
   }
-  void count_numbered(const Event& event) {
-    const bool repeat = state_->received_steps.has_passed(event.at);
-    if (!repeat) state_->received_steps.set(event.at);
-    state_->received.add(event.kind, count(), repeat);
+  void count_step(const Event& event) {
+    state_->received.add(event.kind, count(), state_->received_steps.pass(event.at));
   }
+  Event event(MessageKind kind) const { return {.kind = kind, .at = {}, .payload = payload_}; }
 
   std::optional<Event> read_forward() {
-    const Event event = numbered_event(MessageKind::forward, payload_);
-    const bool resend = state_->steps.check(event.at) == ReplyCache::Verdict::resend;
+    const Event came = numbered_event(MessageKind::forward, payload_);
+    const bool resend = state_->steps.check(came.at) == ReplyCache::Verdict::resend;
     // The cache keeps the replies to two steps, and output() may still borrow them.
-    if (asked_ ||
-        (!resend && event.at.micro == 0 && outbox_.bytes_written() < earlier_replies_end_))
-      throw WireError(Reason::wrong_message,
-                      "forward: " + event.at.text() + " came before an earlier reply was read");
-    count_numbered(event);
-    if (!resend) {
-      asked_ = true;
-      return event;
-    }
-    queue_reply(event.at, true);
+    if (asked_ || (!resend && came.at.micro == 0 && outbox_.bytes_written() < earlier_replies_end_))
+      throw WireError(Reason::wrong_message, "forward: ", came.at.text(),
+                      " came before an earlier reply was read");
+    count_step(came);
+    asked_ = !resend;
+    if (!resend) return came;
+    queue_reply(came.at, true);
     replies_end_ = outbox_.bytes_queued();
     return std::nullopt;
   }
-
   std::optional<Event> read_backward() {
-    const Event event = numbered_event(MessageKind::backward, payload_);
-    client_step_.answered(event.at, last());
-    count_numbered(event);
-    return event;
+    const Event came = numbered_event(MessageKind::backward, payload_);
+    client_step_.answered(came.at, last());
+    count_step(came);
+    return came;
   }
 
   SessionOptions options_;

@@ -1,42 +1,69 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>  // byte
+#include <array>    // array
+#include <cstddef>  // byte, size_t
 #include <cstdint>  // uint32_t, uint64_t
 #include <span>     // span
 #include <string>   // string
 #include <vector>   // vector
 
-#include <splitvit/core/bytes.hpp>         // ByteReader, ByteWriter
-#include <splitvit/core/crc32c.hpp>        // crc32c
-#include <splitvit/wire/handshake.hpp>     // SessionId
-#include <splitvit/wire/output_queue.hpp>  // Bytes
-#include <splitvit/wire/reply_cache.hpp>   // ReplyCache, StepNumber
-#include <splitvit/wire/tally.hpp>         // Tally
-
-// SessionState: what outlives a connection, and what a checkpoint must keep of a session.
+#include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
+#include <splitvit/core/crc32c.hpp>     // crc32c
+#include <splitvit/core/state.hpp>      // show_u32
+#include <splitvit/wire/frame.hpp>      // Bytes, MessageKind, message_kinds, name
+#include <splitvit/wire/handshake.hpp>  // SessionId
+#include <splitvit/wire/steps.hpp>      // ReplyCache, StepMark
 
 namespace splitvit::wire {
 
-/// The newest part of a step that has passed in one direction.
-struct StepMark {
-  std::uint64_t step = 0;
-  std::uint32_t parts = 0;  ///< of that step
+/// How much has passed in one direction.
+struct Count {
+  std::uint64_t messages = 0;
+  std::uint64_t payload = 0;  ///< bytes of payloads
+  std::uint64_t framed = 0;   ///< bytes on the link: payloads and frame headers
 
-  bool has_passed(StepNumber at) const {
-    return at.step < step || (at.step == step && at.micro < parts);
+  Count& operator+=(const Count& other) {
+    messages += other.messages;
+    payload += other.payload;
+    framed += other.framed;
+    return *this;
   }
-  void set(StepNumber at) {
-    step = at.step;
-    parts = at.micro + 1;
+  friend bool operator==(const Count&, const Count&) = default;
+};
+
+/// Counts of one direction, by kind of message; of repeated steps and handshakes on their own.
+class Tally {
+ public:
+  void add(MessageKind kind, const Count& count, bool repeat = false) {
+    (repeat ? repeats_ : kinds_[static_cast<std::size_t>(kind)]) += count;
   }
-  /// See core/state.hpp.
+  /// For a kind that counts as a repeat from its second message on.
+  void add_once(MessageKind kind, const Count& count) { add(kind, count, of(kind).messages > 0); }
+
+  const Count& of(MessageKind kind) const { return kinds_[static_cast<std::size_t>(kind)]; }
+  const Count& repeats() const { return repeats_; }
+  Count total() const {
+    Count sum = repeats_;
+    for (const Count& count : kinds_) sum += count;
+    return sum;
+  }
+
+  /// See core/state.hpp. Each name begins with `prefix`.
   void each_state(const std::string& prefix, auto&& see) {
-    std::uint64_t count = parts;
-    see(prefix + "step", step);
-    see(prefix + "parts", count);
-    parts = static_cast<std::uint32_t>(count);
+    const auto one = [&](const std::string& name, Count& count) {
+      see(prefix + name + ".messages", count.messages);
+      see(prefix + name + ".payload", count.payload);
+      see(prefix + name + ".framed", count.framed);
+    };
+    for (std::size_t kind = 1; kind < message_kinds; ++kind)
+      one(name(static_cast<MessageKind>(kind)), kinds_[kind]);
+    one("repeats", repeats_);
   }
+
+ private:
+  std::array<Count, message_kinds> kinds_{};
+  Count repeats_;
 };
 
 /// A checksum of the contents of one part of a step, however they are split into pieces.
@@ -58,20 +85,17 @@ struct SessionState {
 
   /// See core/state.hpp.
   void each_state(auto&& see) {
-    std::uint64_t client_number = client, connections = connection;
     see("session.0", id[0]);
     see("session.1", id[1]);
-    see("client", client_number);
-    see("connection", connections);
-    client = static_cast<std::uint32_t>(client_number);
-    connection = static_cast<std::uint32_t>(connections);
+    show_u32(see, "client", client);
+    show_u32(see, "connection", connection);
     steps.each_state(see);
     sent.each_state("sent.", see);
     received.each_state("received.", see);
     sent_steps.each_state("sent.", see);
     received_steps.each_state("received.", see);
     std::vector<std::byte> digest_bytes;
-    for (const std::uint32_t digest : digests) ByteWriter{digest_bytes}.put(digest);
+    ByteWriter{digest_bytes}.put_array(std::span<const std::uint32_t>{digests});
     see("digests", digest_bytes);
     digests.resize(digest_bytes.size() / sizeof(std::uint32_t));
     ByteReader{digest_bytes, "digests"}.get_array(std::span{digests});

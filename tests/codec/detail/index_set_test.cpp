@@ -26,7 +26,7 @@ Bytes written(const Indices& indices, Index count, Index n) {
 
 Indices read(const Bytes& in, Index sets, Index count, Index n) {
   ByteReader reader{in};
-  auto indices = get_index_sets(reader, sets, count, n, "test");
+  auto indices = get_index_sets(reader, sets, count, n);
   reader.expect_end();
   return indices;
 }

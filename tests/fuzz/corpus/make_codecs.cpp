@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include <splitvit/codec/parse.hpp>
+#include <splitvit/spec/codecs.hpp>
 
 #include "support/codec_texts.hpp"
 
@@ -47,14 +47,14 @@ int main(int argc, char** argv) {
   std::filesystem::create_directories(folder);
   const auto texts = test::codec_texts();
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    auto codec = codec::parse_codec<float>(texts[i]);
+    auto codec = spec::parse_codec<float>(texts[i]);
     Rng rng{.seed = 1};
     Tensor<float> x{{2, 3, 4}};
     for (float& value : x.span()) value = static_cast<float>(rng.normal());
     Bytes up, down;
     codec.encode(x.view(), up, rng);
     const auto came = codec.decode<float>(up, x.shape());
-    codec.encode_gradient(x.view(), came.receipt, down, rng);
+    codec.encode_gradient(x.view(), came.context, down, rng);
     const std::string name = (i < 10 ? "0" : "") + std::to_string(i);
     save(folder / (name + "_up"), i, false, up);
     save(folder / (name + "_down"), i, true, down);

@@ -23,10 +23,9 @@
 #include <splitvit/core/labels.hpp>
 #include <splitvit/nn/part.hpp>
 #include <splitvit/split/messages.hpp>
-#include <splitvit/wire/error_message.hpp>
 #include <splitvit/wire/handshake.hpp>
 #include <splitvit/wire/labels.hpp>
-#include <splitvit/wire/message.hpp>
+#include <splitvit/wire/outbox.hpp>
 #include <splitvit/wire/session.hpp>
 #include <splitvit/wire/tensor_payload.hpp>
 
@@ -48,21 +47,20 @@ void save(const std::filesystem::path& file, unsigned choice, const Buffer& byte
 }
 
 Buffer frames(wire::MessageKind kind, wire::Bytes payload) {
-  wire::OutputQueue queue;
-  wire::MessageWriter writer;
-  writer.begin(0, wire::message_ceiling);
-  writer.write(kind, std::span{&payload, 1}, queue);
-  return test::drain(queue);
+  wire::Outbox box;
+  box.begin(0, wire::message_ceiling);
+  box.queue(kind, std::array{payload});
+  return test::drain(box);
 }
 
 template <class T>
 Buffer tensors() {
   const std::vector<T> values(24, T{3});
-  wire::PayloadWriter out;
-  out.put(std::uint64_t{7});
-  out.put_tensor<T>({2, 3, 4}, values);
-  out.put_tensor<T>({24}, values);
-  return out.gather();
+  Buffer out;
+  ByteWriter{out}.put(std::uint64_t{7});
+  wire::put_tensor<T>(out, {2, 3, 4}, values);
+  wire::put_tensor<T>(out, {24}, values);
+  return out;
 }
 
 /// A message of two frames, with payloads shorter than the writer would make them.
@@ -171,9 +169,7 @@ Buffer backward_message() {
 template <class T>
 Buffer server_weights() {
   const auto part = nn::make_part<T>(test::fuzzed_vit, 1, test::fuzzed_vit.depth, Rng{.seed = 1});
-  wire::PayloadWriter out;  // remembers where the weights are
-  split::put_weights<T>(out, part);
-  return out.gather();
+  return split::weights_payload<T>(part);
 }
 
 }  // namespace

@@ -6,8 +6,6 @@
 #include <splitvit/autograd/variable.hpp>   // Variable, record
 #include <splitvit/tensor/elementwise.hpp>  // add, sub, mul, scale
 
-// Sums, differences and products, element by element, of tensors of one shape.
-
 namespace splitvit {
 
 /// a + b

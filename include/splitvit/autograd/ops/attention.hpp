@@ -4,12 +4,8 @@
 #include <concepts>  // floating_point
 #include <string>    // string, to_string
 
-#include <splitvit/autograd/variable.hpp>     // Variable, record
-#include <splitvit/kernel/attention.hpp>      // attention_forward, attention_backward
-#include <splitvit/kernel/cls_attention.hpp>  // cls_attention_forward, cls_attention_backward
-
-// attention: softmax(q k^T / sqrt d) v in several heads, and the attention of CLS to each token;
-// cls_attention: for CLS alone.
+#include <splitvit/autograd/variable.hpp>  // Variable, record
+#include <splitvit/kernel/attention.hpp>   // attention_forward, cls_attention_forward, ...
 
 namespace splitvit {
 
@@ -26,13 +22,11 @@ struct AttentionOutput {
 };
 
 namespace detail {
-
 /// Errors  ShapeError unless qkv is a (B, N, 3 D), and `heads` divides D.
 inline kernel::AttentionSizes attention_sizes(const char* operation, const Shape& qkv,
                                               Index heads) {
   if (qkv.rank() != 3 || heads < 1 || qkv[2] == 0 || qkv[2] % (3 * heads) != 0)
-    throw ShapeError(std::string{operation} + ": qkv " + qkv.text() + " in " +
-                     std::to_string(heads) +
+    throw ShapeError(operation, ": qkv ", qkv, " in ", heads,
                      " heads: wanted (B, N, 3 D) with D a multiple of the heads");
   return {.B = qkv[0], .N = qkv[1], .D = qkv[2] / 3, .H = heads};
 }
@@ -41,19 +35,14 @@ inline kernel::AttentionSizes attention_sizes(const char* operation, const Shape
 template <class T>
 void require_bias(const char* operation, const Tensor<T>& bias, Index B, Index N) {
   if (!bias.empty() && bias.shape() != Shape{B, N})
-    throw ShapeError(std::string{operation} + ": bias " + bias.shape().text() + ", wanted " +
-                     Shape{B, N}.text());
+    throw ShapeError(operation, ": bias ", bias.shape(), ", wanted ", Shape{B, N});
 }
 
 /// Null for an empty tensor.
-template <class T>
-const T* data_of(const Tensor<T>& optional) {
-  return optional.empty() ? nullptr : optional.data();
-}
-
+auto* data_of(auto& optional) { return optional.empty() ? nullptr : optional.data(); }
 }  // namespace detail
 
-/// Multi-head self-attention between its two linear layers.
+/// softmax(q k^T / sqrt d) v in several heads.
 ///
 /// Shapes  qkv (B, N, 3 D): all queries, all keys, all values, each head by head -> y (B, N, D).
 ///         bias (B, N) or empty: added to the scores of each key.
@@ -71,16 +60,15 @@ AttentionOutput<T> attention(const Variable<T>& qkv, Index heads,
   Tensor<T> log_sums = Tensor<T>::uninitialised(Shape{s.B, s.H, s.N});
   Tensor<T> cls;
   if (need_weights == NeedWeights::cls) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
-  kernel::attention_forward(qkv.value().data(), y.data(), log_sums.data(),
-                            need_weights == NeedWeights::cls ? cls.data() : nullptr, s,
+  kernel::attention_forward(qkv.value().data(), y.data(), log_sums.data(), detail::data_of(cls), s,
                             detail::data_of(bias));
   Variable<T> recorded = record(
       std::move(y), {qkv},
       [qkv, s, bias, log_sums = std::move(log_sums)](const Tensor<T>& out, const Tensor<T>& dy) {
-        Tensor<T> dqkv = Tensor<T>::uninitialised(qkv.shape());
-        kernel::attention_backward(qkv.value().data(), out.data(), log_sums.data(), dy.data(),
-                                   dqkv.data(), s, detail::data_of(bias));
-        qkv.add_gradient(std::move(dqkv));
+        qkv.add_gradient_from([&](Tensor<T>& dqkv) {
+          kernel::attention_backward(qkv.value().data(), out.data(), log_sums.data(), dy.data(),
+                                     dqkv.data(), s, detail::data_of(bias));
+        });
       });
   return {std::move(recorded), std::move(cls)};
 }
@@ -93,7 +81,7 @@ AttentionOutput<T> attention(const Variable<T>& qkv, Index heads,
 template <std::floating_point T>
 Variable<T> cls_attention(const Variable<T>& qkv, Index heads, const Tensor<T>& bias = {}) {
   const kernel::AttentionSizes s = detail::attention_sizes("cls_attention", qkv.shape(), heads);
-  if (s.N == 0) throw ShapeError("cls_attention: qkv " + qkv.shape().text() + " has no token 0");
+  if (s.N == 0) throw ShapeError("cls_attention: qkv ", qkv.shape(), " has no token 0");
   detail::require_bias("cls_attention", bias, s.B, s.N);
   Tensor<T> y = Tensor<T>::uninitialised(Shape{s.B, s.D});
   Tensor<T> probabilities = Tensor<T>::uninitialised(Shape{s.B, s.H, s.N});
@@ -102,10 +90,10 @@ Variable<T> cls_attention(const Variable<T>& qkv, Index heads, const Tensor<T>& 
   return record(
       std::move(y), {qkv},
       [qkv, s, probabilities = std::move(probabilities)](const Tensor<T>&, const Tensor<T>& dy) {
-        Tensor<T> dqkv = Tensor<T>::uninitialised(qkv.shape());
-        kernel::cls_attention_backward(qkv.value().data(), probabilities.data(), dy.data(),
-                                       dqkv.data(), s);
-        qkv.add_gradient(std::move(dqkv));
+        qkv.add_gradient_from([&](Tensor<T>& dqkv) {
+          kernel::cls_attention_backward(qkv.value().data(), probabilities.data(), dy.data(),
+                                         dqkv.data(), s);
+        });
       });
 }
 

@@ -4,13 +4,10 @@
 #include <array>     // array
 #include <concepts>  // floating_point
 #include <cstddef>   // size_t
-#include <optional>  // optional
 
 #include <splitvit/autograd/ops/attention.hpp>  // AttentionOutput, NeedWeights, data_of, require_bias
 #include <splitvit/autograd/variable.hpp>       // Variable, record
 #include <splitvit/kernel/block.hpp>            // block_forward, block_backward
-
-// transformer_block: a whole pre-norm block as one operation, which is faster than its parts.
 
 namespace splitvit {
 
@@ -22,7 +19,6 @@ using BlockVariables = std::array<Variable<T>, kernel::block_parts>;
 using kernel::Checkpointing;
 
 namespace detail {
-
 template <class T>
 kernel::BlockPointers<const T> values_of(const BlockVariables<T>& parameters) {
   kernel::BlockPointers<const T> pointers;
@@ -37,8 +33,7 @@ kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariabl
   const Shape& shape = x.shape();
   const Shape& fc1 = parameters[kernel::fc1_weight].shape();
   if (shape.rank() != 3 || shape[2] < 1 || heads < 1 || shape[2] % heads != 0 || fc1.rank() != 2)
-    throw ShapeError("transformer_block: x " + shape.text() + " in " + std::to_string(heads) +
-                     " heads, fc1 " + fc1.text() +
+    throw ShapeError("transformer_block: x ", shape, " in ", heads, " heads, fc1 ", fc1,
                      ": wanted (B, N, D) with D a multiple of the heads, and (hidden, D)");
   const Index D = shape[2], hidden = fc1[0];
   const std::array<Shape, kernel::block_parts> wanted{
@@ -46,21 +41,16 @@ kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariabl
       Shape{D}, Shape{D}, Shape{hidden, D}, Shape{hidden}, Shape{D, hidden}, Shape{D}};
   for (std::size_t i = 0; i < wanted.size(); ++i)
     if (parameters[i].shape() != wanted[i])
-      throw ShapeError("transformer_block: parameter " + std::to_string(i) + " of 12 is " +
-                       parameters[i].shape().text() + ", wanted " + wanted[i].text() + " for x " +
-                       shape.text());
+      throw ShapeError("transformer_block: parameter ", i, " of 12 is ", parameters[i].shape(),
+                       ", wanted ", wanted[i], " for x ", shape);
   return {.B = shape[0], .N = shape[1], .D = D, .H = heads, .hidden = hidden};
 }
-
 }  // namespace detail
 
-/// middle = x + proj(attention(qkv(norm1 x))), then middle + fc2(gelu(fc1(norm2 middle))): what
-/// layer_norm, linear, attention, gelu and add compute one after the other.
+/// A whole pre-norm block, faster than its parts: middle = x + proj(attention(qkv(norm1 x))), then
+/// middle + fc2(gelu(fc1(norm2 middle))).
 ///
-/// Shapes  x (B, N, D) -> y (B, N, D), cls_attention (B, N) where asked for. bias (B, N) or empty:
-///         added to the scores of attention, one number for each key.
-/// Units   cls_attention: probabilities of token 0, mean over heads, each row sums to 1; it
-///         carries no gradient.
+/// Shapes  x (B, N, D) -> y (B, N, D); bias, cls_attention and their units as for attention().
 /// Grad    x and all parameters.
 /// Errors  ShapeError.
 template <std::floating_point T>
@@ -79,14 +69,10 @@ AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<
   Tensor<T> cls;
   if (need_weights == NeedWeights::cls) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
   Tensor<T> memory;
-  std::optional<kernel::BlockKept<T>> kept;
-  if (grad_enabled() && (learns || x.requires_grad())) {
-    memory = Tensor<T>::uninitialised(Shape{kernel::BlockKept<T>::numbers(s.B, s, checkpointing)});
-    kept.emplace(memory.data(), s.B, s, checkpointing);
-  }
+  if (grad_enabled() && (learns || x.requires_grad()))
+    memory = Tensor<T>::uninitialised(Shape{s.pieces() * s.stored_numbers(checkpointing)});
   kernel::block_forward<T>(x.value().data(), detail::data_of(bias), detail::values_of(p), eps,
-                           y.data(), need_weights == NeedWeights::cls ? cls.data() : nullptr,
-                           kept ? &*kept : nullptr, s);
+                           y.data(), detail::data_of(cls), memory.data(), checkpointing, s);
 
   Variable<T> recorded = record(
       std::move(y), {x, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11]},
@@ -99,9 +85,8 @@ AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<
           gradients[i] = Tensor<T>::uninitialised(parameters[i].shape());
           pointers[i] = gradients[i].data();
         }
-        const kernel::BlockKept<T> stored{memory.data(), s.B, s, checkpointing};
-        kernel::block_backward<T>(x.value().data(), detail::data_of(bias), dy.data(), stored,
-                                  detail::values_of(parameters), eps, dx.data(),
+        kernel::block_backward<T>(x.value().data(), detail::data_of(bias), dy.data(), memory.data(),
+                                  checkpointing, detail::values_of(parameters), eps, dx.data(),
                                   learns ? &pointers : nullptr, s);
         x.add_gradient(std::move(dx));
         for (std::size_t i = 0; learns && i < gradients.size(); ++i)

@@ -7,14 +7,12 @@
 
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/core/labels.hpp>        // Labels
-#include <splitvit/kernel/softmax.hpp>     // softmax_row
-
-// cross_entropy: the mean over rows of -sum_c target_c log softmax(logits)_c. target_rows: labels
-// as the numbers that it takes.
+#include <splitvit/kernel/vector_ops.hpp>  // softmax_row
 
 namespace splitvit {
 
-/// With soft labels, as torch.nn.functional.cross_entropy with class probabilities.
+/// The mean over rows of -sum_c target_c log softmax(logits)_c, as
+/// torch.nn.functional.cross_entropy with class probabilities.
 ///
 /// Shapes  logits (B, C), targets (B, C), B >= 1, C >= 1 -> (1).
 /// Units   targets: class probabilities, each row sums to 1, or to the weight of its sample;
@@ -25,8 +23,8 @@ template <std::floating_point T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& targets) {
   const Shape& shape = logits.shape();
   if (shape.rank() != 2 || shape[0] < 1 || shape[1] < 1 || targets.shape() != shape)
-    throw ShapeError("cross_entropy: logits " + shape.text() + ", targets " +
-                     targets.shape().text() + ": wanted (B, C) twice");
+    throw ShapeError("cross_entropy: logits ", shape, ", targets ", targets.shape(),
+                     ": wanted (B, C) twice");
   const Index B = shape[0], C = shape[1];
   Tensor<T> probabilities = Tensor<T>::uninitialised(shape);
   double loss = 0;
@@ -55,8 +53,7 @@ Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& targets) {
       });
 }
 
-/// The labels' probabilities as numbers. For counted labels row_c = T(count_c) / T(sum of the
-/// row's counts), one division; for weighted labels T(weight_c).
+/// The labels' probabilities: T(count_c) / T(sum of the row's counts), or T(weight_c).
 ///
 /// Shapes  labels of B rows -> (B, classes).
 /// Errors  std::invalid_argument for a class id that is not below `classes`; ShapeError for
@@ -76,8 +73,6 @@ Tensor<T> target_rows(const Labels& labels, Index classes) {
   return targets;
 }
 
-/// With labels: class ids, lists of them, or soft labels.
-///
 /// Shapes  logits (B, C), labels of B rows -> (1).
 /// Errors  as above; std::invalid_argument for a class id that is not below C.
 template <std::floating_point T>

@@ -6,13 +6,10 @@
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/kernel/layer_norm.hpp>  // layer_norm_forward, layer_norm_backward
 
-// layer_norm: rows with mean 0 and variance 1, then scaled and shifted, as
-// torch.nn.functional.layer_norm.
-
 namespace splitvit {
 
 /// y = (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, with the biased
-/// variance.
+/// variance, as torch.nn.functional.layer_norm.
 ///
 /// Shapes  x (..., D), weight (D), bias (D) -> (..., D).
 /// Grad    all three.
@@ -23,8 +20,8 @@ Variable<T> layer_norm(const Variable<T>& x, const Variable<T>& weight, const Va
   const Index D = x.shape().back();
   const Index M = x.shape().rows();
   if (x.shape().rank() == 0 || D == 0 || weight.shape() != Shape{D} || bias.shape() != Shape{D})
-    throw ShapeError("layer_norm: x " + x.shape().text() + ", weight " + weight.shape().text() +
-                     ", bias " + bias.shape().text() + ": wanted x (..., D), both others (D)");
+    throw ShapeError("layer_norm: x ", x.shape(), ", weight ", weight.shape(), ", bias ",
+                     bias.shape(), ": wanted x (..., D), both others (D)");
   Tensor<T> y = Tensor<T>::uninitialised(x.shape());
   Tensor<T> mean = Tensor<T>::uninitialised(Shape{M});
   Tensor<T> scale = Tensor<T>::uninitialised(Shape{M});

@@ -3,33 +3,28 @@
 
 #include <concepts>  // floating_point
 
-#include <splitvit/autograd/ops/linear.hpp>  // add_bias_gradient, record_linear
+#include <splitvit/autograd/ops/linear.hpp>  // add_bias_gradient, bias_text
 #include <splitvit/autograd/variable.hpp>    // Variable, record
 #include <splitvit/core/parallel.hpp>        // parallel_for
 #include <splitvit/kernel/patch_embed.hpp>   // PatchSizes, patch_embed_forward and its gradients
 
-// patches and patch_embed: an image as rows of pixels, so that a linear layer can embed them.
-
 namespace splitvit {
 
 namespace detail {
-
 template <class T>
 kernel::PatchSizes require_patches(const Variable<T>& images, Index patch) {
   const Shape& shape = images.shape();
   if (shape.rank() != 4 || patch < 1 || shape[2] % patch != 0 || shape[3] % patch != 0)
-    throw ShapeError("patches: images " + shape.text() + " in patches of " + std::to_string(patch) +
+    throw ShapeError("patches: images ", shape, " in patches of ", patch,
                      ": wanted (B, channels, H, W) with H and W multiples of the patch");
   return {.channels = shape[1], .height = shape[2], .width = shape[3], .patch = patch};
 }
-
 }  // namespace detail
 
-/// Cuts images into square patches, left to right and top to bottom.
+/// Cuts images into square patches, in row-major order.
 ///
-/// Shapes  images (B, channels, H, W) -> (B, patches, channels * patch * patch); H and W
-///         are multiples of `patch`.
-/// Errors  ShapeError otherwise.
+/// Shapes  images (B, channels, H, W) -> (B, patches, channels * patch * patch).
+/// Errors  ShapeError unless H and W are multiples of `patch`.
 template <std::floating_point T>
 Variable<T> patches(const Variable<T>& images, Index patch) {
   const kernel::PatchSizes s = detail::require_patches(images, patch);
@@ -39,11 +34,11 @@ Variable<T> patches(const Variable<T>& images, Index patch) {
     kernel::cut_patches(images.value().data() + b * s.image(), rows.data() + b * s.image(), s);
   });
   return record(std::move(rows), {images}, [=](const Tensor<T>&, const Tensor<T>& dy) {
-    Tensor<T> dx = Tensor<T>::uninitialised(images.shape());
-    parallel_for(B, 1, [&](Index b, Index) {
-      kernel::join_patches(dy.data() + b * s.image(), dx.data() + b * s.image(), s);
+    images.add_gradient_from([&](Tensor<T>& dx) {
+      parallel_for(B, 1, [&](Index b, Index) {
+        kernel::join_patches(dy.data() + b * s.image(), dx.data() + b * s.image(), s);
+      });
     });
-    images.add_gradient(std::move(dx));
   });
 }
 
@@ -59,8 +54,8 @@ Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
   const Shape& w = weight.shape();
   if (images.shape().rank() != 4 || w.rank() != 4 || w[1] != images.dim(1) || w[2] != w[3] ||
       (bias.defined() && bias.shape() != Shape{w[0]}))
-    throw ShapeError("patch_embed: images " + images.shape().text() + ", weight " + w.text() +
-                     (bias.defined() ? ", bias " + bias.shape().text() : std::string{}) +
+    throw ShapeError("patch_embed: images ", images.shape(), ", weight ", w,
+                     detail::bias_text(bias),
                      ": wanted (B, channels, H, W), (D, channels, P, P), (D)");
   const kernel::PatchSizes s = detail::require_patches(images, w[2]);
   const Index B = images.dim(0), D = w[0];
@@ -68,23 +63,18 @@ Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
   kernel::patch_embed_forward<T>(images.value().data(), B,
                                  kernel::dense(weight.value().data(), D, s.pixels()),
                                  bias.defined() ? bias.value().data() : nullptr, y.data(), s);
-  const auto backward = [=](const Tensor<T>&, const Tensor<T>& dy) {
+  return record(std::move(y), {images, weight, bias}, [=](const Tensor<T>&, const Tensor<T>& dy) {
     // a linear layer over rows of pixels: dx = dy W, dW = dy^T x, db = the sum of dy's rows
-    if (images.requires_grad()) {
-      Tensor<T> dx = Tensor<T>::uninitialised(images.shape());
+    images.add_gradient_from([&](Tensor<T>& dx) {
       kernel::patch_embed_image_gradient<T>(
           dy.data(), B, kernel::dense(weight.value().data(), D, s.pixels()), dx.data(), s);
-      images.add_gradient(std::move(dx));
-    }
-    if (weight.requires_grad()) {
-      Tensor<T> dw = Tensor<T>::uninitialised(weight.shape());
+    });
+    weight.add_gradient_from([&](Tensor<T>& dw) {
       kernel::patch_embed_weight_gradient<T>(images.value().data(), dy.data(), B,
                                              kernel::dense(dw.data(), D, s.pixels()), s);
-      weight.add_gradient(std::move(dw));
-    }
+    });
     detail::add_bias_gradient(bias, dy);
-  };
-  return detail::record_linear(std::move(y), images, weight, bias, backward);
+  });
 }
 
 }  // namespace splitvit

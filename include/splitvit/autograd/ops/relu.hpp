@@ -6,11 +6,10 @@
 #include <splitvit/autograd/variable.hpp>   // Variable, record
 #include <splitvit/tensor/elementwise.hpp>  // map, zip
 
-// relu: max(x, 0).
-
 namespace splitvit {
 
-/// Shapes  any; the result has the shape of x.
+/// max(x, 0) of each element.
+///
 /// Grad    0 at x = 0, as in PyTorch. NaN stays NaN, so that it is noticed.
 template <std::floating_point T>
 Variable<T> relu(const Variable<T>& x) {

@@ -5,11 +5,9 @@
 
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 
-// reshape: the same numbers, in the same order, under another shape.
-
 namespace splitvit {
 
-/// Errors  ShapeError if the number of elements differs.
+/// The same numbers, in the same order. Errors  ShapeError if the number of elements differs.
 template <std::floating_point T>
 Variable<T> reshape(const Variable<T>& x, const Shape& shape) {
   return record(x.value().reshaped(shape), {x}, [x](const Tensor<T>&, Tensor<T> dy) {

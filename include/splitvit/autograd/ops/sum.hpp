@@ -7,8 +7,6 @@
 #include <splitvit/autograd/variable.hpp>        // Variable, record
 #include <splitvit/tensor/reduce.hpp>            // sum_all
 
-// sum and mean: one number from all elements.
-
 namespace splitvit {
 
 /// Shapes  x any -> (1).
@@ -20,11 +18,10 @@ Variable<T> sum(const Variable<T>& x) {
                 });
 }
 
-/// Shapes  x any but empty -> (1).
-/// Errors  ShapeError if x is empty.
+/// Shapes  x any -> (1). Errors  ShapeError if x is empty.
 template <std::floating_point T>
 Variable<T> mean(const Variable<T>& x) {
-  if (x.value().empty()) throw ShapeError("mean: x " + x.shape().text() + " has no elements");
+  if (x.value().empty()) throw ShapeError("mean: x ", x.shape(), " has no elements");
   return scale(sum(x), T{1} / static_cast<T>(x.value().size()));
 }
 

@@ -8,8 +8,6 @@
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/linear.hpp>      // add_column_sums
 
-// with_cls_token puts the class token in front and adds positions; cls_token takes it out.
-
 namespace splitvit {
 
 /// y = [cls, x] + positions, for each sample.
@@ -23,9 +21,8 @@ Variable<T> with_cls_token(const Variable<T>& x, const Variable<T>& cls,
   const Shape& shape = x.shape();
   if (shape.rank() != 3 || cls.shape() != Shape{1, 1, shape[2]} ||
       positions.shape() != Shape{1, shape[1] + 1, shape[2]})
-    throw ShapeError("with_cls_token: x " + shape.text() + ", cls " + cls.shape().text() +
-                     ", positions " + positions.shape().text() +
-                     ": wanted (B, N, D), (1, 1, D), (1, N + 1, D)");
+    throw ShapeError("with_cls_token: x ", shape, ", cls ", cls.shape(), ", positions ",
+                     positions.shape(), ": wanted (B, N, D), (1, 1, D), (1, N + 1, D)");
   const Index B = shape[0], D = shape[2];
   const Index size = shape[1] * D;  // of one sample's patches
   Tensor<T> y = Tensor<T>::uninitialised(Shape{B, shape[1] + 1, D});
@@ -37,18 +34,16 @@ Variable<T> with_cls_token(const Variable<T>& x, const Variable<T>& cls,
     kernel::transform<T>(size, out + D, plus, x.value().data() + b * size, place + D);
   });
   return record(std::move(y), {x, cls, positions}, [=](const Tensor<T>&, const Tensor<T>& dy) {
-    if (x.requires_grad()) {
-      Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
+    x.add_gradient_from([&](Tensor<T>& dx) {
       parallel_for(B, 1, [&](Index b, Index) {
         std::copy_n(dy.data() + b * (size + D) + D, size, dx.data() + b * size);
       });
-      x.add_gradient(std::move(dx));
-    }
+    });
     Tensor<T> dp{positions.shape()};
     kernel::add_column_sums<T>({dy.data(), B, size + D, size + D}, dp.data());
-    Tensor<T> dcls = Tensor<T>::uninitialised(cls.shape());
-    std::copy_n(dp.data(), D, dcls.data());  // CLS is added at position 0 alone
-    cls.add_gradient(std::move(dcls));
+    cls.add_gradient_from([&](Tensor<T>& dcls) {
+      std::copy_n(dp.data(), D, dcls.data());  // CLS is added at position 0 alone
+    });
     positions.add_gradient(std::move(dp));
   });
 }
@@ -62,7 +57,7 @@ template <std::floating_point T>
 Variable<T> cls_token(const Variable<T>& x) {
   const Shape& shape = x.shape();
   if (shape.rank() != 3 || shape[1] < 1)
-    throw ShapeError("cls_token: x " + shape.text() + ": wanted (B, N, D) with at least one token");
+    throw ShapeError("cls_token: x ", shape, ": wanted (B, N, D) with at least one token");
   const Index B = shape[0], D = shape[2], stride = shape[1] * shape[2];
   Tensor<T> y = Tensor<T>::uninitialised(Shape{B, D});
   for (Index b = 0; b < B; ++b) std::copy_n(x.value().data() + b * stride, D, y.data() + b * D);

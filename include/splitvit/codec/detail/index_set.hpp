@@ -12,10 +12,10 @@
 #include <utility>    // pair
 #include <vector>     // vector
 
-#include <splitvit/codec/detail/packed_bits.hpp>  // bits_for, BitReader, BitWriter, packed_bytes
-#include <splitvit/core/bytes.hpp>                // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                // WireError
-#include <splitvit/core/shape.hpp>                // Index
+#include <splitvit/core/bits.hpp>   // bits_for, BitReader, BitWriter, packed_bytes
+#include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
+#include <splitvit/core/error.hpp>  // WireError
+#include <splitvit/core/shape.hpp>  // Index
 
 // Index sets: which `count` of n positions stay, for one or more sets of equal size, in the
 // smallest of four forms.
@@ -118,82 +118,54 @@ inline void put_index_sets(std::span<const std::uint32_t> indices, Index count, 
   bits.finish();
 }
 
-/// Reads sets of one form after its head.
-class IndexSetReader {
- public:
-  IndexSetReader(ByteReader& from, Index count, Index n, const std::string& codec)
-      : bits_{from, codec}, count_{count}, n_{n}, codec_{codec} {}
-
-  std::vector<std::uint32_t> read(IndexMode mode, int r, Index sets) {
-    // Before memory is taken: are there as many bits as are needed at least?
-    if (mode == IndexMode::bitmap) bits_.require(sets * n_, 1);
-    if (mode == IndexMode::plain) bits_.require(sets * count_, bits_for(n_));
-    if (mode == IndexMode::rice) bits_.require(sets * count_, r + 1);
-    std::vector<std::uint32_t> indices(static_cast<std::size_t>(sets * count_));
-    for (Index set = 0; set < sets; ++set) {
-      const std::span own{indices.data() + set * count_, static_cast<std::size_t>(count_)};
-      if (mode == IndexMode::all) std::iota(own.begin(), own.end(), 0u);
-      if (mode == IndexMode::bitmap) read_bitmap(own);
-      if (mode == IndexMode::plain) read_plain(own);
-      if (mode == IndexMode::rice) read_gaps(own, r);
-    }
-    bits_.finish();
-    return indices;
+/// Reads one set of a form into `own`; refuses indices that do not ascend or are not below n.
+inline void get_bitmap(BitReader& bits, std::span<std::uint32_t> own, Index n,
+                       const ByteReader& reader) {
+  std::size_t found = 0;
+  for (Index i = 0; i < n; ++i) {
+    if (bits.get(1) == 0) continue;
+    if (found == own.size())
+      reader.refuse(Reason::malformed, "index sets with too many bits in a bitmap");
+    own[found++] = static_cast<std::uint32_t>(i);
   }
-
- private:
-  void read_bitmap(std::span<std::uint32_t> own) {
-    std::size_t found = 0;
-    for (Index i = 0; i < n_; ++i) {
-      if (bits_.get(1) == 0) continue;
-      if (found == own.size()) refuse("too many bits in a bitmap");
-      own[found++] = static_cast<std::uint32_t>(i);
-    }
-    if (found != own.size()) refuse("too few bits in a bitmap");
+  if (found != own.size())
+    reader.refuse(Reason::malformed, "index sets with too few bits in a bitmap");
+}
+inline void get_plain(BitReader& bits, std::span<std::uint32_t> own, Index n,
+                      const ByteReader& reader) {
+  bits.get_all(own, bits_for(n));
+  Index last = -1;
+  for (const std::uint32_t index : own) {
+    if (Index{index} <= last || Index{index} >= n)
+      reader.refuse(Reason::malformed, "index sets with an index out of order or too large");
+    last = index;
   }
-
-  void read_plain(std::span<std::uint32_t> own) {
-    bits_.get_all(own, bits_for(n_));
-    Index last = -1;
-    for (const std::uint32_t index : own) {
-      if (Index{index} <= last || Index{index} >= n_) refuse("an index out of order or too large");
-      last = index;
-    }
+}
+inline void get_gaps(BitReader& bits, std::span<std::uint32_t> own, Index n, int r,
+                     const ByteReader& reader) {
+  Index next = 0;  // the lowest index that is possible
+  for (std::uint32_t& index : own) {
+    const Index largest_gap = n - 1 - next;
+    if (largest_gap < 0)
+      reader.refuse(Reason::malformed, "index sets with more indices than are possible");
+    const Index quotient = bits.get_unary(largest_gap >> r);
+    const Index gap = (quotient << r) + bits.get(r);
+    if (gap > largest_gap)
+      reader.refuse(Reason::malformed, "index sets with an index that is too large");
+    index = static_cast<std::uint32_t>(next + gap);
+    next += gap + 1;
   }
+}
 
-  void read_gaps(std::span<std::uint32_t> own, int r) {
-    Index next = 0;  // the lowest index that is possible
-    for (std::uint32_t& index : own) {
-      const Index largest_gap = n_ - 1 - next;
-      if (largest_gap < 0) refuse("more indices than are possible");
-      const Index quotient = bits_.get_unary(largest_gap >> r);
-      const Index gap = (quotient << r) + bits_.get(r);
-      if (gap > largest_gap) refuse("an index that is too large");
-      index = static_cast<std::uint32_t>(next + gap);
-      next += gap + 1;
-    }
-  }
-
-  [[noreturn]] void refuse(const std::string& text) const {
-    throw WireError(Reason::malformed, codec_ + ": index sets with " + text);
-  }
-
-  BitReader bits_;
-  Index count_;
-  Index n_;
-  const std::string& codec_;
-};
-
-/// What put_index_sets wrote: `sets` sets of `count` indices of n positions, one after the
-/// other. The reader then stands behind them.
+/// What put_index_sets wrote: `sets` sets of `count` indices of n positions, one after the other.
 ///
 /// Errors  WireError for anything else: a mode that does not exist, another count, indices that
 ///         do not ascend or are not below n, bytes that end too early, padding that is not
 ///         zero. Takes 4 bytes of memory for each index, all of which the caller wants.
 inline std::vector<std::uint32_t> get_index_sets(ByteReader& reader, Index sets, Index count,
-                                                 Index n, const std::string& codec) {
+                                                 Index n) {
   const auto refuse = [&](const std::string& text, Reason reason = Reason::malformed) {
-    throw WireError(reason, codec + ": index sets with " + text);
+    reader.refuse(reason, "index sets with ", text);
   };
   if (!are_index_sets(sets, count, n))
     refuse(std::to_string(sets) + " times " + std::to_string(count) + " of " + std::to_string(n) +
@@ -207,7 +179,22 @@ inline std::vector<std::uint32_t> get_index_sets(ByteReader& reader, Index sets,
       refuse(std::to_string(came) + " indices a set, wanted " + std::to_string(count));
   const int r = mode == IndexMode::rice ? reader.get<std::uint8_t>() : 0;
   if (r > 15) refuse("Rice parameter " + std::to_string(r));
-  return IndexSetReader{reader, count, n, codec}.read(mode, r, sets);
+
+  // Before memory is taken: are there as many bits as are needed at least?
+  BitReader bits{reader};
+  if (mode == IndexMode::bitmap) bits.require(sets * n, 1);
+  if (mode == IndexMode::plain) bits.require(sets * count, bits_for(n));
+  if (mode == IndexMode::rice) bits.require(sets * count, r + 1);
+  std::vector<std::uint32_t> indices(static_cast<std::size_t>(sets * count));
+  for (Index set = 0; set < sets; ++set) {
+    const std::span own{indices.data() + set * count, static_cast<std::size_t>(count)};
+    if (mode == IndexMode::all) std::iota(own.begin(), own.end(), 0u);
+    if (mode == IndexMode::bitmap) get_bitmap(bits, own, n, reader);
+    if (mode == IndexMode::plain) get_plain(bits, own, n, reader);
+    if (mode == IndexMode::rice) get_gaps(bits, own, n, r, reader);
+  }
+  bits.finish();
+  return indices;
 }
 
 }  // namespace splitvit::codec::detail

@@ -1,126 +1,155 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // fill
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // uint32_t
-#include <span>         // span
-#include <string>       // string
-#include <type_traits>  // remove_const_t
-#include <utility>      // move
-#include <vector>       // vector
+#include <algorithm>  // fill
+#include <concepts>   // floating_point
+#include <cstddef>    // byte
+#include <cstdint>    // uint32_t
+#include <span>       // span
+#include <string>     // string
+#include <utility>    // move
+#include <vector>     // vector
 
-#include <splitvit/codec/concepts.hpp>          // Decoded, ReceiverReceipt, SenderReceipt
+#include <splitvit/codec/concepts.hpp>          // contexts, Decoded, encode, saturated_values
 #include <splitvit/codec/detail/index_set.hpp>  // get_index_sets, put_index_sets
-#include <splitvit/codec/receipts.hpp>          // saturated_values
-#include <splitvit/core/bytes.hpp>              // ByteReader
-#include <splitvit/core/error.hpp>              // ShapeError, WireError
-#include <splitvit/core/parallel.hpp>           // parallel_for
-#include <splitvit/core/random.hpp>             // Rng
-#include <splitvit/tensor/tensor.hpp>           // Tensor, TensorView
+#include <splitvit/codec/detail/require.hpp>  // announced_sample_size, require_finite, sample_size
+#include <splitvit/core/bytes.hpp>            // ByteReader
+#include <splitvit/core/options.hpp>          // require_options
+#include <splitvit/core/parallel.hpp>         // parallel_for
+#include <splitvit/core/random.hpp>           // Rng
+#include <splitvit/kernel/largest.hpp>        // kept_entries, largest_entries
+#include <splitvit/tensor/tensor.hpp>         // Tensor, TensorView
 
-// Sends of each sample only some values, once it is known which. Letters: B samples of n values,
-// of which k stay.
+// Some values of each sample, chosen by their indices, and their gradients in the backward pass.
+// Letters: B samples of n values, of which k are kept.
 
 namespace splitvit::codec {
 
-/// What both sides remember of values that stayed: where they were, and what the codec that
-/// wrote them left.
-template <class ValuesReceipt>
-struct KeptReceipt {
+/// The context of both sides: where the kept values were, and the context of their codec.
+template <class ValuesContext>
+struct KeptContext {
   Shape shape{0};                      ///< of the whole tensor
   Index count = 0;                     ///< k
   std::vector<std::uint32_t> indices;  ///< B times k, ascending, into the flattened sample
-  ValuesReceipt values;
+  ValuesContext values;
   Index saturated = 0;  ///< see saturated_values
 };
 
 namespace detail {
 
+/// Calls body(indices of sample b, b) for all samples, on several threads.
+template <class Body>
+void for_each_sample(std::span<const std::uint32_t> indices, Index count, const Body& body) {
+  const Index B = static_cast<Index>(indices.size()) / count;
+  parallel_for(B, 1, [&](Index begin, Index end) {
+    for (Index b = begin; b < end; ++b)
+      body(indices.subspan(static_cast<std::size_t>(b * count), static_cast<std::size_t>(count)),
+           b);
+  });
+}
+
 /// The values at `indices` of each sample, (B, k).
 template <class T>
 Tensor<T> gather_kept(TensorView<const T> x, std::span<const std::uint32_t> indices, Index count) {
-  const Index B = x.dim(0), n = x.size() / B;
-  auto kept = Tensor<T>::uninitialised({B, count});
-  parallel_for(B, 1, [&](Index begin, Index end) {
-    for (Index b = begin; b < end; ++b) {
-      const std::uint32_t* const at = indices.data() + b * count;
-      const T* const from = x.data() + b * n;
-      T* const to = kept.data() + b * count;
-      for (Index i = 0; i < count; ++i) to[i] = from[at[i]];
-    }
+  const Index n = x.size() / x.dim(0);
+  auto kept = Tensor<T>::uninitialised({x.dim(0), count});
+  for_each_sample(indices, count, [&](std::span<const std::uint32_t> at, Index b) {
+    const T* const from = x.data() + b * n;
+    T* const to = kept.data() + b * count;
+    for (std::size_t i = 0; i < at.size(); ++i) to[i] = from[at[i]];
   });
   return kept;
 }
 
-/// The opposite: a tensor with the values there and zero elsewhere.
+/// The adjoint: a tensor with the values there and zero elsewhere.
 template <class T>
 Tensor<T> scatter_kept(const Tensor<T>& kept, std::span<const std::uint32_t> indices,
                        const Shape& shape) {
-  const Index B = kept.dim(0), count = kept.dim(1), n = shape.elements() / B;
+  const Index count = kept.dim(1), n = shape.elements() / kept.dim(0);
   auto x = Tensor<T>::uninitialised(shape);
-  parallel_for(B, 1, [&](Index begin, Index end) {
-    for (Index b = begin; b < end; ++b) {
-      const std::uint32_t* const at = indices.data() + b * count;
-      const T* const from = kept.data() + b * count;
-      T* const to = x.data() + b * n;
-      std::fill(to, to + n, T{0});
-      for (Index i = 0; i < count; ++i) to[at[i]] = from[i];
-    }
+  for_each_sample(indices, count, [&](std::span<const std::uint32_t> at, Index b) {
+    const T* const from = kept.data() + b * count;
+    T* const to = x.data() + b * n;
+    std::fill(to, to + n, T{0});
+    for (std::size_t i = 0; i < at.size(); ++i) to[at[i]] = from[i];
   });
   return x;
 }
 
+/// Where the k largest values of each sample are: B times k indices.
+template <std::floating_point T>
+std::vector<std::uint32_t> largest_of_samples(TensorView<const T> x, Index k) {
+  const Index B = x.dim(0), n = x.size() / B;
+  std::vector<std::uint32_t> indices(static_cast<std::size_t>(B * k));
+  parallel_for(B, 1, [&](Index begin, Index end) {
+    for (Index b = begin; b < end; ++b)
+      kernel::largest_entries<T>({x.data() + b * n, static_cast<std::size_t>(n)},
+                                 {indices.data() + b * k, static_cast<std::size_t>(k)});
+  });
+  return indices;
+}
+
+/// How many values a codec with a rate keeps of each sample of x, k, after all checks.
+template <class C, std::floating_point T>
+Index kept_count(const C& codec, TensorView<const T> x) {
+  require_options(C::name, codec);
+  const Index n = sample_size(x.shape(), std::string{C::name});
+  require_finite(x, std::string{C::name});
+  return kernel::kept_entries(codec.rate, n);
+}
+/// The same for an announced shape.
+template <class C>
+Index announced_count(const C& codec, const Shape& shape) {
+  require_options(C::name, codec);
+  return kernel::kept_entries(codec.rate, announced_sample_size(shape, std::string{C::name}));
+}
+
 /// Appends index sets and the values there.
 template <std::floating_point T, class Values>
-KeptReceipt<SenderReceipt<Values, T>> encode_kept(TensorView<const T> x,
+KeptContext<SenderContext<Values, T>> encode_kept(TensorView<const T> x,
                                                   std::vector<std::uint32_t> indices, Index count,
                                                   Values& values, std::vector<std::byte>& out,
                                                   Rng& rng) {
   put_index_sets(indices, count, x.size() / x.dim(0), out);
   const Tensor<T> kept = gather_kept(x, indices, count);
-  auto receipt = values.encode(kept.view(), out, rng);
-  const Index saturated = saturated_values(receipt);
-  return {x.shape(), count, std::move(indices), std::move(receipt), saturated};
+  auto context = codec::encode<T>(values, kept.view(), out, rng);
+  const Index saturated = saturated_values(context);
+  return {x.shape(), count, std::move(indices), std::move(context), saturated};
 }
 
-/// What encode_kept wrote, for k = `count`.
+/// Reads what encode_kept wrote, for k = `count`.
 template <std::floating_point T, class Values>
-Decoded<T, KeptReceipt<ReceiverReceipt<Values, T>>> decode_kept(std::span<const std::byte> in,
+Decoded<T, KeptContext<ReceiverContext<Values, T>>> decode_kept(std::span<const std::byte> in,
                                                                 const Shape& shape, Index count,
                                                                 Values& values,
                                                                 const std::string& codec) {
   ByteReader reader{in, codec};
   const Index B = shape[0];
-  auto indices = get_index_sets(reader, B, count, shape.elements() / B, codec);
-  auto kept = values.template decode<T>(reader.get_bytes(reader.left()), Shape{B, count});
+  auto indices = get_index_sets(reader, B, count, shape.elements() / B);
+  auto kept = codec::decode<T>(values, reader.get_bytes(reader.left()), Shape{B, count});
   auto x = scatter_kept(kept.values, indices, shape);
-  return {std::move(x), {shape, count, std::move(indices), std::move(kept.receipt)}};
+  return {std::move(x), {shape, count, std::move(indices), std::move(kept.context)}};
 }
 
-/// Appends the gradient where values stayed.
+/// Appends the gradient of the kept values.
 template <std::floating_point T, class Values>
 void encode_kept_gradient(TensorView<const T> gradient,
-                          const KeptReceipt<ReceiverReceipt<Values, T>>& receipt, Values& values,
+                          const KeptContext<ReceiverContext<Values, T>>& context, Values& values,
                           std::vector<std::byte>& out, Rng& rng, const std::string& codec) {
-  if (!(gradient.shape() == receipt.shape))
-    throw ShapeError(codec + ": gradient " + gradient.shape().text() + " of a tensor " +
-                     receipt.shape.text());
-  const Tensor<T> kept = gather_kept(gradient, receipt.indices, receipt.count);
-  values.encode_gradient(kept.view(), receipt.values, out, rng);
+  require_gradient_shape(gradient.shape(), context.shape, codec);
+  require_finite(gradient, codec);
+  const Tensor<T> kept = gather_kept(gradient, context.indices, context.count);
+  codec::encode_gradient<T>(values, kept.view(), context.values, out, rng);
 }
 
 template <std::floating_point T, class Values>
 Tensor<T> decode_kept_gradient(std::span<const std::byte> in,
-                               const KeptReceipt<SenderReceipt<Values, T>>& receipt,
+                               const KeptContext<SenderContext<Values, T>>& context,
                                const Shape& shape, Values& values, const std::string& codec) {
-  if (!(shape == receipt.shape))
-    throw WireError(Reason::wrong_shape,
-                    codec + ": gradient " + shape.text() + " of a tensor " + receipt.shape.text());
+  require_announced_gradient(shape, context.shape, codec);
   const auto kept =
-      values.template decode_gradient<T>(in, receipt.values, Shape{shape[0], receipt.count});
-  return scatter_kept(kept, receipt.indices, shape);
+      codec::decode_gradient<T>(values, in, context.values, Shape{shape[0], context.count});
+  return scatter_kept(kept, context.indices, shape);
 }
 
 }  // namespace detail

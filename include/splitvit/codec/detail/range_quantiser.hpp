@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // min
+#include <algorithm>    // fill, min
 #include <array>        // array
 #include <bit>          // bit_cast
 #include <cmath>        // floor, isfinite
-#include <concepts>     // convertible_to, floating_point
+#include <concepts>     // floating_point
 #include <cstddef>      // size_t
 #include <cstdint>      // uint16_t, uint32_t, uint64_t
 #include <limits>       // numeric_limits
@@ -41,19 +41,6 @@ struct Range {
   T scale = 0;
 };
 
-/// Numbers at equal distances in memory.
-template <class T>
-struct Strided {
-  Strided(T* begin, Index size, Index distance = 1) : first{begin}, count{size}, stride{distance} {}
-  template <class U>
-    requires std::convertible_to<U*, T*>
-  Strided(std::span<U> values) : first{values.data()}, count{static_cast<Index>(values.size())} {}
-
-  T* first;
-  Index count;
-  Index stride = 1;
-};
-
 template <std::floating_point T>
 using BitsOf = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
 
@@ -69,13 +56,6 @@ T flush_tiny(T value) {
 template <std::floating_point T>
 T top_code(int bits) {
   return static_cast<T>((1u << bits) - 1u);
-}
-
-/// Calls loop(i -> values[i]) in a form that the compiler can vectorise where stride is 1.
-template <class T, class Loop>
-auto with_stride(Strided<T> values, const Loop& loop) {
-  if (values.stride == 1) return loop([&](Index i) -> T& { return values.first[i]; });
-  return loop([&](Index i) -> T& { return values.first[i * values.stride]; });
 }
 
 /// code * scale, rounded once. What is summed is exact, so a fused multiply-add makes no
@@ -132,32 +112,28 @@ struct Extremes {
   T high;
 };
 
-/// Those of both.
+/// The extremes of both.
 template <std::floating_point T>
 Extremes<T> joined(const Extremes<T>& a, const Extremes<T>& b) {
   return {b.low < a.low ? b.low : a.low, b.high > a.high ? b.high : a.high};
 }
 
-/// Those of at least one finite value.
+/// The extremes of at least one finite value.
 template <std::floating_point T>
-Extremes<T> find_extremes(Strided<const T> values) {
-  constexpr Index lanes = 16;  // so that comparisons do not wait for each other
+Extremes<T> find_extremes(std::span<const T> values) {
+  constexpr std::size_t lanes = 16;  // so that comparisons do not wait for each other
   std::array<T, lanes> low, high;
-  with_stride(values, [&](const auto& at) {
-    low.fill(flush_tiny(at(0)));
-    high = low;
-    const auto look_at = [&](Index i, Index lane) {
-      const T v = flush_tiny(at(i));
-      T& least = low[static_cast<std::size_t>(lane)];
-      T& most = high[static_cast<std::size_t>(lane)];
-      least = v < least ? v : least;
-      most = v > most ? v : most;
-    };
-    const Index rest = values.count % lanes, whole = values.count - rest;
-    for (Index i = 0; i < whole; i += lanes)
-      for (Index lane = 0; lane < lanes; ++lane) look_at(i + lane, lane);
-    for (Index lane = 0; lane < rest; ++lane) look_at(whole + lane, lane);
-  });
+  low.fill(flush_tiny(values[0]));
+  high = low;
+  const auto look_at = [&](T value, std::size_t lane) {
+    const T v = flush_tiny(value);
+    low[lane] = v < low[lane] ? v : low[lane];
+    high[lane] = v > high[lane] ? v : high[lane];
+  };
+  const std::size_t whole = values.size() / lanes * lanes;
+  for (std::size_t i = 0; i < whole; i += lanes)
+    for (std::size_t lane = 0; lane < lanes; ++lane) look_at(values[i + lane], lane);
+  for (std::size_t i = whole; i < values.size(); ++i) look_at(values[i], i - whole);
   Extremes<T> all{low[0], high[0]};
   for (std::size_t lane = 1; lane < lanes; ++lane)
     all = joined(all, Extremes<T>{low[lane], high[lane]});
@@ -178,23 +154,10 @@ Range<T> range_between(const Extremes<T>& ends, int bits) {
   return {(ends.high * T{0.5} + ends.low * T{0.5}) - most * T{0.5}, most};
 }
 
-/// The range of a group of at least one finite value.
+/// The range of at least one finite value.
 template <std::floating_point T>
-Range<T> find_range(Strided<const T> values, int bits) {
+Range<T> find_range(std::span<const T> values, int bits) {
   return range_between(find_extremes(values), bits);
-}
-
-/// The codes of a group whose scale is not 0, to the nearest value.
-template <std::floating_point T>
-void quantise(Strided<const T> values, const Range<T>& range, int bits, std::uint16_t* codes) {
-  const T top = top_code<T>(bits);
-  const auto run = [&](auto wide) {
-    with_stride(values, [&](const auto& at) {
-      for (Index i = 0; i < values.count; ++i)
-        codes[i] = half_even(place_in<wide.value>(range, at(i), top));
-    });
-  };
-  is_wide(range, top) ? run(std::true_type{}) : run(std::false_type{});
 }
 
 /// floor(place + u) for a draw u in [0, 1): right on average.
@@ -212,36 +175,34 @@ inline double draw_after(Rng draws, Index count) {
   return draws.uniform();
 }
 
-/// The same with stochastic rounding. Value i is rounded by the draw of `draws` at i * stride
-/// after its position, so that draws can follow the order of the whole tensor; the caller moves
-/// on its generator.
-template <std::floating_point T>
-void quantise_stochastically(Strided<const T> values, const Range<T>& range, int bits,
-                             const Rng& draws, std::uint16_t* codes) {
+/// Rounds to the nearest code.
+inline constexpr auto to_nearest = [](auto place, std::size_t) { return half_even(place); };
+
+/// The codes of a group whose scale is not 0. `round(place, i)` makes a code of the place of value
+/// i, a number in [0, 2^bits - 1].
+template <std::floating_point T, class Round>
+void quantise(std::span<const T> values, const Range<T>& range, int bits, std::uint16_t* codes,
+              const Round& round) {
   const T top = top_code<T>(bits);
-  const bool wide = is_wide(range, top);
-  for (Index i = 0; i < values.count; ++i) {
-    const Index at = i * values.stride;
-    const T value = values.first[at];
-    const T place = wide ? place_in<true>(range, value, top) : place_in<false>(range, value, top);
-    codes[i] = rounded_by(draw_after(draws, at), place);
-  }
+  const auto run = [&](auto wide) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      codes[i] = round(place_in<wide.value>(range, values[i], top), i);
+  };
+  is_wide(range, top) ? run(std::true_type{}) : run(std::false_type{});
 }
 
-/// The values of a group: what its codes mean, or `low` everywhere if it has none.
+/// The values of a group: the values of its codes, or `low` everywhere if it has none.
 template <std::floating_point T>
-void dequantise(const std::uint16_t* codes, const Range<T>& range, int bits, Strided<T> values) {
-  const auto run = [&](const auto& value) {
-    with_stride(values, [&](const auto& at) {
-      for (Index i = 0; i < values.count; ++i) at(i) = value(i);
-    });
+void dequantise(const std::uint16_t* codes, const Range<T>& range, int bits, std::span<T> values) {
+  if (range.scale == T{0}) {
+    std::ranges::fill(values, range.low);
+    return;
+  }
+  const auto run = [&](auto wide) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = value_of<wide.value>(range, codes[i]);
   };
-  if (range.scale == T{0})
-    run([&](Index) { return range.low; });
-  else if (is_wide(range, top_code<T>(bits)))
-    run([&](Index i) { return value_of<true>(range, codes[i]); });
-  else
-    run([&](Index i) { return value_of<false>(range, codes[i]); });
+  is_wide(range, top_code<T>(bits)) ? run(std::true_type{}) : run(std::false_type{});
 }
 
 /// Writes a range: low and scale, of the element type.
@@ -253,14 +214,13 @@ void put_range(ByteWriter& writer, const Range<T>& range) {
 
 /// Reads a range that put_range wrote.
 ///
-/// Errors  WireError: truncated, not_finite, or malformed for a negative scale. `codec` is
-///         named in the text.
+/// Errors  WireError: truncated, not_finite, or malformed for a negative scale.
 template <std::floating_point T>
-Range<T> get_range(ByteReader& reader, const std::string& codec) {
+Range<T> get_range(ByteReader& reader) {
   const T low = reader.get<T>(), scale = reader.get<T>();
   if (!std::isfinite(low) || !std::isfinite(scale))
-    throw WireError(Reason::not_finite, codec + ": NaN or infinity in a range");
-  if (scale < T{0}) throw WireError(Reason::malformed, codec + ": a range with negative scale");
+    reader.refuse(Reason::not_finite, "NaN or infinity in a range");
+  if (scale < T{0}) reader.refuse(Reason::malformed, "a range with negative scale");
   return {flush_tiny(low), flush_tiny(scale)};
 }
 

@@ -6,13 +6,13 @@
 #include <numeric>    // iota
 #include <vector>     // vector
 
-#include <splitvit/codec/detail/finite_values.hpp>  // limited
-#include <splitvit/codec/detail/transpose.hpp>      // transpose
-#include <splitvit/core/parallel.hpp>               // parallel_for
-#include <splitvit/core/shape.hpp>                  // Index, Shape
-#include <splitvit/kernel/dct.hpp>                  // Dct
-#include <splitvit/kernel/power_of_two_scale.hpp>   // power_of_two_scale
-#include <splitvit/tensor/tensor.hpp>               // Tensor, TensorView
+#include <splitvit/core/finite.hpp>        // limited
+#include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/core/shape.hpp>         // Index, Shape
+#include <splitvit/kernel/dct.hpp>         // Dct
+#include <splitvit/kernel/vector_ops.hpp>  // power_of_two_scale
+#include <splitvit/tensor/tensor.hpp>      // Tensor, TensorView
+#include <splitvit/tensor/transpose.hpp>   // transpose
 
 // Tokens as cosine coefficients, arranged by channel and frequency. Letters: B samples, N
 // tokens, T = N - 1 without the first one, D channels.

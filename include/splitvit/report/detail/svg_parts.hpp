@@ -1,85 +1,141 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>        // array
 #include <cstddef>      // size_t
 #include <string>       // string, to_string
 #include <string_view>  // string_view
 
-#include <splitvit/report/detail/svg_style.hpp>  // colour_of, svg_style
-#include <splitvit/report/format.hpp>            // fixed, trimmed
-#include <splitvit/report/markup.hpp>            // escape_markup
-#include <splitvit/report/utf8.hpp>              // columns, shorten
-
-// What drawings are made of: text, lines, boxes, markers, dashes.
+#include <splitvit/report/format.hpp>  // columns, escape_markup, fixed, one_line, trimmed
 
 namespace splitvit::report::detail {
 
+/// What does not depend on the paper. Shapes and text take the colour of their class.
+inline constexpr std::string_view shape_rules =
+    ".sv{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','DejaVu Sans',sans-serif}"
+    ".sv text{fill:currentColor}.sv .sv-title{font-size:15px;font-weight:600}"
+    ".sv .sv-name{font-weight:600}"
+    ".sv .sv-halo{paint-order:stroke;stroke-width:4px;stroke-linejoin:round}"
+    ".sv .sv-grid,.sv .sv-axis,.sv .sv-line,.sv .sv-bar,.sv .sv-lead{fill:none;stroke:currentColor}"
+    ".sv .sv-line{stroke-width:2;stroke-linejoin:round}.sv .sv-lead{stroke-opacity:.6}"
+    ".sv .sv-mark{fill:currentColor;stroke:currentColor;stroke-width:1.5}"
+    ".sv .sv-band{fill:currentColor;fill-opacity:.15}";
+
+enum class Paper { light, dark };
+
+/// What a colour is for, and the colour on each paper.
+struct ColourRule {
+  const char* selector;
+  const char* property;
+  const char* light;
+  const char* dark;
+};
+
+/// They come after the shapes. The hues of series differ for the common kinds of colour blindness,
+/// too (after Okabe and Ito), and have contrast enough for text. Style 0 is for the reference.
+inline constexpr std::array<ColourRule, 19> colour_table{{
+    {"", "color", "#3b4452", "#c6ceda"},           {" .sv-title", "color", "#12171f", "#f2f5f9"},
+    {" .sv-soft", "color", "#5a6575", "#98a3b3"},  {" .sv-grid", "color", "#e3e7ec", "#2b323d"},
+    {" .sv-axis", "color", "#8a94a3", "#6b7686"},  {" .sv-halo", "stroke", "#ffffff", "#171b22"},
+    {" .sv-hollow", "fill", "#ffffff", "#171b22"}, {" .sv-0", "color", "#3b4452", "#c6ceda"},
+    {" .sv-1", "color", "#0a5aa8", "#5fb0f0"},     {" .sv-2", "color", "#c24e00", "#ff9152"},
+    {" .sv-3", "color", "#00805a", "#3fcf9f"},     {" .sv-4", "color", "#b0308a", "#f08fd0"},
+    {" .sv-5", "color", "#946200", "#e8b84a"},     {" .sv-6", "color", "#0b7a99", "#63d3ee"},
+    {" .sv-7", "color", "#5b3a9e", "#b79cff"},     {" .sv-part-0", "fill", "#083b70", "#d3e8fc"},
+    {" .sv-part-1", "fill", "#2f79bf", "#6aaeea"}, {" .sv-part-2", "fill", "#dfa25a", "#bd7a33"},
+    {" .sv-part-3", "fill", "#f4dcb2", "#7d4f20"},
+}};
+
+/// The table as rules, each selector after `where`.
+inline std::string colour_rules(Paper paper, const std::string& where) {
+  std::string out;
+  for (const ColourRule& rule : colour_table)
+    out += where + rule.selector + "{" + rule.property + ":" +
+           (paper == Paper::light ? rule.light : rule.dark) + "}";
+  return out;
+}
+
 /// A coordinate, to a tenth of a pixel.
 inline std::string px(double value) { return trimmed(fixed(value, 1)); }
-
 inline std::string xy(double x, double y) { return px(x) + "," + px(y); }
 
 /// How wide a text is, for the system's fonts: an estimate on the safe side.
-inline double text_width(std::string_view text, double size = 13) {
-  return 0.58 * size * static_cast<double>(columns(text));
+inline double text_width(std::string_view text) {
+  return 0.58 * 13 * static_cast<double>(columns(text));
 }
 
-/// The start of a drawing that takes the width of what it lies in.
-inline std::string svg_begin(double width, double height, std::string_view title,
-                             std::string_view description) {
-  std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + px(width) + " " +
-                    px(height) + "\" class=\"sv\" role=\"img\" aria-label=\"" +
-                    escape_markup(title) + "\">\n<title>" + escape_markup(title) + "</title>\n";
+/// An attribute in an element, after a space; nothing if the value is empty.
+inline std::string attribute(const std::string& name, const std::string& value) {
+  return value.empty() ? "" : " " + name + "=\"" + value + "\"";
+}
+
+inline constexpr double edge = 8;  ///< of a drawing, in pixels
+
+/// The start of a drawing that takes the width of what it lies in, in the style of light paper.
+inline std::string svg_begin(double width, double height, const std::string& title,
+                             const std::string& description) {
+  std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\"" +
+                    attribute("viewBox", "0 0 " + px(width) + " " + px(height)) +
+                    " class=\"sv\" role=\"img\" aria-label=\"" + escape_markup(title) +
+                    "\">\n<title>" + escape_markup(title) + "</title>\n";
   if (!description.empty()) out += "<desc>" + escape_markup(description) + "</desc>\n";
-  return out + "<style>" + svg_style() + "</style>\n";
+  return out + "<style>" + std::string{shape_rules} + colour_rules(Paper::light, ".sv") +
+         "</style>\n";
 }
 
-inline std::string svg_text(double x, double y, std::string_view text, std::string_view classes,
-                            std::string_view anchor = "start") {
-  std::string out = "<text x=\"" + px(x) + "\" y=\"" + px(y) + "\"";
-  if (!classes.empty()) out += " class=\"" + std::string{classes} + "\"";
-  if (anchor != "start") out += " text-anchor=\"" + std::string{anchor} + "\"";
-  return out + ">" + escape_markup(one_line(text)) + "</text>\n";
+inline std::string svg_text(double x, double y, const std::string& text, const std::string& classes,
+                            const std::string& anchor = "") {
+  return "<text" + attribute("x", px(x)) + attribute("y", px(y)) + attribute("class", classes) +
+         attribute("text-anchor", anchor) + ">" + escape_markup(one_line(text)) + "</text>\n";
 }
 
-inline std::string svg_line(double x1, double y1, double x2, double y2, std::string_view classes) {
-  return "<path class=\"" + std::string{classes} + "\" d=\"M" + xy(x1, y1) + "L" + xy(x2, y2) +
-         "\"/>\n";
+/// `d` is the outline, as in SVG; `dashes` are lengths of lines and gaps.
+inline std::string svg_path(const std::string& classes, const std::string& d,
+                            const std::string& dashes = "") {
+  return "<path" + attribute("class", classes) + attribute("stroke-dasharray", dashes) +
+         attribute("d", d) + "/>\n";
+}
+
+inline std::string svg_line(double x1, double y1, double x2, double y2,
+                            const std::string& classes) {
+  return svg_path(classes, "M" + xy(x1, y1) + "L" + xy(x2, y2));
 }
 
 inline std::string svg_box(double x, double y, double width, double height,
-                           std::string_view classes) {
-  return "<rect x=\"" + px(x) + "\" y=\"" + px(y) + "\" width=\"" + px(width) + "\" height=\"" +
-         px(height) + "\" class=\"" + std::string{classes} + "\"/>\n";
+                           const std::string& classes) {
+  return "<rect" + attribute("x", px(x)) + attribute("y", px(y)) + attribute("width", px(width)) +
+         attribute("height", px(height)) + attribute("class", classes) + "/>\n";
 }
 
-inline std::string dash_of(std::size_t style) {
-  constexpr std::string_view patterns[dashes] = {"", "7 3", "2 3", "9 3 2 3", "12 4"};
-  const std::string_view pattern = patterns[style % dashes];
-  return pattern.empty() ? "" : " stroke-dasharray=\"" + std::string{pattern} + "\"";
+/// The class that gives a series its colour. Seven colours, seven markers and five dash patterns
+/// for styles from 1 on: 35 series differ without any colour.
+inline std::string colour_class(std::size_t style) {
+  return "sv-" + std::to_string(style == 0 ? 0 : 1 + (style - 1) % 7);
 }
 
-/// A marker around (x, y).
+inline std::string dashes_of(std::size_t style) {
+  constexpr std::array<const char*, 5> patterns{"", "7 3", "2 3", "9 3 2 3", "12 4"};
+  return patterns[style % patterns.size()];
+}
+
 inline std::string svg_marker(double x, double y, std::size_t style) {
-  const double r = 4;
-  const auto shape = [&](const std::string& d) { return " d=\"" + d + "\"/>\n"; };
-  const std::string begin = "<path class=\"sv-mark sv-" + std::to_string(colour_of(style));
-  switch (style % markers) {
-    case 0:  // ring
-      return begin + " sv-hollow\"" + shape("M" + xy(x - r, y) + "a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z");
-    case 1:  // disc
-      return begin + "\"" + shape("M" + xy(x - r, y) + "a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z");
-    case 2:  // square
-      return begin + "\"" + shape("M" + xy(x - 3.4, y - 3.4) + "h6.8v6.8h-6.8z");
-    case 3:  // triangle
-      return begin + "\"" + shape("M" + xy(x, y - 4.6) + "l4.4,7.8h-8.8z");
-    case 4:  // diamond
-      return begin + "\"" + shape("M" + xy(x, y - 5) + "l5,5l-5,5l-5,-5z");
-    case 5:  // triangle on its tip
-      return begin + " sv-hollow\"" + shape("M" + xy(x, y + 4.6) + "l4.4,-7.8h-8.8z");
-    default:  // empty square
-      return begin + " sv-hollow\"" + shape("M" + xy(x - 3.4, y - 3.4) + "h6.8v6.8h-6.8z");
-  }
+  struct Marker {
+    double x, y;  ///< where the outline begins
+    const char* outline;
+    bool hollow;
+  };
+  constexpr std::array<Marker, 7> markers{{
+      {-4, 0, "a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z", true},  // circles
+      {-4, 0, "a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z", false},
+      {-3.4, -3.4, "h6.8v6.8h-6.8z", false},  // square
+      {0, -4.6, "l4.4,7.8h-8.8z", false},     // triangle
+      {0, -5, "l5,5l-5,5l-5,-5z", false},     // diamond
+      {0, 4.6, "l4.4,-7.8h-8.8z", true},      // triangle on its tip
+      {-3.4, -3.4, "h6.8v6.8h-6.8z", true},
+  }};
+  const Marker& marker = markers[style % markers.size()];
+  return svg_path("sv-mark " + colour_class(style) + (marker.hollow ? " sv-hollow" : ""),
+                  "M" + xy(x + marker.x, y + marker.y) + marker.outline);
 }
 
 }  // namespace splitvit::report::detail

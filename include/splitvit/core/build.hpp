@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// SPLITVIT_BUILD: the instruction set and the libraries that a file is compiled for, as one name.
+// Everything lives in an inline namespace of that name, so that files of one program that are
+// compiled differently do not share functions.
+
+#ifndef SPLITVIT_USE_TBB
+#define SPLITVIT_USE_TBB 0
+#endif
+#ifndef SPLITVIT_USE_XSIMD
+#define SPLITVIT_USE_XSIMD 0
+#endif
+
+#if defined(__AVX512BW__) && defined(__AVX512DQ__)
+#define SPLITVIT_SIMD avx512
+#elif defined(__AVX512F__)
+#define SPLITVIT_SIMD avx512f
+#elif defined(__AVX2__) && defined(__FMA__)
+#define SPLITVIT_SIMD avx2_fma
+#elif defined(__AVX2__)
+#define SPLITVIT_SIMD avx2
+#elif defined(__AVX__) && defined(__FMA__)
+#define SPLITVIT_SIMD avx_fma
+#elif defined(__AVX__)
+#define SPLITVIT_SIMD avx
+#elif defined(__SSE4_2__)
+#define SPLITVIT_SIMD sse4_2
+#elif defined(__SSE4_1__)
+#define SPLITVIT_SIMD sse4_1
+#elif defined(__SSSE3__)
+#define SPLITVIT_SIMD ssse3
+#elif defined(__SSE3__)
+#define SPLITVIT_SIMD sse3
+#else
+#define SPLITVIT_SIMD base
+#endif
+
+#define SPLITVIT_JOIN_NOW(simd, xsimd, tbb) simd##_xsimd##xsimd##_tbb##tbb
+#define SPLITVIT_JOIN(simd, xsimd, tbb) SPLITVIT_JOIN_NOW(simd, xsimd, tbb)
+/// For example avx512_xsimd1_tbb1.
+#define SPLITVIT_BUILD SPLITVIT_JOIN(SPLITVIT_SIMD, SPLITVIT_USE_XSIMD, SPLITVIT_USE_TBB)

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// All of data/.
+
+#include <splitvit/data/augment.hpp>
+#include <splitvit/data/cifar.hpp>
+#include <splitvit/data/concepts.hpp>
+#include <splitvit/data/idx.hpp>
+#include <splitvit/data/loader.hpp>
+#include <splitvit/data/normalise.hpp>
+#include <splitvit/data/prefetch.hpp>
+#include <splitvit/data/resize.hpp>
+#include <splitvit/data/shapes.hpp>

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// All of io/.
+
+#include <splitvit/io/file.hpp>
+#include <splitvit/io/json.hpp>
+#include <splitvit/io/safetensors.hpp>

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>         // array
+#include <cstddef>       // size_t
+#include <filesystem>    // path, resize_file
+#include <fstream>       // ifstream, ofstream
+#include <ios>           // ios
+#include <iterator>      // istreambuf_iterator
+#include <string>        // string, to_string
+#include <string_view>   // string_view
+#include <system_error>  // error_code
+
+#include <splitvit/core/error.hpp>     // StorageError
+#include <splitvit/core/utf8.hpp>      // json_quoted, replace_characters
+#include <splitvit/report/format.hpp>  // shortest
+#include <splitvit/report/run.hpp>     // Row, Run
+
+namespace splitvit::report {
+
+/// Counts and seconds are those since the start of the run; bytes_* is payload and framing.
+inline constexpr std::string_view csv_header =
+    "method,seed,epoch,step,loss,test_accuracy,bytes_up,bytes_down,payload_up,payload_down,"
+    "seconds_client,seconds_server,seconds_compression,seconds_link";
+
+/// A text as one field, in quotes where RFC 4180 asks for them.
+inline std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string{text};
+  std::string out = "\"";
+  for (const char c : text) out.append(c == '"' ? 2u : 1u, c);
+  return out + '"';
+}
+
+/// A text as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD.
+inline std::string json_string(std::string_view text) {
+  const auto keep = [](char32_t) { return std::string_view{}; };
+  std::string out = json_quoted(replace_characters(text, keep));
+  for (std::size_t at = out.find('\x7F'); at != std::string::npos; at = out.find('\x7F', at))
+    out.replace(at, 1, "\\u007f");  // a control character, too
+  return out;
+}
+
+namespace detail {
+
+/// The fields that csv_header names after the method.
+inline std::array<std::string, 13> row_fields(const Run& run, const Row& row) {
+  const auto& [up, down] = row.traffic;
+  const split::Seconds& s = row.seconds;
+  return {std::to_string(run.seed),
+          std::to_string(row.epoch),
+          std::to_string(row.step),
+          shortest(row.loss),
+          row.test_accuracy ? shortest(*row.test_accuracy) : "",
+          std::to_string(up.total()),
+          std::to_string(down.total()),
+          std::to_string(up.payload),
+          std::to_string(down.payload),
+          shortest(s.client),
+          shortest(s.server),
+          shortest(s.compression),
+          shortest(s.link)};
+}
+
+/// A text file that grows by whole lines, each of which has left the process when append returns,
+/// so that a crash loses nothing.
+class LineFile {
+ public:
+  /// Opens the file for appending; one that is missing or empty starts with `header`, unless
+  /// that is empty. A last line that a crash has cut is removed.
+  /// Errors  StorageError: cannot_write; foreign_file if the file starts with another line than
+  ///         `header`.
+  LineFile(const std::filesystem::path& path, std::string_view header) : name_{path.string()} {
+    const std::string first = keep_whole_lines(path);
+    if (!first.empty() && !header.empty() && first != header)
+      throw StorageError(Reason::foreign_file, name_,
+                         ": its first line is not the header that was expected");
+    file_.open(path, std::ios::binary | std::ios::app);
+    if (!file_) throw StorageError(Reason::cannot_write, name_, ": cannot be opened for writing");
+    if (first.empty() && !header.empty()) append(std::string{header});
+  }
+
+  /// Errors  StorageError (cannot_write).
+  void append(const std::string& line) {
+    file_ << line + '\n' << std::flush;
+    if (!file_) throw StorageError(Reason::cannot_write, name_, ": a line could not be written");
+  }
+
+ private:
+  /// Cuts what follows the last end of line; returns the first line.
+  static std::string keep_whole_lines(const std::filesystem::path& path) {
+    std::ifstream in{path, std::ios::binary};
+    std::string text{std::istreambuf_iterator<char>{in}, {}};
+    const std::size_t keep = text.rfind('\n') + 1;  // 0 where there is none
+    std::error_code none;
+    if (keep < text.size()) std::filesystem::resize_file(path, keep, none);
+    text.resize(keep);
+    return text.substr(0, text.find('\n'));
+  }
+
+  std::string name_;
+  std::ofstream file_;
+};
+
+inline std::string jsonl_begin(std::string_view record, const Run& run) {
+  return "{\"record\":" + json_string(record) + ",\"method\":" + json_string(run.method);
+}
+
+}  // namespace detail
+
+/// A row of a run, without the end of line. A number that is not finite, and an accuracy that
+/// is absent, is an empty field.
+inline std::string csv_line(const Run& run, const Row& row) {
+  std::string out = csv_field(run.method);
+  for (const std::string& field : detail::row_fields(run, row)) out += "," + field;
+  return out;
+}
+
+/// Appends rows to metrics.csv. A new file gets the header first; an old one is continued.
+/// Errors  StorageError, from the constructor also if the file starts with another header.
+class CsvFile {
+ public:
+  explicit CsvFile(const std::filesystem::path& path) : file_{path, csv_header} {}
+
+  /// The row has left the process when this returns. Of the run, method and seed are read.
+  void append(const Run& run, const Row& row) { file_.append(csv_line(run, row)); }
+
+ private:
+  detail::LineFile file_;
+};
+
+/// The first line of a run: method, seed and settings.
+inline std::string jsonl_run_line(const Run& run) {
+  std::string settings;
+  for (const Setting& setting : run.settings)
+    settings +=
+        (settings.empty() ? "" : ",") + json_string(setting.key) + ':' + json_string(setting.value);
+  return joined(detail::jsonl_begin("run", run), ",\"seed\":", run.seed, ",\"settings\":{",
+                settings, "}}");
+}
+
+/// A row of a run, with the names of the CSV columns. `record` is "epoch" or "step"; a number that
+/// is not finite, and an accuracy that is absent, is null.
+inline std::string jsonl_line(const Run& run, const Row& row, std::string_view record = "epoch") {
+  std::string out = detail::jsonl_begin(record, run);
+  std::string_view names = csv_header;
+  for (const std::string& value : detail::row_fields(run, row)) {
+    names.remove_prefix(names.find(',') + 1);
+    const std::string name{names.substr(0, names.find(','))};
+    out += ",\"" + name + "\":" + (value.empty() ? "null" : value);
+  }
+  return out + '}';
+}
+
+/// The last line of a run that came to its end: what its evaluations cost.
+inline std::string jsonl_end_line(const Run& run) {
+  const auto& [up, down] = run.evaluation_traffic;
+  return joined(detail::jsonl_begin("end", run), ",\"seed\":", run.seed,
+                ",\"test_samples\":", run.test_samples, ",\"evaluation_bytes_up\":", up.total(),
+                ",\"evaluation_bytes_down\":", down.total(),
+                ",\"evaluation_payload_up\":", up.payload,
+                ",\"evaluation_payload_down\":", down.payload, "}");
+}
+
+/// Appends records to metrics.jsonl, new or old: one JSON object a line. "record" says what it is:
+/// "run" (a run begins; its settings), "epoch", "step", or "end" (a run is complete).
+/// Errors  StorageError (cannot_write).
+class JsonlFile {
+ public:
+  explicit JsonlFile(const std::filesystem::path& path) : file_{path, ""} {}
+
+  void begin(const Run& run) { file_.append(jsonl_run_line(run)); }
+  void append(const Run& run, const Row& row) { file_.append(jsonl_line(run, row)); }
+  void end(const Run& run) { file_.append(jsonl_end_line(run)); }
+  void append_step(const Run& run, const Row& row) { file_.append(jsonl_line(run, row, "step")); }
+
+ private:
+  detail::LineFile file_;
+};
+
+}  // namespace splitvit::report

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// All of spec/.
+
+#include <splitvit/spec/codecs.hpp>
+#include <splitvit/spec/grammar.hpp>
+#include <splitvit/spec/method.hpp>
+#include <splitvit/spec/stages.hpp>

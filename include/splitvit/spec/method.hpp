@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>     // floating_point
+#include <cstddef>      // size_t
+#include <optional>     // optional
+#include <string>       // string
+#include <string_view>  // string_view
+
+#include <splitvit/codec/any_codec.hpp>     // AnyCodec
+#include <splitvit/compress/any_stage.hpp>  // AnyStage
+#include <splitvit/compress/then.hpp>       // Identity
+#include <splitvit/nn/bottleneck.hpp>       // BottleneckOptions
+#include <splitvit/spec/codecs.hpp>         // parse_codec
+#include <splitvit/spec/grammar.hpp>        // PolicyText, read_policy
+#include <splitvit/spec/stages.hpp>         // parse_stage
+
+namespace splitvit::spec {
+
+/// What happens at the cut: stages, then a bottleneck, then a codec.
+template <std::floating_point T>
+struct Method {
+  compress::AnyStage<T> stage = compress::Identity{};
+  std::optional<nn::BottleneckOptions> bottleneck = {};
+  codec::AnyCodec<T> codec = {};
+};
+
+/// Stages as parse_stage takes them, then a bottleneck, then @ and a codec as parse_codec takes
+/// it; each of them may be left out:
+///
+///   adc:0.1   adc:0.1@q:8   merge:0.3,bottleneck:0.25@q:8   bottleneck:0.1:start=pca:frozen=yes
+///
+/// Errors  std::invalid_argument naming the text that is wrong and the possible ones.
+template <std::floating_point T>
+Method<T> parse_method(std::string_view text) {
+  constexpr std::string_view reader = "parse_method";
+  Method<T> method;
+  const std::size_t at = text.find('@');
+  if (at != text.npos) method.codec = parse_codec<T>(text.substr(at + 1));
+  std::string_view stages = text.substr(0, at);
+  const std::size_t comma = stages.rfind(',');
+  const PolicyText last{reader, stages.substr(comma == stages.npos ? 0 : comma + 1)};
+  if (last.name() == nn::BottleneckOptions::name) {
+    method.bottleneck = read_policy<nn::BottleneckOptions>(last);
+    if (comma == stages.npos) return method;
+    stages = stages.substr(0, comma);
+  }
+  if (("," + std::string{stages}).find(",bottleneck") != std::string::npos)
+    refuse_text(reader, text, "has a bottleneck before a stage, or two of them");
+  method.stage = parse_stage<T>(stages);
+  return method;
+}
+
+}  // namespace splitvit::spec

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// All of tensor/.
+
+#include <splitvit/tensor/elementwise.hpp>
+#include <splitvit/tensor/reduce.hpp>
+#include <splitvit/tensor/tensor.hpp>
+#include <splitvit/tensor/transpose.hpp>

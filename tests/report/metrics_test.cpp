@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <string>
+
+#include <splitvit/core/error.hpp>
+#include <splitvit/report/metrics.hpp>
+
+#include "report/samples.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace report = splitvit::report;
+
+namespace {
+
+std::string content(const std::filesystem::path& path) {
+  std::ifstream in{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+const std::string header{report::csv_header};
+
+}  // namespace
+
+TEST_CASE("csv_line: a row as the header names it", "[report]") {
+  const report::Run run{.method = "adc:0.1", .seed = 42};
+  const report::Row row{.epoch = 2,
+                        .step = 20,
+                        .loss = 0.1,
+                        .test_accuracy = 0.75,
+                        .traffic = {{1000, 24}, {500, 12}},
+                        .seconds = {1.5, 0.25, 2, 0.125}};
+  CHECK(report::csv_line(run, row) ==
+        "adc:0.1,42,2,20,0.1,0.75,1024,512,1000,500,1.5,2,0.25,0.125");
+}
+
+TEST_CASE("csv_line: absent and odd numbers are empty fields", "[report]") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const report::Row row{.epoch = 1, .step = 1, .loss = nan, .seconds = {.server = -1 / 0.0}};
+  CHECK(report::csv_line({.method = "none"}, row) == "none,0,1,1,,,0,0,0,0,0,,0,0");
+}
+
+TEST_CASE("csv_field: quotes as in RFC 4180", "[report]") {
+  CHECK(report::csv_field("plain text") == "plain text");
+  CHECK(report::csv_field("a,b") == "\"a,b\"");
+  CHECK(report::csv_field("say \"b\"") == "\"say \"\"b\"\"\"");
+  CHECK(report::csv_field("two\nlines") == "\"two\nlines\"");
+}
+
+TEST_CASE("csv_line: no locale has a say", "[report]") {
+  const report::Run run = samples::run("none", 123456, 1000000, 0.9);
+  const std::string before = report::csv_line(run, run.rows[1]);
+  const samples::CommaLocale comma;
+  CHECK(report::csv_line(run, run.rows[1]) == before);
+}
+
+TEST_CASE("CsvFile: header once, every row on disk at once, and continued later", "[report]") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.csv";
+  const report::Run run = samples::run("none", 1, 100, 0.9);
+  const std::string first = report::csv_line(run, run.rows[0]) + "\n";
+  const std::string second = report::csv_line(run, run.rows[1]) + "\n";
+  {
+    report::CsvFile file{path};
+    CHECK(content(path) == header + "\n");
+    file.append(run, run.rows[0]);
+    CHECK(content(path) == header + "\n" + first);  // while the file is still open
+  }
+  report::CsvFile{path}.append(run, run.rows[1]);
+  CHECK(content(path) == header + "\n" + first + second);
+}
+
+TEST_CASE("CsvFile: a line that a crash has cut is removed", "[report]") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.csv";
+  const report::Run run = samples::run("none", 1, 100, 0.9);
+  const std::string row = report::csv_line(run, run.rows[0]) + "\n";
+  std::ofstream{path, std::ios::binary} << header << "\n" << row << "none,1,2,2";
+  report::CsvFile{path}.append(run, run.rows[0]);
+  CHECK(content(path) == header + "\n" + row + row);
+
+  std::ofstream{path, std::ios::binary | std::ios::trunc} << header.substr(0, 20);
+  report::CsvFile{path}.append(run, run.rows[0]);
+  CHECK(content(path) == header + "\n" + row);
+}
+
+TEST_CASE("CsvFile: refuses what is not its own, and what cannot be written", "[report]") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path() / "other.csv";
+  std::ofstream{path} << "a,b,c\n1,2,3\n";
+  try {
+    report::CsvFile file{path};
+    FAIL("a foreign file was continued");
+  } catch (const splitvit::StorageError& error) {
+    CHECK(error.reason() == splitvit::Reason::foreign_file);
+  }
+  CHECK(content(path) == "a,b,c\n1,2,3\n");
+  CHECK_THROWS_AS(report::CsvFile{folder.path() / "no" / "such" / "folder.csv"},
+                  splitvit::StorageError);
+}
+
+TEST_CASE("json_string: what must be escaped is, and nothing else", "[report]") {
+  CHECK(report::json_string("gr\xC3\xBC\xC3\x9F"
+                            "e/<b>") ==
+        "\"gr\xC3\xBC\xC3\x9F"
+        "e/<b>\"");
+  CHECK(report::json_string("a\"b\\c") == "\"a\\\"b\\\\c\"");
+  CHECK(report::json_string(std::string{"\0\n\x1f\x7f", 4}) == "\"\\u0000\\u000a\\u001f\\u007f\"");
+  CHECK(report::json_string("\xFF") == "\"\xEF\xBF\xBD\"");
+}
+
+TEST_CASE("jsonl_line: one object with the names of the CSV columns", "[report]") {
+  const report::Row row{.epoch = 2,
+                        .step = 20,
+                        .loss = 0.1,
+                        .test_accuracy = 0.75,
+                        .traffic = {{1000, 24}, {500, 12}},
+                        .seconds = {1.5, 0.25, 2, 0.125}};
+  CHECK(report::jsonl_line({.method = "a\"b", .seed = 42}, row) ==
+        "{\"record\":\"epoch\",\"method\":\"a\\\"b\",\"seed\":42,\"epoch\":2,\"step\":20,"
+        "\"loss\":0.1,\"test_accuracy\":0.75,\"bytes_up\":1024,\"bytes_down\":512,"
+        "\"payload_up\":1000,\"payload_down\":500,\"seconds_client\":1.5,\"seconds_server\":2,"
+        "\"seconds_compression\":0.25,\"seconds_link\":0.125}");
+}
+
+TEST_CASE("jsonl_line: absent and odd numbers are null", "[report]") {
+  const report::Row row{.loss = std::numeric_limits<double>::quiet_NaN()};
+  CHECK_THAT(report::jsonl_line({}, row),
+             ContainsSubstring("\"loss\":null,\"test_accuracy\":null,"));
+}
+
+TEST_CASE("jsonl_run_line: settings in their order", "[report]") {
+  const report::Run run{.method = "none", .seed = 7, .settings = {{"z", "1"}, {"a", "x\ny"}}};
+  CHECK(report::jsonl_run_line(run) ==
+        "{\"record\":\"run\",\"method\":\"none\",\"seed\":7,"
+        "\"settings\":{\"z\":\"1\",\"a\":\"x\\u000ay\"}}");
+  CHECK_THAT(report::jsonl_run_line({}), ContainsSubstring("\"settings\":{}"));
+}
+
+TEST_CASE("JsonlFile: a line a record, on disk at once", "[report]") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.jsonl";
+  const report::Run run = samples::run("none", 1, 100, 0.9);
+  report::JsonlFile file{path};
+  file.begin(run);
+  file.append_step(run, run.rows[0]);
+  file.append(run, run.rows[0]);
+  file.end(run);
+  std::ifstream in{path};
+  std::string line;
+  for (const char* record : {"run", "step", "epoch", "end"}) {
+    REQUIRE(std::getline(in, line));
+    CHECK_THAT(line, ContainsSubstring("{\"record\":\"" + std::string{record} + "\""));
+  }
+  CHECK_FALSE(std::getline(in, line));
+}
