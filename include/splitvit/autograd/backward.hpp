@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>       // floating_point
-#include <cstddef>        // size_t
 #include <functional>     // hash, equal_to
 #include <memory>         // shared_ptr
-#include <stdexcept>      // invalid_argument
 #include <unordered_set>  // unordered_set: asked, never walked through
-#include <utility>        // move
 
 #include <splitvit/autograd/variable.hpp>  // Variable
 #include <splitvit/core/workspace.hpp>     // Recycled, RecycledVector

@@ -3,7 +3,6 @@
 
 #include <algorithm>  // max
 #include <cmath>      // abs, isnan
-#include <concepts>   // floating_point
 
 #include <splitvit/autograd/backward.hpp>  // backward
 #include <splitvit/autograd/variable.hpp>  // Variable

@@ -2,11 +2,8 @@
 #pragma once
 
 #include <algorithm>         // any_of
-#include <concepts>          // floating_point, invocable
 #include <initializer_list>  // initializer_list
 #include <memory>            // shared_ptr, allocate_shared, unique_ptr
-#include <string>            // string
-#include <utility>           // move
 
 #include <splitvit/core/workspace.hpp>      // allocate, Recycled, Scoped and more
 #include <splitvit/tensor/elementwise.hpp>  // add_to

@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // default_initializable, derived_from, floating_point, same_as
-#include <cstddef>      // byte
-#include <memory>       // allocate_shared, make_unique, shared_ptr, unique_ptr
-#include <span>         // span
-#include <stdexcept>    // invalid_argument
-#include <string>       // string
-#include <type_traits>  // is_copy_assignable_v, is_empty_v
-#include <typeinfo>     // type_info
-#include <utility>      // move
-#include <vector>       // vector
+#include <memory>    // allocate_shared, make_unique, shared_ptr, unique_ptr
+#include <typeinfo>  // type_info
 
 #include <splitvit/codec/concepts.hpp>  // Codec, contexts, Decoded, encode, is_straight_through
 #include <splitvit/codec/float32.hpp>   // Float32

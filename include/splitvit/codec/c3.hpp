@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // floating_point
-#include <cstddef>      // byte
-#include <cstdint>      // uint64_t
-#include <limits>       // numeric_limits
-#include <string>       // string
-#include <string_view>  // string_view
-#include <vector>       // vector
-
 #include <splitvit/codec/c3_keys.hpp>   // C3KeyCache
 #include <splitvit/codec/concepts.hpp>  // Pass
 #include <splitvit/codec/float32.hpp>   // Float32

@@ -2,15 +2,9 @@
 #pragma once
 
 #include <algorithm>  // copy, find, min, rotate
-#include <array>      // array
 #include <cmath>      // sqrt
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <cstdint>    // uint32_t, uint64_t
 #include <memory>     // make_shared, shared_ptr
-#include <string>     // string, to_string
 #include <tuple>      // get, tuple
-#include <vector>     // vector
 
 #include <splitvit/core/error.hpp>         // ShapeError
 #include <splitvit/core/finite.hpp>        // limited

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy_n
-#include <concepts>     // derived_from, floating_point
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // uint32_t
-#include <limits>       // numeric_limits
-#include <span>         // span
-#include <string>       // to_string
-#include <string_view>  // string_view
-#include <type_traits>  // conditional_t
-#include <utility>      // move
-#include <variant>      // monostate
-#include <vector>       // vector
+#include <algorithm>  // copy_n
+#include <variant>    // monostate
 
 #include <splitvit/codec/concepts.hpp>        // contexts, Decoded, encode, NoContext
 #include <splitvit/codec/detail/require.hpp>  // require_finite

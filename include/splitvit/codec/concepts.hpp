@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // convertible_to, copy_constructible, default_initializable, movable
-#include <cstddef>      // byte
-#include <cstdint>      // uint8_t
-#include <span>         // span
-#include <string>       // string
-#include <type_traits>  // remove_reference_t
-#include <utility>      // declval
-#include <vector>       // vector
-
 #include <splitvit/codec/detail/require.hpp>  // require_finite
 #include <splitvit/core/bytes.hpp>            // ByteReader
 #include <splitvit/core/options.hpp>          // require_options
@@ -59,7 +50,6 @@ concept Format = std::copy_constructible<F> &&
                  };
 
 namespace detail {
-
 /// The codec's name in texts, for errors.
 template <class C>
 std::string name_of_codec() {
@@ -89,7 +79,6 @@ Tensor<T> read(F& format, std::span<const std::byte> in, const Shape& shape, Pas
   reader.expect_end();
   return x;
 }
-
 }  // namespace detail
 
 /// The four functions of a codec, for formats, too. See Codec.

@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy_n, max, min
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // uint16_t, uint32_t
-#include <limits>       // numeric_limits
-#include <span>         // span
-#include <stdexcept>    // invalid_argument
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <utility>      // move
-#include <vector>       // vector
+#include <algorithm>  // copy_n, max, min
 
 #include <splitvit/codec/concepts.hpp>        // contexts, Decoded, NoContext, StraightThrough
 #include <splitvit/codec/detail/require.hpp>  // announced_sample_size, require_finite

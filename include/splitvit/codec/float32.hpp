@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>       // atomic
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <string>       // string
-#include <string_view>  // string_view
-#include <vector>       // vector
+#include <atomic>  // atomic
 
 #include <splitvit/codec/concepts.hpp>        // Pass
 #include <splitvit/codec/detail/require.hpp>  // require_exactly

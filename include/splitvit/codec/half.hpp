@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // clamp, max
-#include <cmath>        // ilogb, ldexp
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // int16_t, uint16_t
-#include <functional>   // plus
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <vector>       // vector
+#include <algorithm>   // clamp, max
+#include <cmath>       // ilogb, ldexp
+#include <functional>  // plus
 
 #include <splitvit/codec/concepts.hpp>                // Pass
 #include <splitvit/codec/detail/range_quantiser.hpp>  // find_extremes, flush_tiny
@@ -28,7 +22,6 @@
 namespace splitvit::codec {
 
 namespace detail {
-
 inline constexpr Index half_grain = Index{1} << 15;
 
 /// Appends change(x_i) in 16 bits each; returns how many were too large.
@@ -76,7 +69,6 @@ Tensor<T> get_halves(ByteReader& reader, const Shape& shape, const Change& chang
 
 /// For numbers that are sent as they are.
 inline constexpr auto unchanged = [](auto value) { return value; };
-
 }  // namespace detail
 
 /// Writes each number in IEEE half precision: 11 significant bits, up to 65504, down to 6e-8.

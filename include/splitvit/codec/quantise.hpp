@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // uint16_t, uint64_t
-#include <optional>     // optional
-#include <span>         // span
-#include <stdexcept>    // invalid_argument
-#include <string>       // string
-#include <string_view>  // string_view
-#include <vector>       // vector
-
 #include <splitvit/codec/concepts.hpp>             // Pass
 #include <splitvit/codec/detail/coded_groups.hpp>  // CodedGroup, find_ranges, quantise_groups
 #include <splitvit/core/bytes.hpp>                 // ByteReader, ByteWriter
@@ -38,14 +28,12 @@ enum class Rounding {
 };
 
 namespace detail {
-
 inline constexpr auto range_names = names_of<RangePer>({{"tensor", RangePer::tensor},
                                                         {"sample", RangePer::sample},
                                                         {"token", RangePer::token},
                                                         {"channel", RangePer::channel}});
 inline constexpr auto rounding_names =
     names_of<Rounding>({{"nearest", Rounding::nearest}, {"stochastic", Rounding::stochastic}});
-
 }  // namespace detail
 
 /// Quantises uniformly between the least and the greatest number of each group.

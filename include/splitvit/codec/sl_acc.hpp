@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // find, max_element, sort, unique
-#include <cmath>        // sqrt
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // uint8_t
-#include <numeric>      // iota
-#include <span>         // span
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <vector>       // vector
+#include <algorithm>  // find, max_element, sort, unique
+#include <cmath>      // sqrt
+#include <numeric>    // iota
 
 #include <splitvit/codec/concepts.hpp>             // Pass
 #include <splitvit/codec/detail/coded_groups.hpp>  // CodedGroup, get_coded, put_coded

@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy_n, min
-#include <cmath>        // ldexp
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // uint8_t, uint16_t
-#include <optional>     // optional
-#include <span>         // span
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <utility>      // pair
-#include <vector>       // vector
+#include <algorithm>  // copy_n, min
+#include <cmath>      // ldexp
 
 #include <splitvit/codec/concepts.hpp>              // Pass
 #include <splitvit/codec/detail/coded_groups.hpp>   // CodedGroup, find_ranges, get_codes, put_coded
@@ -36,7 +27,6 @@ struct TokenGrid {
 };
 
 namespace detail {
-
 /// The kind of an option (core/options.hpp) that is a grid or none: "14x14".
 struct GridSize {
   static constexpr Whole<int> side{1, 65536, ""};
@@ -59,7 +49,6 @@ struct GridSize {
     return Grid{{*rows, *columns}};
   }
 };
-
 }  // namespace detail
 
 /// SL-FAC-style: the tokens of each sample and channel through a discrete cosine transform; the

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy, max
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // uint8_t, uint16_t, uint32_t
-#include <limits>       // numeric_limits
-#include <span>         // span
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <utility>      // move
-#include <vector>       // vector
+#include <algorithm>  // copy, max
 
 #include <splitvit/codec/concepts.hpp>             // Decoded
 #include <splitvit/codec/detail/column_coder.hpp>  // ColumnBits, decode_columns, encode_columns

@@ -3,12 +3,6 @@
 
 #include <algorithm>  // max
 #include <cmath>      // isfinite
-#include <concepts>   // floating_point
-#include <cstddef>    // byte, size_t
-#include <span>       // span
-#include <string>     // string, to_string
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/codec/concepts.hpp>                // Decoded, contexts
 #include <splitvit/codec/detail/range_quantiser.hpp>  // find_extremes, flush_tiny

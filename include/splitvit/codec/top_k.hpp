@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // floating_point
-#include <cstddef>      // byte, size_t
-#include <span>         // span
-#include <string>       // string
-#include <string_view>  // string_view
-#include <utility>      // move
-#include <vector>       // vector
-
 #include <splitvit/codec/concepts.hpp>             // contexts, Decoded
 #include <splitvit/codec/detail/entry_drawer.hpp>  // EntryDrawer
 #include <splitvit/codec/detail/kept_values.hpp>   // encode_kept, KeptContext, largest_of_samples

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <cstddef>   // byte
-#include <span>      // span
-#include <string>    // string
-#include <vector>    // vector
-
 #include <splitvit/codec/concepts.hpp>  // contexts, Decoded, encode, StraightThrough
 #include <splitvit/core/options.hpp>    // describe
 #include <splitvit/core/random.hpp>     // Rng

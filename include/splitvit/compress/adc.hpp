@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>    // pow, sqrt
-#include <cstdint>  // uint8_t
+#include <cmath>  // pow, sqrt
 
 #include <splitvit/compress/merge_samples.hpp>  // MergeSamples
 #include <splitvit/compress/select_tokens.hpp>  // SelectTokens
@@ -30,11 +29,9 @@ enum class Split : std::uint8_t {
 };
 
 namespace detail {
-
 inline constexpr auto split_names = names_of<Split>({{"sqrt_sqrt", Split::sqrt_sqrt},
                                                      {"fifth", Split::fifth},
                                                      {"final_release", Split::final_release}});
-
 }  // namespace detail
 
 /// The two fractions for a ratio in (0, 1], else std::invalid_argument.

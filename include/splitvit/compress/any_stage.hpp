@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>    // floating_point, same_as
 #include <functional>  // function
-#include <string>      // string
-#include <utility>     // move
 
 #include <splitvit/compress/concepts.hpp>  // CompressionStage
 #include <splitvit/core/options.hpp>       // describe

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // copy_constructible, same_as
-#include <utility>   // move
-
 #include <splitvit/compress/cut_batch.hpp>      // CutBatch
 #include <splitvit/core/random.hpp>             // Rng
 #include <splitvit/kernel/token_statistic.hpp>  // TokenStatistic

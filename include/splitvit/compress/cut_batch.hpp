@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>  // max, min
-#include <concepts>   // floating_point
 
 #include <splitvit/autograd/variable.hpp>  // Variable
 #include <splitvit/core/labels.hpp>        // Labels

@@ -2,11 +2,7 @@
 #pragma once
 
 #include <algorithm>  // sort
-#include <concepts>   // floating_point
 #include <numeric>    // iota
-#include <span>       // span
-#include <string>     // string
-#include <utility>    // move
 
 #include <splitvit/compress/cut_batch.hpp>  // CutBatch, kept_count
 #include <splitvit/compress/gather.hpp>     // gather_samples

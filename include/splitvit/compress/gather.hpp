@@ -2,11 +2,6 @@
 #pragma once
 
 #include <algorithm>  // copy
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <utility>    // exchange, move
 
 #include <splitvit/compress/cut_batch.hpp>          // CutBatch
 #include <splitvit/compress/detail/linear_map.hpp>  // apply_to_tokens, Gather
@@ -16,7 +11,6 @@
 namespace splitvit::compress {
 
 namespace detail {
-
 /// Errors  std::invalid_argument, with `what`, unless the numbers are distinct and each is in
 ///         0..count-1.
 inline void require_distinct(std::span<const Index> numbers, Index count, const auto&... what) {
@@ -44,7 +38,6 @@ inline void require_token_index(const Tensor<Index>& index, Index B, Index N) {
     require_distinct(row, N, "gather_tokens: sample ", b, ": token");
   }
 }
-
 }  // namespace detail
 
 /// Keeps the tokens that you choose, sample by sample: result[b, p] = batch[b, index[b, p]].

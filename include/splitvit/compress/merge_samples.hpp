@@ -3,14 +3,7 @@
 
 #include <algorithm>  // fill_n, max_element
 #include <cmath>      // isfinite
-#include <concepts>   // floating_point
-#include <cstdint>    // uint8_t
-#include <limits>     // numeric_limits
 #include <numeric>    // iota
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <utility>    // move
 
 #include <splitvit/compress/cut_batch.hpp>          // CutBatch, kept_count
 #include <splitvit/compress/detail/linear_map.hpp>  // apply_to_tokens, GroupMean, groups_of
@@ -38,10 +31,8 @@ enum class Grouping : std::uint8_t {
 };
 
 namespace detail {
-
 inline constexpr auto grouping_names =
     names_of<Grouping>({{"attention", Grouping::attention}, {"random", Grouping::random}});
-
 }  // namespace detail
 
 /// Averages samples whose CLS token attends alike (ADC, first stage), found by k-means. A sample
@@ -97,7 +88,6 @@ struct MergeSamples {
 };
 
 namespace detail {
-
 /// The attention (B, N) in double; without entry 0, the rest of each row, divided by its sum:
 /// (B, N - 1), or zeros if the sum is too small for that.
 template <std::floating_point T>
@@ -161,7 +151,6 @@ inline void number_by_first_row(RecycledVector<Index>& ids) {
     id = name;
   }
 }
-
 }  // namespace detail
 
 /// Averages the samples of each cluster, with clusters that you choose: sample b is in cluster

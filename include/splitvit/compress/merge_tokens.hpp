@@ -2,16 +2,8 @@
 #pragma once
 
 #include <algorithm>  // max, min, partial_sort, sort
-#include <array>      // array
 #include <cmath>      // abs, sqrt
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <cstdint>    // uint8_t
 #include <numeric>    // iota
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <utility>    // move
 
 #include <splitvit/compress/cut_batch.hpp>          // CutBatch, kept_count
 #include <splitvit/compress/detail/linear_map.hpp>  // apply, GroupMean, groups_of
@@ -34,10 +26,8 @@ enum class TokenFeatures : std::uint8_t {
 };
 
 namespace detail {
-
 inline constexpr auto feature_names =
     names_of<TokenFeatures>({{"tokens", TokenFeatures::tokens}, {"keys", TokenFeatures::keys}});
-
 }  // namespace detail
 
 /// Averages similar tokens of a sample until P are left. In a round, each patch at an even place
@@ -79,7 +69,6 @@ struct MergeTokens {
 };
 
 namespace detail {
-
 /// The sum of a_i b_i, in the order of squared_distance.
 inline double dot(std::span<const double> a, std::span<const double> b) {
   std::array<double, at(lanes)> sum{};
@@ -172,7 +161,6 @@ class LikeTokens {
   RecycledVector<Index> live_;    // the owners, ordered by the lowest members of their groups
   RecycledVector<Index> lowest_;  // (N): the lowest member of the group of an owner
 };
-
 }  // namespace detail
 
 /// The group of each token as MergeTokens groups them, 0 for CLS alone, in the order of their

@@ -3,13 +3,7 @@
 
 #include <algorithm>  // copy_n, fill, min
 #include <cmath>      // isfinite
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <cstdint>    // uint8_t
 #include <numeric>    // accumulate
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <utility>    // move
 
 #include <splitvit/compress/cut_batch.hpp>          // CutBatch
 #include <splitvit/compress/detail/linear_map.hpp>  // apply
@@ -30,7 +24,6 @@ enum class RestToken : std::uint8_t {
 };
 
 namespace detail {
-
 inline constexpr auto rest_names = names_of<RestToken>(
     {{"none", RestToken::none}, {"attention", RestToken::attention}, {"mean", RestToken::mean}});
 
@@ -97,7 +90,6 @@ inline double make_rest_weights(std::span<double> weights, std::span<const Index
   clear_kept();
   return sum;
 }
-
 }  // namespace detail
 
 /// Keeps the tokens that you choose, and appends one mean of all others: the sum over j in R of

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>   // floating_point
-#include <stdexcept>  // invalid_argument
-#include <string>     // string
-#include <utility>    // move
-
 #include <splitvit/compress/cut_batch.hpp>     // CutBatch, kept_count
 #include <splitvit/compress/rest_token.hpp>    // RestToken, gather_with_rest
 #include <splitvit/compress/token_choice.hpp>  // TokenScore, choose_tokens, best_tokens

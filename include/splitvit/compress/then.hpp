@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <stdexcept>  // invalid_argument
-#include <string>     // string
-#include <utility>    // move
-
 #include <splitvit/compress/concepts.hpp>  // CompressionStage
 #include <splitvit/core/options.hpp>       // describe
 

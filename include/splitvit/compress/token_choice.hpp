@@ -3,12 +3,7 @@
 
 #include <algorithm>  // copy_n, min, nth_element, sort
 #include <cmath>      // sqrt
-#include <concepts>   // floating_point
-#include <cstdint>    // uint8_t
-#include <limits>     // numeric_limits
 #include <numeric>    // iota
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
 
 #include <splitvit/compress/cut_batch.hpp>  // CutBatch
 #include <splitvit/compress/detail/points.hpp>  // Points, points_of, squared_distance, power_of_two_scale
@@ -73,7 +68,6 @@ Tensor<Index> best_tokens(const Tensor<T>& scores, Index P) {
 }
 
 namespace detail {
-
 inline constexpr auto score_names = names_of<TokenScore>({{"attention", TokenScore::attention},
                                                           {"norm", TokenScore::norm},
                                                           {"deviation", TokenScore::deviation},
@@ -164,7 +158,6 @@ inline Tensor<Index> random_tokens(Index B, Index N, Index P, Rng& rng) {
   }
   return out;
 }
-
 }  // namespace detail
 
 /// For each sample token 0 and the P - 1 best ones, in ascending order: (B, P), 1 <= P <= N. The

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>    // array
 #include <bit>      // bit_width, endian
-#include <cstddef>  // byte, size_t
-#include <cstdint>  // uint16_t, uint32_t, uint64_t
 #include <cstring>  // memcpy
-#include <span>     // span
-#include <string>   // string, to_string
-#include <vector>   // vector
 
 #include <splitvit/core/bytes.hpp>     // ByteReader
 #include <splitvit/core/error.hpp>     // WireError

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // ranges::reverse
-#include <array>        // array
-#include <bit>          // bit_cast, endian
-#include <concepts>     // integral
-#include <cstddef>      // byte, size_t
-#include <cstring>      // memcpy
-#include <span>         // span, as_bytes
-#include <string>       // string, to_string
-#include <type_traits>  // is_arithmetic_v
-#include <vector>       // vector
+#include <algorithm>  // ranges::reverse
+#include <bit>        // bit_cast, endian
+#include <cstring>    // memcpy
 
 #include <splitvit/core/error.hpp>  // Reason, WireError
 #include <splitvit/core/shape.hpp>  // Index

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>    // array
-#include <cstddef>  // byte, size_t
-#include <cstdint>  // uint32_t, uint64_t
 #include <cstring>  // memcpy
-#include <span>     // span
 
 #if defined(__SSE4_2__) && defined(__x86_64__)
 #include <nmmintrin.h>  // _mm_crc32_u8, _mm_crc32_u64
 #endif
+
+#include <splitvit/core/std.hpp>
 
 namespace splitvit {
 

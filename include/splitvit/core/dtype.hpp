@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // same_as
-#include <cstdint>   // int32_t, int64_t, uint8_t
+#include <splitvit/core/std.hpp>
 
 namespace splitvit {
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>      // uint8_t
-#include <stdexcept>    // invalid_argument, runtime_error
-#include <string>       // string, to_string
-#include <type_traits>  // is_arithmetic_v
+#include <splitvit/core/std.hpp>
 
 namespace splitvit {
 

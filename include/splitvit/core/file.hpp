@@ -2,14 +2,10 @@
 #pragma once
 
 #include <cerrno>        // errno
-#include <cstddef>       // byte, size_t
-#include <cstdint>       // uintmax_t
 #include <filesystem>    // path, status, file_size
 #include <fstream>       // ifstream
 #include <ios>           // streamsize
-#include <string>        // string
 #include <system_error>  // error_code
-#include <vector>        // vector
 
 #include <splitvit/core/error.hpp>  // StorageError
 

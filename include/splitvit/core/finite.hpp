@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <bit>          // bit_cast
-#include <concepts>     // floating_point
-#include <cstdint>      // uint32_t, uint64_t
-#include <limits>       // numeric_limits
-#include <span>         // span
-#include <type_traits>  // conditional_t
+#include <bit>  // bit_cast
+
+#include <splitvit/core/std.hpp>
 
 namespace splitvit {
 

@@ -3,13 +3,8 @@
 
 #include <algorithm>         // ranges::max_element, ranges::sort
 #include <cmath>             // abs
-#include <cstddef>           // size_t
 #include <initializer_list>  // initializer_list
 #include <numeric>           // accumulate, iota
-#include <span>              // span
-#include <stdexcept>         // invalid_argument
-#include <utility>           // move
-#include <vector>            // vector
 
 #include <splitvit/core/error.hpp>      // joined
 #include <splitvit/core/finite.hpp>     // all_finite

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // ranges::find
-#include <array>        // array, to_array
-#include <concepts>     // convertible_to, integral, same_as
-#include <cstddef>      // size_t
-#include <limits>       // numeric_limits
-#include <optional>     // optional
-#include <stdexcept>    // invalid_argument
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <utility>      // cmp_greater, cmp_less
+#include <algorithm>  // ranges::find
 
 #include <splitvit/core/error.hpp>  // joined
 #include <splitvit/core/shape.hpp>  // Index

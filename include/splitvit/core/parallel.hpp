@@ -3,8 +3,6 @@
 
 #include <algorithm>  // min, max
 #include <exception>  // exception_ptr
-#include <utility>    // forward
-#include <vector>     // vector
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>  // _mm_getcsr, _mm_setcsr

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>    // array
 #include <cmath>    // cos, log, sqrt
-#include <cstdint>  // uint32_t, uint64_t
 #include <numbers>  // pi
-#include <span>     // span
-#include <utility>  // swap
 
 #include <splitvit/core/shape.hpp>  // Index
 

@@ -2,12 +2,7 @@
 #pragma once
 
 #include <algorithm>         // count, equal, max
-#include <array>             // array
-#include <cstddef>           // ptrdiff_t, size_t
 #include <initializer_list>  // initializer_list
-#include <limits>            // numeric_limits
-#include <span>              // span
-#include <string>            // string
 
 #include <splitvit/core/error.hpp>  // ShapeError
 

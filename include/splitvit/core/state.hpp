@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // ranges::copy
-#include <concepts>     // same_as
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // uint8_t, uint32_t, uint64_t
-#include <functional>   // function
-#include <span>         // span
-#include <stdexcept>    // invalid_argument
-#include <string>       // string
-#include <type_traits>  // is_const_v, is_pointer_v
-#include <utility>      // move
-#include <variant>      // variant, visit
-#include <vector>       // vector
+#include <algorithm>   // ranges::copy
+#include <functional>  // function
+#include <variant>     // variant, visit
 
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // WireError, joined

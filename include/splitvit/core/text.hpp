@@ -2,10 +2,9 @@
 #pragma once
 
 #include <charconv>      // from_chars, to_chars
-#include <optional>      // optional
-#include <string>        // string
-#include <string_view>   // string_view
 #include <system_error>  // errc
+
+#include <splitvit/core/std.hpp>
 
 namespace splitvit {
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>        // array
-#include <cstddef>      // size_t
-#include <string>       // string
-#include <string_view>  // string_view
+#include <splitvit/core/std.hpp>
 
 namespace splitvit {
 

@@ -2,15 +2,12 @@
 #pragma once
 
 #include <algorithm>  // equal
-#include <array>      // array
 #include <atomic>     // atomic
 #include <bit>        // bit_width
-#include <cstddef>    // size_t
-#include <limits>     // numeric_limits
 #include <mutex>      // mutex, lock_guard
 #include <new>        // align_val_t, bad_array_new_length, placement new
-#include <utility>    // exchange
-#include <vector>     // vector
+
+#include <splitvit/core/std.hpp>
 
 namespace splitvit {
 

@@ -2,9 +2,6 @@
 #pragma once
 
 #include <algorithm>  // copy_n, fill, reverse
-#include <cstdint>    // uint8_t
-#include <stdexcept>  // invalid_argument
-#include <vector>     // vector
 
 #include <splitvit/core/random.hpp>    // Rng
 #include <splitvit/core/shape.hpp>     // Index, ShapeError

@@ -2,13 +2,7 @@
 #pragma once
 
 #include <algorithm>   // copy, max
-#include <cstddef>     // byte, size_t
-#include <cstdint>     // uint8_t, uintmax_t
 #include <filesystem>  // path
-#include <span>        // as_writable_bytes, span
-#include <stdexcept>   // invalid_argument
-#include <string>      // string
-#include <vector>      // vector
 
 #include <splitvit/core/error.hpp>     // Reason
 #include <splitvit/core/file.hpp>      // read_file

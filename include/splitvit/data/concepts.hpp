@@ -2,12 +2,6 @@
 #pragma once
 
 #include <algorithm>  // copy, max
-#include <concepts>   // convertible_to
-#include <cstddef>    // size_t
-#include <cstdint>    // uint8_t
-#include <span>       // span
-#include <string>     // string
-#include <vector>     // vector
 
 #include <splitvit/core/error.hpp>     // StorageError
 #include <splitvit/core/shape.hpp>     // Index, Shape
@@ -77,14 +71,12 @@ inline ImageSet slice(const ImageSet& set, Index begin, Index end) {
 }
 
 namespace detail {
-
 /// Throws a StorageError that names the source and the byte; `why` is joined.
 template <class... Parts>
 [[noreturn]] void fail_at(Reason reason, const std::string& source, std::size_t byte,
                           const Parts&... why) {
   throw StorageError(reason, source, ": byte ", byte, ": ", why...);
 }
-
 }  // namespace detail
 
 /// Gives both sets the larger number of classes.

@@ -2,12 +2,7 @@
 #pragma once
 
 #include <algorithm>   // copy, max_element
-#include <cstddef>     // byte, size_t
-#include <cstdint>     // uint8_t, uint32_t, uintmax_t
 #include <filesystem>  // path, exists
-#include <span>        // as_writable_bytes, span
-#include <string>      // string
-#include <vector>      // vector
 
 #include <splitvit/core/error.hpp>     // StorageError
 #include <splitvit/core/file.hpp>      // read_file
@@ -24,7 +19,6 @@
 namespace splitvit::data {
 
 namespace detail {
-
 struct IdxReader {
   std::span<const std::byte> bytes;
   const std::string& source;
@@ -57,7 +51,6 @@ struct IdxReader {
     return bytes.subspan(at);
   }
 };
-
 }  // namespace detail
 
 /// Takes apart an image file; `source` names it in messages.

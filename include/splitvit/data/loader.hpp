@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>      // array
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <cstdint>    // uint8_t, uint64_t
-#include <memory>     // make_shared, shared_ptr
-#include <numeric>    // iota
-#include <optional>   // optional
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <utility>    // move
-#include <vector>     // vector
+#include <memory>   // make_shared, shared_ptr
+#include <numeric>  // iota
 
 #include <splitvit/core/labels.hpp>     // Labels
 #include <splitvit/core/parallel.hpp>   // available_threads, parallel_for, with_threads

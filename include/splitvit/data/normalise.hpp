@@ -2,11 +2,7 @@
 #pragma once
 
 #include <algorithm>  // max
-#include <array>      // array
 #include <cmath>      // sqrt
-#include <cstddef>    // size_t
-#include <cstdint>    // uint64_t
-#include <stdexcept>  // invalid_argument
 
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/data/concepts.hpp>  // ImageSet

@@ -3,16 +3,13 @@
 
 #include <algorithm>           // max
 #include <condition_variable>  // condition_variable_any
-#include <cstddef>             // size_t
 #include <deque>               // deque
 #include <exception>           // exception_ptr
 #include <functional>          // function
 #include <memory>              // unique_ptr
 #include <mutex>               // mutex
-#include <optional>            // optional
 #include <stop_token>          // stop_token
 #include <thread>              // jthread
-#include <utility>             // move
 
 #include <splitvit/core/shape.hpp>  // Index
 

@@ -2,12 +2,6 @@
 #pragma once
 
 #include <algorithm>  // clamp, copy, fill, transform
-#include <cstddef>    // size_t
-#include <cstdint>    // int32_t, uint8_t
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/core/shape.hpp>       // Index, ShapeError
 #include <splitvit/kernel/resample.hpp>  // Resample
@@ -15,7 +9,6 @@
 namespace splitvit::data {
 
 namespace detail {
-
 /// For each place along one axis: which places of the source it is made of, and their weights.
 struct ResizeAxis {
   Index from, to;
@@ -35,7 +28,6 @@ struct ResizeAxis {
       weights.push_back(static_cast<std::int32_t>(weight * 0x1p22 + (weight < 0.0 ? -0.5 : 0.5)));
   }
 };
-
 }  // namespace detail
 
 /// Resizes 8-bit images from one size to another; weights are worked out once. Bicubic, see

@@ -2,14 +2,8 @@
 #pragma once
 
 #include <algorithm>  // clamp, max, min
-#include <array>      // array
 #include <cmath>      // abs, atan2, cos, floor, hypot, lround, sin, sqrt
-#include <cstddef>    // size_t
-#include <cstdint>    // uint8_t, uint64_t
 #include <numbers>    // pi
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <vector>     // vector
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/random.hpp>    // Rng
@@ -34,7 +28,6 @@ struct ShapesOptions {
 };
 
 namespace detail {
-
 /// A place in a shape's own coordinates: upright, and cut off by the unit circle.
 struct Place {
   double u, v;
@@ -148,7 +141,6 @@ inline ImageSet draw_shapes(const ShapesOptions& options, Index samples, std::ui
   });
   return set;
 }
-
 }  // namespace detail
 
 /// A data set that needs no download: one shape a picture, at a random place, size, angle and

@@ -3,14 +3,9 @@
 
 #include <atomic>        // atomic
 #include <cerrno>        // errno
-#include <cstddef>       // byte, size_t
-#include <cstdint>       // uint64_t
 #include <cstdio>        // rename
 #include <filesystem>    // path
-#include <span>          // span
-#include <string>        // string, to_string
 #include <system_error>  // generic_category
-#include <utility>       // exchange
 
 #include <fcntl.h>   // open
 #include <unistd.h>  // close, fsync, getpid, unlink, write
@@ -20,7 +15,6 @@
 namespace splitvit::io {
 
 namespace detail {
-
 [[noreturn]] inline void fail_to_write(const std::string& path, const char* step, int error) {
   throw StorageError(Reason::cannot_write, path, ": cannot ", step, ": ",
                      std::generic_category().message(error));
@@ -81,7 +75,6 @@ inline void sync_folder(const std::filesystem::path& folder) {
   ::close(descriptor);
   if (error != 0 && error != EINVAL && error != ENOTSUP) fail_to_write(name, "sync", error);
 }
-
 }  // namespace detail
 
 /// Writes or replaces a file: a temporary in the same folder, forced to the disk, then renamed. A

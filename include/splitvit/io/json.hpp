@@ -2,17 +2,10 @@
 #pragma once
 
 #include <algorithm>     // adjacent_find, min, sort
-#include <array>         // array
 #include <charconv>      // from_chars
 #include <cmath>         // isfinite
-#include <cstddef>       // nullptr_t, size_t
-#include <cstdint>       // int64_t, uint32_t
-#include <string>        // string
-#include <string_view>   // string_view
 #include <system_error>  // errc
-#include <utility>       // move, pair
 #include <variant>       // variant, get_if
-#include <vector>        // vector
 
 #include <splitvit/core/error.hpp>  // StorageError
 #include <splitvit/core/utf8.hpp>   // first_code_point, json_quoted
@@ -59,7 +52,6 @@ struct JsonLimits {
 };
 
 namespace detail {
-
 class JsonParser {
  public:
   JsonParser(std::string_view text, const std::string& what, const JsonLimits& limits)
@@ -235,7 +227,6 @@ class JsonParser {
   std::size_t at_ = 0;
   std::size_t values_ = 0;
 };
-
 }  // namespace detail
 
 /// Reads one JSON value (RFC 8259) and nothing behind it but spaces. Stricter than the RFC: keys of

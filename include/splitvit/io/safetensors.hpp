@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // adjacent_find, find, sort, stable_sort
-#include <array>        // array
-#include <concepts>     // floating_point, same_as
-#include <cstddef>      // byte, size_t
-#include <cstdint>      // int64_t, uint8_t, uint16_t, uint64_t, uintmax_t
-#include <filesystem>   // path
-#include <functional>   // identity, less
-#include <map>          // map
-#include <memory>       // shared_ptr
-#include <span>         // span
-#include <stdexcept>    // invalid_argument
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <type_traits>  // remove_const_t
-#include <utility>      // move, pair
-#include <variant>      // variant, visit
-#include <vector>       // vector
+#include <algorithm>   // adjacent_find, find, sort, stable_sort
+#include <filesystem>  // path
+#include <functional>  // identity, less
+#include <map>         // map
+#include <memory>      // shared_ptr
+#include <variant>     // variant, visit
 
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
 #include <splitvit/core/dtype.hpp>      // Dtype, dtype_of, HasDtype

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <algorithm>  // min
-#include <concepts>   // floating_point
-#include <span>       // span
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index

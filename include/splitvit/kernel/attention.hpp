@@ -3,7 +3,6 @@
 
 #include <algorithm>  // fill, fill_n, max, min
 #include <cmath>      // sqrt, log
-#include <limits>     // numeric_limits
 
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/gemm.hpp>        // multiply, multiply_long, Packed
@@ -24,7 +23,6 @@ struct AttentionSizes {
 };
 
 namespace detail {
-
 /// Queries (0), keys (1) or values (2) of one head of one sample.
 template <class T>
 Matrix<T> head_of(T* qkv, const AttentionSizes& s, Index which, Index h) {
@@ -119,7 +117,6 @@ Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
   const Index cols = strip_cols<T>(s.N);
   return {memory, rows, has_tiles<T> ? cols : s.N, cols};
 }
-
 }  // namespace detail
 
 /// y (N, D) = softmax(q k^T / sqrt d + bias) v of one sample, on one thread. bias (N) is one number

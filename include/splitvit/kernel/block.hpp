@@ -2,8 +2,6 @@
 #pragma once
 
 #include <algorithm>  // min, max, fill_n
-#include <array>      // array
-#include <optional>   // optional
 
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/attention.hpp>   // attend, attend_backward
@@ -96,7 +94,6 @@ struct BlockSizes {
 };
 
 namespace detail {
-
 /// The activations of a piece that the backward pass reads, for each sample in turn.
 template <class T>
 struct BlockKept {
@@ -286,7 +283,6 @@ BlockPointers<T> parts_in(T* memory, const BlockSizes& s) {
   }
   return parts;
 }
-
 }  // namespace detail
 
 /// y (B N, D) from x (B N, D) and bias (B, N) or null, as for attend(). cls_attention (B, N) or

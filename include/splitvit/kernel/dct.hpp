@@ -3,9 +3,6 @@
 
 #include <algorithm>  // copy_n, fill_n, min
 #include <cmath>      // sqrt
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <vector>     // vector
 
 #include <splitvit/core/shape.hpp>   // Index
 #include <splitvit/kernel/fft.hpp>   // Fft, fft_lanes, unit_root

@@ -2,14 +2,7 @@
 #pragma once
 
 #include <algorithm>  // max
-#include <array>      // array
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
 #include <numbers>    // pi
-#include <stdexcept>  // invalid_argument
-#include <string>     // to_string
-#include <utility>    // swap
-#include <vector>     // vector
 
 #include <splitvit/core/shape.hpp>   // Index
 #include <splitvit/kernel/simd.hpp>  // lanes, load, multiply_add, Pack, store

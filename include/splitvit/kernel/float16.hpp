@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // min
-#include <bit>          // bit_cast
-#include <concepts>     // floating_point
-#include <cstdint>      // uint16_t, uint32_t, uint64_t
-#include <limits>       // numeric_limits
-#include <type_traits>  // conditional_t
+#include <algorithm>  // min
+#include <bit>        // bit_cast
+
+#include <splitvit/core/std.hpp>
 
 // SmallFloat: floating-point numbers of 16 bits: a sign, E of the exponent, M of the mantissa.
 

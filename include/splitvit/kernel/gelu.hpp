@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // same_as
-#include <numbers>      // sqrt2, inv_sqrtpi
-#include <type_traits>  // decay_t
+#include <numbers>  // sqrt2, inv_sqrtpi
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/kernel/simd.hpp>    // erf, exp_of_nonpositive, multiply_add, transform

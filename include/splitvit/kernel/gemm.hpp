@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy_n, fill_n, max, min
-#include <type_traits>  // is_arithmetic_v
+#include <algorithm>  // copy_n, fill_n, max, min
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
@@ -25,7 +24,6 @@ void add_product(const Factor<T>& a, const Factor<T>& b, const Matrix<T>& c);
 enum class Into { replace, add };
 
 namespace detail {
-
 template <class T>
 inline constexpr bool has_tiles = !std::is_arithmetic_v<Pack<T>>;
 
@@ -42,7 +40,6 @@ template <class T>
 constexpr Index panels_in_block(Index depth) {
   return std::max<Index>(1, block_bytes / (depth * tile_cols<T> * static_cast<Index>(sizeof(T))));
 }
-
 }  // namespace detail
 
 /// The right-hand factor of a product, in panels of tile_cols columns, row by row; the last one is

@@ -3,11 +3,6 @@
 
 #include <algorithm>  // clamp, max
 #include <cmath>      // sqrt
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <cstdint>    // int32_t, uint16_t, uint32_t, uint8_t
-#include <limits>     // numeric_limits
-#include <utility>    // move, swap
 
 #include <splitvit/core/error.hpp>           // ShapeError
 #include <splitvit/core/options.hpp>         // at_least, names_of, Real, require_options
@@ -72,7 +67,6 @@ struct Clustering {
 };
 
 namespace detail {
-
 /// The sum and the number of the vectors in each cluster, in double.
 template <class T>
 class ClusterTotals {
@@ -288,7 +282,6 @@ SubVectors<T> vectors_of(const char* operation, const Matrix<const T>& rows,
                                     sizeof(T) == 4 ? 50 : 400));
   return {rows, unit};
 }
-
 }  // namespace detail
 
 /// For each row the nearest codeword, by squared Euclidean distance in the element type; the first

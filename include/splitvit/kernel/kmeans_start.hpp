@@ -2,13 +2,9 @@
 #pragma once
 
 #include <algorithm>      // equal, min
-#include <cstddef>        // size_t
-#include <cstdint>        // uint32_t
 #include <functional>     // hash
-#include <limits>         // numeric_limits
 #include <numeric>        // iota
 #include <unordered_set>  // unordered_set
-#include <utility>        // swap
 
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/core/shape.hpp>          // Index

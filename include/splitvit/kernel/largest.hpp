@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // clamp, nth_element
-#include <array>        // array
-#include <bit>          // bit_cast
-#include <cmath>        // nearbyint
-#include <concepts>     // floating_point
-#include <cstddef>      // size_t
-#include <cstdint>      // uint32_t, uint64_t
-#include <functional>   // greater
-#include <span>         // span
-#include <type_traits>  // conditional_t
-#include <vector>       // vector
+#include <algorithm>   // clamp, nth_element
+#include <bit>         // bit_cast
+#include <cmath>       // nearbyint
+#include <functional>  // greater
 
 #include <splitvit/core/shape.hpp>  // Index
 

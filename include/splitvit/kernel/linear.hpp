@@ -10,7 +10,6 @@
 namespace splitvit::kernel {
 
 namespace detail {
-
 /// Rows that one thread takes at a time: a multiple of all tile heights.
 inline constexpr Index row_block = 96;
 
@@ -36,7 +35,6 @@ void add_parts(T* sum, const T* arrays, Index parts, Index n) {
       add_numbers(sum + begin, arrays + part * n + begin, end - begin);
   });
 }
-
 }  // namespace detail
 
 /// out (N) += the sums of the columns of x (M, N), in a fixed order.

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>      // size_t
-#include <memory>       // unique_ptr
-#include <type_traits>  // remove_const_t
+#include <memory>  // unique_ptr
 
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // allocate, Deallocate

@@ -23,7 +23,6 @@ struct PatchSizes {
 };
 
 namespace detail {
-
 /// Calls f(image offset, row offset) for each run of `patch` pixels of one image.
 template <class F>
 void each_patch_line(const PatchSizes& s, const F& f) {
@@ -34,7 +33,6 @@ void each_patch_line(const PatchSizes& s, const F& f) {
         f((c * s.height + y) * s.width + x * s.patch,
           (y / s.patch * across + x) * s.pixels() + (c * s.patch + y % s.patch) * s.patch);
 }
-
 }  // namespace detail
 
 /// rows (patches, pixels) from one image (channels, height, width).

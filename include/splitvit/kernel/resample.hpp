@@ -3,8 +3,6 @@
 
 #include <algorithm>  // max, min
 #include <cmath>      // abs, ceil
-#include <cstddef>    // size_t
-#include <vector>     // vector
 
 #include <splitvit/core/shape.hpp>  // Index
 

@@ -2,11 +2,7 @@
 #pragma once
 
 #include <algorithm>  // clamp, copy_n, fill_n, max, min
-#include <array>      // array
 #include <cmath>      // isfinite
-#include <concepts>   // floating_point
-#include <limits>     // numeric_limits
-#include <span>       // span
 
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
@@ -18,7 +14,6 @@
 namespace splitvit::kernel {
 
 namespace detail {
-
 /// How many rows of `width` numbers a thread copies at a time.
 inline Index rows_to_copy(Index width) { return 16384 / std::clamp<Index>(width, 1, 16384); }
 
@@ -55,7 +50,6 @@ T mean_without_overflow(const T* column, Index W, std::span<const Index> rows) {
   }
   return std::clamp(mean, low, high);
 }
-
 }  // namespace detail
 
 /// Picks tokens of every sample, index (B, P): y (B, P, W) [b, p] = x (B, N, W) [b, index[b, p]].

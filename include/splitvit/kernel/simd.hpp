@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // max, copy_n, fill
-#include <array>        // array
-#include <cmath>        // abs, copysign, erf, exp, sqrt
-#include <concepts>     // same_as
-#include <cstddef>      // size_t
-#include <functional>   // identity
-#include <type_traits>  // is_arithmetic_v
+#include <algorithm>   // max, copy_n, fill
+#include <cmath>       // abs, copysign, erf, exp, sqrt
+#include <functional>  // identity
 
 #ifndef SPLITVIT_USE_XSIMD
 #define SPLITVIT_USE_XSIMD 0
@@ -105,7 +101,6 @@ using detail::math::exp;
 using detail::math::sqrt;
 
 namespace detail {
-
 // xsimd 8.1 takes two instructions to multiply and add with AVX-512: half the speed. The functions
 // without arguments declare the names in every build.
 void fused();
@@ -119,7 +114,6 @@ inline __m512 first_guess(__m512 x) { return _mm512_rcp14_ps(x); }  // accurate 
 inline __m256 fused(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
 inline __m256d fused(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 #endif
-
 }  // namespace detail
 
 /// a * b + c, rounded once where an instruction does that (AVX-512, AVX2 with FMA), else twice.

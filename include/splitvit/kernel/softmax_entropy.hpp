@@ -2,14 +2,12 @@
 #pragma once
 
 #include <algorithm>  // max_element, min
-#include <array>      // array
 #include <bit>        // bit_cast
 #include <cmath>      // frexp
-#include <cstddef>    // size_t
-#include <cstdint>    // uint64_t
 #include <numbers>    // ln2, log2e, sqrt2
 #include <numeric>    // accumulate
-#include <span>       // span
+
+#include <splitvit/core/std.hpp>
 
 // How evenly a softmax spreads over values. Exponential and logarithm are made of operations that
 // every machine rounds alike: otherwise two encoders might choose differently.

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy_n, fill, fill_n, max, min, ranges::min_element, ranges::sort
-#include <array>        // array
-#include <bit>          // countr_zero
-#include <cmath>        // isnan, pow
-#include <cstddef>      // size_t
-#include <cstdint>      // int32_t, uint16_t, uint32_t
-#include <functional>   // negate
-#include <limits>       // numeric_limits
-#include <numeric>      // accumulate, exclusive_scan, iota
-#include <span>         // span
-#include <type_traits>  // integral_constant
+#include <algorithm>   // copy_n, fill, fill_n, max, min, ranges::min_element, ranges::sort
+#include <bit>         // countr_zero
+#include <cmath>       // isnan, pow
+#include <functional>  // negate
+#include <numeric>     // accumulate, exclusive_scan, iota
 
 #include <splitvit/core/parallel.hpp>   // parallel_for
 #include <splitvit/core/shape.hpp>      // Index

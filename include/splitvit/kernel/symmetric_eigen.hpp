@@ -3,10 +3,7 @@
 
 #include <algorithm>  // max_element, stable_sort, transform
 #include <cmath>      // abs
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
 #include <numeric>    // iota
-#include <vector>     // vector
 
 #include <Eigen/Eigenvalues>  // SelfAdjointEigenSolver
 

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // copy_n
-#include <array>        // array
-#include <cstddef>      // size_t
-#include <type_traits>  // integral_constant
-#include <utility>      // index_sequence
+#include <algorithm>  // copy_n
 
 #include <splitvit/core/shape.hpp>   // Index
 #include <splitvit/kernel/simd.hpp>  // load, multiply_add_at, multiply_add_in_place, Pack, store
@@ -40,7 +36,6 @@ struct TileResult {
 };
 
 namespace detail {
-
 template <Index Height, class T, class = std::make_index_sequence<static_cast<std::size_t>(Height)>>
 struct Tile;
 template <Index Height, class T, std::size_t... I>
@@ -155,7 +150,6 @@ struct Tile<Height, T, std::index_sequence<I...>> {
 /// The height of the tiles for the rows that remain after tiles of `rows` rows. A ViT has a square
 /// number of tokens plus one: 65, 197 and 257 are multiples of 12 plus 5.
 constexpr Index lower_tile(Index rows) { return rows > 8 ? 8 : rows > 5 ? 5 : rows > 3 ? 3 : 1; }
-
 }  // namespace detail
 
 /// C (rows, cols) = bias + A (rows, K) B (K, tile_cols), or C += A B, where b holds K rows of

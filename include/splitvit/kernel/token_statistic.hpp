@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>  // uint8_t
+#include <splitvit/core/std.hpp>
 
 namespace splitvit::kernel {
 

@@ -3,9 +3,6 @@
 
 #include <algorithm>  // max
 #include <cmath>      // ldexp, log
-#include <concepts>   // floating_point
-#include <limits>     // numeric_limits
-#include <span>       // span
 
 #include <splitvit/core/parallel.hpp>  // parallel_reduce
 #include <splitvit/core/shape.hpp>     // Index

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-
 #include <splitvit/autograd/ops/arithmetic.hpp>  // add
 #include <splitvit/autograd/ops/attention.hpp>   // attention, cls_attention
 #include <splitvit/autograd/ops/block.hpp>       // transformer_block

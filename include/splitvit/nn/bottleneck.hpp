@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>      // nearbyint, sqrt
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <vector>     // vector
+#include <cmath>  // nearbyint, sqrt
 
 #include <splitvit/autograd/ops/relu.hpp>  // relu
 #include <splitvit/core/options.hpp>       // names_of, require_options, Whole
@@ -74,7 +69,6 @@ inline std::vector<Index> widths_between(Index from, Index to, Index layers) {
 }
 
 namespace detail {
-
 /// Linear layers with ReLU between them, and after the last one with relu_at_end.
 template <std::floating_point T>
 struct LinearStack {
@@ -120,7 +114,6 @@ Network initialised(const std::string& prefix, Network network, const Rng& rng) 
   });
   return network;
 }
-
 }  // namespace detail
 
 /// The network before the cut.

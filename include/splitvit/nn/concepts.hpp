@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <string>    // string
-#include <utility>   // pair
-#include <vector>    // vector
-
 #include <splitvit/autograd/variable.hpp>  // Variable
 
 namespace splitvit::nn {

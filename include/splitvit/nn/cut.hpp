@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>   // floating_point
-#include <stdexcept>  // invalid_argument
-#include <string>     // string
-#include <utility>    // pair
-#include <vector>     // vector
-
 #include <splitvit/core/random.hpp>  // Rng
 #include <splitvit/nn/init.hpp>      // initialise
 #include <splitvit/nn/part.hpp>      // Part, make_part

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>        // sqrt, abs
-#include <concepts>     // floating_point
-#include <cstdint>      // uint64_t
-#include <string>       // string
-#include <string_view>  // string_view
+#include <cmath>  // sqrt, abs
 
 #include <splitvit/core/random.hpp>  // Rng
 #include <splitvit/nn/concepts.hpp>  // Module
@@ -13,7 +9,6 @@
 namespace splitvit::nn {
 
 namespace detail {
-
 /// FNV-1a of a name.
 inline std::uint64_t name_hash(std::string_view name) {
   std::uint64_t hash = 0xCBF29CE484222325u;
@@ -28,7 +23,6 @@ inline double truncated_normal(double deviation, Rng& rng) {
   while (std::abs(value) > 2);
   return value;
 }
-
 }  // namespace detail
 
 /// Gives every parameter of a ViT, or of a part of one, its starting value.

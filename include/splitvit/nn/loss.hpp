@@ -2,9 +2,7 @@
 #pragma once
 
 #include <algorithm>  // max_element
-#include <concepts>   // floating_point
 #include <numeric>    // accumulate
-#include <span>       // span
 
 #include <splitvit/core/labels.hpp>    // Labels
 #include <splitvit/tensor/tensor.hpp>  // Tensor

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>   // floating_point
-#include <optional>   // optional
-#include <stdexcept>  // invalid_argument, logic_error
-#include <string>     // string
-#include <utility>    // exchange, move, pair
-
 #include <splitvit/core/error.hpp>              // ShapeError
 #include <splitvit/core/random.hpp>             // Rng
 #include <splitvit/kernel/token_statistic.hpp>  // TokenStatistic

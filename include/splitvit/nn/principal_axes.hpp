@@ -2,10 +2,6 @@
 #pragma once
 
 #include <algorithm>  // min
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <stdexcept>  // invalid_argument
-#include <vector>     // vector
 
 #include <splitvit/core/finite.hpp>             // all_finite
 #include <splitvit/core/parallel.hpp>           // parallel_for

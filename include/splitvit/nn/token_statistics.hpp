@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <utility>   // move
-#include <vector>    // vector
-
 #include <splitvit/core/parallel.hpp>            // parallel_for
 #include <splitvit/kernel/matrix.hpp>            // Scratch
 #include <splitvit/kernel/token_statistic.hpp>   // TokenStatistic

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>        // array
-#include <concepts>     // floating_point
-#include <iterator>     // ssize
-#include <stdexcept>    // invalid_argument
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <utility>      // move
-#include <vector>       // vector
+#include <iterator>  // ssize
 
 #include <splitvit/autograd/ops/patch_embed.hpp>  // patch_embed
 #include <splitvit/autograd/ops/tokens.hpp>       // with_cls_token

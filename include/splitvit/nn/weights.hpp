@@ -2,15 +2,8 @@
 #pragma once
 
 #include <algorithm>  // any_of, copy_n, fill, max
-#include <array>      // array
 #include <cmath>      // lround, sqrt
-#include <concepts>   // floating_point
 #include <set>        // set
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string
-#include <utility>    // move, pair
-#include <vector>     // vector
 
 #include <splitvit/io/safetensors.hpp>   // SafeTensors, NamedTensor
 #include <splitvit/kernel/resample.hpp>  // Resample
@@ -69,7 +62,6 @@ struct LoadReport {
 };
 
 namespace detail {
-
 inline std::string listed(const std::string& what, const std::vector<std::string>& names) {
   constexpr std::size_t most = 5;
   if (names.empty()) return {};
@@ -156,7 +148,6 @@ LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& conf
   for (auto& [parameter, value] : found) parameter.mutable_value() = std::move(value);
   return report;
 }
-
 }  // namespace detail
 
 /// Fills a ViT or one part of it from a file with the weights of a whole model; LoadReport says

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>        // array
-#include <cmath>        // pow, sqrt
-#include <concepts>     // floating_point
-#include <cstdint>      // uint64_t
-#include <span>         // span
-#include <string_view>  // string_view
+#include <cmath>  // pow, sqrt
 
 #include <splitvit/kernel/adam.hpp>     // adam_update
 #include <splitvit/optim/concepts.hpp>  // not_negative
@@ -14,7 +9,6 @@
 namespace splitvit::optim {
 
 namespace detail {
-
 inline constexpr std::array<std::string_view, 2> adam_state = {"m", "v"};
 
 /// The common part of Adam and AdamW. Only l2 and shrink differ.
@@ -40,7 +34,6 @@ inline void require_adam_options(const auto& rule) {
   require_option("Adam", "eps", rule.eps, not_negative);
   require_option("Adam", "weight_decay", rule.weight_decay, not_negative);
 }
-
 }  // namespace detail
 
 /// Adam: steps of about lr. With weight_decay w, w p is added to the gradient (L2).

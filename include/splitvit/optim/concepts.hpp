@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // convertible_to, copy_constructible, same_as
-#include <cstdint>      // uint64_t
-#include <limits>       // numeric_limits
-#include <span>         // span
-#include <string_view>  // string_view
-
 #include <splitvit/core/options.hpp>  // Real
 
 namespace splitvit::optim {
@@ -35,9 +29,7 @@ concept UpdateRule = requires(const R& rule, std::uint64_t step, double lr, std:
 };
 
 namespace detail {
-
 inline constexpr Real not_negative{0, std::numeric_limits<double>::infinity(), ""};
-
 }  // namespace detail
 
 }  // namespace splitvit::optim

@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>        // isfinite, sqrt
-#include <concepts>     // floating_point, same_as
-#include <cstddef>      // size_t
-#include <cstdint>      // uint64_t
-#include <functional>   // function
-#include <set>          // set
-#include <span>         // span
-#include <stdexcept>    // invalid_argument
-#include <string>       // string
-#include <string_view>  // string_view
-#include <utility>      // move, pair
-#include <vector>       // vector
+#include <cmath>       // isfinite, sqrt
+#include <functional>  // function
+#include <set>         // set
 
 #include <splitvit/autograd/variable.hpp>   // Variable
 #include <splitvit/core/workspace.hpp>      // RecycledVector

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>     // cos
-#include <concepts>  // convertible_to, copy_constructible
-#include <cstdint>   // uint64_t
-#include <numbers>   // pi
-#include <utility>   // move
+#include <cmath>    // cos
+#include <numbers>  // pi
+
+#include <splitvit/core/std.hpp>
 
 // Learning rates as functions of the step, counted from 0, without state:
 //

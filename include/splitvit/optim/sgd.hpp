@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>        // array
-#include <concepts>     // floating_point
-#include <cstdint>      // uint64_t
-#include <span>         // span
-#include <stdexcept>    // invalid_argument
-#include <string_view>  // string_view
-
 #include <splitvit/core/parallel.hpp>   // parallel_for
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/optim/concepts.hpp>  // not_negative

@@ -3,9 +3,6 @@
 
 #include <algorithm>  // max, min
 #include <cmath>      // isfinite
-#include <cstddef>    // size_t
-#include <string>     // string, to_string
-#include <vector>     // vector
 
 #include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_box, svg_text
 #include <splitvit/report/ticks.hpp>             // Unit, linear_ticks
@@ -33,7 +30,6 @@ struct BarChart {
 };
 
 namespace detail {
-
 inline double bar_part(double value) {
   return std::isfinite(value) && value > 0 ? std::min(value, 1e200) : 0;
 }
@@ -57,7 +53,6 @@ inline std::string bar_legend(const BarChart& chart, double& y) {
   if (!chart.parts.empty()) y += 26;
   return out;
 }
-
 }  // namespace detail
 
 /// The chart as an <svg> element, with horizontal bars. Parts of a bar differ by lightness.

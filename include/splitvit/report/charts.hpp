@@ -3,14 +3,8 @@
 
 #include <algorithm>   // all_of, max, min
 #include <cmath>       // isfinite
-#include <cstddef>     // size_t
-#include <cstdint>     // uint64_t
 #include <functional>  // function
 #include <map>         // map
-#include <optional>    // optional
-#include <span>        // span
-#include <string>      // string
-#include <vector>      // vector
 
 #include <splitvit/report/bars.hpp>     // Bar, BarChart
 #include <splitvit/report/format.hpp>   // human_bytes, human_seconds
@@ -24,7 +18,6 @@
 namespace splitvit::report {
 
 namespace detail {
-
 using RowValue = std::function<std::optional<double>(const Row&)>;
 
 /// Where a group's seeds stand at the same row or step: means of x and y, least and greatest y.
@@ -114,7 +107,6 @@ inline Chart accuracy_chart(std::span<const Run> runs, std::span<const Summary> 
 }
 
 inline double step_of(const Row& row) { return static_cast<double>(row.step); }
-
 }  // namespace detail
 
 inline Chart accuracy_against_bytes(std::span<const Run> runs, std::span<const Summary> groups) {

@@ -2,14 +2,8 @@
 #pragma once
 
 #include <algorithm>     // min
-#include <array>         // array
 #include <charconv>      // chars_format, to_chars
 #include <cmath>         // abs, isfinite, llround
-#include <cstddef>       // size_t
-#include <cstdint>       // uint64_t
-#include <span>          // span
-#include <string>        // string, to_string
-#include <string_view>   // string_view
 #include <system_error>  // errc
 
 #include <splitvit/core/text.hpp>  // exact_text
@@ -28,7 +22,6 @@ inline std::string shortest(double value) {
 }
 
 namespace detail {
-
 inline std::string digits_of(double value, std::chars_format format, int digits) {
   std::array<char, 400> buffer;  // the largest double has 309 digits before the point
   const auto [end, error] =
@@ -71,7 +64,6 @@ inline std::size_t columns_of(char32_t c) {
   if (is_control(c) || in(none)) return 0;
   return in(wide) ? 2 : 1;
 }
-
 }  // namespace detail
 
 /// With that many digits after the point; `no_number` if it is not finite.

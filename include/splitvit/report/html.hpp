@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // all_of, any_of, find
-#include <cstdint>      // uint64_t
-#include <span>         // span
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-#include <vector>       // vector
+#include <algorithm>  // all_of, any_of, find
 
 #include <splitvit/report/charts.hpp>            // accuracy_against_bytes, traffic_bars, ...
 #include <splitvit/report/detail/svg_parts.hpp>  // colour_rules
@@ -24,7 +19,6 @@ struct PageText {
 };
 
 namespace detail {
-
 /// The style sheet of the page: light, narrow and on paper.
 inline constexpr std::string_view page_rules = R"(:root{color-scheme:light dark;
 --page:#f4f6f8;--card:#fff;--ink:#232a35;--strong:#0d1219;--soft:#5a6575;--rule:#dde2e8;--mark:#0a5aa8}
@@ -213,7 +207,6 @@ inline std::string explanation_section() {
         "say whether anything else was compressed in evaluations.");
   return section("What is counted", out + "</dl>\n</div>\n");
 }
-
 }  // namespace detail
 
 /// The page for several runs of any methods and seeds; also for none.

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>         // array
-#include <cstddef>       // size_t
 #include <filesystem>    // path, resize_file
 #include <fstream>       // ifstream, ofstream
 #include <ios>           // ios
 #include <iterator>      // istreambuf_iterator
-#include <string>        // string, to_string
-#include <string_view>   // string_view
 #include <system_error>  // error_code
 
 #include <splitvit/core/error.hpp>     // StorageError
@@ -41,7 +37,6 @@ inline std::string json_string(std::string_view text) {
 }
 
 namespace detail {
-
 /// The fields that csv_header names after the method.
 inline std::array<std::string, 13> row_fields(const Run& run, const Row& row) {
   const auto& [up, down] = row.traffic;
@@ -104,7 +99,6 @@ class LineFile {
 inline std::string jsonl_begin(std::string_view record, const Run& run) {
   return "{\"record\":" + json_string(record) + ",\"method\":" + json_string(run.method);
 }
-
 }  // namespace detail
 
 /// A row of a run, without the end of line. A number that is not finite, and an accuracy that

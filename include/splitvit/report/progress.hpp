@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // max, min
-#include <chrono>       // duration, steady_clock
-#include <cmath>        // exp
-#include <cstddef>      // size_t
-#include <cstdint>      // uint64_t
-#include <functional>   // function
-#include <optional>     // optional
-#include <ostream>      // ostream
-#include <stdexcept>    // invalid_argument
-#include <string>       // string
-#include <string_view>  // string_view
-#include <utility>      // move
-#include <vector>       // vector
+#include <algorithm>   // max, min
+#include <chrono>      // duration, steady_clock
+#include <cmath>       // exp
+#include <functional>  // function
+#include <ostream>     // ostream
 
 #include <splitvit/report/format.hpp>  // fixed, human_bytes, human_seconds, padding, shorten
 #include <splitvit/split/report.hpp>   // Traffic

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>   // uint64_t
-#include <optional>  // optional
-#include <string>    // string
-#include <vector>    // vector
-
 #include <splitvit/split/report.hpp>  // Seconds, Traffic
 
 namespace splitvit::report {

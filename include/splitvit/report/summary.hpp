@@ -2,15 +2,8 @@
 #pragma once
 
 #include <algorithm>  // clamp, count_if, find, find_if, for_each, max, minmax
-#include <array>      // array
 #include <cmath>      // isfinite, sqrt
-#include <cstddef>    // ptrdiff_t, size_t
-#include <cstdint>    // uint64_t
 #include <numeric>    // accumulate
-#include <optional>   // optional
-#include <span>       // span
-#include <string>     // string
-#include <vector>     // vector
 
 #include <splitvit/report/format.hpp>  // columns, fixed, human_bytes, human_seconds, one_line, percent
 #include <splitvit/report/run.hpp>     // Run
@@ -50,7 +43,6 @@ inline double simulated_seconds(const Summary& summary, double megabits) {
 }
 
 namespace detail {
-
 inline std::vector<Setting> settings_without_seed(const Run& run) {
   std::vector<Setting> kept = run.settings;
   std::erase_if(kept, [](const Setting& setting) { return setting.key == "seed"; });
@@ -158,7 +150,6 @@ inline bool equal_traffic(std::span<const Summary> summaries) {
   const auto [least, most] = std::ranges::minmax(summaries, {}, total);
   return static_cast<double>(total(most)) <= 1.1 * static_cast<double>(total(least));
 }
-
 }  // namespace detail
 
 /// One Summary for each method and its settings, in order of first appearance.

@@ -3,13 +3,7 @@
 
 #include <algorithm>  // max, min, stable_sort
 #include <cmath>      // abs, ceil, floor, hypot, isfinite, isnan, log, nan, pow
-#include <cstddef>    // size_t
-#include <limits>     // numeric_limits
 #include <numeric>    // iota
-#include <optional>   // optional
-#include <string>     // string
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_marker, svg_text
 #include <splitvit/report/ticks.hpp>             // Unit, linear_ticks, log_ticks
@@ -44,7 +38,6 @@ struct Chart {
 };
 
 namespace detail {
-
 /// From values to pixels.
 struct Scale {
   double low = 0, high = 1;  ///< values
@@ -331,7 +324,6 @@ class LineChart {
   Scale x_, y_;
   std::vector<Tick> x_ticks_, y_ticks_;
 };
-
 }  // namespace detail
 
 /// The chart as an <svg> element. Each line carries its name at its end; lines differ by colour,

@@ -2,11 +2,8 @@
 #pragma once
 
 #include <algorithm>  // max, min
-#include <array>      // array
 #include <charconv>   // chars_format
 #include <cmath>      // abs, ceil, exp2, floor, fmod, isfinite, log10, log2, pow
-#include <string>     // string
-#include <vector>     // vector
 
 #include <splitvit/report/format.hpp>  // digits_of, fixed, in_byte_unit, trimmed
 
@@ -29,7 +26,6 @@ struct Tick {
 };
 
 namespace detail {
-
 inline constexpr double minute = 60, hour = 3600, day = 86400;  // in seconds
 
 /// The smallest of 1, 2, 5 times a power of ten that is at least `rough`.
@@ -87,7 +83,6 @@ inline std::string tick_label(double value, double step, Unit unit) {
   const auto [size, name] = in_byte_unit(value);
   return trimmed(fixed(size, 2)) + " " + std::string{name};
 }
-
 }  // namespace detail
 
 /// A distance between marks that gives about `about` of them on [low, high]: 1-2-5 for plain

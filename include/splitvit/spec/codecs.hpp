@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // floating_point
-#include <cstddef>      // size_t
-#include <string>       // string
-#include <string_view>  // string_view
-
 #include <splitvit/codec/any_codec.hpp>     // AnyCodec, is_straight_through
 #include <splitvit/codec/c3.hpp>            // C3
 #include <splitvit/codec/cls_exact.hpp>     // ClsExact

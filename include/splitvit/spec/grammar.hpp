@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // ranges::find
-#include <cstddef>      // nullptr_t, size_t
-#include <stdexcept>    // invalid_argument
-#include <string>       // string
-#include <string_view>  // string_view
-#include <type_traits>  // is_base_of_v, type_identity
-#include <utility>      // move
-#include <vector>       // vector
+#include <algorithm>  // ranges::find
 
 #include <splitvit/core/error.hpp>    // joined
 #include <splitvit/core/options.hpp>  // append_option, Nested, Required

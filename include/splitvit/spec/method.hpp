@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // floating_point
-#include <cstddef>      // size_t
-#include <optional>     // optional
-#include <string>       // string
-#include <string_view>  // string_view
-
 #include <splitvit/codec/any_codec.hpp>     // AnyCodec
 #include <splitvit/compress/any_stage.hpp>  // AnyStage
 #include <splitvit/compress/then.hpp>       // Identity

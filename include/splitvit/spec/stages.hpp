@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // floating_point
-#include <cstddef>      // size_t
-#include <string>       // string
-#include <string_view>  // string_view
-#include <utility>      // move
-
 #include <splitvit/compress/adc.hpp>            // AdcOptions
 #include <splitvit/compress/any_stage.hpp>      // AnyStage
 #include <splitvit/compress/drop_samples.hpp>   // DropSamples

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // max
-#include <array>        // array
-#include <concepts>     // convertible_to, floating_point
-#include <cstddef>      // byte
-#include <cstdint>      // uint64_t
-#include <memory>       // make_unique, unique_ptr
-#include <optional>     // optional
-#include <span>         // span
-#include <stdexcept>    // logic_error
-#include <type_traits>  // type_identity_t
-#include <utility>      // forward, move
-#include <vector>       // vector
+#include <algorithm>  // max
+#include <memory>     // make_unique, unique_ptr
 
 #include <splitvit/codec/any_codec.hpp>     // Codec
 #include <splitvit/codec/float32.hpp>       // Float32

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>      // array
-#include <concepts>   // floating_point
-#include <cstddef>    // byte
-#include <span>       // span
-#include <stdexcept>  // invalid_argument, logic_error
-#include <string>     // string
-#include <utility>    // move
-#include <vector>     // vector
-
 #include <splitvit/autograd/backward.hpp>  // backward
 #include <splitvit/autograd/variable.hpp>  // NoGrad
 #include <splitvit/codec/float32.hpp>      // Float32

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <cstddef>   // byte
-#include <cstdint>   // uint32_t, uint64_t
-#include <span>      // span
-#include <utility>   // move, swap
-#include <vector>    // vector
-
 #include <splitvit/autograd/backward.hpp>           // backward
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy, target_rows
 #include <splitvit/codec/any_codec.hpp>             // AnyCodec, AnyContext, saturated_values

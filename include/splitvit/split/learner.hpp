@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>     // floating_point
-#include <cstdint>      // uint64_t
-#include <stdexcept>    // logic_error
-#include <string>       // string
-#include <type_traits>  // type_identity_t
-#include <utility>      // move
-
 #include <splitvit/core/error.hpp>       // Reason, WireError
 #include <splitvit/core/state.hpp>       // show_state
 #include <splitvit/nn/part.hpp>          // Part

@@ -3,13 +3,6 @@
 
 #include <algorithm>  // clamp, copy, count, max, transform
 #include <cmath>      // isfinite, log, round
-#include <concepts>   // floating_point
-#include <cstddef>    // byte, size_t, to_integer
-#include <cstdint>    // uint8_t, uint16_t, uint32_t, uint64_t
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string
-#include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>           // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>           // Reason, WireError, joined

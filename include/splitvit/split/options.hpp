@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>    // floating_point
-#include <cstddef>     // size_t
-#include <cstdint>     // uint32_t, uint64_t
 #include <functional>  // function
-#include <stdexcept>   // invalid_argument
-#include <string>      // string, to_string
-#include <utility>     // pair
 
 #include <splitvit/core/error.hpp>            // ShapeError
 #include <splitvit/nn/part.hpp>               // Part

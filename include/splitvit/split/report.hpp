@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>   // duration, steady_clock
-#include <cstddef>  // size_t
-#include <cstdint>  // uint8_t, uint64_t
-#include <utility>  // exchange
+#include <chrono>  // duration, steady_clock
 
 #include <splitvit/core/shape.hpp>          // Index
 #include <splitvit/wire/frame.hpp>          // MessageKind, message_kinds

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>        // array
-#include <concepts>     // floating_point
-#include <cstddef>      // byte
-#include <cstdint>      // uint64_t
-#include <functional>   // function
-#include <map>          // map
-#include <memory>       // make_shared, shared_ptr
-#include <mutex>        // lock_guard, mutex
-#include <stdexcept>    // logic_error
-#include <string>       // to_string
-#include <type_traits>  // type_identity_t
-#include <utility>      // move
-#include <vector>       // vector
+#include <functional>  // function
+#include <map>         // map
+#include <memory>      // make_shared, shared_ptr
+#include <mutex>       // lock_guard, mutex
 
 #include <splitvit/codec/any_codec.hpp>     // AnyCodec, Codec
 #include <splitvit/codec/float32.hpp>       // Float32

@@ -3,14 +3,7 @@
 
 #include <algorithm>  // copy, max
 #include <cmath>      // isfinite
-#include <concepts>   // floating_point
-#include <cstddef>    // byte
-#include <cstdint>    // uint64_t
 #include <memory>     // shared_ptr
-#include <span>       // span
-#include <stdexcept>  // invalid_argument, logic_error
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/autograd/backward.hpp>  // backward
 #include <splitvit/autograd/variable.hpp>  // NoGrad

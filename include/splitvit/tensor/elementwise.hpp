@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <utility>   // move
-
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 

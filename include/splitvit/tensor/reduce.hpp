@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-
 #include <splitvit/core/finite.hpp>    // all_finite
 #include <splitvit/core/parallel.hpp>  // parallel_reduce
 #include <splitvit/tensor/tensor.hpp>  // TensorView

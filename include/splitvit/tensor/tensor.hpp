@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // fill, copy
-#include <concepts>     // floating_point
-#include <cstddef>      // size_t
-#include <memory>       // unique_ptr
-#include <span>         // span
-#include <string>       // string
-#include <type_traits>  // is_arithmetic_v, remove_const_t
-#include <utility>      // exchange, move
+#include <algorithm>  // fill, copy
+#include <memory>     // unique_ptr
 
 #include <splitvit/core/shape.hpp>      // Index, Shape
 #include <splitvit/core/workspace.hpp>  // allocate, Deallocate

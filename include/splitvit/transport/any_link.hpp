@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // copy_constructible, same_as
-#include <cstddef>   // byte, size_t
-#include <memory>    // make_unique, unique_ptr
-#include <span>      // span
-#include <utility>   // move
+#include <memory>  // make_unique, unique_ptr
 
 #include <splitvit/transport/concepts.hpp>  // Deadline, HasDeadline, Transport
 

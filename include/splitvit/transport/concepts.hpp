@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>    // steady_clock, nanoseconds
-#include <concepts>  // movable, same_as
-#include <cstddef>   // byte, size_t
-#include <span>      // span
+#include <chrono>  // steady_clock, nanoseconds
 
 #include <splitvit/core/error.hpp>  // Reason, TransportError
 

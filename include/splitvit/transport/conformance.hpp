@@ -4,19 +4,11 @@
 #include <algorithm>           // min
 #include <chrono>              // milliseconds, nanoseconds, seconds
 #include <condition_variable>  // condition_variable
-#include <cstddef>             // byte, size_t
-#include <cstdint>             // uint64_t
 #include <cstring>             // memcmp, memcpy
 #include <exception>           // exception
 #include <memory>              // make_shared, shared_ptr
 #include <mutex>               // mutex
-#include <optional>            // optional
-#include <span>                // span
-#include <stdexcept>           // runtime_error
-#include <string>              // string
 #include <thread>              // jthread, thread
-#include <utility>             // move, pair
-#include <vector>              // vector
 
 #include <splitvit/core/error.hpp>          // TransportError, joined
 #include <splitvit/core/random.hpp>         // Rng

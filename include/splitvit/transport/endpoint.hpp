@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>      // uint16_t
-#include <stdexcept>    // invalid_argument
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-
 #include <splitvit/core/text.hpp>  // number_from
 
 namespace splitvit::transport {

@@ -3,14 +3,9 @@
 
 #include <algorithm>           // min
 #include <condition_variable>  // condition_variable
-#include <cstddef>             // byte, size_t
 #include <cstring>             // memcpy
 #include <memory>              // make_shared, make_unique, shared_ptr, unique_ptr
 #include <mutex>               // mutex, unique_lock
-#include <span>                // span
-#include <stdexcept>           // invalid_argument
-#include <utility>             // move, pair
-#include <vector>              // vector
 
 #include <splitvit/core/error.hpp>          // TransportError
 #include <splitvit/transport/concepts.hpp>  // Deadline, no_deadline

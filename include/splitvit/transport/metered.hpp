@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>   // atomic
-#include <chrono>   // duration
-#include <cstddef>  // byte, size_t
-#include <cstdint>  // int64_t, uint64_t
-#include <memory>   // make_shared, shared_ptr
-#include <span>     // span
-#include <utility>  // move
+#include <atomic>  // atomic
+#include <chrono>  // duration
+#include <memory>  // make_shared, shared_ptr
 
 #include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
 

@@ -3,17 +3,9 @@
 
 #include <algorithm>  // clamp, max, min
 #include <chrono>     // duration
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint64_t
-#include <limits>     // numeric_limits
 #include <memory>     // make_shared, shared_ptr
 #include <mutex>      // lock_guard, mutex
-#include <optional>   // optional
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
 #include <thread>     // sleep_for
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/core/error.hpp>          // TransportError
 #include <splitvit/core/random.hpp>         // Rng

@@ -6,18 +6,12 @@
 #endif
 
 #include <algorithm>     // clamp, find, min
-#include <array>         // array
 #include <atomic>        // atomic
 #include <cerrno>        // errno
 #include <chrono>        // milliseconds, nanoseconds, seconds
-#include <cstddef>       // byte, size_t
-#include <cstdint>       // int64_t, uint16_t
 #include <memory>        // make_unique, unique_ptr
-#include <span>          // span
-#include <string>        // string, to_string
 #include <system_error>  // generic_category
 #include <thread>        // sleep_for
-#include <utility>       // exchange, move
 
 #include <fcntl.h>        // fcntl
 #include <netdb.h>        // getaddrinfo, getnameinfo

@@ -2,13 +2,6 @@
 #pragma once
 
 #include <algorithm>  // find, max, min
-#include <cstdint>    // uint64_t
-#include <optional>   // optional
-#include <span>       // span
-#include <stdexcept>  // logic_error
-#include <string>     // to_string
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/core/error.hpp>            // Reason, WireError
 #include <splitvit/wire/handshake.hpp>        // Hello, Refusal, SessionId, Settings, Welcome

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>  // byte, size_t
-#include <cstdint>  // uint8_t, uint16_t, uint32_t, uint64_t
-#include <span>     // span
-#include <vector>   // vector
-
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>  // crc32c
 #include <splitvit/core/error.hpp>   // Reason, WireError

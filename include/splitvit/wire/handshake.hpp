@@ -2,15 +2,7 @@
 #pragma once
 
 #include <algorithm>  // find
-#include <array>      // array
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint8_t, uint16_t, uint32_t, uint64_t
-#include <optional>   // nullopt, optional
 #include <random>     // random_device
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // Reason, WireError, joined

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>   // size_t
-#include <mutex>     // lock_guard
-#include <optional>  // optional
+#include <mutex>  // lock_guard
 
 #include <splitvit/core/error.hpp>          // Reason, ReasonedError, TransportError, WireError
 #include <splitvit/transport/concepts.hpp>  // Transport, Clock, deadline_in, set_deadline_if_possible

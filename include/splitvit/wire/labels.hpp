@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint8_t, uint16_t, uint32_t
-#include <numeric>    // gcd
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <utility>    // move
-#include <vector>     // vector
+#include <numeric>  // gcd
 
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>      // Reason, WireError, joined

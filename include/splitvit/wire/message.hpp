@@ -2,14 +2,7 @@
 #pragma once
 
 #include <algorithm>  // max, min
-#include <array>      // array
 #include <cassert>    // assert
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint32_t, uint64_t
-#include <optional>   // nullopt, optional
-#include <span>       // span
-#include <utility>    // exchange
-#include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>   // ByteReader
 #include <splitvit/core/crc32c.hpp>  // crc32c

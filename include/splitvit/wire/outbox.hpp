@@ -2,10 +2,6 @@
 #pragma once
 
 #include <algorithm>  // min
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint64_t
-#include <span>       // span
-#include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>          // ByteWriter
 #include <splitvit/core/crc32c.hpp>         // crc32c

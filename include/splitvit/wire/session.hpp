@@ -2,15 +2,7 @@
 #pragma once
 
 #include <algorithm>  // min
-#include <array>      // array
 #include <chrono>     // milliseconds
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint32_t, uint64_t
-#include <optional>   // nullopt, optional
-#include <span>       // span
-#include <stdexcept>  // logic_error
-#include <utility>    // exchange, move
-#include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>            // ByteReader
 #include <splitvit/core/error.hpp>            // Reason, ReasonedError, TransportError, WireError

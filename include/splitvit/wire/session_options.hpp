@@ -3,8 +3,6 @@
 
 #include <algorithm>  // clamp
 #include <chrono>     // duration, hours, milliseconds, minutes, nanoseconds, seconds
-#include <cstdint>    // int64_t, uint32_t, uint64_t
-#include <string>     // string, to_string
 
 #include <splitvit/core/error.hpp>          // Reason, TransportError
 #include <splitvit/transport/concepts.hpp>  // Deadline, deadline_in

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>    // array
-#include <cstddef>  // byte, size_t
-#include <cstdint>  // uint32_t, uint64_t
-#include <span>     // span
-#include <string>   // string
-#include <vector>   // vector
-
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>     // crc32c
 #include <splitvit/core/state.hpp>      // show_u32

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <compare>    // operator<=>
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint32_t, uint64_t
-#include <span>       // span
-#include <stdexcept>  // logic_error
-#include <string>     // string
-#include <utility>    // move, swap
-#include <vector>     // vector
+#include <compare>  // operator<=>
 
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // Reason, WireError, joined

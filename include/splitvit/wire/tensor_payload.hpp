@@ -2,12 +2,6 @@
 #pragma once
 
 #include <algorithm>  // ranges::all_of
-#include <concepts>   // same_as, floating_point
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // int32_t, uint8_t, uint32_t
-#include <span>       // span
-#include <string>     // string
-#include <vector>     // vector
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/dtype.hpp>   // dtype_of, HasDtype

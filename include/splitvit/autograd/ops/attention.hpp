@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <string>    // string, to_string
-
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/kernel/attention.hpp>   // attention_forward, cls_attention_forward, ...
 

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>     // array
-#include <concepts>  // floating_point
-#include <cstddef>   // size_t
-
 #include <splitvit/autograd/ops/attention.hpp>  // AttentionOutput, NeedWeights, data_of, require_bias
 #include <splitvit/autograd/variable.hpp>       // Variable, record
 #include <splitvit/kernel/block.hpp>            // block_forward, block_backward

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>     // log
-#include <concepts>  // floating_point
-#include <cstddef>   // size_t
+#include <cmath>  // log
 
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/core/labels.hpp>        // Labels

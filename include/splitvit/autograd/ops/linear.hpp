@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/kernel/linear.hpp>      // linear_forward and its gradients
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-
 #include <splitvit/autograd/ops/linear.hpp>  // add_bias_gradient, bias_text
 #include <splitvit/autograd/variable.hpp>    // Variable, record
 #include <splitvit/core/parallel.hpp>        // parallel_for

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 
 namespace splitvit {

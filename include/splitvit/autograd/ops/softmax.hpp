@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/vector_ops.hpp>  // softmax_row, softmax_row_backward

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>  // copy_n
-#include <concepts>   // floating_point
 
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/core/parallel.hpp>      // parallel_for

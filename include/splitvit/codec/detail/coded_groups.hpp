@@ -2,12 +2,6 @@
 #pragma once
 
 #include <algorithm>  // max, min
-#include <concepts>   // floating_point
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint16_t
-#include <span>       // span
-#include <string>     // string, to_string
-#include <vector>     // vector
 
 #include <splitvit/codec/detail/range_quantiser.hpp>  // Extremes, Range, quantise
 #include <splitvit/core/bits.hpp>                     // BitReader, BitWriter

@@ -3,12 +3,6 @@
 
 #include <algorithm>  // clamp, max, min
 #include <cmath>      // ceil, floor
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint8_t, uint16_t
-#include <span>       // span
-#include <string>     // string, to_string
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/codec/detail/coded_groups.hpp>     // CodedGroup, get_coded, put_coded
 #include <splitvit/codec/detail/range_quantiser.hpp>  // Extremes, find_extremes, range_between

@@ -3,11 +3,7 @@
 
 #include <algorithm>  // max, min, ranges::copy, sort
 #include <cmath>      // abs, floor, sqrt
-#include <cstddef>    // size_t
-#include <cstdint>    // uint32_t
 #include <numeric>    // iota
-#include <span>       // span
-#include <vector>     // vector
 
 #include <splitvit/core/finite.hpp>    // limited
 #include <splitvit/core/parallel.hpp>  // parallel_for

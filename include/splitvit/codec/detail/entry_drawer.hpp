@@ -2,10 +2,6 @@
 #pragma once
 
 #include <algorithm>  // ranges::fill
-#include <cstddef>    // size_t
-#include <cstdint>    // uint8_t, uint32_t
-#include <span>       // span
-#include <vector>     // vector
 
 #include <splitvit/core/random.hpp>  // Rng
 #include <splitvit/core/shape.hpp>   // Index

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>      // array
-#include <cstddef>    // byte, size_t
-#include <cstdint>    // uint8_t, uint32_t, uint64_t
-#include <limits>     // numeric_limits
-#include <numeric>    // iota
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <string>     // string, to_string
-#include <utility>    // pair
-#include <vector>     // vector
+#include <numeric>  // iota
 
 #include <splitvit/core/bits.hpp>   // bits_for, BitReader, BitWriter, packed_bytes
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter

@@ -2,13 +2,6 @@
 #pragma once
 
 #include <algorithm>  // fill
-#include <concepts>   // floating_point
-#include <cstddef>    // byte
-#include <cstdint>    // uint32_t
-#include <span>       // span
-#include <string>     // string
-#include <utility>    // move
-#include <vector>     // vector
 
 #include <splitvit/codec/concepts.hpp>          // contexts, Decoded, encode, saturated_values
 #include <splitvit/codec/detail/index_set.hpp>  // get_index_sets, put_index_sets
@@ -36,7 +29,6 @@ struct KeptContext {
 };
 
 namespace detail {
-
 /// Calls body(indices of sample b, b) for all samples, on several threads.
 template <class Body>
 void for_each_sample(std::span<const std::uint32_t> indices, Index count, const Body& body) {
@@ -151,7 +143,6 @@ Tensor<T> decode_kept_gradient(std::span<const std::byte> in,
       codec::decode_gradient<T>(values, in, context.values, Shape{shape[0], context.count});
   return scatter_kept(kept, context.indices, shape);
 }
-
 }  // namespace detail
 
 }  // namespace splitvit::codec

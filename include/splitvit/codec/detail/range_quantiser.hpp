@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>    // fill, min
-#include <array>        // array
-#include <bit>          // bit_cast
-#include <cmath>        // floor, isfinite
-#include <concepts>     // floating_point
-#include <cstddef>      // size_t
-#include <cstdint>      // uint16_t, uint32_t, uint64_t
-#include <limits>       // numeric_limits
-#include <span>         // span
-#include <string>       // string
-#include <type_traits>  // conditional_t, false_type, true_type
+#include <algorithm>  // fill, min
+#include <bit>        // bit_cast
+#include <cmath>      // floor, isfinite
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>   // WireError

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>  // floating_point
-#include <cstddef>   // size_t
-#include <string>    // string, to_string
-
 #include <splitvit/core/bytes.hpp>     // ByteReader
 #include <splitvit/core/error.hpp>     // Reason, ShapeError, WireError
 #include <splitvit/core/shape.hpp>     // Index, Shape

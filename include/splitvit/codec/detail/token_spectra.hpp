@@ -2,9 +2,7 @@
 #pragma once
 
 #include <algorithm>  // sort
-#include <concepts>   // floating_point
 #include <numeric>    // iota
-#include <vector>     // vector
 
 #include <splitvit/core/finite.hpp>        // limited
 #include <splitvit/core/parallel.hpp>      // parallel_for

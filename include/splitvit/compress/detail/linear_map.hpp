@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <span>       // span
-#include <stdexcept>  // invalid_argument
-#include <utility>    // move
-
 #include <splitvit/autograd/variable.hpp>   // record
 #include <splitvit/compress/cut_batch.hpp>  // CutBatch
 #include <splitvit/core/workspace.hpp>      // RecycledVector

@@ -2,11 +2,6 @@
 #pragma once
 
 #include <algorithm>  // min
-#include <array>      // array
-#include <concepts>   // floating_point
-#include <cstddef>    // size_t
-#include <limits>     // numeric_limits
-#include <span>       // span
 
 #include <splitvit/core/shape.hpp>         // Index
 #include <splitvit/core/workspace.hpp>     // RecycledVector

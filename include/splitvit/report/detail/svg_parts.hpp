@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>        // array
-#include <cstddef>      // size_t
-#include <string>       // string, to_string
-#include <string_view>  // string_view
-
 #include <splitvit/report/format.hpp>  // columns, escape_markup, fixed, one_line, trimmed
 
 namespace splitvit::report::detail {
