@@ -8,7 +8,7 @@
 #include <splitvit/autograd/variable.hpp>  // Variable
 #include <splitvit/core/workspace.hpp>     // Recycled, RecycledVector
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// Adds to every leaf that `result` depends on the gradient of sum(result * gradient). The graph is
 /// used up: an operation's stored values are freed as soon as it has passed its gradient on.
@@ -64,4 +64,4 @@ void backward(const Variable<T>& loss) {
   backward(loss, Tensor<T>::full(loss.shape(), T{1}));
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

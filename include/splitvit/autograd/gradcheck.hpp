@@ -7,7 +7,7 @@
 #include <splitvit/autograd/backward.hpp>  // backward
 #include <splitvit/autograd/variable.hpp>  // Variable
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 struct GradcheckOptions {
   double step = 1e-5;       ///< how far each element is moved, both ways
@@ -57,4 +57,4 @@ GradcheckResult gradcheck(const F& f, const Tensor<double>& x,
   return result;
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

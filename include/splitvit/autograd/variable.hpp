@@ -9,7 +9,7 @@
 #include <splitvit/tensor/elementwise.hpp>  // add_to
 #include <splitvit/tensor/tensor.hpp>       // Tensor
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 /// Whether operations of this thread record a graph.
@@ -196,4 +196,4 @@ Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs, B
   return {std::move(value), inputs, detail::Operation<T>{std::move(backward)}};
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -14,7 +14,7 @@
 
 // AnyCodec: a codec that is chosen while the program runs.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// The context of any codec. It never changes: copies share it. One that is only a NoContext takes
 /// no memory; another one lies in the current workspace, if there is one (core/workspace.hpp).
@@ -185,4 +185,4 @@ class AnyCodec {
   std::unique_ptr<Interface> codec_;
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -12,7 +12,7 @@
 
 // C3: several samples in one vector, each bound to a key of its own by circular convolution.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Adds up `ratio` consecutive samples, each convolved with a key that both sides draw from
 /// the seed, and sends the sums. Separated again, each sample has noise from the others: noise to
@@ -62,4 +62,4 @@ struct C3 {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

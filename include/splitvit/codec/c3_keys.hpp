@@ -17,7 +17,7 @@
 // The keys of C3-SL: with them several samples are added up in one vector and taken apart
 // again. Letters: B samples, n values a sample, R samples in a group, G = ceil(B / R) groups.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// R keys of n values and unit length, which seed and n determine; the first ones are the same
 /// for every R.
@@ -329,4 +329,4 @@ class C3KeyCache {
   std::tuple<std::vector<Entry<float>>, std::vector<Entry<double>>> kept_;  // last used first
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

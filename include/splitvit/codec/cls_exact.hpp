@@ -16,7 +16,7 @@
 
 // ClsExact: the CLS token by one codec, the other tokens by another.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// The contexts of the two codecs.
 template <class ClsContext, class RestContext>
@@ -167,4 +167,4 @@ struct ClsExact {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

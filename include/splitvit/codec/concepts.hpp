@@ -12,7 +12,7 @@
 // pass, and its gradient in the backward pass. Format: the short form of a codec that treats both
 // alike.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Which tensor crosses the cut.
 enum class Pass : std::uint8_t {
@@ -216,4 +216,4 @@ bool is_straight_through(const C& codec) {
     return StraightThrough<C, T>;
 }
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -22,7 +22,7 @@
 // FedLite: product quantisation with codebooks that k-means finds for every tensor. Letters: B
 // samples of n values, q sub-vectors a sample, d = n / q values of each, W_g codewords of group g.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Each sample is divided into sub-vectors, and each sub-vector is replaced by the nearest of a few
 /// codewords. k-means finds these anew for every tensor, and they are sent with it.
@@ -281,4 +281,4 @@ struct FedLite {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

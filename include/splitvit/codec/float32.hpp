@@ -15,7 +15,7 @@
 
 // Float32: the numbers as they are. The baseline that other codecs are compared with.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Writes each number as it is, little-endian, row by row: 4 bytes a number in both passes. It is
 /// named for the usual element type; a tensor of double takes 8 bytes a number, so that training in
@@ -51,4 +51,4 @@ struct Float32 {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -19,7 +19,7 @@
 
 // Float16 and Bfloat16: numbers of 16 bits.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 namespace detail {
 inline constexpr Index half_grain = Index{1} << 15;
@@ -147,4 +147,4 @@ struct Bfloat16 {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -11,7 +11,7 @@
 
 // Quantise: numbers as codes of a few bits, spread evenly over a range.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Which numbers share low and scale.
 enum class RangePer {
@@ -140,4 +140,4 @@ struct Quantise {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -22,7 +22,7 @@
 // SlAcc: channels in groups, each with its own number of bits, by their entropy. Letters: D
 // channels of V values, G groups.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Which numbers share low and scale.
 enum class SlAccRange : std::uint8_t {
@@ -222,4 +222,4 @@ struct SlAcc {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -18,7 +18,7 @@
 // SlFac: tokens as cosine coefficients, the low frequencies with more bits than the high ones.
 // Letters: B samples, N tokens, T = N - 1 without CLS, D channels.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// How the patch tokens lie in the image.
 struct TokenGrid {
@@ -228,4 +228,4 @@ struct SlFac {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

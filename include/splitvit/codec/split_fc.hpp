@@ -21,7 +21,7 @@
 // SplitFc: the columns that vary over the batch, with more bits the wider they are. Letters: B
 // samples of n values, so n columns; D channels; J columns that are kept.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// What arrives where a column was not sent.
 enum class SplitFcFill : std::uint8_t {
@@ -186,4 +186,4 @@ struct SplitFc {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

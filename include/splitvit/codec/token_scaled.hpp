@@ -18,7 +18,7 @@
 
 // TokenScaled: tokens of very different size, made alike for a codec that treats them alike.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Divides each token by its largest magnitude and sends these magnitudes. `Inner` writes the
 /// quotients, all in [-1, 1]. For codecs with shared ranges, above all on gradients, which differ
@@ -135,4 +135,4 @@ struct TokenScaled {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -13,7 +13,7 @@
 // TopK: the largest values of each sample, or mostly these. Letters: B samples of n values, of
 // which k are sent.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Sends k values of each sample, k = max(1, half_even(rate n)); the others arrive as zero. With
 /// alpha = 0 these are the values of largest magnitude, of equal ones the first. Else they are
@@ -82,4 +82,4 @@ struct TopK {
   void each_state(auto&& see) { show_state(values, see, "values."); }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -9,7 +9,7 @@
 
 // TwoWay: one codec for activations, another one for gradients.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Activations by `Up`, gradients by `Down`. Both must be straight-through.
 ///
@@ -54,4 +54,4 @@ struct TwoWay {
   }
 };
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -13,7 +13,7 @@
 //   const auto stage = adc(0.1);                               // a tenth of the bytes
 //   const auto other = adc({.samples = 0.25, .tokens = 0.5});  // an eighth
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// The fractions that both stages keep: ratio = samples * tokens.
 struct KeepFractions {
@@ -86,4 +86,4 @@ struct AdcOptions {
   }
 };
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

@@ -6,7 +6,7 @@
 #include <splitvit/compress/concepts.hpp>  // CompressionStage
 #include <splitvit/core/options.hpp>       // describe
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// Any stage for element type T, chosen while the program runs. Costs one indirect call a batch.
 ///
@@ -38,4 +38,4 @@ class AnyStage {
   std::function<CutBatch<T>(CutBatch<T>, Rng&)> stage_;
 };
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

@@ -23,7 +23,7 @@
 //     }
 //   };
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// Turns a batch at the cut into a smaller one.
 ///
@@ -49,4 +49,4 @@ kernel::TokenStatistic required_statistic_of(const Stage& stage) {
     return kernel::TokenStatistic::none;
 }
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

@@ -8,7 +8,7 @@
 #include <splitvit/core/workspace.hpp>     // RecycledVector
 #include <splitvit/tensor/tensor.hpp>      // Tensor
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// A batch at the cut between client and server, which a compression stage takes and returns.
 ///
@@ -61,4 +61,4 @@ inline Index kept_count(double ratio, Index count, Index least) {
   return std::min(count, std::max(least, kept_count(ratio, count)));
 }
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

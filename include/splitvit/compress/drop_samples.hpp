@@ -10,7 +10,7 @@
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/core/workspace.hpp>      // RecycledVector
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// Sends a random choice of the samples. A control: a stage that merges samples must train better
 /// than this one, at equal bytes.
@@ -47,4 +47,4 @@ struct DropSamples {
   std::string description() const { return describe_options(*this); }
 };
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

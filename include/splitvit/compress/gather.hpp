@@ -8,7 +8,7 @@
 #include <splitvit/core/workspace.hpp>              // RecycledVector
 #include <splitvit/tensor/tensor.hpp>               // Tensor
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 namespace detail {
 /// Errors  std::invalid_argument, with `what`, unless the numbers are distinct and each is in
@@ -88,4 +88,4 @@ CutBatch<T> gather_samples(CutBatch<T> batch, std::span<const Index> index) {
   return batch;
 }
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

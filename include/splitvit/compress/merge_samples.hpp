@@ -19,7 +19,7 @@
 //   const MergeSamples merge{.keep = 0.25};                  // 128 samples become 32
 //   CutBatch<float> smaller = merge(std::move(batch), rng);
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 using kernel::KMeansStart;
 using kernel::KMeansStop;
@@ -225,4 +225,4 @@ RecycledVector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, 
   return ids;
 }
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

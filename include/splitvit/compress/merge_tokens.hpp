@@ -17,7 +17,7 @@
 #include <splitvit/kernel/token_statistic.hpp>      // TokenStatistic
 #include <splitvit/tensor/reduce.hpp>               // all_finite
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// What is compared to find similar tokens.
 enum class TokenFeatures : std::uint8_t {
@@ -253,4 +253,4 @@ CutBatch<T> MergeTokens::operator()(CutBatch<T> batch, Rng&) const {
   return merge_token_groups(std::move(batch), ids, P, send_sizes);
 }
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

@@ -14,7 +14,7 @@
 #include <splitvit/core/workspace.hpp>              // RecycledVector
 #include <splitvit/tensor/tensor.hpp>               // Tensor
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// What happens to the set R of the tokens that are not kept.
 enum class RestToken : std::uint8_t {
@@ -127,4 +127,4 @@ CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, Rest
   return batch;
 }
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

@@ -8,7 +8,7 @@
 #include <splitvit/core/random.hpp>            // Rng
 #include <splitvit/tensor/reduce.hpp>          // all_finite
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// Keeps CLS and the tokens that it attends to most (ADC, second stage), or that are best in
 /// another sense.
@@ -57,4 +57,4 @@ struct SelectTokens {
   std::string description() const { return describe_options(*this); }
 };
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

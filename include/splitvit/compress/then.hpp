@@ -10,7 +10,7 @@
 //
 // For two stages of your own write `compress::then(first, second)`.
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// Whether S is a stage for float or for double.
 template <class S>
@@ -64,4 +64,4 @@ struct Identity {
   std::string description() const { return describe_options(*this); }
 };
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

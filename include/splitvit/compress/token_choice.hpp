@@ -14,7 +14,7 @@
 #include <splitvit/kernel/token_statistic.hpp>  // TokenStatistic
 #include <splitvit/tensor/reduce.hpp>           // all_finite
 
-namespace splitvit::compress {
+namespace splitvit::inline SPLITVIT_BUILD::compress {
 
 /// How tokens are chosen. `even` and `random` are controls: a useful score is better than both.
 enum class TokenScore : std::uint8_t {
@@ -196,4 +196,4 @@ Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P,
   throw std::invalid_argument("choose_tokens: no such score");
 }
 
-}  // namespace splitvit::compress
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress

@@ -12,7 +12,7 @@
 // BitWriter and BitReader: packed whole numbers. Little-endian, lowest bit first, without gaps
 // inside a section; a section ends with zero bits up to the next byte.
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// How many bits tell `count` >= 1 things apart: ceil(log2 count).
 inline int bits_for(Index count) {
@@ -219,4 +219,4 @@ class BitReader {
   int filled_ = 0;  // how many bits wait
 };
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

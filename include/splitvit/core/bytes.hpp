@@ -8,7 +8,7 @@
 #include <splitvit/core/error.hpp>  // Reason, WireError
 #include <splitvit/core/shape.hpp>  // Index
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 /// A number's bytes from native order to little-endian, or back.
@@ -133,4 +133,4 @@ class ByteReader {
   std::string what_;
 };
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

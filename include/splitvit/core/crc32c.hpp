@@ -9,7 +9,7 @@
 
 #include <splitvit/core/std.hpp>
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 /// table[k][b]: what byte b does to the checksum when k more bytes follow it.
@@ -66,4 +66,4 @@ inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t befo
 #endif
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

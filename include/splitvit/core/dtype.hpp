@@ -3,7 +3,7 @@
 
 #include <splitvit/core/std.hpp>
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// The type of a tensor's elements. The values are those in messages; files spell the names.
 enum class Dtype : std::uint8_t { f32 = 1, f64 = 2, i32 = 3, u8 = 4, i64, f16, bf16 };
@@ -21,4 +21,4 @@ inline constexpr Dtype dtype_of = std::same_as<T, float>          ? Dtype::f32
                                   : std::same_as<T, std::int64_t> ? Dtype::i64
                                                                   : Dtype::u8;
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

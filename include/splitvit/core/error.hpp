@@ -3,7 +3,7 @@
 
 #include <splitvit/core/std.hpp>
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// Why bytes, a link or a file could not be used. Stable: a program that reacts to an error reads
 /// it, never the text, which names the operation, what came and what was wanted.
@@ -96,4 +96,4 @@ class StorageError : public ReasonedError {
   using ReasonedError::ReasonedError;
 };
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -9,7 +9,7 @@
 
 #include <splitvit/core/error.hpp>  // StorageError
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// The bytes of a regular file. `limit` is checked before memory is taken.
 ///
@@ -40,4 +40,4 @@ inline std::vector<std::byte> read_file(const std::filesystem::path& path, std::
   return bytes;
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -5,7 +5,7 @@
 
 #include <splitvit/core/std.hpp>
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// Whether no number is NaN or infinite. Tests bits, which no compiler flag changes, and does not
 /// stop early, which would be slower.
@@ -27,4 +27,4 @@ T limited(T value) {
   return value > most ? most : value < -most ? -most : value;
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

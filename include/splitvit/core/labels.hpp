@@ -11,7 +11,7 @@
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // RecycledVector
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// A class and its probability.
 struct ClassWeight {
@@ -266,4 +266,4 @@ class Labels {
   bool is_weighted_ = false;
 };
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -30,7 +30,7 @@
 //   text(value)     the value as a text
 //   read<V>(text)   and back; nothing if this is no V
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// A policy that describes itself and its options. Equal texts mean equal results.
 template <class P>
@@ -229,4 +229,4 @@ void require_options(std::string_view operation, const Policy& policy) {
   });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -30,7 +30,7 @@
 // in a fixed order, so that results do not depend on the number of threads. This is the only header
 // that names oneTBB; without it the same functions run on std::thread.
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// Treats denormal numbers as zero while it lives, then restores the previous mode. One such number
 /// can make an instruction a hundred times slower, and a result must not depend on which thread
@@ -161,4 +161,4 @@ T parallel_reduce(Index n, Index grain, T zero, const Partial& partial, const Co
   return parts[0];
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

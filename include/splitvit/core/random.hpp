@@ -6,7 +6,7 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 /// One block of Philox-4x32 with ten rounds: a keyed scrambling of a 128-bit counter.
@@ -94,4 +94,4 @@ struct Rng {
   }
 };
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -6,7 +6,7 @@
 
 #include <splitvit/core/error.hpp>  // ShapeError
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// Counts and positions. Signed, so that differences may be negative.
 using Index = std::ptrdiff_t;
@@ -78,4 +78,4 @@ class Shape {
   Index elements_ = 1;
 };
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -8,7 +8,7 @@
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // WireError, joined
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// The kinds of values: a number, a list of numbers or bytes that may be resized, and numbers of a
 /// fixed count.
@@ -169,4 +169,4 @@ void set_state_bytes(Thing& thing, std::span<const std::byte> bytes) {
   }
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

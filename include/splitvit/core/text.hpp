@@ -6,7 +6,7 @@
 
 #include <splitvit/core/std.hpp>
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// The shortest text that reads back as the same number; different numbers have different ones.
 template <class Number>
@@ -24,4 +24,4 @@ std::optional<Number> number_from(std::string_view text) {
   return number;
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

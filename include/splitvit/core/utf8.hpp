@@ -3,7 +3,7 @@
 
 #include <splitvit/core/std.hpp>
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// A character and how many bytes of the text it takes.
 struct CodePoint {
@@ -63,4 +63,4 @@ inline std::string json_quoted(std::string_view text) {
   return out + '"';
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -9,7 +9,7 @@
 
 #include <splitvit/core/std.hpp>
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 class Pool;
@@ -205,4 +205,4 @@ bool operator==(const RecycledVector<T>& a, const std::vector<T>& b) {
   return std::ranges::equal(a, b);
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

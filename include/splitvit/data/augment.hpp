@@ -7,7 +7,7 @@
 #include <splitvit/core/shape.hpp>     // Index, ShapeError
 #include <splitvit/tensor/tensor.hpp>  // TensorView
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 /// Mirrors an image left to right. Shapes  image (channels, height, width).
 inline void flip_horizontally(TensorView<std::uint8_t> image) {
@@ -54,4 +54,4 @@ struct Augment {
   }
 };
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

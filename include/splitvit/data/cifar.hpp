@@ -10,7 +10,7 @@
 #include <splitvit/data/concepts.hpp>  // fail_at, ImageSet, require_alike, TrainTest
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 /// The binary layout of CIFAR-10 and CIFAR-100: one record after another, each one or two label
 /// bytes and then the red, green and blue planes.
@@ -112,4 +112,4 @@ inline TrainTest read_cifar100(const std::filesystem::path& folder) {
   return out;
 }
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

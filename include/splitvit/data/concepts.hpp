@@ -7,7 +7,7 @@
 #include <splitvit/core/shape.hpp>     // Index, Shape
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 /// Labelled images of one size, 8 bits a value.
 ///
@@ -90,4 +90,4 @@ inline void require_alike(TrainTest& pair, const std::string& source) {
       std::max(pair.train.class_count, pair.test.class_count);
 }
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

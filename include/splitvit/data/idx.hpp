@@ -16,7 +16,7 @@
 //            0x00000804, count, channels (1 or 3), height, width, then bytes
 //   labels   0x00000801, count, then bytes, or 0x00000B01, count, then 16-bit numbers
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 namespace detail {
 struct IdxReader {
@@ -147,4 +147,4 @@ inline TrainTest read_idx(const IdxFiles& train, const IdxFiles& test,
   return out;
 }
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

@@ -15,7 +15,7 @@
 #include <splitvit/data/resize.hpp>     // Resizer
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 /// What a model is given at once.
 /// Shapes  images (B, channels, height, width); labels of B rows; indices B values.
@@ -185,4 +185,4 @@ class Loader {
   std::shared_ptr<const Plan> plan_;
 };
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

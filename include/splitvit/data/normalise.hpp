@@ -7,7 +7,7 @@
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/data/concepts.hpp>  // ImageSet
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 /// Of each colour channel: a value v in 0..255 becomes (v / 255 - mean) / deviation. A grey image
 /// uses the first.
@@ -48,4 +48,4 @@ inline ChannelStatistics channel_statistics(const ImageSet& set) {
   return out;
 }
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

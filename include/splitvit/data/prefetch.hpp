@@ -13,7 +13,7 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 /// Hands out make(begin), make(begin + 1), ..., make(end - 1), made by another thread before they
 /// are asked for. At most `ahead` items wait at a time; with ahead 0 there is no thread and next()
@@ -91,4 +91,4 @@ class Prefetch {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

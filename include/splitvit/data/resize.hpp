@@ -6,7 +6,7 @@
 #include <splitvit/core/shape.hpp>       // Index, ShapeError
 #include <splitvit/kernel/resample.hpp>  // Resample
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 namespace detail {
 /// For each place along one axis: which places of the source it is made of, and their weights.
@@ -105,4 +105,4 @@ class Resizer {
   detail::ResizeAxis rows_, columns_;
 };
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

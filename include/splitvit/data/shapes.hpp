@@ -11,7 +11,7 @@
 #include <splitvit/data/concepts.hpp>  // ImageSet, TrainTest
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
-namespace splitvit::data {
+namespace splitvit::inline SPLITVIT_BUILD::data {
 
 /// The kinds that can be drawn; a kind's position is its label.
 inline constexpr std::array<const char*, 10> shape_names = {
@@ -165,4 +165,4 @@ inline TrainTest make_shapes(const ShapesOptions& options) {
           .test = detail::draw_shapes(options, options.test_samples, 1)};
 }
 
-}  // namespace splitvit::data
+}  // namespace splitvit::inline SPLITVIT_BUILD::data

@@ -12,7 +12,7 @@
 
 #include <splitvit/core/error.hpp>  // StorageError
 
-namespace splitvit::io {
+namespace splitvit::inline SPLITVIT_BUILD::io {
 
 namespace detail {
 [[noreturn]] inline void fail_to_write(const std::string& path, const char* step, int error) {
@@ -90,4 +90,4 @@ inline void write_file_atomically(const std::filesystem::path& path,
   detail::sync_folder(path.parent_path());
 }
 
-}  // namespace splitvit::io
+}  // namespace splitvit::inline SPLITVIT_BUILD::io

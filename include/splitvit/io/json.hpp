@@ -10,7 +10,7 @@
 #include <splitvit/core/error.hpp>  // StorageError
 #include <splitvit/core/utf8.hpp>   // first_code_point, json_quoted
 
-namespace splitvit::io {
+namespace splitvit::inline SPLITVIT_BUILD::io {
 
 /// A JSON value. Whole numbers that fit are kept exactly; objects keep their order.
 class Json {
@@ -237,4 +237,4 @@ inline Json parse_json(std::string_view text, const std::string& what = "JSON",
   return detail::JsonParser{text, what, limits}.whole_text();
 }
 
-}  // namespace splitvit::io
+}  // namespace splitvit::inline SPLITVIT_BUILD::io

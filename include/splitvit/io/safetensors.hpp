@@ -32,7 +32,7 @@
 //             "__metadata__": {"key": "text", ...}}, may end in spaces
 //   data      the tensors one after another; offsets count from here
 
-namespace splitvit::io {
+namespace splitvit::inline SPLITVIT_BUILD::io {
 
 /// A kind of numbers that is read and written.
 struct DtypeFacts {
@@ -361,4 +361,4 @@ inline void write_safetensors(const std::filesystem::path& path,
   write_file_atomically(path, format_safetensors(tensors, metadata));
 }
 
-}  // namespace splitvit::io
+}  // namespace splitvit::inline SPLITVIT_BUILD::io

@@ -7,7 +7,7 @@
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/kernel/simd.hpp>    // Pack, sqrt, transform
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// The constants of one step, computed in double precision from the options.
 struct AdamStep {
@@ -63,4 +63,4 @@ void adam_update(std::span<T> p, std::span<const T> g, std::span<T> m, std::span
   });
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

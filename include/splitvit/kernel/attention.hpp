@@ -14,7 +14,7 @@
 // (B N, 3 D) has all queries, all keys, all values, each head by head. Probabilities exist only for
 // some queries at a time; the backward pass computes them again from each row's log-sum-exp.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 struct AttentionSizes {
   Index B, N, D, H;
@@ -317,4 +317,4 @@ void cls_attention_backward(const T* qkv, const T* probabilities, const T* dy, T
   });
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

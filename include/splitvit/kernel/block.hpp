@@ -20,7 +20,7 @@
 // A thread computes the whole block for a few samples while they are in its cache. Norms, GELU and
 // probabilities are always recomputed, because that is cheaper than storing them.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// The parameters of a block, or their gradients, in the order of timm's names.
 enum BlockPart : std::size_t {
@@ -355,4 +355,4 @@ void block_backward(const T* x, const T* bias, const T* dy, T* stored, Checkpoin
     });
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -8,7 +8,7 @@
 #include <splitvit/kernel/fft.hpp>   // Fft, fft_lanes, unit_root
 #include <splitvit/kernel/simd.hpp>  // Pack, load, store
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// A plan for the orthonormal discrete cosine transform of columns of any length t.
 ///
@@ -124,4 +124,4 @@ class Dct {
   std::vector<Step> steps_;
 };
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -9,7 +9,7 @@
 // The matrix product by Eigen, for builds without SIMD instructions. The only header that names
 // Eigen, which takes seconds to compile.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// C (M, N) += A (M, K) B (K, N). On one thread.
 template <class T>
@@ -25,4 +25,4 @@ void add_product(const Factor<T>& a, const Factor<T>& b, const Matrix<T>& c) {
   result.noalias() += mapped(a) * mapped(b);
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

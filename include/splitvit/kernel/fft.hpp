@@ -7,7 +7,7 @@
 #include <splitvit/core/shape.hpp>   // Index
 #include <splitvit/kernel/simd.hpp>  // lanes, load, multiply_add, Pack, store
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 struct UnitRoot {
   double cosine;
@@ -262,4 +262,4 @@ class Fft {
   std::vector<Pass> passes_;
 };
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -8,7 +8,7 @@
 
 // SmallFloat: floating-point numbers of 16 bits: a sign, E of the exponent, M of the mantissa.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// Converts from and to float or double by arithmetic on bits, without branches: whatever the
 /// processor's rounding and its treatment of very small numbers.
@@ -99,4 +99,4 @@ using HalfFloat = SmallFloat<5, 10>;
 /// The upper half of a float: 8 significant bits and the range of float.
 using BrainFloat = SmallFloat<8, 7>;
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -9,7 +9,7 @@
 // GELU in its exact form, x Phi(x) = x/2 (1 + erf(x / sqrt 2)), and its slope
 // Phi(x) + x phi(x), with Phi and phi of the normal distribution.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 inline constexpr Index gelu_grain = 1 << 14;
 
@@ -97,4 +97,4 @@ void gelu_backward(const T* x, const T* dy, T* dx, Index n) {
   });
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

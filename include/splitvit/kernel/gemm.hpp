@@ -15,7 +15,7 @@
 // Matrix products. B is packed once, in the order in which tiles read it, for many A. Without SIMD
 // instructions eigen_gemm.hpp computes them.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 template <class T>
 void add_product(const Factor<T>& a, const Factor<T>& b, const Matrix<T>& c);
@@ -178,4 +178,4 @@ void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Mat
   }
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -18,7 +18,7 @@
 // k-means: groups rows that are close to each other, a few long ones or very many short ones. The
 // bits are the same for any number of threads. Letters: m rows of d numbers, K clusters.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// The most clusters of k-means: their numbers have 16 bits.
 inline constexpr Index most_clusters = 65536;
@@ -335,4 +335,4 @@ Clustering<T> kmeans_from(const Matrix<const T>& rows, const Matrix<const T>& st
   return detail::Lloyd<T>{x, start.slice(0, K)}.run(options);
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -14,7 +14,7 @@
 
 // The rows at which k-means starts. Equal rows (-0 equals +0) count once.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// An empty set of row numbers in which equal rows count once.
 template <class T>
@@ -101,4 +101,4 @@ RecycledVector<Index> plus_plus_rows(const Matrix<const T>& rows, const SubVecto
   return out;
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -8,7 +8,7 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// How many of n >= 1 numbers stay at a rate: max(1, half_even(rate n)), at most n.
 inline Index kept_entries(double rate, Index n) {
@@ -55,4 +55,4 @@ void largest_entries(std::span<const T> values, std::span<std::uint32_t> kept) {
   }
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -13,7 +13,7 @@
 // Layer normalisation of M rows of D numbers: y = (x - mean) / sqrt(variance + eps) w + b,
 // with the biased variance.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 inline constexpr Index layer_norm_rows = 64;  // rows that a thread takes at a time
 
@@ -138,4 +138,4 @@ void layer_norm_backward(const T* x, const T* w, const NormKept<T>& kept, const 
   add_numbers(db, sums.data() + D, D);
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

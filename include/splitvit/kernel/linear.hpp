@@ -7,7 +7,7 @@
 #include <splitvit/kernel/gemm.hpp>        // multiply, Packed
 #include <splitvit/kernel/vector_ops.hpp>  // add_numbers
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 namespace detail {
 /// Rows that one thread takes at a time: a multiple of all tile heights.
@@ -95,4 +95,4 @@ void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,
   detail::add_parts(dw.data, sums, parts - 1, size);
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -6,7 +6,7 @@
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // allocate, Deallocate
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// A matrix in the caller's memory. There may be gaps between rows.
 template <class T>
@@ -74,4 +74,4 @@ class Scratch {
   Index size_ = 0;
 };
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -11,7 +11,7 @@
 // A linear layer over images as rows of pixels, one for each patch. To save memory, the rows exist
 // for one image at a time, and the backward pass makes them again.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 struct PatchSizes {
   Index channels, height, width;  ///< of an image
@@ -101,4 +101,4 @@ void patch_embed_weight_gradient(const T* images, const T* dy, Index B, const Ma
   detail::add_parts(dw.data, sums, slots - 1, size);
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -6,7 +6,7 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// Bicubic resampling along one axis: for each of `to` places the `from` places that it is computed
 /// from, and their weights, with sum 1. Keys' cubic kernel (a = -0.5) with centres at half places;
@@ -49,4 +49,4 @@ struct Resample {
   }
 };
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -11,7 +11,7 @@
 // tokens a sample before and P after, G groups, W numbers in a row. Group g has the rows
 // members[starts[g]], ..., members[starts[g + 1] - 1], ascending. The caller checks all.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 namespace detail {
 /// How many rows of `width` numbers a thread copies at a time.
@@ -124,4 +124,4 @@ void spread_to_groups(std::span<const T> dy, std::span<T> dx, Index W,
   });
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -18,7 +18,7 @@
 // Pack: the numbers that one instruction handles. This is the only header that names xsimd; without
 // it a Pack is one number, and the same kernels compile to plain code.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 #if SPLITVIT_USE_XSIMD
 template <class T>
@@ -270,4 +270,4 @@ T largest(const T* x, Index n, const F& f = {}) {
   return *std::ranges::max_element(all);
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -12,7 +12,7 @@
 // How evenly a softmax spreads over values. Exponential and logarithm are made of operations that
 // every machine rounds alike: otherwise two encoders might choose differently.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// e^x for x <= 0, to 1e-11 of it; 0 below e^-700. A loop over it can be vectorised.
 inline double exp_of_negative(double x) {
@@ -78,4 +78,4 @@ double softmax_entropy(std::span<const T> values, double unit) {
          log2_of(static_cast<double>(values.size()));
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -15,7 +15,7 @@
 
 // The vectors that k-means groups, m of d numbers, and the nearest of K codewords of each.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// Calls work(width), with a constant of the compiler for 1 to 4: loops over it are then faster.
 template <class Work>
@@ -313,4 +313,4 @@ class NearestCodeword {
   Codes codes_;
 };
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -9,7 +9,7 @@
 
 #include <splitvit/core/shape.hpp>  // Index
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// a = vectors^T diag(values) vectors, for a symmetric a (n, n) of finite numbers: values
 /// descending, one vector of length 1 a row. Of each vector the largest number, the first of
@@ -34,4 +34,4 @@ void symmetric_eigen(const T* a, Index n, T* values, T* vectors) {
   }
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

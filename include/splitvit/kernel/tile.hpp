@@ -8,7 +8,7 @@
 
 // The innermost loop of all products: a small tile of C that stays in registers.
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// Rows and columns of a tile. Two packs wide; as tall as the registers allow (32 of 64 bytes,
 /// or 16 smaller ones), two being kept for a row of B and one for a number of A.
@@ -165,4 +165,4 @@ void multiply_rows(Index rows, Index K, TileRows<T> a, const T* b, TileResult<T>
     if (rows > 0) multiply_rows<detail::lower_tile(Rows)>(rows, K, a, b, to);
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

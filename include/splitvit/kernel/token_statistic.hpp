@@ -3,7 +3,7 @@
 
 #include <splitvit/core/std.hpp>
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// What token_statistics.hpp computes about tokens. A_h is the attention of head h. All except keys
 /// are one number for each token.
@@ -15,4 +15,4 @@ enum class TokenStatistic : std::uint8_t {
   keys,      ///< the mean over heads of its keys: D / H numbers
 };
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -11,7 +11,7 @@
 // The statistics of token_statistic.hpp, of one sample, on one thread. qkv and bias are as for
 // attend().
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// out (N, N): the mean over heads of the attention of every token.
 template <class T>
@@ -80,4 +80,4 @@ void mean_keys(const T* qkv, T* out, const AttentionSizes& s) {
   }
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

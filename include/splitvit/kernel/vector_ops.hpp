@@ -8,7 +8,7 @@
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/kernel/simd.hpp>    // accumulate, largest, multiply_add, Pack, transform
 
-namespace splitvit::kernel {
+namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
 /// The sum of a_i b_i over n numbers.
 template <class T>
@@ -74,4 +74,4 @@ T power_of_two_scale(std::span<const T> values, int exponent) {
              : T{1};
 }
 
-}  // namespace splitvit::kernel
+}  // namespace splitvit::inline SPLITVIT_BUILD::kernel

@@ -11,7 +11,7 @@
 #include <splitvit/autograd/variable.hpp>        // Variable
 #include <splitvit/nn/concepts.hpp>              // nested
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 /// A layer with a weight and a bias, as torch.nn.Linear.
 /// Shapes  (..., in) -> (..., out).
@@ -137,4 +137,4 @@ struct Block {
   }
 };
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

@@ -18,7 +18,7 @@
 //   client_part.encoder = make_encoder<float>(vit.dim, {.ratio = 0.1}, rng);
 //   server_part.decoder = make_decoder<float>(vit.dim, {.ratio = 0.1}, rng);
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 enum class BottleneckStart {
   random,  ///< see make_encoder
@@ -153,4 +153,4 @@ Decoder<T> make_decoder(Index D, const BottleneckOptions& options, const Rng& rn
   return detail::initialised<T>("decoder.", Decoder<T>{D, options}, rng);
 }
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

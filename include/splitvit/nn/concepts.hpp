@@ -3,7 +3,7 @@
 
 #include <splitvit/autograd/variable.hpp>  // Variable
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 template <std::floating_point T>
 using ParameterVisitor = void (*)(const std::string& name, const Variable<T>& parameter);
@@ -50,4 +50,4 @@ void freeze(const M& module) {
   for (const auto& [name, parameter] : parameters<T>(module)) parameter.set_requires_grad(false);
 }
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

@@ -11,7 +11,7 @@
 //   auto [client_part, server_part] = cut_in_two<float>(vit, 3, rng);
 //   const auto parts = cut<float>(vit, {3, 11}, rng);  // the client also has the last block
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 /// A cut c lies between blocks c - 1 and c.
 /// Errors  std::invalid_argument unless the config makes a model and there is at least one cut,
@@ -63,4 +63,4 @@ Vit<T> make_vit(const VitConfig& config, const Rng& rng) {
   return vit;
 }
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

@@ -6,7 +6,7 @@
 #include <splitvit/core/random.hpp>  // Rng
 #include <splitvit/nn/concepts.hpp>  // Module
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 namespace detail {
 /// FNV-1a of a name.
@@ -54,4 +54,4 @@ void initialise(const M& module, const Rng& rng) {
   });
 }
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

@@ -7,7 +7,7 @@
 #include <splitvit/core/labels.hpp>    // Labels
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 /// The number of rows whose largest score is at the right class, which for soft labels is the most
 /// probable one. The lowest class wins a tie.
@@ -46,4 +46,4 @@ void apply_sample_weights(Tensor<T>& targets, std::span<const Index> sizes) {
   }
 }
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

@@ -9,7 +9,7 @@
 #include <splitvit/nn/token_statistics.hpp>     // TokenStatistics
 #include <splitvit/nn/vit.hpp>                  // VitConfig, Stem, Blocks, Classifier
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 /// What a part computes at the cut after it, before its encoder.
 template <std::floating_point T>
@@ -134,4 +134,4 @@ Part<T> make_part(const VitConfig& config, Index first, Index last, const Rng& r
   return part;
 }
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

@@ -12,7 +12,7 @@
 
 // splitvit.hpp leaves this header out, because it takes seconds to compile.
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 /// Mean and covariance of all tokens that were added. Letter: D, the width of a token.
 ///
@@ -151,4 +151,4 @@ Bottleneck<T> pca_bottleneck(const TokenMoments& moments, const BottleneckOption
   return pair;
 }
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

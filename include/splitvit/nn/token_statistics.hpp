@@ -7,7 +7,7 @@
 #include <splitvit/kernel/token_statistics.hpp>  // mean_attention, received_attention, roll_out
 #include <splitvit/tensor/tensor.hpp>            // Tensor
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 using kernel::TokenStatistic;
 
@@ -78,4 +78,4 @@ class TokenStatistics {
   std::vector<Tensor<T>> seen_;  // of rollout: the mean attention of each block
 };
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

@@ -9,7 +9,7 @@
 #include <splitvit/nn/concepts.hpp>               // nested
 #include <splitvit/nn/token_statistics.hpp>       // TokenStatistics
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 /// The size of a ViT; the defaults are deit_tiny.
 struct VitConfig {
@@ -205,4 +205,4 @@ struct Vit {
   }
 };
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

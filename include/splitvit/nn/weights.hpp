@@ -14,7 +14,7 @@
 
 // The weights of a ViT, or of parts of one, as safetensors files with timm's names.
 
-namespace splitvit::nn {
+namespace splitvit::inline SPLITVIT_BUILD::nn {
 
 /// Resamples the positions of a square grid of patches, bicubic; the position of CLS stays.
 /// Shapes  positions (1, 1 + G * G, D) -> (1, 1 + grid * grid, D).
@@ -190,4 +190,4 @@ std::vector<io::NamedTensor> joined_weights(const Part<T>& client_part,
   return joined_weights<T>(std::span<const Part<T>>{parts});
 }
 
-}  // namespace splitvit::nn
+}  // namespace splitvit::inline SPLITVIT_BUILD::nn

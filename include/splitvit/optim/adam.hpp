@@ -6,7 +6,7 @@
 #include <splitvit/kernel/adam.hpp>     // adam_update
 #include <splitvit/optim/concepts.hpp>  // not_negative
 
-namespace splitvit::optim {
+namespace splitvit::inline SPLITVIT_BUILD::optim {
 
 namespace detail {
 inline constexpr std::array<std::string_view, 2> adam_state = {"m", "v"};
@@ -82,4 +82,4 @@ struct AdamW {
   void require_options() const { detail::require_adam_options(*this); }
 };
 
-}  // namespace splitvit::optim
+}  // namespace splitvit::inline SPLITVIT_BUILD::optim

@@ -3,7 +3,7 @@
 
 #include <splitvit/core/options.hpp>  // Real
 
-namespace splitvit::optim {
+namespace splitvit::inline SPLITVIT_BUILD::optim {
 
 /// How a parameter changes, given its gradient. Optimizer applies the rule to all parameters of a
 /// model and keeps its state.
@@ -32,4 +32,4 @@ namespace detail {
 inline constexpr Real not_negative{0, std::numeric_limits<double>::infinity(), ""};
 }  // namespace detail
 
-}  // namespace splitvit::optim
+}  // namespace splitvit::inline SPLITVIT_BUILD::optim

@@ -12,7 +12,7 @@
 #include <splitvit/tensor/reduce.hpp>       // sum_of_squares
 #include <splitvit/tensor/tensor.hpp>       // Tensor
 
-namespace splitvit::optim {
+namespace splitvit::inline SPLITVIT_BUILD::optim {
 
 /// Any update rule for element type T, chosen while the program runs:
 ///
@@ -161,4 +161,4 @@ double clip_gradients(const NamedParameters<T>& parameters, double max_norm) {
   return norm;
 }
 
-}  // namespace splitvit::optim
+}  // namespace splitvit::inline SPLITVIT_BUILD::optim

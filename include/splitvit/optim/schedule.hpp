@@ -11,7 +11,7 @@
 //   const auto rate = warm_up(500, Cosine{.lr = 1e-3, .steps = 10000});
 //   optimizer.set_learning_rate(rate(step));
 
-namespace splitvit::optim {
+namespace splitvit::inline SPLITVIT_BUILD::optim {
 
 template <class S>
 concept Schedule = std::copy_constructible<S> && requires(const S& schedule, std::uint64_t step) {
@@ -55,4 +55,4 @@ WarmUp<Then> warm_up(std::uint64_t steps, Then then) {
   return {steps, std::move(then)};
 }
 
-}  // namespace splitvit::optim
+}  // namespace splitvit::inline SPLITVIT_BUILD::optim

@@ -5,7 +5,7 @@
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/optim/concepts.hpp>  // not_negative
 
-namespace splitvit::optim {
+namespace splitvit::inline SPLITVIT_BUILD::optim {
 
 /// Gradient descent: p = p - lr d. With weight_decay w the gradient counts as g + w p. Then
 ///
@@ -56,4 +56,4 @@ struct Sgd {
   }
 };
 
-}  // namespace splitvit::optim
+}  // namespace splitvit::inline SPLITVIT_BUILD::optim

@@ -7,7 +7,7 @@
 #include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_box, svg_text
 #include <splitvit/report/ticks.hpp>             // Unit, linear_ticks
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 struct Bar {
   std::string name;           ///< within its group, such as "up"; may be empty
@@ -117,4 +117,4 @@ inline std::string render_svg(const BarChart& chart) {
   return svg_begin(chart.width, y, chart.title, chart.label) + body + bars + "</svg>\n";
 }
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

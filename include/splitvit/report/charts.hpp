@@ -15,7 +15,7 @@
 // The charts of a report. A method has one line: the mean of its seeds, with bars or a band for
 // all.
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 namespace detail {
 using RowValue = std::function<std::optional<double>(const Row&)>;
@@ -175,4 +175,4 @@ inline BarChart time_bars(std::span<const Summary> groups) {
   return chart;
 }
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

@@ -11,7 +11,7 @@
 
 // Numbers and names as text, for programs, terminals, HTML and SVG. Nothing depends on the locale.
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 /// What stands where there is no number: an en dash.
 inline constexpr std::string_view no_number = "\xE2\x80\x93";
@@ -164,4 +164,4 @@ inline std::string padding(std::string_view text, std::size_t width) {
   return std::string(width - std::min(width, columns(text)), ' ');
 }
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

@@ -11,7 +11,7 @@
 
 // report.html: one file with the finding, the numbers, the charts and the settings, no script.
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 struct PageText {
   std::string title = "splitvit report";
@@ -226,4 +226,4 @@ inline std::string render_html(std::span<const Run> runs, const PageText& text =
   return out + detail::explanation_section() + "</main>\n</body>\n</html>\n";
 }
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

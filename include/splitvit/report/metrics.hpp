@@ -12,7 +12,7 @@
 #include <splitvit/report/format.hpp>  // shortest
 #include <splitvit/report/run.hpp>     // Row, Run
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 /// Counts and seconds are those since the start of the run; bytes_* is payload and framing.
 inline constexpr std::string_view csv_header =
@@ -171,4 +171,4 @@ class JsonlFile {
   detail::LineFile file_;
 };
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

@@ -10,7 +10,7 @@
 #include <splitvit/report/format.hpp>  // fixed, human_bytes, human_seconds, padding, shorten
 #include <splitvit/split/report.hpp>   // Traffic
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 enum class Style {
   bar,    ///< one line, drawn again and again; needs a terminal
@@ -175,4 +175,4 @@ class Progress {
   bool on_line_ = false;  ///< the cursor stands behind the bar
 };
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

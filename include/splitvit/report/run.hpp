@@ -3,7 +3,7 @@
 
 #include <splitvit/split/report.hpp>  // Seconds, Traffic
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 /// A line of a run's log, usually one an epoch.
 struct Row {
@@ -45,4 +45,4 @@ inline std::optional<double> final_accuracy(const Run& run) {
   return std::nullopt;
 }
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

@@ -9,7 +9,7 @@
 #include <splitvit/report/run.hpp>     // Run
 #include <splitvit/split/report.hpp>  // Seconds, Traffic
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 /// What the runs of one method with the same settings came to, averaged over their seeds.
 struct Summary {
@@ -281,4 +281,4 @@ inline Table summary_table(std::span<const Run> runs) {
   return table;
 }
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

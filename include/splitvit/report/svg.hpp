@@ -8,7 +8,7 @@
 #include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_marker, svg_text
 #include <splitvit/report/ticks.hpp>             // Unit, linear_ticks, log_ticks
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 /// A point of a line, with a band or a bar around it where low and high are finite.
 struct Point {
@@ -330,4 +330,4 @@ class LineChart {
 /// by marker and by dashes.
 inline std::string render_svg(const Chart& chart) { return detail::LineChart{chart}.text(); }
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

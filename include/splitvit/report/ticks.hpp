@@ -9,7 +9,7 @@
 
 // Where the marks of an axis lie and what is written at them.
 
-namespace splitvit::report {
+namespace splitvit::inline SPLITVIT_BUILD::report {
 
 /// What an axis counts.
 enum class Unit {
@@ -139,4 +139,4 @@ inline std::vector<Tick> log_ticks(double low, double high, Unit unit, int about
   return ticks;
 }
 
-}  // namespace splitvit::report
+}  // namespace splitvit::inline SPLITVIT_BUILD::report

@@ -16,7 +16,7 @@
 #include <splitvit/codec/two_way.hpp>       // TwoWay
 #include <splitvit/spec/grammar.hpp>        // find_outside, PolicyList, PolicyText
 
-namespace splitvit::spec {
+namespace splitvit::inline SPLITVIT_BUILD::spec {
 
 /// TopK with draws, under a name of its own.
 template <class Inside>
@@ -70,4 +70,4 @@ codec::AnyCodec<T> parse_codec(std::string_view text) {
                                      .down = read_way(text.substr(slash + 1))};
 }
 
-}  // namespace splitvit::spec
+}  // namespace splitvit::inline SPLITVIT_BUILD::spec

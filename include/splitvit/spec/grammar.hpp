@@ -16,7 +16,7 @@
 //
 // Names, options and what they take come from the policies' lists, see core/options.hpp.
 
-namespace splitvit::spec {
+namespace splitvit::inline SPLITVIT_BUILD::spec {
 
 /// Errors  std::invalid_argument, always: the function that reads, the text, and all of `what`.
 [[noreturn]] inline void refuse_text(std::string_view reader, std::string_view text,
@@ -196,4 +196,4 @@ struct PolicyList {
   }
 };
 
-}  // namespace splitvit::spec
+}  // namespace splitvit::inline SPLITVIT_BUILD::spec

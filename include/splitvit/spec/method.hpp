@@ -9,7 +9,7 @@
 #include <splitvit/spec/grammar.hpp>        // PolicyText, read_policy
 #include <splitvit/spec/stages.hpp>         // parse_stage
 
-namespace splitvit::spec {
+namespace splitvit::inline SPLITVIT_BUILD::spec {
 
 /// What happens at the cut: stages, then a bottleneck, then a codec.
 template <std::floating_point T>
@@ -45,4 +45,4 @@ Method<T> parse_method(std::string_view text) {
   return method;
 }
 
-}  // namespace splitvit::spec
+}  // namespace splitvit::inline SPLITVIT_BUILD::spec

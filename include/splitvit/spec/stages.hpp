@@ -10,7 +10,7 @@
 #include <splitvit/compress/then.hpp>           // Identity, then
 #include <splitvit/spec/grammar.hpp>            // PolicyList
 
-namespace splitvit::spec {
+namespace splitvit::inline SPLITVIT_BUILD::spec {
 
 using Stages = PolicyList<compress::Identity, compress::AdcOptions, compress::MergeSamples,
                           compress::DropSamples, compress::SelectTokens, compress::MergeTokens>;
@@ -37,4 +37,4 @@ compress::AnyStage<T> parse_stage(std::string_view text) {
   return compress::then(std::move(made), parse_stage<T>(text.substr(comma + 1)));
 }
 
-}  // namespace splitvit::spec
+}  // namespace splitvit::inline SPLITVIT_BUILD::spec

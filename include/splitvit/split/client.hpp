@@ -19,7 +19,7 @@
 #include <splitvit/wire/io.hpp>             // flush, next, tell
 #include <splitvit/wire/session.hpp>        // Session, SessionState
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// Batches, one after the other, such as an epoch of data::Loader.
 ///
@@ -259,4 +259,4 @@ class Client {
   Workspace workspace_;
 };
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -12,7 +12,7 @@
 #include <splitvit/split/report.hpp>       // StepReport, Timer
 #include <splitvit/wire/labels.hpp>        // put_labels
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// A client part with its optimiser, and the sending end of the cut. It does no I/O; client.hpp
 /// connects it to a server.
@@ -154,4 +154,4 @@ class ClientRole {
   std::vector<std::byte> payload_, label_bytes_;
 };
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -23,7 +23,7 @@
 //
 // Then commit() of both ends, once the gradients are applied, or discard().
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// Numbers a forward message and its answer. Random draws depend only on it and the seed.
 struct StepId {
@@ -184,4 +184,4 @@ class CutReceiver : public detail::CutEnd<T> {
   }
 };
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

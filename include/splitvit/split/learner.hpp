@@ -8,7 +8,7 @@
 #include <splitvit/split/options.hpp>    // TrainingOptions
 #include <splitvit/tensor/reduce.hpp>    // all_finite
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// A part with its optimiser. Gradients are summed in its parameters; apply() updates the weights.
 template <std::floating_point T>
@@ -65,4 +65,4 @@ class Learner {
   bool is_broken_ = false;  // the update rule has thrown
 };
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

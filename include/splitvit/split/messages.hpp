@@ -15,7 +15,7 @@
 // The payloads of the training messages. The readers take hostile bytes: every size is checked
 // against the agreed model before memory is taken.
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// Sets `bytes` to sizes of tokens, (samples, tokens) or empty, as they are sent: whole, 1 to 255.
 template <std::floating_point T>
@@ -228,4 +228,4 @@ void read_weights(std::span<const std::byte> payload, const M& module) {
     std::ranges::copy(values[i].span(), all[i].second.mutable_value().data());
 }
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

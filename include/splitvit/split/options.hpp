@@ -8,7 +8,7 @@
 #include <splitvit/wire/handshake.hpp>        // Settings, any_value
 #include <splitvit/wire/session_options.hpp>  // SessionOptions
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// How a party trains, besides its update rule.
 struct TrainingOptions {
@@ -81,4 +81,4 @@ wire::Settings settings_of(const nn::Part<T>& part, const std::string& method,
   return all;
 }
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

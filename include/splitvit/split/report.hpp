@@ -7,7 +7,7 @@
 #include <splitvit/wire/frame.hpp>          // MessageKind, message_kinds
 #include <splitvit/wire/session_state.hpp>  // Count, SessionState, Tally
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// Bytes in one direction. `framing` is what the protocol adds: headers and checksums.
 struct Bytes {
@@ -143,4 +143,4 @@ struct Evaluation {
   }
 };
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

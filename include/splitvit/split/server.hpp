@@ -20,7 +20,7 @@
 #include <splitvit/wire/io.hpp>             // flush_if_possible, next, tell
 #include <splitvit/wire/session.hpp>        // Session, SessionState
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// The party that has the last blocks: roles, sessions and links. Only this class waits for links.
 ///
@@ -247,4 +247,4 @@ class Server {
   Workspace workspace_;   // of that thread
 };
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

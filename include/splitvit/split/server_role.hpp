@@ -17,7 +17,7 @@
 #include <splitvit/split/report.hpp>       // Timer
 #include <splitvit/wire/labels.hpp>        // read_labels
 
-namespace splitvit::split {
+namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// A server part with its optimiser, and the receiving end of the cut, without I/O. The roles of
 /// several clients may share the part; they must not compute at the same time.
@@ -123,4 +123,4 @@ class ServerRole {
   std::vector<std::byte> header_;
 };
 
-}  // namespace splitvit::split
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -6,7 +6,7 @@
 
 // Arithmetic element by element. Shapes must be equal; nothing is broadcast.
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 /// So many elements make it worth while to wake another thread.
@@ -71,4 +71,4 @@ void add_to(Tensor<T>& sum, const Tensor<T>& x) {
   });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

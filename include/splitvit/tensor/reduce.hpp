@@ -5,7 +5,7 @@
 #include <splitvit/core/parallel.hpp>  // parallel_reduce
 #include <splitvit/tensor/tensor.hpp>  // TensorView
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 /// The sum of f(x_i), in double precision and in a fixed order.
@@ -40,4 +40,4 @@ bool all_finite(TensorView<const T> x) {
   return all_finite<T>(x.span());
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

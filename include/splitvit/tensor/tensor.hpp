@@ -7,7 +7,7 @@
 #include <splitvit/core/shape.hpp>      // Index, Shape
 #include <splitvit/core/workspace.hpp>  // allocate, Deallocate
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// Borrows dense, row-major numbers. Valid as long as what it was taken from.
 template <class T>
@@ -117,4 +117,4 @@ class Tensor {
   Shape shape_{0};
 };
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

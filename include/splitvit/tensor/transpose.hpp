@@ -7,7 +7,7 @@
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// to[c * to_stride + r] = from[r * from_stride + c], in tiles that stay in the nearest cache.
 template <class T>
@@ -31,4 +31,4 @@ Tensor<T> transposed(const T* from, Index rows, Index columns) {
   return out;
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -5,7 +5,7 @@
 
 #include <splitvit/transport/concepts.hpp>  // Deadline, HasDeadline, Transport
 
-namespace splitvit::transport {
+namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 /// Any link, chosen while the program runs. Models Transport and HasDeadline; a deadline has no
 /// effect on a link that cannot stop waiting.
@@ -54,4 +54,4 @@ class AnyLink {
 
 static_assert(Transport<AnyLink> && HasDeadline<AnyLink> && !std::copy_constructible<AnyLink>);
 
-}  // namespace splitvit::transport
+}  // namespace splitvit::inline SPLITVIT_BUILD::transport

@@ -5,7 +5,7 @@
 
 #include <splitvit/core/error.hpp>  // Reason, TransportError
 
-namespace splitvit::transport {
+namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 /// An ordered, reliable stream of bytes between two parties.
 ///
@@ -90,4 +90,4 @@ void read_exactly(T& link, std::span<std::byte> bytes) {
   while (!bytes.empty()) bytes = bytes.subspan(read_part(link, bytes));
 }
 
-}  // namespace splitvit::transport
+}  // namespace splitvit::inline SPLITVIT_BUILD::transport

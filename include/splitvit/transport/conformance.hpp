@@ -14,7 +14,7 @@
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
 
-namespace splitvit::transport {
+namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 struct ConformanceOptions {
   std::size_t large_transfer = std::size_t{4} << 20;  ///< bytes; more than any buffer holds
@@ -251,4 +251,4 @@ void check_transport(MakePair make_pair, const ConformanceOptions& options = {})
     });
 }
 
-}  // namespace splitvit::transport
+}  // namespace splitvit::inline SPLITVIT_BUILD::transport

@@ -3,7 +3,7 @@
 
 #include <splitvit/core/text.hpp>  // number_from
 
-namespace splitvit::transport {
+namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 /// Where to listen, or what to connect to. Loopback unless another host is named.
 struct Endpoint {
@@ -38,4 +38,4 @@ inline Endpoint parse_endpoint(std::string_view text) {
   return {.host = std::string{host}, .port = *number};
 }
 
-}  // namespace splitvit::transport
+}  // namespace splitvit::inline SPLITVIT_BUILD::transport

@@ -10,7 +10,7 @@
 #include <splitvit/core/error.hpp>          // TransportError
 #include <splitvit/transport/concepts.hpp>  // Deadline, no_deadline
 
-namespace splitvit::transport {
+namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 namespace detail {
 /// One direction of a MemoryLink: a ring of bytes with one reader and one writer.
@@ -123,4 +123,4 @@ inline std::pair<MemoryLink, MemoryLink> memory_pair(std::size_t capacity = std:
   return {MemoryLink{back, there}, MemoryLink{there, back}};
 }
 
-}  // namespace splitvit::transport
+}  // namespace splitvit::inline SPLITVIT_BUILD::transport

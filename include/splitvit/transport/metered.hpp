@@ -7,7 +7,7 @@
 
 #include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
 
-namespace splitvit::transport {
+namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 /// What has passed through a Metered link. Any thread may read it while the link is used.
 class Traffic {
@@ -82,4 +82,4 @@ class Metered {
 template <class Link>
 Metered(Link) -> Metered<Link>;
 
-}  // namespace splitvit::transport
+}  // namespace splitvit::inline SPLITVIT_BUILD::transport

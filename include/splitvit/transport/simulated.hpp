@@ -11,7 +11,7 @@
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
 
-namespace splitvit::transport {
+namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 /// Whether simulated time is only added up, or also spent.
 enum class Pace { computed, slept };
@@ -177,4 +177,4 @@ class Simulated {
 template <class Link>
 Simulated(Link) -> Simulated<Link>;
 
-}  // namespace splitvit::transport
+}  // namespace splitvit::inline SPLITVIT_BUILD::transport

@@ -25,7 +25,7 @@
 #include <splitvit/transport/concepts.hpp>  // Clock, Deadline
 #include <splitvit/transport/endpoint.hpp>  // Endpoint, parse_endpoint
 
-namespace splitvit::transport {
+namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 struct ConnectOptions {
   std::chrono::nanoseconds timeout = std::chrono::seconds{10};  ///< for one attempt
@@ -323,4 +323,4 @@ inline TcpLink connect_tcp(const Endpoint& to, const ConnectOptions& options = {
   }
 }
 
-}  // namespace splitvit::transport
+}  // namespace splitvit::inline SPLITVIT_BUILD::transport

@@ -11,7 +11,7 @@
 // Whether two parties can continue a session: hello of the client, decision of the server, and the
 // check of its answer.
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// The hello of a client in `state` with checkpoints of the steps `generations`.
 inline Hello hello_of(const SessionState& state, Settings settings, const SessionOptions& options,
@@ -78,4 +78,4 @@ inline void check_welcome(const Welcome& welcome, std::uint64_t last) {
                   ", this side step ", last);
 }
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

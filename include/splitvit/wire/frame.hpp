@@ -8,7 +8,7 @@
 // A frame: 32 bytes of header, then at most 1 MiB of payload. A message is one frame or more. This
 // layout never changes, so that any two versions can refuse each other.
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 using Bytes = std::span<const std::byte>;
 
@@ -104,4 +104,4 @@ inline FrameHeader read_header(std::span<const std::byte, frame_header_bytes> by
   return header;
 }
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

@@ -12,7 +12,7 @@
 // versions at the start of hello and the refuse message never change, so that any two versions can
 // refuse each other.
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// The versions of all other messages that this side speaks.
 struct Versions {
@@ -298,4 +298,4 @@ inline std::vector<std::byte> error_payload(Reason reason, const std::string& te
                   reason, ")");
 }
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

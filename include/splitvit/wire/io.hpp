@@ -9,7 +9,7 @@
 
 // flush and next: a session over a link. The only I/O of the protocol.
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// Writes all that the session has queued. Each write has a deadline of its own.
 ///
@@ -87,4 +87,4 @@ void tell(Link& link, Session& session, const ReasonedError& error) {
   flush_if_possible(link, session);
 }
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

@@ -18,7 +18,7 @@
 //
 // A class id takes 1 byte for C <= 256 classes, 2 for C <= 65536, else 4.
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 enum class LabelMode : std::uint8_t { class_ids, class_lists, weighted };
 
@@ -138,4 +138,4 @@ inline Labels read_labels(std::span<const std::byte> in, Index rows, Index class
   }
 }
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

@@ -12,7 +12,7 @@
 
 // Received messages: MessageReader joins frames, without I/O, and Phase says which may come.
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// A received message, as a session returns it.
 struct Event {
@@ -174,4 +174,4 @@ class MessageReader : public Direction {
   MessageKind kind_{};      // of that message
 };
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

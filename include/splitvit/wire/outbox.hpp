@@ -10,7 +10,7 @@
 #include <splitvit/wire/session_state.hpp>  // Count
 #include <splitvit/wire/steps.hpp>          // StepNumber
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// Bytes that wait to be written, as a list of pieces. Short pieces are copied; long ones are
 /// borrowed and must live until they are written. Memory is reused.
@@ -194,4 +194,4 @@ class Outbox : public Direction {
   std::uint64_t queued_ = 0, written_ = 0;
 };
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

@@ -15,7 +15,7 @@
 #include <splitvit/wire/session_state.hpp>    // Count, SessionState, digest_of
 #include <splitvit/wire/steps.hpp>            // ClientStep, ReplyCache, StepNumber
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// The protocol of one party on one connection, without I/O and without a clock: handshake, frames,
 /// step numbers, replies to repeated steps, heartbeats, timeouts, the counting of bytes. It turns
@@ -368,4 +368,4 @@ class Session {
   std::uint64_t replies_end_ = 0;          // where the replies to the last step end
 };
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

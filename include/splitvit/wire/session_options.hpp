@@ -9,7 +9,7 @@
 #include <splitvit/wire/frame.hpp>          // message_ceiling
 #include <splitvit/wire/handshake.hpp>      // Versions
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 using Time = transport::Deadline;
 
@@ -83,4 +83,4 @@ class Silence {
   bool is_open_ = false;
 };
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

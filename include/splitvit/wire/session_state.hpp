@@ -8,7 +8,7 @@
 #include <splitvit/wire/handshake.hpp>  // SessionId
 #include <splitvit/wire/steps.hpp>      // ReplyCache, StepMark
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// How much has passed in one direction.
 struct Count {
@@ -95,4 +95,4 @@ struct SessionState {
   }
 };
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

@@ -7,7 +7,7 @@
 #include <splitvit/core/error.hpp>  // Reason, WireError, joined
 #include <splitvit/core/state.hpp>  // show_u32
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// The number of a forward message and of its reply. A step has one part or several.
 struct StepNumber {
@@ -168,4 +168,4 @@ class ReplyCache {
   bool replying_ = false;  // between new_reply() and keep()
 };
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

@@ -9,7 +9,7 @@
 #include <splitvit/core/finite.hpp>  // all_finite
 #include <splitvit/core/shape.hpp>   // Index, Shape
 
-namespace splitvit::wire {
+namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// An element that can be sent; its type is written as the number of its Dtype.
 template <class T>
@@ -81,4 +81,4 @@ void get_tensor(ByteReader& in, const Shape& agreed, std::span<T> values, const 
   detail::require_finite(std::span<const T>{values}, what);
 }
 
-}  // namespace splitvit::wire
+}  // namespace splitvit::inline SPLITVIT_BUILD::wire

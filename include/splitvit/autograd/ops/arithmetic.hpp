@@ -4,7 +4,7 @@
 #include <splitvit/autograd/variable.hpp>   // Variable, record
 #include <splitvit/tensor/elementwise.hpp>  // add, sub, mul, scale
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// a + b
 template <std::floating_point T>
@@ -47,4 +47,4 @@ Variable<T> square(const Variable<T>& x) {
   return mul(x, x);
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -4,7 +4,7 @@
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/kernel/attention.hpp>   // attention_forward, cls_attention_forward, ...
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// Which rows of its probabilities attention() returns beside its output.
 enum class NeedWeights {
@@ -94,4 +94,4 @@ Variable<T> cls_attention(const Variable<T>& qkv, Index heads, const Tensor<T>& 
       });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -5,7 +5,7 @@
 #include <splitvit/autograd/variable.hpp>       // Variable, record
 #include <splitvit/kernel/block.hpp>            // block_forward, block_backward
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// The parameters of a block, in the order of kernel::BlockPart: weight and bias of norm1, qkv,
 /// proj, norm2, fc1, fc2.
@@ -91,4 +91,4 @@ AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<
   return {std::move(recorded), std::move(cls)};
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -7,7 +7,7 @@
 #include <splitvit/core/labels.hpp>        // Labels
 #include <splitvit/kernel/vector_ops.hpp>  // softmax_row
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// The mean over rows of -sum_c target_c log softmax(logits)_c, as
 /// torch.nn.functional.cross_entropy with class probabilities.
@@ -78,4 +78,4 @@ Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels) {
   return cross_entropy(logits, target_rows<T>(labels, logits.shape().back()));
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -4,7 +4,7 @@
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/kernel/gelu.hpp>        // gelu_forward, gelu_backward
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// x/2 (1 + erf(x / sqrt 2)), the exact form, of each element.
 template <std::floating_point T>
@@ -18,4 +18,4 @@ Variable<T> gelu(const Variable<T>& x) {
   });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

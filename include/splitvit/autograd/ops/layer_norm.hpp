@@ -4,7 +4,7 @@
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/kernel/layer_norm.hpp>  // layer_norm_forward, layer_norm_backward
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// y = (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, with the biased
 /// variance, as torch.nn.functional.layer_norm.
@@ -40,4 +40,4 @@ Variable<T> layer_norm(const Variable<T>& x, const Variable<T>& weight, const Va
                 });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -4,7 +4,7 @@
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/kernel/linear.hpp>      // linear_forward and its gradients
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 /// The last axis as columns, all others as rows.
@@ -54,4 +54,4 @@ Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variab
   });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -6,7 +6,7 @@
 #include <splitvit/core/parallel.hpp>        // parallel_for
 #include <splitvit/kernel/patch_embed.hpp>   // PatchSizes, patch_embed_forward and its gradients
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 namespace detail {
 template <class T>
@@ -75,4 +75,4 @@ Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
   });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

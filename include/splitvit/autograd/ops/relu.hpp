@@ -4,7 +4,7 @@
 #include <splitvit/autograd/variable.hpp>   // Variable, record
 #include <splitvit/tensor/elementwise.hpp>  // map, zip
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// max(x, 0) of each element.
 ///
@@ -18,4 +18,4 @@ Variable<T> relu(const Variable<T>& x) {
       });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

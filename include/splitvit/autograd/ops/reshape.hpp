@@ -3,7 +3,7 @@
 
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// The same numbers, in the same order. Errors  ShapeError if the number of elements differs.
 template <std::floating_point T>
@@ -13,4 +13,4 @@ Variable<T> reshape(const Variable<T>& x, const Shape& shape) {
   });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

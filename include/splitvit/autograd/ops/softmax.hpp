@@ -5,7 +5,7 @@
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/vector_ops.hpp>  // softmax_row, softmax_row_backward
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// exp(x) / sum exp(x) over the last axis.
 ///
@@ -32,4 +32,4 @@ Variable<T> softmax(const Variable<T>& x) {
   });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

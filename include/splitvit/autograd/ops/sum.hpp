@@ -5,7 +5,7 @@
 #include <splitvit/autograd/variable.hpp>        // Variable, record
 #include <splitvit/tensor/reduce.hpp>            // sum_all
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// Shapes  x any -> (1).
 template <std::floating_point T>
@@ -23,4 +23,4 @@ Variable<T> mean(const Variable<T>& x) {
   return scale(sum(x), T{1} / static_cast<T>(x.value().size()));
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

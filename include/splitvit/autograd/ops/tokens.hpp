@@ -7,7 +7,7 @@
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/linear.hpp>      // add_column_sums
 
-namespace splitvit {
+namespace splitvit::inline SPLITVIT_BUILD {
 
 /// y = [cls, x] + positions, for each sample.
 ///
@@ -67,4 +67,4 @@ Variable<T> cls_token(const Variable<T>& x) {
   });
 }
 
-}  // namespace splitvit
+}  // namespace splitvit::inline SPLITVIT_BUILD

@@ -15,7 +15,7 @@
 // are quantised together; their codes follow each other in one section of bits. A group whose scale
 // is 0 has no codes.
 
-namespace splitvit::codec::detail {
+namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 template <std::floating_point T>
 struct CodedGroup {
@@ -182,4 +182,4 @@ Tensor<T> get_coded(ByteReader& reader, std::span<const CodedGroup<T>> groups, c
   return dequantise_groups(get_codes(reader, groups), groups, shape);
 }
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

@@ -24,7 +24,7 @@
 //
 // Where a scale is 0 there are no codes of that kind.
 
-namespace splitvit::codec::detail {
+namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 /// How many bits columns may take.
 struct ColumnBits {
@@ -196,4 +196,4 @@ Tensor<T> decode_columns(ByteReader& reader, Index J, Index B, const ColumnBits&
   return get_coded<T>(reader, column_groups<T>(widths, B, ends.values, means.values), {J, B});
 }
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

@@ -14,7 +14,7 @@
 // those that are kept, and the way from samples to columns and back. Letters: B samples of n
 // values, D channels, J columns of interest.
 
-namespace splitvit::codec::detail {
+namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 /// Mean of each column, and its standard deviation divided by the range of its channel.
 template <class T>
@@ -168,4 +168,4 @@ inline std::vector<std::uint32_t> choose_columns(std::span<const double> probabi
   return out;
 }
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

@@ -8,7 +8,7 @@
 
 // Draws mostly among the largest values of a sample, without replacement.
 
-namespace splitvit::codec::detail {
+namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 /// The weight of each of the k largest of n values in a draw, and of each other one.
 struct DrawWeights {
@@ -69,4 +69,4 @@ class EntryDrawer {
   std::vector<std::uint32_t> others_;  // not among the largest
 };
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

@@ -18,7 +18,7 @@
 //   3 rice    u32 count, u8 r (0..15); for each index the gap i_t - i_(t-1) - 1, i_(-1) = -1:
 //             its quotient by 2^r as ones and a zero, then its r low bits
 
-namespace splitvit::codec::detail {
+namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 enum class IndexMode : std::uint8_t { all, bitmap, plain, rice };
 
@@ -188,4 +188,4 @@ inline std::vector<std::uint32_t> get_index_sets(ByteReader& reader, Index sets,
   return indices;
 }
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

@@ -16,7 +16,7 @@
 // Some values of each sample, chosen by their indices, and their gradients in the backward pass.
 // Letters: B samples of n values, of which k are kept.
 
-namespace splitvit::codec {
+namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// The context of both sides: where the kept values were, and the context of their codec.
 template <class ValuesContext>
@@ -145,4 +145,4 @@ Tensor<T> decode_kept_gradient(std::span<const std::byte> in,
 }
 }  // namespace detail
 
-}  // namespace splitvit::codec
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec

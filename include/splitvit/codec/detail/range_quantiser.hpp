@@ -19,7 +19,7 @@
 // out on every machine: nothing here is left to a fused multiply-add, and numbers too small for
 // full precision count as zero, whether the processor treats them so or not.
 
-namespace splitvit::codec::detail {
+namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 /// With a smaller scale, differences would be too small for full precision, and so would the
 /// lower half of a scale in double.
@@ -216,4 +216,4 @@ Range<T> get_range(ByteReader& reader) {
   return {flush_tiny(low), flush_tiny(scale)};
 }
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

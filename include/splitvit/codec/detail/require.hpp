@@ -10,7 +10,7 @@
 // What codecs require of tensors and shapes: finite numbers, samples with values, and gradients of
 // the tensor's shape.
 
-namespace splitvit::codec::detail {
+namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 /// Errors  WireError (not_finite) naming the codec and the tensor's shape.
 template <std::floating_point T>
@@ -65,4 +65,4 @@ inline void require_exactly(const ByteReader& reader, const Shape& shape, std::s
                   bytes_each, " bytes each");
 }
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

@@ -15,7 +15,7 @@
 // Tokens as cosine coefficients, arranged by channel and frequency. Letters: B samples, N
 // tokens, T = N - 1 without the first one, D channels.
 
-namespace splitvit::codec::detail {
+namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 /// The transform of tokens 1..N-1 of x (B, N, D), which lie in h rows of w; w = 1: in one row.
 ///
@@ -95,4 +95,4 @@ class TokenSpectra {
   std::vector<Index> order_;  // where each coefficient of the result lies in (h, w)
 };
 
-}  // namespace splitvit::codec::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

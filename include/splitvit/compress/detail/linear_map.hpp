@@ -10,7 +10,7 @@
 // Linear maps of the tensors of a batch. A map has two functions: forward(x) returns y, and
 // backward(dy, shape) returns the gradient of an x of that shape.
 
-namespace splitvit::compress::detail {
+namespace splitvit::inline SPLITVIT_BUILD::compress::detail {
 
 /// Cluster k owns the samples members[starts[k]], ..., members[starts[k + 1] - 1], ascending.
 struct Groups {
@@ -113,4 +113,4 @@ struct GroupMean {
   }
 };
 
-}  // namespace splitvit::compress::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress::detail

@@ -8,7 +8,7 @@
 #include <splitvit/kernel/vector_ops.hpp>  // power_of_two_scale
 #include <splitvit/tensor/tensor.hpp>      // Tensor
 
-namespace splitvit::compress::detail {
+namespace splitvit::inline SPLITVIT_BUILD::compress::detail {
 
 /// Sums that run side by side: as many on every processor, so that none gives other bits.
 inline constexpr Index lanes = 8;
@@ -74,4 +74,4 @@ inline double squared_distance(std::span<const double> a, std::span<const double
   return total(sum);
 }
 
-}  // namespace splitvit::compress::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::compress::detail

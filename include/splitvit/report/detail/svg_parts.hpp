@@ -3,7 +3,7 @@
 
 #include <splitvit/report/format.hpp>  // columns, escape_markup, fixed, one_line, trimmed
 
-namespace splitvit::report::detail {
+namespace splitvit::inline SPLITVIT_BUILD::report::detail {
 
 /// What does not depend on the paper. Shapes and text take the colour of their class.
 inline constexpr std::string_view shape_rules =
@@ -133,4 +133,4 @@ inline std::string svg_marker(double x, double y, std::size_t style) {
                   "M" + xy(x + marker.x, y + marker.y) + marker.outline);
 }
 
-}  // namespace splitvit::report::detail
+}  // namespace splitvit::inline SPLITVIT_BUILD::report::detail
