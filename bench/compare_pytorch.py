@@ -8,7 +8,7 @@
 PROGRAMS is the folder of the programs step and memory, such as build/release/bench. The same model,
 batch, loss and optimiser (Adam), with fused attention; --compile adds torch.compile, and each
 round's ratio is then to the faster of the two; --recompute lets our first N blocks store
-nothing for the way back.
+nothing for the backward pass.
 Needs torch (pip install torch==2.13.0, which the figures in the README are from). Prints the
 median of the rounds' ratios, with the smallest and the largest, and both peaks of memory.
 """

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // How fast is each kernel, on one thread? Products as a fraction of the multiply-adds measured
-// beside them, ours and those of other libraries; the others in numbers a second.
+// beside them, ours and other libraries'; the others in numbers a second.
 //
 //   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 kernels [products|attention|rows...] [--rounds N]
 //       [--json FILE]
 //
-// Shapes are those of a piece of a block: three samples of a CIFAR-sized ViT (195 rows), or one of
+// Shapes are of a piece of a block: three samples of a CIFAR-sized ViT (195 rows), or one of
 // deit_tiny or deit_small (197). "against" is our speed over another library's, from the same
 // round.
 

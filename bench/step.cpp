@@ -5,7 +5,7 @@
 //       [--threads N] [--json FILE]
 //
 // cifar (batch 128), deit_tiny and deit_small (32) are uncut: forward, backward, Adam. With
-// _recompute_N behind the name the first N blocks store nothing for the way back. split and
+// _recompute_N behind the name the first N blocks store nothing for the backward pass. split and
 // split_adc are deit_tiny cut after block 3, client and server over memory, batch 128, without
 // compression and with adc:0.1. The three uncut models are measured unless names are given.
 //

@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   std::printf("listening on %s\n", listener.endpoint().text().c_str());
   std::fflush(stdout);
 
-  // 2. The blocks after the cut. Model, cut and type of numbers must be those of the client;
+  // 2. The blocks after the cut. Model, cut and type of numbers must be the client's;
   //    the handshake compares them.
   const sv::nn::VitConfig vit{
       .image = 32, .patch = 8, .dim = 64, .heads = 4, .depth = 4, .classes = 4};

@@ -25,7 +25,7 @@ struct Options {
   std::string data = "shapes";
   std::string model = "vit_micro";
   Index image = 0;    ///< 0: that of the model
-  Index classes = 0;  ///< 0: those of the data
+  Index classes = 0;  ///< 0: as many as the data has
   std::string weights;
   Index cut = 0;                             ///< 0: half the blocks
   std::vector<std::string> methods{"none"};  ///< see method.hpp
@@ -38,7 +38,7 @@ struct Options {
   std::vector<std::uint64_t> seeds{0};  ///< a run for each
   std::uint64_t seed = 0;               ///< of the run under way
   int threads = 0;                      ///< 0: all cores
-  bool recompute = false;               ///< blocks store nothing for the way back
+  bool recompute = false;               ///< blocks store nothing for the backward pass
   bool eval_only = false;
   std::string out;
   bool resume = false;

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of autograd/.
-
 #include <splitvit/autograd/backward.hpp>
 #include <splitvit/autograd/gradcheck.hpp>
+#include <splitvit/autograd/ops/activation.hpp>
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/attention.hpp>
 #include <splitvit/autograd/ops/block.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
-#include <splitvit/autograd/ops/gelu.hpp>
 #include <splitvit/autograd/ops/layer_norm.hpp>
 #include <splitvit/autograd/ops/linear.hpp>
 #include <splitvit/autograd/ops/patch_embed.hpp>
-#include <splitvit/autograd/ops/relu.hpp>
 #include <splitvit/autograd/ops/reshape.hpp>
 #include <splitvit/autograd/ops/softmax.hpp>
 #include <splitvit/autograd/ops/sum.hpp>

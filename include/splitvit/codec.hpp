@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of codec/.
-
 #include <splitvit/codec/any_codec.hpp>
 #include <splitvit/codec/c3.hpp>
 #include <splitvit/codec/c3_keys.hpp>

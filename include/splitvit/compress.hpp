@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of compress/.
-
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/any_stage.hpp>
 #include <splitvit/compress/concepts.hpp>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of core/.
-
 #include <splitvit/core/bits.hpp>
 #include <splitvit/core/build.hpp>
 #include <splitvit/core/bytes.hpp>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of data/.
-
 #include <splitvit/data/augment.hpp>
 #include <splitvit/data/cifar.hpp>
 #include <splitvit/data/concepts.hpp>

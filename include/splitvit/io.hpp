@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of io/.
-
 #include <splitvit/io/file.hpp>
 #include <splitvit/io/json.hpp>
 #include <splitvit/io/safetensors.hpp>

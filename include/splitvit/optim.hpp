@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of optim/.
-
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/optim/concepts.hpp>
 #include <splitvit/optim/optimizer.hpp>

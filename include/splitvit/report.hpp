@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of report/.
-
 #include <splitvit/report/bars.hpp>
 #include <splitvit/report/charts.hpp>
 #include <splitvit/report/format.hpp>

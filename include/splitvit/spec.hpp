@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of spec/.
-
 #include <splitvit/spec/codecs.hpp>
 #include <splitvit/spec/grammar.hpp>
 #include <splitvit/spec/method.hpp>

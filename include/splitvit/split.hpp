@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of split/.
-
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/cut.hpp>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of tensor/.
-
 #include <splitvit/tensor/elementwise.hpp>
 #include <splitvit/tensor/reduce.hpp>
 #include <splitvit/tensor/tensor.hpp>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of wire/.
-
 #include <splitvit/wire/admission.hpp>
 #include <splitvit/wire/frame.hpp>
 #include <splitvit/wire/handshake.hpp>

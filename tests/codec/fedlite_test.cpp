@@ -55,8 +55,8 @@ TEST_CASE("FedLite: few distinct sub-vectors come back exactly, with as many cod
   CHECK(test::equal_bits(same.gradient, x));
 }
 
-TEST_CASE("FedLite: groups have words of their own", "[codec]") {
-  // Positions 0..1 hold 0 or 1, positions 2..3 hold 10 or 11: two words a group are enough.
+TEST_CASE("FedLite: groups have codebooks of their own", "[codec]") {
+  // Positions 0..1 hold 0 or 1, positions 2..3 hold 10 or 11: two codewords a group are enough.
   Tensor<float> x{{4, 4}};
   for (Index i = 0; i < x.size(); ++i)
     x[i] = static_cast<float>((i % 4 < 2 ? 0 : 10) + (i / 4 % 2));

@@ -21,7 +21,7 @@
 
 namespace splitvit::test {
 
-/// A tensor's way through a codec, and a gradient's way back.
+/// A tensor through a codec in the forward pass, and a gradient in the backward pass.
 template <class T, class C>
 struct Trip {
   std::vector<std::byte> up, down;

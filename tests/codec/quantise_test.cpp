@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -149,6 +150,24 @@ TEST_CASE("Quantise: stochastic rounding draws once a number and is right on ave
   const auto before = rng.position;
   encode<double>(Quantise{}, x.view(), out, rng);
   CHECK(rng.position == before);
+}
+
+TEST_CASE("Quantise: number i has draw i, also by channel", "[codec]") {
+  Rng numbers{.seed = 6};
+  Tensor<float> x = test::drawn<float>({2, 3, 4}, numbers);
+  for (float& value : x.span()) value = std::clamp(value + 1.5f, 0.0f, 3.0f);
+  for (Index d = 0; d < 4; ++d) {  // all channels span what the tensor spans
+    x[d] = 0;
+    x[4 + d] = 3;
+  }
+  const auto rounded = [&](RangePer per) {
+    const Quantise codec{.bits = 2, .range = per, .rounding = Rounding::stochastic};
+    Rng rng{.seed = 7};
+    std::vector<std::byte> out;
+    encode<float>(codec, x.view(), out, rng);
+    return decode<float>(codec, out, x.shape()).values;
+  };
+  CHECK(test::equal_bits(rounded(RangePer::channel), rounded(RangePer::tensor)));
 }
 
 TEST_CASE("Quantise: the same bits for any number of threads", "[codec]") {

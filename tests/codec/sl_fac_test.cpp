@@ -170,7 +170,8 @@ TEST_CASE("SlFac: refuses options and shapes that make no sense", "[codec]") {
   encode<float>(SlFac{}, test::drawn<float>({2, 3, 4}, rng).view(), out, rng);
   for (const Shape& shape : {Shape{2, 12}, Shape{2, 0, 4}, Shape{2, 65537, 4}})
     CHECK(test::reason_of([&] { decode<float>(SlFac{}, out, shape); }) == Reason::wrong_shape);
-  for (const Shape& shape : {Shape{Index{1} << 45, 3, 4}, Shape{2, 3, Index{1} << 50}})
+  for (const Shape& shape : {Shape{Index{1} << 45, 3, 4}, Shape{2, 3, Index{1} << 50},
+                             Shape{1, 1, Index{1} << 62}, Shape{1, 1, (Index{1} << 62) + 1}})
     CHECK(test::reason_of([&] { decode<float>(SlFac{}, out, shape); }) == Reason::truncated);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Fuzz target: bytes from a hostile peer as frames, and their payloads as errors.
+// Fuzz target: bytes from a hostile peer as frames, and their payloads as tensors and errors.
 // Only our own errors may come out, and memory must follow what has come.
 //
 //   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Itests
@@ -15,9 +15,12 @@
 #include <cstdlib>
 #include <vector>
 
+#include <splitvit/core/bytes.hpp>
 #include <splitvit/core/error.hpp>
+#include <splitvit/core/shape.hpp>
 #include <splitvit/wire/handshake.hpp>
 #include <splitvit/wire/message.hpp>
+#include <splitvit/wire/tensor_payload.hpp>
 
 #include "fuzz/recording.hpp"
 #include "support/drain.hpp"
@@ -26,7 +29,22 @@ namespace {
 
 using namespace splitvit;
 
+template <class T>
+void read_tensors(std::span<const std::byte> payload) {
+  try {
+    ByteReader in{payload};
+    in.get<std::uint64_t>();
+    std::vector<T> values(24);
+    for (const Shape& agreed : {Shape{2, 3, 4}, Shape{24}})
+      wire::get_tensor<T>(in, agreed, values, "fuzz");
+  } catch (const WireError&) {
+  }
+}
+
 void read_payload(std::span<const std::byte> payload) {
+  read_tensors<float>(payload);
+  read_tensors<double>(payload);
+  read_tensors<std::uint8_t>(payload);
   try {
     wire::throw_peer_error(payload);
   } catch (const WireError&) {

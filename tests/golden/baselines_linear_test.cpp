@@ -37,21 +37,21 @@ void check_c3(const golden::Case<T>& own) {
 
 template <class T>
 void check_codebook(const golden::Case<T>& own) {
-  const auto x = own.get("x"), words = own.get("codebook");
+  const auto x = own.get("x"), codebook = own.get("codebook");
   codec::FedLite<> fedlite{.sub_vectors = own.integer("pieces"),
-                           .codewords = words.dim(0),
+                           .codewords = codebook.dim(0),
                            .correction = own.real("correction_weight")};
 
   const Index m = x.dim(0) * fedlite.sub_vectors;
-  const auto codes =
-      kernel::nearest_codewords(kernel::dense<const T>(x.data(), m, x.size() / m),
-                                kernel::dense<const T>(words.data(), words.dim(0), words.dim(1)));
+  const auto codes = kernel::nearest_codewords(
+      kernel::dense<const T>(x.data(), m, x.size() / m),
+      kernel::dense<const T>(codebook.data(), codebook.dim(0), codebook.dim(1)));
   own.agrees("assignment", Tensor<std::uint16_t>{{x.dim(0), fedlite.sub_vectors},
                                                  std::span<const std::uint16_t>{codes}});
 
   std::vector<std::byte> up, down;
   Rng rng;
-  const auto sent = fedlite.encode_with<T>(x.view(), std::span{&words, 1}, up);
+  const auto sent = fedlite.encode_with<T>(x.view(), std::span{&codebook, 1}, up);
   const auto came = codec::decode<T>(fedlite, up, x.shape());
   own.agrees("y", came.values);
   codec::encode_gradient<T>(fedlite, own.get("gy").view(), came.context, down, rng);

@@ -89,14 +89,14 @@ void check_all() {
 
 }  // namespace
 
-TEST_CASE("half and brain floats: every pattern, every halfway case, saturation", "[codec]") {
+TEST_CASE("half and brain floats: every pattern, every halfway case, saturation", "[kernel]") {
   check_all<Kind<float, 5, 10>>();
   check_all<Kind<double, 5, 10>>();
   check_all<Kind<float, 8, 7>>();
   check_all<Kind<double, 8, 7>>();
 }
 
-TEST_CASE("half and brain floats: the same bits where small numbers count as zero", "[codec]") {
+TEST_CASE("half and brain floats: the same bits where small numbers count as zero", "[kernel]") {
   Rng rng{.seed = 1};
   for (int i = 0; i < 20000; ++i) {
     const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(rng.bits()));
@@ -112,7 +112,7 @@ TEST_CASE("half and brain floats: the same bits where small numbers count as zer
   }
 }
 
-TEST_CASE("half floats: known values", "[codec]") {
+TEST_CASE("half floats: known values", "[kernel]") {
   CHECK(HalfFloat::from(1.0f) == 0x3C00);
   CHECK(HalfFloat::from(-2.0) == 0xC000);
   CHECK(HalfFloat::from(65504.0f) == 0x7BFF);

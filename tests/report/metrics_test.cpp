@@ -100,6 +100,7 @@ TEST_CASE("CsvFile: refuses what is not its own, and what cannot be written", "[
   CHECK(content(path) == "a,b,c\n1,2,3\n");
   CHECK_THROWS_AS(report::CsvFile{folder.path() / "no" / "such" / "folder.csv"},
                   splitvit::StorageError);
+  CHECK_THROWS_AS(report::CsvFile{folder.path()}, splitvit::StorageError);  // a folder
 }
 
 TEST_CASE("json_string: what must be escaped is, and nothing else", "[report]") {

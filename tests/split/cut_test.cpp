@@ -4,8 +4,8 @@
 
 #include <splitvit/autograd/backward.hpp>
 #include <splitvit/compress/adc.hpp>
-#include <splitvit/compress/then.hpp>
 #include <splitvit/compress/merge_samples.hpp>
+#include <splitvit/compress/then.hpp>
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/optim/sgd.hpp>
 #include <splitvit/spec/codecs.hpp>

@@ -24,7 +24,7 @@ inline std::vector<std::string> codec_texts() {
   for (std::string usage; std::getline(usages, usage);) {
     std::string text = usage.substr(0, usage.find_first_of("[(:"));
     if (usage.find("(CODEC)") != std::string::npos) text += "(q:5)";
-    if (text == "fedlite") text += ":1";  // pieces must divide any sample
+    if (text == "fedlite") text += ":1";  // must divide any sample
     texts.push_back(text);
   }
   return texts;

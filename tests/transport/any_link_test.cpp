@@ -46,6 +46,21 @@ TEST_CASE("AnyLink: keeps the contract as the link within does", "[transport]") 
   });
 }
 
+TEST_CASE("AnyLink: without a deadline that clause of the contract does not apply", "[transport]") {
+  struct Patient {  // a memory link that hides its deadline
+    MemoryLink link;
+    std::size_t read_some(std::span<std::byte> into) { return link.read_some(into); }
+    std::size_t write_some(std::span<const std::byte> from) { return link.write_some(from); }
+  };
+  check_transport([] {
+    auto ends = memory_pair();
+    return std::pair{AnyLink{Patient{std::move(ends.first)}},
+                     AnyLink{Patient{std::move(ends.second)}}};
+  });
+  CHECK(!AnyLink{Patient{memory_pair().first}}.has_deadline());
+  CHECK(AnyLink{memory_pair().first}.has_deadline());
+}
+
 TEST_CASE("AnyLink: passes a deadline on to a link that has one", "[transport]") {
   auto ends = memory_pair();
   AnyLink with{Metered{AnyLink{Simulated{std::move(ends.first)}}}};

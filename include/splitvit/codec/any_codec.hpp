@@ -12,8 +12,6 @@
 #include <splitvit/core/workspace.hpp>  // Recycled
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
-// AnyCodec: a codec that is chosen while the program runs.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// The context of any codec. It never changes: copies share it. One that is only a NoContext takes
@@ -56,7 +54,7 @@ template <std::floating_point T>
 class AnyCodec {
  public:
   AnyCodec() : AnyCodec{Float32{}} {}
-  // Whether a AnyCodec can be copied must not depend on itself, so the concept is asked
+  // Whether an AnyCodec can be copied must not depend on itself, so the concept is asked
   // within and not in front.
   template <class Code>
     requires(!std::same_as<Code, AnyCodec>)

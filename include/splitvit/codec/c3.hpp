@@ -10,8 +10,6 @@
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
-// C3: several samples in one vector, each bound to a key of its own by circular convolution.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Adds up `ratio` consecutive samples, each convolved with a key that both sides draw from

@@ -14,8 +14,6 @@
 #include <splitvit/core/state.hpp>            // show_state
 #include <splitvit/tensor/tensor.hpp>         // Tensor, TensorView
 
-// ClsExact: the CLS token by one codec, the other tokens by another.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// The contexts of the two codecs.

@@ -64,7 +64,7 @@ template <class F, class T>
 NoContext write(F& format, TensorView<const T> x, Pass pass, std::vector<std::byte>& out,
                 Rng& rng) {
   const std::string name = name_of_codec<F>();
-  if constexpr (requires { F::name; }) require_options(name, format);
+  if constexpr (HasOptions<F>) require_options(name, format);
   require_finite(x, name);
   return {.saturated = format.put(x, pass, out, rng)};
 }
@@ -73,7 +73,7 @@ NoContext write(F& format, TensorView<const T> x, Pass pass, std::vector<std::by
 template <class T, class F>
 Tensor<T> read(F& format, std::span<const std::byte> in, const Shape& shape, Pass pass) {
   const std::string name = name_of_codec<F>();
-  if constexpr (requires { F::name; }) require_options(name, format);
+  if constexpr (HasOptions<F>) require_options(name, format);
   ByteReader reader{in, name};
   Tensor<T> x = format.template get<T>(reader, shape, pass);
   reader.expect_end();

@@ -8,7 +8,7 @@
 #include <splitvit/codec/float32.hpp>         // Float32
 #include <splitvit/core/bits.hpp>             // BitReader, BitWriter, bits_for
 #include <splitvit/core/bytes.hpp>            // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>            // Reason, ShapeError, WireError
+#include <splitvit/core/error.hpp>            // Reason, ShapeError
 #include <splitvit/core/finite.hpp>           // limited
 #include <splitvit/core/options.hpp>          // describe_options, Nested, Real, Whole
 #include <splitvit/core/parallel.hpp>         // parallel_for
@@ -49,7 +49,8 @@ struct FedLite {
 
   static constexpr std::string_view name = "fedlite";
   static void each_option(auto& self, auto&& see) {
-    see("", self.sub_vectors, Whole{1, std::numeric_limits<std::uint32_t>::max(), "VECTORS"});
+    see("", self.sub_vectors,
+        Whole{1, Index{std::numeric_limits<std::uint32_t>::max()}, "VECTORS"});
     see("groups", self.groups, Whole{1, self.sub_vectors, "GROUPS"});
     see("words", self.codewords, Whole{2, kernel::most_clusters, "CODEWORDS"});
     see("iterations", self.iterations, Whole{1, 1'000'000, "ROUNDS"});

@@ -13,8 +13,6 @@
 #include <splitvit/tensor/reduce.hpp>         // all_finite
 #include <splitvit/tensor/tensor.hpp>         // Tensor, TensorView
 
-// Float32: the numbers as they are. The baseline that other codecs are compared with.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Writes each number as it is, little-endian, row by row: 4 bytes a number in both passes. It is

@@ -17,8 +17,6 @@
 #include <splitvit/kernel/float16.hpp>                // BrainFloat, HalfFloat
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
-// Float16 and Bfloat16: numbers of 16 bits.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 namespace detail {

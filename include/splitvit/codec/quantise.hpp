@@ -9,8 +9,6 @@
 #include <splitvit/tensor/tensor.hpp>              // Tensor, TensorView
 #include <splitvit/tensor/transpose.hpp>           // transposed
 
-// Quantise: numbers as codes of a few bits, spread evenly over a range.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Which numbers share low and scale.

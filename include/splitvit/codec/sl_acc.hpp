@@ -9,7 +9,7 @@
 #include <splitvit/codec/detail/coded_groups.hpp>  // CodedGroup, get_coded, put_coded
 #include <splitvit/core/bits.hpp>                  // BitReader, BitWriter, bits_for
 #include <splitvit/core/bytes.hpp>                 // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                 // Reason, ShapeError, WireError
+#include <splitvit/core/error.hpp>                 // Reason, ShapeError
 #include <splitvit/core/options.hpp>               // describe_options, names_of, Real, Whole
 #include <splitvit/core/parallel.hpp>              // parallel_for
 #include <splitvit/core/random.hpp>                // Rng
@@ -215,9 +215,12 @@ struct SlAcc {
                                                   Index V) const {
     std::vector<detail::CodedGroup<T>> coded;
     for (std::size_t d = 0; d < group.size(); ++d)
-      coded.push_back({.count = V,
-                       .bits = bits[group[d]],
-                       .range = ranges[range == SlAccRange::channel ? d : group[d]]});
+      if (range == SlAccRange::group && d > 0 && group[d] == group[d - 1])
+        coded.back().count += V;  // the same range and width
+      else
+        coded.push_back({.count = V,
+                         .bits = bits[group[d]],
+                         .range = ranges[range == SlAccRange::channel ? d : group[d]]});
     return coded;
   }
 };

@@ -9,7 +9,7 @@
 #include <splitvit/codec/detail/require.hpp>        // require_finite
 #include <splitvit/codec/detail/token_spectra.hpp>  // TokenSpectra
 #include <splitvit/core/bytes.hpp>                  // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                  // Reason, ShapeError, WireError
+#include <splitvit/core/error.hpp>                  // Reason, ShapeError
 #include <splitvit/core/options.hpp>                // describe_options, fraction, Whole
 #include <splitvit/core/parallel.hpp>               // parallel_for
 #include <splitvit/core/random.hpp>                 // Rng
@@ -130,7 +130,7 @@ struct SlFac {
       reader.refuse(Reason::wrong_shape, "a tensor ", shape.text(),
                     ", wanted (B, N, D) with values, N to 65536");
     const Index B = shape[0], N = shape[1], D = shape[2], count = N - 1;
-    reader.require(B, static_cast<std::size_t>(D) * sizeof(T));
+    reader.require(B * D, sizeof(T));  // B D is at most the number of elements
     Tensor<T> cls = Tensor<T>::uninitialised({B, D});
     reader.get_array(cls.span());
     detail::require_finite<T>(cls.view(), "slfac");

@@ -16,8 +16,6 @@
 #include <splitvit/core/state.hpp>                    // show_state
 #include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
 
-// TokenScaled: tokens of very different size, made alike for a codec that treats them alike.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Divides each token by its largest magnitude and sends these magnitudes. `Inner` writes the
@@ -25,9 +23,8 @@ namespace splitvit::inline SPLITVIT_BUILD::codec {
 /// greatly between tokens.
 ///
 /// Shapes  Any; a token is a row: (B, N, D) has B N of them.
-/// Sent    In both passes: for each token its largest magnitude (4 bytes, 8 for double; 1 for a
-/// token
-///         of zeros), then what Inner sends.
+/// Sent    In both passes: for each token its largest magnitude, or the number 1 for a token of
+///         zeros (4 bytes, 8 for double); then what Inner sends.
 /// Grad    The gradient of Inner.
 /// Errors  See Codec.
 template <class Inner>

@@ -7,8 +7,6 @@
 #include <splitvit/core/state.hpp>      // show_state
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
-// TwoWay: one codec for activations, another one for gradients.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec {
 
 /// Activations by `Up`, gradients by `Down`. Both must be straight-through.

@@ -19,7 +19,7 @@ struct CutBatch {
   /// (B, N): the attention of CLS to each token in the last client block, softmax probabilities
   /// averaged over heads.
   Tensor<T> cls_attention;
-  Labels labels;  ///< B rows: the classes of each sample, of a merged one those of its members
+  Labels labels;  ///< B rows: the classes of each sample; a merged one has all of its members'
   /// (B), or empty if all are equal: the samples that a row stands for, its weight in the loss.
   RecycledVector<Index> sizes = {};
   /// (B, N), or empty if the server need not know: the tokens that a merged token stands for, at

@@ -5,7 +5,7 @@
 #include <cstring>  // memcpy
 
 #include <splitvit/core/bytes.hpp>     // ByteReader
-#include <splitvit/core/error.hpp>     // WireError
+#include <splitvit/core/error.hpp>     // Reason
 #include <splitvit/core/parallel.hpp>  // parallel_for
 #include <splitvit/core/shape.hpp>     // Index
 

@@ -3,7 +3,8 @@
 
 // SPLITVIT_BUILD: the instruction set and the libraries that a file is compiled for, as one name.
 // Everything lives in an inline namespace of that name, so that files of one program that are
-// compiled differently do not share functions.
+// compiled for different levels of the list below do not share functions of this library. They
+// still share the standard library's, and cannot exchange this library's types or errors.
 
 #ifndef SPLITVIT_USE_TBB
 #define SPLITVIT_USE_TBB 0

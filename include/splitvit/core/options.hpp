@@ -38,6 +38,10 @@ concept Described = requires(const P& policy) {
   { policy.description() } -> std::convertible_to<std::string>;
 };
 
+/// A policy that lists its options.
+template <class P>
+concept HasOptions = requires(const P& policy) { P::each_option(policy, [](const auto&...) {}); };
+
 /// The policy's description, on one line; "custom" for one that has none.
 template <class P>
 std::string describe(const P& policy) {

@@ -11,10 +11,6 @@
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // RecycledVector, Scoped
 
-#ifndef SPLITVIT_USE_TBB
-#define SPLITVIT_USE_TBB 0
-#endif
-
 #if SPLITVIT_USE_TBB
 #include <oneapi/tbb/blocked_range.h>  // blocked_range
 #include <oneapi/tbb/parallel_for.h>   // parallel_for

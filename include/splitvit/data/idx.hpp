@@ -118,7 +118,7 @@ struct IdxOptions {
 };
 
 /// Reads a set from its two files.
-/// Errors  those of read_file and of parsing; StorageError (wrong_content) if there are not as many
+/// Errors  as read_file and parsing; StorageError (wrong_content) if there are not as many
 ///         labels as images, none at all, or a label is not below the number of classes.
 inline ImageSet read_idx(const IdxFiles& files, const IdxOptions& options = {}) {
   ImageSet set;

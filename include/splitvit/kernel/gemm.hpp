@@ -47,6 +47,9 @@ constexpr Index panels_in_block(Index depth) {
 template <class T>
 class Packed {
  public:
+  Packed() = default;
+  explicit Packed(const Factor<T>& b) { pack(b); }
+
   void pack(const Factor<T>& b) {
     prepare(b);
     // A few rows of all panels at a time, so that a B that is not transposed is read in order.

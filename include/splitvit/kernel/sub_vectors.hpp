@@ -62,7 +62,7 @@ class SubVectors {
       std::fill_n(values_.data() + j * stride + count, stride - count, T{0});
     const T factor = T{1} / unit;  // exact
     with_width(width, [&](auto d) {
-      if (count >= 1 << 14 && width <= 4) sort(d, rows);
+      if (count >= 1 << 14 && width >= 1 && width <= 4) sort(d, rows);
       each_place([&](Index place, Index row) {
         for (Index j = 0; j < d; ++j)
           values_.data()[j * stride + place] = rows.row(row)[j] * factor;
@@ -93,8 +93,10 @@ class SubVectors {
   template <class Visit>
   void each_place(const Visit& visit) const {
     parallel_for(count, section, [&](Index begin, Index end) {
-      if (!sorted())
+      if (!sorted()) {
         for (Index i = begin; i < end; ++i) visit(i, i);
+        return;
+      }
       const std::uint16_t* row = order_.data() + begin;
       for (Index c = 0; c < cells_; ++c) {
         const std::uint32_t* const place = places_.data() + c * sections() + begin / section;
@@ -113,7 +115,7 @@ class SubVectors {
 
   Index sections() const { return (count + section - 1) / section; }
 
-  /// Orders the rows by their cells, and those of a cell as they came.
+  /// Orders the rows by their cells; rows of one cell keep their order.
   template <class Width>
   void sort(Width d, const Matrix<const T>& rows) {
     const auto cells = static_cast<double>(std::min(Index{most_cells}, blocks()));
@@ -235,7 +237,7 @@ class NearestCodeword {
   static constexpr Index together = 16;  // a multiple of the lanes of every processor
 
   /// Leaves out codewords that are farther from all of a box than another one is. Some slack covers
-  /// steps that are rounded in another way than those of a distance.
+  /// steps that are rounded in another way than in a distance.
   void prune(const typename SubVectors<T>::Summary* box) {
     static_assert(together % lanes<T> == 0);
     P least(std::numeric_limits<T>::infinity());

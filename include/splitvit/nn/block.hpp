@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/autograd/ops/activation.hpp>  // gelu
 #include <splitvit/autograd/ops/arithmetic.hpp>  // add
 #include <splitvit/autograd/ops/attention.hpp>   // attention, cls_attention
 #include <splitvit/autograd/ops/block.hpp>       // transformer_block
-#include <splitvit/autograd/ops/gelu.hpp>        // gelu
 #include <splitvit/autograd/ops/layer_norm.hpp>  // layer_norm
 #include <splitvit/autograd/ops/linear.hpp>      // linear
 #include <splitvit/autograd/ops/tokens.hpp>      // cls_token

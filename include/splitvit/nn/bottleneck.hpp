@@ -3,13 +3,13 @@
 
 #include <cmath>  // nearbyint, sqrt
 
-#include <splitvit/autograd/ops/relu.hpp>  // relu
-#include <splitvit/core/options.hpp>       // names_of, require_options, Whole
-#include <splitvit/core/random.hpp>        // Rng
-#include <splitvit/core/text.hpp>          // exact_text
-#include <splitvit/nn/block.hpp>           // Linear
-#include <splitvit/nn/concepts.hpp>        // nested
-#include <splitvit/nn/init.hpp>            // name_hash
+#include <splitvit/autograd/ops/activation.hpp>  // relu
+#include <splitvit/core/options.hpp>             // names_of, require_options, Whole
+#include <splitvit/core/random.hpp>              // Rng
+#include <splitvit/core/text.hpp>                // exact_text
+#include <splitvit/nn/block.hpp>                 // Linear
+#include <splitvit/nn/concepts.hpp>              // nested
+#include <splitvit/nn/init.hpp>                  // name_hash
 
 // Bottleneck: two small networks around a cut, trained with the model. The encoder makes every
 // token narrower, from width D to w; after the cut the decoder makes it wide again.

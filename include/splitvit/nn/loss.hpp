@@ -9,6 +9,19 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
 
+/// The class of the largest score of each row (B, C), C >= 1; the lowest class wins a tie.
+/// Errors  ShapeError.
+template <std::floating_point T>
+std::vector<Index> argmax(const Tensor<T>& rows) {
+  if (rows.shape().rank() != 2 || rows.dim(1) < 1)
+    throw ShapeError("argmax: ", rows.shape().text(), ": wanted (B, C), C >= 1");
+  const Index C = rows.dim(1);
+  std::vector<Index> ids;
+  for (const T* row = rows.data(); row != rows.data() + rows.size(); row += C)
+    ids.push_back(std::max_element(row, row + C) - row);
+  return ids;
+}
+
 /// The number of rows whose largest score is at the right class, which for soft labels is the most
 /// probable one. The lowest class wins a tie.
 /// Shapes  logits (B, C), C >= 1, labels of B rows.
@@ -18,12 +31,9 @@ Index count_correct(const Tensor<T>& logits, const Labels& labels) {
   if (logits.shape().rank() != 2 || logits.dim(1) < 1 || logits.dim(0) != labels.row_count())
     throw ShapeError("count_correct: logits ", logits.shape().text(), " for labels of ",
                      labels.row_count(), " rows");
-  const Index C = logits.dim(1);
-  Index correct = 0;
-  for (Index b = 0; b < logits.dim(0); ++b) {
-    const T* const row = logits.data() + b * C;
-    if (std::max_element(row, row + C) - row == labels.row(b).argmax()) ++correct;
-  }
+  Index correct = 0, b = 0;
+  for (const Index predicted : argmax(logits))
+    correct += predicted == labels.row(b++).argmax() ? 1 : 0;
   return correct;
 }
 

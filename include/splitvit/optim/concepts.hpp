@@ -11,8 +11,7 @@ namespace splitvit::inline SPLITVIT_BUILD::optim {
 ///   expression                            meaning
 ///   rule.lr                               learning rate, until the Optimizer is given another
 ///   rule.state_names()                    the names of the tensors that it keeps for each
-///                                         parameter, which begin as zeros: a span of texts
-///                                         that outlive the rule
+///                                         parameter, which begin as zeros: texts
 ///   rule.update(step, lr, p, g, state)    changes the values p of one whole parameter, and its
 ///                                         state, a span for each name, by gradient g; all of one
 ///                                         length. step counts this parameter's updates from 1

@@ -3,6 +3,7 @@
 
 #include <cmath>       // isfinite, sqrt
 #include <functional>  // function
+#include <memory>      // make_shared, shared_ptr
 #include <set>         // set
 
 #include <splitvit/autograd/variable.hpp>   // Variable
@@ -27,7 +28,8 @@ class AnyRule {
     static_assert(UpdateRule<Rule, T>, "AnyRule holds an update rule");
     const auto& given = rule.state_names();  // may be a temporary array
     const std::span<const std::string_view> names = given;
-    names_.assign(names.begin(), names.end());
+    texts_ = std::make_shared<const std::vector<std::string>>(names.begin(), names.end());
+    names_.assign(texts_->begin(), texts_->end());
     if constexpr (requires { rule.require_options(); })
       require_options_ = [rule] { rule.require_options(); };
     update_ = [rule = std::move(rule)](std::uint64_t step, double rate, std::span<T> p,
@@ -52,6 +54,7 @@ class AnyRule {
   }
 
  private:
+  std::shared_ptr<const std::vector<std::string>> texts_;  // of names_
   std::vector<std::string_view> names_;
   std::function<void(std::uint64_t, double, std::span<T>, std::span<const T>,
                      std::span<const std::span<T>>)>

@@ -83,13 +83,22 @@ class LineFile {
  private:
   /// Cuts what follows the last end of line; returns the first line.
   static std::string keep_whole_lines(const std::filesystem::path& path) {
-    std::ifstream in{path, std::ios::binary};
-    std::string text{std::istreambuf_iterator<char>{in}, {}};
-    const std::size_t keep = text.rfind('\n') + 1;  // 0 where there is none
     std::error_code none;
-    if (keep < text.size()) std::filesystem::resize_file(path, keep, none);
-    text.resize(keep);
-    return text.substr(0, text.find('\n'));
+    const std::uintmax_t size = std::filesystem::file_size(path, none);  // fails unless regular
+    if (none || size == 0) return {};
+    std::ifstream in{path, std::ios::binary};
+    std::string first;
+    std::getline(in, first);
+    if (in.eof()) first.clear();  // not even one whole line
+    in.clear();
+    std::uintmax_t keep = size;
+    for (; keep > 0; --keep) {
+      in.seekg(static_cast<std::streamoff>(keep - 1));
+      if (in.get() == '\n' || !in) break;
+    }
+    in.close();
+    if (keep < size) std::filesystem::resize_file(path, keep, none);
+    return first;
   }
 
   std::string name_;

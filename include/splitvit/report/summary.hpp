@@ -26,7 +26,7 @@ struct Summary {
   split::Traffic traffic;                ///< mean over the runs, at their ends
   split::Traffic evaluation_traffic;
   split::Seconds seconds;
-  /// Bytes per step, both directions, over those of the reference method with the same seed;
+  /// Bytes per step, both directions, divided by the reference method with the same seed;
   /// mean over the seeds that have such a run.
   std::optional<double> ratio;
 };
@@ -59,7 +59,7 @@ inline std::optional<double> bytes_per_step(const Run& run) {
          static_cast<double>(run.rows.back().step);
 }
 
-/// Bytes per step over those of the reference run with the same seed; of several, the one that
+/// Bytes per step divided by the reference run with the same seed; of several, the one that
 /// shares most settings.
 inline std::optional<double> bytes_ratio(const Run& run, std::span<const Run> runs) {
   const Run* reference = nullptr;

@@ -63,11 +63,11 @@ codec::AnyCodec<T> parse_codec(std::string_view text) {
   };
   const std::size_t slash = find_outside(reader, text, "/");
   if (slash == text.npos) return read(text);
-  const auto read_way = [&](std::string_view part) {
+  const auto read_pass = [&](std::string_view part) {
     return require_straight_through(read(part), part);
   };
-  return codec::TwoWay<Codec, Codec>{.up = read_way(text.substr(0, slash)),
-                                     .down = read_way(text.substr(slash + 1))};
+  return codec::TwoWay<Codec, Codec>{.up = read_pass(text.substr(0, slash)),
+                                     .down = read_pass(text.substr(slash + 1))};
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::spec

@@ -110,8 +110,7 @@ class Tensor {
  private:
   struct Uninitialised {};
   Tensor(const Shape& shape, Uninitialised)
-      : data_{static_cast<T*>(allocate(static_cast<std::size_t>(shape.elements()) * sizeof(T)))},
-        shape_{shape} {}
+      : data_{Recycled<T>{}.allocate(static_cast<std::size_t>(shape.elements()))}, shape_{shape} {}
 
   std::unique_ptr<T, Deallocate> data_;
   Shape shape_{0};

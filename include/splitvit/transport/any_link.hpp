@@ -27,6 +27,8 @@ class AnyLink {
   std::size_t read_some(std::span<std::byte> into) { return link_->read_some(into); }
   std::size_t write_some(std::span<const std::byte> from) { return link_->write_some(from); }
   void set_deadline(Deadline when) { link_->set_deadline(when); }
+  /// Whether the link within can stop waiting, as far as its type says.
+  bool has_deadline() const { return link_->has_deadline(); }
 
  private:
   struct Interface {
@@ -34,6 +36,7 @@ class AnyLink {
     virtual std::size_t read_some(std::span<std::byte> into) = 0;
     virtual std::size_t write_some(std::span<const std::byte> from) = 0;
     virtual void set_deadline(Deadline when) = 0;
+    virtual bool has_deadline() const = 0;
   };
 
   template <class Link>
@@ -45,6 +48,7 @@ class AnyLink {
       return link.write_some(from);
     }
     void set_deadline(Deadline when) override { set_deadline_if_possible(link, when); }
+    bool has_deadline() const override { return HasDeadline<Link>; }
 
     Link link;
   };

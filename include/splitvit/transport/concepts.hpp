@@ -9,9 +9,8 @@ namespace splitvit::inline SPLITVIT_BUILD::transport {
 
 /// An ordered, reliable stream of bytes between two parties.
 ///
-///   link.read_some(in)    waits, then stores 1 to in.size() bytes and returns how many; 0 only
-///   when
-///                         the peer has closed and all it wrote before has been read
+///   link.read_some(in)    waits, then stores 1 to in.size() bytes and returns how many; 0
+///                         only when the peer has closed and all it wrote has been read
 ///   link.write_some(out)  takes 1 to out.size() bytes and returns how many
 ///
 /// `in` and `out` are not empty. Both throw TransportError when the link fails; writing to a peer

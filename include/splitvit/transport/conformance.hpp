@@ -241,6 +241,8 @@ void check_transport(MakePair make_pair, const ConformanceOptions& options = {})
   if constexpr (HasDeadline<A>)
     clause("a deadline ends the wait, and the link can still be used", [=](Verdict& verdict,
                                                                            EndA& a, EndB& b) {
+      if constexpr (requires { a->has_deadline(); })
+        if (!a->has_deadline()) return;
       std::byte room;
       const Deadline deadline = deadline_in(a_moment);
       a->set_deadline(deadline);

@@ -115,6 +115,8 @@ inline Labels read_labels(std::span<const std::byte> in, Index rows, Index class
     Index last = -1;
     for (Index i = 0; i < length; ++i) {
       const Index c = detail::get_class_id(reader, classes);
+      if (c < last || (c == last && is_weighted))
+        reader.refuse(Reason::malformed, "class ", c, " comes after class ", last, " in a row");
       if (c == last && !is_weighted) {
         ++counts.back();
         continue;

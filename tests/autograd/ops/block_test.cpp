@@ -3,8 +3,8 @@
 #include <span>
 
 #include <splitvit/autograd/backward.hpp>
+#include <splitvit/autograd/ops/activation.hpp>
 #include <splitvit/autograd/ops/block.hpp>
-#include <splitvit/autograd/ops/gelu.hpp>
 #include <splitvit/autograd/ops/layer_norm.hpp>
 #include <splitvit/autograd/ops/linear.hpp>
 #include <splitvit/core/parallel.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <splitvit/autograd/ops/gelu.hpp>
+#include <splitvit/autograd/ops/activation.hpp>
 #include <splitvit/tensor/reduce.hpp>
 
 #include "autograd/probe.hpp"

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include <splitvit/autograd/ops/relu.hpp>
+#include <splitvit/autograd/ops/activation.hpp>
 
 #include "autograd/probe.hpp"
 #include "support/catch.hpp"

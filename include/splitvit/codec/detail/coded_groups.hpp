@@ -6,10 +6,11 @@
 #include <splitvit/codec/detail/range_quantiser.hpp>  // Extremes, Range, quantise
 #include <splitvit/core/bits.hpp>                     // BitReader, BitWriter
 #include <splitvit/core/bytes.hpp>                    // ByteReader
-#include <splitvit/core/error.hpp>                    // Reason, WireError
+#include <splitvit/core/error.hpp>                    // Reason
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/core/shape.hpp>                    // Index, Shape
-#include <splitvit/tensor/tensor.hpp>                 // Tensor, TensorView
+#include <splitvit/core/workspace.hpp>                // RecycledVector
+#include <splitvit/tensor/tensor.hpp>                 // Tensor
 
 // Coded groups: consecutive numbers that share a range and a width of codes. All groups of a tensor
 // are quantised together; their codes follow each other in one section of bits. A group whose scale
@@ -36,8 +37,8 @@ struct GroupPart {
 
 /// The groups' numbers in parts of at most numbers_a_piece.
 template <class T>
-std::vector<GroupPart> parts_of(std::span<const CodedGroup<T>> groups) {
-  std::vector<GroupPart> parts;
+RecycledVector<GroupPart> parts_of(std::span<const CodedGroup<T>> groups) {
+  RecycledVector<GroupPart> parts;
   parts.reserve(groups.size());
   Index value = 0, code = 0;
   for (std::size_t g = 0; g < groups.size(); ++g)
@@ -53,7 +54,7 @@ std::vector<GroupPart> parts_of(std::span<const CodedGroup<T>> groups) {
 
 /// Calls body(part) for all parts, on several threads.
 template <class Body>
-void for_each_part(const std::vector<GroupPart>& parts, const Body& body) {
+void for_each_part(const RecycledVector<GroupPart>& parts, const Body& body) {
   if (parts.empty()) return;
   const Index numbers = parts.back().value + parts.back().count;
   const auto count = static_cast<Index>(parts.size());
@@ -67,7 +68,7 @@ void for_each_part(const std::vector<GroupPart>& parts, const Body& body) {
 template <std::floating_point T>
 void find_ranges(std::span<const T> values, std::span<CodedGroup<T>> groups) {
   const auto parts = parts_of<T>(groups);
-  std::vector<Extremes<T>> ends(parts.size());
+  RecycledVector<Extremes<T>> ends(parts.size());
   for_each_part(parts, [&](const GroupPart& part) {
     ends[static_cast<std::size_t>(&part - parts.data())] = find_extremes(
         values.subspan(static_cast<std::size_t>(part.value), static_cast<std::size_t>(part.count)));

@@ -8,7 +8,7 @@
 #include <splitvit/codec/detail/range_quantiser.hpp>  // Extremes, find_extremes, range_between
 #include <splitvit/core/bits.hpp>                     // BitReader, BitWriter
 #include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                    // Reason, WireError
+#include <splitvit/core/error.hpp>                    // Reason
 #include <splitvit/core/parallel.hpp>                 // parallel_for
 #include <splitvit/kernel/softmax_entropy.hpp>        // log2_of
 #include <splitvit/tensor/tensor.hpp>                 // Tensor
@@ -109,6 +109,7 @@ template <class T>
 std::vector<CodedGroup<T>> column_groups(std::span<const std::uint8_t> widths, Index B,
                                          std::span<const T> ends, std::span<const T> means) {
   std::vector<CodedGroup<T>> groups;
+  groups.reserve(widths.size());
   std::size_t next_end = 0, next_mean = 0;
   for (const std::uint8_t width : widths) {
     CodedGroup<T> group{.count = B, .bits = width, .range = {}};

@@ -11,7 +11,7 @@
 #include <splitvit/tensor/tensor.hpp>  // Tensor, TensorView
 
 // Columns of a batch: the values at one place of all samples. Statistics of columns, the choice of
-// those that are kept, and the way from samples to columns and back. Letters: B samples of n
+// those that are kept, and the conversion between samples and columns. Letters: B samples of n
 // values, D channels, J columns of interest.
 
 namespace splitvit::inline SPLITVIT_BUILD::codec::detail {

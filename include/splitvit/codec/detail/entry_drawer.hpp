@@ -6,8 +6,6 @@
 #include <splitvit/core/random.hpp>  // Rng
 #include <splitvit/core/shape.hpp>   // Index
 
-// Draws mostly among the largest values of a sample, without replacement.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 /// The weight of each of the k largest of n values in a draw, and of each other one.

@@ -6,7 +6,7 @@
 #include <cmath>      // floor, isfinite
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>   // WireError
+#include <splitvit/core/error.hpp>   // Reason
 #include <splitvit/core/random.hpp>  // Rng
 #include <splitvit/core/shape.hpp>   // Index
 

@@ -7,9 +7,6 @@
 #include <splitvit/tensor/reduce.hpp>  // all_finite
 #include <splitvit/tensor/tensor.hpp>  // TensorView
 
-// What codecs require of tensors and shapes: finite numbers, samples with values, and gradients of
-// the tensor's shape.
-
 namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 
 /// Errors  WireError (not_finite) naming the codec and the tensor's shape.
