@@ -41,6 +41,9 @@ struct Then {
   std::string description() const { return describe(first) + "," + describe(second); }
 };
 
+template <class First, class Second>
+Then(First, Second) -> Then<First, Second>;
+
 template <StageForSome First, StageForSome Second>
 Then<First, Second> then(First first, Second second) {
   return {std::move(first), std::move(second)};

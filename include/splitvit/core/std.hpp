@@ -17,5 +17,4 @@
 
 #include <splitvit/core/build.hpp>  // SPLITVIT_BUILD
 
-// The parts of the standard library that nearly every header needs. All other headers include this
-// one, directly or through another, and do not name these parts again.
+// What nearly every header needs of the standard library. No other header includes these parts.
