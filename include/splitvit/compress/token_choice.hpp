@@ -153,7 +153,7 @@ inline Tensor<Index> random_tokens(Index B, Index N, Index P, Rng& rng) {
   for (Index b = 0; b < B; ++b) {
     std::iota(patches.begin(), patches.end(), Index{1});
     rng.choose(std::span{patches}, P - 1);
-    std::sort(patches.begin(), patches.begin() + P - 1);
+    std::sort(patches.begin(), patches.begin() + (P - 1));
     std::copy_n(patches.begin(), P - 1, out.data() + b * P + 1);
   }
   return out;
