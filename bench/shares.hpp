@@ -15,9 +15,9 @@
 
 // The program that measures what share of a client's step each of several methods takes.
 //
-// The step is that of a client with three blocks of vit_cifar and of deit_tiny, 128 images:
-// forward, backward, Adam. Each round measures the step and then every method, so that all see the
-// same machine.
+// The client has three blocks of vit_cifar, or of deit_tiny, and 128 images. Its step is the
+// forward pass, the backward pass and Adam. Each round measures the step and then every method, so
+// that all see the same machine.
 
 namespace splitvit::bench {
 

@@ -16,18 +16,6 @@ namespace {
 using test::make_trip;
 using test::tensor;
 
-/// By sorting: larger magnitudes first, of equal ones the first.
-template <class T>
-std::vector<std::uint32_t> sorted_out(std::span<const T> values, std::size_t k) {
-  std::vector<std::uint32_t> order(values.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(
-      order, [&](auto a, auto b) { return std::abs(values[a]) > std::abs(values[b]); });
-  order.resize(k);
-  std::ranges::sort(order);
-  return order;
-}
-
 template <class T>
 Tensor<T> only_at(const Tensor<T>& x, const std::vector<std::uint32_t>& indices, Index k) {
   Tensor<T> y{x.shape()};
@@ -72,7 +60,7 @@ TEMPLATE_TEST_CASE("TopK: values, gradients and sizes", "[codec]", float, double
     CHECK(indices == trip.came.context.indices);
     for (Index b = 0; b < 4; ++b)
       CHECK(std::vector(indices.begin() + b * k, indices.begin() + (b + 1) * k) ==
-            sorted_out<T>({x.data() + b * 144, 144}, static_cast<std::size_t>(k)));
+            test::largest_by_sorting<T>({x.data() + b * 144, 144}, static_cast<std::size_t>(k)));
     CHECK(test::equal_bits(trip.came.values, only_at(x, indices, k)));
     CHECK(test::equal_bits(trip.gradient, only_at(g, indices, k)));
     std::vector<std::byte> sets;

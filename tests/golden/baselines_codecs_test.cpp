@@ -20,7 +20,7 @@ using golden::Case;
 /// Low, scale and codes of one direction.
 template <class T>
 void check_range(const Case<T>& own, const Tensor<T>& x, int bits, const std::string& prefix) {
-  const auto range = codec::detail::find_range<T>(x.span(), bits);
+  const auto range = codec::detail::range_between(codec::detail::find_extremes(x.span()), bits);
   own.agrees(prefix + "low", Tensor<T>::full({1}, range.low));
   own.agrees(prefix + "scale", Tensor<T>::full({1}, range.scale));
   std::vector<std::uint16_t> codes(static_cast<std::size_t>(x.size()));

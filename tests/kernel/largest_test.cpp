@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include <splitvit/core/random.hpp>
@@ -11,21 +10,6 @@
 #include "support/numbers.hpp"
 
 namespace splitvit::kernel {
-namespace {
-
-/// By sorting: larger magnitudes first, of equal ones the first.
-template <class T>
-std::vector<std::uint32_t> sorted_out(std::span<const T> values, std::size_t k) {
-  std::vector<std::uint32_t> order(values.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(
-      order, [&](auto a, auto b) { return std::abs(values[a]) > std::abs(values[b]); });
-  order.resize(k);
-  std::ranges::sort(order);
-  return order;
-}
-
-}  // namespace
 
 TEST_CASE("largest entries: how many", "[kernel]") {
   CHECK(kept_entries(0.05, 50) == 2);  // 2.5: half to even
@@ -46,7 +30,7 @@ TEMPLATE_TEST_CASE("largest entries: as sorting finds them", "[kernel]", float, 
     const auto k = static_cast<std::size_t>(1 + rng.below(static_cast<Index>(values.size())));
     std::vector<std::uint32_t> kept(k);
     largest_entries<T>(values, kept);
-    REQUIRE(kept == sorted_out<T>(values, k));
+    REQUIRE(kept == test::largest_by_sorting<T>(values, k));
   }
 }
 

@@ -23,17 +23,18 @@ std::string content(const std::filesystem::path& path) {
 
 const std::string header{report::csv_header};
 
+const report::Row full_row{.epoch = 2,
+                           .step = 20,
+                           .loss = 0.1,
+                           .test_accuracy = 0.75,
+                           .traffic = {{1000, 24}, {500, 12}},
+                           .seconds = {1.5, 0.25, 2, 0.125}};
+
 }  // namespace
 
 TEST_CASE("csv_line: a row as the header names it", "[report]") {
   const report::Run run{.method = "adc:0.1", .seed = 42};
-  const report::Row row{.epoch = 2,
-                        .step = 20,
-                        .loss = 0.1,
-                        .test_accuracy = 0.75,
-                        .traffic = {{1000, 24}, {500, 12}},
-                        .seconds = {1.5, 0.25, 2, 0.125}};
-  CHECK(report::csv_line(run, row) ==
+  CHECK(report::csv_line(run, full_row) ==
         "adc:0.1,42,2,20,0.1,0.75,1024,512,1000,500,1.5,2,0.25,0.125");
 }
 
@@ -114,13 +115,7 @@ TEST_CASE("json_string: what must be escaped is, and nothing else", "[report]") 
 }
 
 TEST_CASE("jsonl_line: one object with the names of the CSV columns", "[report]") {
-  const report::Row row{.epoch = 2,
-                        .step = 20,
-                        .loss = 0.1,
-                        .test_accuracy = 0.75,
-                        .traffic = {{1000, 24}, {500, 12}},
-                        .seconds = {1.5, 0.25, 2, 0.125}};
-  CHECK(report::jsonl_line({.method = "a\"b", .seed = 42}, row) ==
+  CHECK(report::jsonl_line({.method = "a\"b", .seed = 42}, full_row) ==
         "{\"record\":\"epoch\",\"method\":\"a\\\"b\",\"seed\":42,\"epoch\":2,\"step\":20,"
         "\"loss\":0.1,\"test_accuracy\":0.75,\"bytes_up\":1024,\"bytes_down\":512,"
         "\"payload_up\":1000,\"payload_down\":500,\"seconds_client\":1.5,\"seconds_server\":2,"

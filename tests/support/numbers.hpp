@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>         // max, equal
+#include <algorithm>         // equal, max, ranges::sort, ranges::stable_sort
 #include <cmath>             // abs, isfinite
 #include <concepts>          // floating_point
+#include <cstdint>           // uint32_t
 #include <cstring>           // memcmp
 #include <initializer_list>  // initializer_list
 #include <limits>            // numeric_limits
+#include <numeric>           // iota
 #include <span>              // span
 #include <string>            // string
 #include <vector>            // vector
@@ -35,6 +37,18 @@ std::vector<T> drawn_vector(Index n, Rng& rng) {
 template <std::floating_point T>
 Tensor<T> drawn(const Shape& shape, Rng& rng) {
   return {shape, drawn_vector<T>(shape.elements(), rng)};
+}
+
+/// Where the k largest magnitudes are, of equal ones the first, found by sorting; ascending.
+template <class T>
+std::vector<std::uint32_t> largest_by_sorting(std::span<const T> values, std::size_t k) {
+  std::vector<std::uint32_t> order(values.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::stable_sort(
+      order, [&](auto a, auto b) { return std::abs(values[a]) > std::abs(values[b]); });
+  order.resize(k);
+  std::ranges::sort(order);
+  return order;
 }
 
 /// The same numbers in another precision.

@@ -198,13 +198,13 @@ struct FedLite {
     template <class T, class Then>
     void replace(Index g, const RecycledVector<std::uint16_t>& codes, const Tensor<T>& book, T* out,
                  const Then& then) const {
-      const Index most = std::max<Index>(1, 2048 / length);
+      const Index own_count = each(g), most = std::max<Index>(1, 2048 / length);
       parallel_for(samples, 4, [&](Index from, Index to) {
         for (Index b = from; b < to; ++b)
-          for (Index p = 0; p < each(g); p += most) {
-            const Index run = std::min(most, each(g) - p);
+          for (Index p = 0; p < own_count; p += most) {
+            const Index run = std::min(most, own_count - p);
             T* const y = begin(out, b, g) + p * length;
-            const std::uint16_t* const own = codes.data() + b * each(g) + p;
+            const std::uint16_t* const own = codes.data() + b * own_count + p;
             kernel::with_width(length, [&](auto width) {
               T* to_vector = y;
               for (Index i = 0; i < run; ++i, to_vector += width)

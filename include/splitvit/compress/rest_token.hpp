@@ -98,7 +98,8 @@ inline double make_rest_weights(std::span<double> weights, std::span<const Index
 ///
 /// Shapes  index (B, P), P < N; tokens (B, N, D) -> (B, P + 1, D), cls_attention (B, N) ->
 ///         (B, P + 1): its last entry is the sum over R. The result has no statistics.
-/// Grad    tokens only. Kept tokens get theirs; token j of R gets w_j times that of the rest token.
+/// Grad    tokens only. A kept token gets its own gradient; token j of R gets w_j times the rest
+///         token's.
 /// Errors  as gather_tokens; also if all tokens are kept, or tokens were merged already.
 template <std::floating_point T>
 CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, RestToken rest) {

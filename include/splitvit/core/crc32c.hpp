@@ -54,8 +54,8 @@ inline std::uint32_t crc32c_by_instruction(std::span<const std::byte> bytes, std
 #endif
 }  // namespace detail
 
-/// The CRC-32C (Castagnoli) of `bytes`; crc32c(b, crc32c(a)) is that of a followed by b. It finds
-/// damaged bytes, and does not protect against an attacker.
+/// The CRC-32C (Castagnoli) of `bytes`; crc32c(b, crc32c(a)) is the CRC of a
+/// followed by b. It finds damaged bytes, and does not protect against an attacker.
 ///
 /// Source  RFC 3720, appendix B.4; "123456789" gives E3069283.
 inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0) {

@@ -15,7 +15,7 @@ namespace splitvit::inline SPLITVIT_BUILD {
 using StateValue = std::variant<std::uint64_t*, double*, std::vector<double>*,
                                 std::vector<std::byte>*, std::span<float>, std::span<double>>;
 
-/// Visits all state of an object, which is what it keeps between training steps, and may change it.
+/// Visits the values that an object keeps between training steps, its state. It may change them.
 ///
 /// An object with state offers `void each_state(auto&& see)`, which calls see(name, value) for each
 /// of its values, always in the same order and with unique names. Options are not state.

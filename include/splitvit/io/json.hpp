@@ -73,7 +73,7 @@ class JsonParser {
 
   bool ended() const { return at_ == text_.size(); }
   char peek() const { return ended() ? '\0' : text_[at_]; }
-  /// Goes on to the first character that is none of these; returns how many it skipped.
+  /// Skips all of these characters that come next; returns how many.
   std::size_t skip(std::string_view characters) {
     const std::size_t begin = at_;
     at_ = std::min(text_.find_first_not_of(characters, at_), text_.size());

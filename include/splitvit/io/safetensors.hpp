@@ -255,7 +255,8 @@ class SafeTensors::Parser {
 };
 
 /// Takes apart the bytes of a safetensors file; `source` names them in messages.
-/// Errors  StorageError: foreign_file if it is none, too_long if its header is above the limit,
+/// Errors  StorageError: foreign_file for another format, too_long if its header is above the
+/// limit,
 ///         wrong_content for a kind of tensor that is not supported, damaged_file for anything
 ///         else: cut off, trailing bytes, ranges that overlap, leave gaps or do not fit the shape.
 inline SafeTensors parse_safetensors(std::vector<std::byte> bytes, const std::string& source) {

@@ -34,8 +34,8 @@ struct Summary {
 /// Links for which simulated_seconds is shown, in Mbit/s.
 inline constexpr std::array<double, 3> simulated_links{1, 10, 100};
 
-/// How long the training would take over a link of so many Mbit/s (1e6 bits) without latency: the
-/// time of client, compression and server, and that of all bytes.
+/// The seconds that training would take over a link of `megabits` Mbit/s (1e6 bits) without
+/// latency: client, compression and server, plus the time to send all bytes.
 inline double simulated_seconds(const Summary& summary, double megabits) {
   const split::Seconds& s = summary.seconds;
   return s.client + s.compression + s.server +

@@ -87,7 +87,8 @@ class CutSender : public detail::CutEnd<T> {
   };
 
   CutSender(compress::AnyStage<T> stage, codec::AnyCodec<T> codec, std::uint64_t seed = 0)
-      : detail::CutEnd<T>{std::move(codec), seed, 0x73746167}, stage_{std::move(stage)} {}
+      : detail::CutEnd<T>{std::move(codec), seed, 0x73746167 /* "stag" */},
+        stage_{std::move(stage)} {}
 
   const compress::AnyStage<T>& stage() const { return stage_; }
   /// The token statistic that the stage requires; see Part::to_cut.
@@ -160,7 +161,7 @@ class CutReceiver : public detail::CutEnd<T> {
   };
 
   explicit CutReceiver(codec::AnyCodec<T> codec, std::uint64_t seed = 0)
-      : detail::CutEnd<T>{std::move(codec), seed, 0x636f6465} {}
+      : detail::CutEnd<T>{std::move(codec), seed, 0x636f6465 /* "code" */} {}
 
   /// Decodes a forward message for `part`. Errors  WireError for invalid bytes.
   Pending receive(const StepId& id, const nn::Part<T>& part, const ForwardMessage& message) {

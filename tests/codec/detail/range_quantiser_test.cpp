@@ -26,7 +26,7 @@ struct Coded {
 template <class T>
 Coded<T> coded(const std::vector<T>& values, int bits) {
   const std::span<const T> all{values};
-  Coded<T> out{find_range<T>(all, bits), std::vector<std::uint16_t>(values.size()),
+  Coded<T> out{range_between(find_extremes(all), bits), std::vector<std::uint16_t>(values.size()),
                std::vector<T>(values.size())};
   if (out.range.scale != T{0}) quantise<T>(all, out.range, bits, out.codes.data(), to_nearest);
   dequantise<T>(out.codes.data(), out.range, bits, std::span{out.values});

@@ -146,12 +146,6 @@ Range<T> range_between(const Extremes<T>& ends, int bits) {
   return {(ends.high * T{0.5} + ends.low * T{0.5}) - most * T{0.5}, most};
 }
 
-/// The range of at least one finite value.
-template <std::floating_point T>
-Range<T> find_range(std::span<const T> values, int bits) {
-  return range_between(find_extremes(values), bits);
-}
-
 /// floor(place + u) for a draw u in [0, 1): right on average.
 template <std::floating_point T>
 std::uint16_t rounded_by(double u, T place) {
