@@ -19,6 +19,8 @@ if(SPLITVIT_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER
   set(CMAKE_CXX_COMPILER_LAUNCHER ${SPLITVIT_CCACHE})
 endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
+# Nothing here is a module. Where CMake looks for them, it also compiles each file by itself.
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 
 add_library(splitvit_programs INTERFACE)
 target_link_libraries(splitvit_programs INTERFACE splitvit::splitvit)
