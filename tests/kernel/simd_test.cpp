@@ -78,6 +78,8 @@ TEMPLATE_TEST_CASE("simd: functions agree with the standard library's", "[kernel
   const auto exps = through_packs(x, [](const auto& v) { return kernel::exp(v); });
   const auto erfs = through_packs(x, [](const auto& v) { return kernel::erf(v); });
   const auto roots = through_packs(x, [](const auto& v) { return kernel::sqrt(v * v); });
+  const auto thirds =
+      through_packs(x, [](const auto& v) { return quotient(v, std::decay_t<decltype(v)>(T{3})); });
   const auto fused = through_packs(x, [](const auto& v) { return multiply_add(v, v, v); });
   const auto most =
       through_packs(x, [](const auto& v) { return larger(v, std::decay_t<decltype(v)>(T{2})); });
@@ -86,6 +88,7 @@ TEMPLATE_TEST_CASE("simd: functions agree with the standard library's", "[kernel
     CHECK(std::abs(static_cast<double>(exps[i]) / std::exp(v) - 1) <= 4 * unit<T>);
     CHECK(std::abs(static_cast<double>(erfs[i]) - std::erf(v)) <= 64 * unit<T>);  // xsimd: 34
     CHECK(roots[i] == std::abs(x[i]));
+    CHECK(thirds[i] == x[i] / T{3});
     CHECK(fused[i] == x[i] * x[i] + x[i]);  // exact for multiples of 1/4
     CHECK(most[i] == std::max(x[i], T{2}));
   }

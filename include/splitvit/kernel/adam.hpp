@@ -55,8 +55,8 @@ void adam_update(std::span<T> p, std::span<const T> g, std::span<T> m, std::span
       transform<T>(
           n, pi,
           [=](const P& weight, const P& mean, const P& square) {
-            return P(shrink) * weight -
-                   P(length) * mean / (sqrt(square) / P(root_divisor) + P(epsilon));
+            const P root = quotient(kernel::sqrt(square), P(root_divisor));
+            return P(shrink) * weight - quotient(P(length) * mean, root + P(epsilon));
           },
           pi, mi, vi);
     }

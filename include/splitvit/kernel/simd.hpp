@@ -98,13 +98,14 @@ const T* opaque(const T* pointer) {
 
 using detail::math::erf;
 using detail::math::exp;
-using detail::math::sqrt;
 
 namespace detail {
 // xsimd 8.1 takes two instructions to multiply and add with AVX-512: half the speed. The functions
 // without arguments declare the names in every build.
 void fused();
 void first_guess();
+void exact_quotient();
+void exact_root();
 #if SPLITVIT_USE_XSIMD && defined(__AVX512F__)
 inline __m512 fused(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
 inline __m512d fused(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
@@ -114,7 +115,29 @@ inline __m512 first_guess(__m512 x) { return _mm512_rcp14_ps(x); }  // accurate 
 inline __m256 fused(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
 inline __m256d fused(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 #endif
+#if SPLITVIT_USE_XSIMD && defined(__aarch64__)  // where xsimd only estimates both
+inline float32x4_t exact_quotient(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+inline float32x4_t exact_root(float32x4_t x) { return vsqrtq_f32(x); }
+#endif
 }  // namespace detail
+
+/// a / b, rounded as IEEE 754 asks.
+template <class P>
+P quotient(const P& a, const P& b) {
+  if constexpr (requires { detail::exact_quotient(a.data, b.data); })
+    return detail::exact_quotient(a.data, b.data);
+  else
+    return a / b;
+}
+
+/// The square root, rounded likewise.
+template <class P>
+P sqrt(const P& x) {
+  if constexpr (requires { detail::exact_root(x.data); })
+    return detail::exact_root(x.data);
+  else
+    return detail::math::sqrt(x);
+}
 
 /// a * b + c, rounded once where an instruction does that (AVX-512, AVX2 with FMA), else twice.
 template <class P>
@@ -169,7 +192,7 @@ P inverse_of(const P& x) {
     const P guess = detail::first_guess(x.data);
     return multiply_add(guess, multiply_add(-x, guess, P(1)), guess);
   } else {
-    return P(1) / x;
+    return quotient(P(1), x);
   }
 }
 

@@ -45,7 +45,7 @@ T softmax_row(const T* x, T* y, Index n) {
   transform<T>(n, y, [most](const auto& v) { return exp(v - P(most)); }, x);
   // A separate sum: in the pass above it would add the numbers that fill the last pack.
   const T sum = accumulate<T>(n, [](const auto& v) { return v; }, y);
-  transform<T>(n, y, [sum](const auto& v) { return v / P(sum); }, y);
+  transform<T>(n, y, [sum](const auto& v) { return quotient(v, P(sum)); }, y);
   return most + std::log(sum);
 }
 
