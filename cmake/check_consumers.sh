@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # check_consumers.sh: builds and runs tests/consumers/main.cpp as users would: splitvit in a
-# folder, fetched, installed, and with nothing but -I. Respects CXX and CMAKE_GENERATOR.
+# folder, fetched, installed, by pkg-config, and with nothing but -I. Respects CXX and CMAKE_GENERATOR.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -44,7 +44,8 @@ if find "$work/add_subdirectory/splitvit" -name '*.o' | grep -q .; then
 fi
 
 echo "-- FetchContent"
-configure fetch_content -DFETCHCONTENT_SOURCE_DIR_SPLITVIT="$root" -DFETCHCONTENT_FULLY_DISCONNECTED=ON
+tar -C "$root" --exclude=./build --exclude=./.git -czf "$work/splitvit.tar.gz" .
+configure fetch_content -DSPLITVIT_URL="$work/splitvit.tar.gz"
 build_and_run fetch_content
 
 echo "-- install and find_package"
@@ -62,9 +63,26 @@ if cmake -S "$consumers/find_package" -B "$work/newer" -DCMAKE_PREFIX_PATH="$wor
   fail "version 99.0 was found, but $version is installed"
 fi
 
+# What a package of the system brings counts as the system's: its warnings are not ours.
+as_system() { sed -E "s#-I(\\S*/eigen3)#-isystem \\1#" <<<"$1"; }
+
+if command -v pkg-config >/dev/null; then
+  echo "-- pkg-config, from another folder than the one installed to"
+  mv "$work/prefix" "$work/moved"
+  export PKG_CONFIG_PATH=$work/moved/share/pkgconfig
+  found=$(pkg-config --modversion splitvit)
+  [[ $found == "$version" ]] || fail "pkg-config says that $found is installed, not $version"
+  # shellcheck disable=SC2046,SC2086
+  "${CXX:-c++}" -std=c++20 -O1 $flags $(as_system "$(pkg-config --cflags splitvit)") \
+    "$consumers/main.cpp" -o "$work/by_pkg_config" $(pkg-config --libs splitvit)
+  "$work/by_pkg_config" | sed 's/^/pkg-config: /'
+else
+  echo "-- pkg-config is not here: left out"
+fi
+
 echo "-- a compile line without CMake"
 eigen=$(pkg-config --cflags eigen3 2>/dev/null || echo -I/usr/include/eigen3)
-# shellcheck disable=SC2086
-"${CXX:-c++}" -std=c++20 -O1 $flags -I"$root/include" ${eigen/-I/-isystem } \
+# shellcheck disable=SC2046,SC2086
+"${CXX:-c++}" -std=c++20 -O1 $flags -I"$root/include" $(as_system "$eigen") \
   "$consumers/main.cpp" -o "$work/plain" -pthread
 "$work/plain" | sed 's/^/plain: /'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Install rules: headers, and a package for find_package(splitvit).
+# Install rules: headers, and a package for find_package(splitvit) and one for pkg-config.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -19,3 +19,17 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/splitvit-config-version.cmake
   cmake/splitvit_xsimd.cmake
   DESTINATION ${splitvit_package_dir})
+
+# For projects without CMake. The folder of the file finds the headers, wherever both are moved to.
+set(splitvit_pc_dir ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+  BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX}/${splitvit_pc_dir} OUTPUT_VARIABLE splitvit_prefix_from_pc)
+set(splitvit_pc_requires "eigen3")
+if(splitvit_has_tbb)
+  string(APPEND splitvit_pc_requires " tbb")
+endif()
+if(splitvit_has_xsimd)
+  string(APPEND splitvit_pc_requires " xsimd")
+endif()
+configure_file(cmake/splitvit.pc.in splitvit.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/splitvit.pc DESTINATION ${splitvit_pc_dir})
