@@ -7,7 +7,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-flags="-Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror"
+flags="-Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wpedantic -Werror"
 consumers=$root/tests/consumers
 
 fail() {

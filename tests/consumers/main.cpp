@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A stranger's program. Built from each kind of project, under strict warnings.
-#include <cstdio>
+// A stranger's program. Built from each kind of project, under strict warnings, after the macros
+// that some systems' headers define.
+#include <bits/stdc++.h>
+#define min(a, b) (((a) < (b)) ? (a) : (b))
+#define max(a, b) (((a) > (b)) ? (a) : (b))
 
 #if __has_include(<splitvit/splitvit.hpp>)
 #include <splitvit/splitvit.hpp>

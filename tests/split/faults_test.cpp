@@ -131,7 +131,8 @@ std::pair<std::uint64_t, std::uint64_t> undisturbed_bytes(const char* codec = "f
 
 }  // namespace
 
-TEST_CASE("faults: a training that is cut at any byte ends with the same weights", "[split]") {
+TEST_CASE("faults: a training that is cut at any byte ends with the same weights",
+          "[split][long]") {
   const Outcome undisturbed = train({});
   CHECK(undisturbed.reconnects == 0);
   const auto [up, down] = undisturbed_bytes();
@@ -148,7 +149,8 @@ TEST_CASE("faults: a training that is cut at any byte ends with the same weights
   }
 }
 
-TEST_CASE("faults: any flipped bit of a frame is found, and the step is made up for", "[split]") {
+TEST_CASE("faults: any flipped bit of a frame is found, and the step is made up for",
+          "[split][long]") {
   const Outcome undisturbed = train({});
   // the first forward message begins after hello
   const std::uint64_t hello =
@@ -209,7 +211,7 @@ struct SlowRule {
 }  // namespace
 
 TEST_CASE("deadlines: a step that takes longer than a write may does not fail in its own write",
-          "[split]") {
+          "[split][timing]") {
   const wire::SessionOptions impatient{.idle_timeout = 5s, .write_timeout = 50ms};
   split::Server server{test::server_part(), SlowRule{.wait = 200ms}, {.session = impatient}};
   auto [client_end, server_end] = transport::memory_pair(512);  // so little that writes wait
@@ -224,7 +226,7 @@ TEST_CASE("deadlines: a step that takes longer than a write may does not fail in
   serving.finish();
 }
 
-TEST_CASE("deadlines: own computing is not the peer's silence", "[split]") {
+TEST_CASE("deadlines: own computing is not the peer's silence", "[split][timing]") {
   // Each party computes for longer than it is willing to wait, and waits for less than that.
   const auto trains = [](std::chrono::milliseconds at_client, std::chrono::milliseconds at_server,
                          const wire::SessionOptions& client_side,
@@ -320,7 +322,8 @@ TEST_CASE("failure: a decoder that was given is not lost with the link", "[split
   second->finish();
 }
 
-TEST_CASE("failure: a client that does not read its answer ends its session alone", "[split]") {
+TEST_CASE("failure: a client that does not read its answer ends its session alone",
+          "[split][timing]") {
   split::Server server{test::server_part(), optim::Adam{}, {.session = {.write_timeout = 50ms}}};
   {
     auto [client_end, server_end] = transport::memory_pair(512);

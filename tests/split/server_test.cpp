@@ -231,7 +231,7 @@ TEST_CASE("server: a client that never took a step is not kept", "[split]") {
   train_honestly(server);
 }
 
-TEST_CASE("server: whatever a client sends ends its session alone", "[split]") {
+TEST_CASE("server: whatever a client sends ends its session alone", "[split][timing]") {
   const auto sends = [](wire::MessageKind kind, std::vector<std::byte> payload) {
     return reason_after([&](auto& client) { client.send(kind, payload); });
   };
@@ -262,7 +262,7 @@ TEST_CASE("server: whatever a client sends ends its session alone", "[split]") {
 }
 
 TEST_CASE("server: silence, garbage and a closed link each end in an error of their own",
-          "[split]") {
+          "[split][timing]") {
   CHECK(reason_after([](auto&) {}) == Reason::timed_out);
   CHECK(reason_after([](auto& client) {
           const std::vector<std::byte> garbage(100, std::byte{0x41});

@@ -41,3 +41,7 @@
 #define SPLITVIT_JOIN(simd, xsimd, tbb) SPLITVIT_JOIN_NOW(simd, xsimd, tbb)
 /// For example avx512_xsimd1_tbb1.
 #define SPLITVIT_BUILD SPLITVIT_JOIN(SPLITVIT_SIMD, SPLITVIT_USE_XSIMD, SPLITVIT_USE_TBB)
+
+// Macros that some systems' headers define. They would change std::min and numeric_limits::max.
+#undef min
+#undef max

@@ -3,7 +3,7 @@
 
 #include <algorithm>  // equal
 #include <atomic>     // atomic
-#include <bit>        // bit_width
+#include <bit>        // countl_zero
 #include <mutex>      // mutex, lock_guard
 #include <new>        // align_val_t, bad_array_new_length, placement new
 
@@ -25,7 +25,8 @@ struct alignas(64) BlockHeader {
 inline std::size_t size_class_of(std::size_t bytes) {
   constexpr std::size_t smallest = 256;
   if (bytes <= smallest) return 0;
-  const auto shift = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 3;
+  // The width of bytes - 1, which is a number of another type in each standard library, less 3.
+  const auto shift = static_cast<std::size_t>(61 - std::countl_zero(std::uint64_t{bytes - 1}));
   return 4 * (shift - 5) + ((bytes - 1) >> shift) - 7;
 }
 inline std::size_t bytes_of_class(std::size_t size_class) {

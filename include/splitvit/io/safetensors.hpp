@@ -347,7 +347,7 @@ inline std::vector<std::byte> format_safetensors(std::span<const NamedTensor> te
   std::vector<std::byte> out;
   out.reserve(8 + header.size() + at);
   ByteWriter writer{out};
-  writer.put(static_cast<std::uint64_t>(header.size()));
+  writer.put(std::uint64_t{header.size()});
   writer.put_bytes(std::as_bytes(std::span{header}));
   for (const NamedTensor* tensor : order)
     std::visit([&](const auto& view) { writer.put_array(view.span()); }, tensor->values);

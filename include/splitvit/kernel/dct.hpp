@@ -57,6 +57,7 @@ class Dct {
  private:
   using P = Pack<T>;
   static constexpr Index W = fft_lanes<T>;
+  static constexpr auto row_width = static_cast<std::size_t>(2 * W);
 
   /// Coefficients k and t - k, which are computed from the same two numbers of a spectrum.
   struct Step {
@@ -84,7 +85,7 @@ class Dct {
   /// With A and B the spectra of the real and of the imaginary columns:
   ///   Z_k = A_k + i B_k, A_(t-k) = conj A_k;  Y = exp(-i pi k / 2t) A_k = C_k - i C_(t-k)
   void unmix(const Step& step, T* y, Index columns, Index count, const T* work) const {
-    T low[2 * W], high[2 * W];
+    T low[row_width], high[row_width];
     const P c(step.cosine * T{0.5}), s(step.sine * T{0.5});
     for (Index lane = 0; lane < W; lane += lanes<T>) {
       const T *const z = work + step.at + lane, *const v = work + step.at_other + lane;
@@ -102,7 +103,7 @@ class Dct {
   /// The inverse: A_k = exp(i pi k / 2t) (C_k - i C_(t-k)), where C_t = 0. The transform
   /// multiplies by t, so a coefficient is divided by t s_k, which is s_k / 2, or s_0.
   void mix(const Step& step, const T* x, Index columns, Index count, T* work) const {
-    T low[2 * W], high[2 * W];
+    T low[row_width], high[row_width];
     fill_lanes(x + step.k * columns, count, low);
     fill_lanes(x + step.other * columns, step.k == 0 ? 0 : count, high);
     const T share = step.k == 0 ? T{1} : T{0.5};

@@ -45,7 +45,7 @@ struct Tile<Height, T, std::index_sequence<I...>> {
   static void multiply(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
     if (to.cols == 2 * L) return multiply_whole(K, rows, b, to);
     std::array<T, sizeof...(I) * 2 * L> sums;
-    std::array<T, 2 * L> bias{};
+    std::array<T, 2 * static_cast<std::size_t>(L)> bias{};
     if (to.bias != nullptr && !to.add) std::copy_n(to.bias, to.cols, bias.begin());
     multiply_whole(K, rows, b, {sums.data(), 2 * L, 2 * L, bias.data(), false});
     const T* from = sums.data();

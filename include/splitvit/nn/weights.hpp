@@ -24,8 +24,7 @@ template <std::floating_point T>
 Tensor<T> resample_positions(const Tensor<T>& positions, Index grid) {
   const Shape& shape = positions.shape();
   const Index patches = shape.rank() == 3 ? shape[1] - 1 : 0;
-  const auto old =
-      static_cast<Index>(std::lround(std::sqrt(static_cast<double>(std::max<Index>(patches, 0)))));
+  const Index old = std::lround(std::sqrt(static_cast<double>(std::max<Index>(patches, 0))));
   if (shape.rank() != 3 || shape[0] != 1 || patches < 1 || old * old != patches || grid < 1)
     throw ShapeError("resample_positions: positions ", shape.text(), " to a grid of ", grid,
                      ": wanted (1, 1 + G * G, D)");

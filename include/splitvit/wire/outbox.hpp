@@ -129,7 +129,7 @@ class Outbox : public Direction {
   void prepare(MessageKind kind, std::uint64_t bytes) {
     const std::uint64_t payload = number_bytes + bytes;
     check_limit(kind, payload);
-    const auto frames = static_cast<std::size_t>(payload / largest_frame + 1);
+    const std::size_t frames = payload / largest_frame + 1;
     // Of the part at most the beginning and the end are short enough to be copied.
     queue_.reserve(frames * frame_header_bytes + number_bytes + 2 * OutputQueue::longest_copy,
                    2 * frames + 2);

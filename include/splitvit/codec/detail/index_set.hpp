@@ -93,7 +93,7 @@ inline void put_index_sets(std::span<const std::uint32_t> indices, Index count, 
   const auto [r, rice_bits] = best_rice(indices, count);
   const std::size_t bitmap = packed_bytes(total / count * n, 1);
   const std::size_t plain = 4 + packed_bytes(total, bits_for(n));
-  const std::size_t rice = 5 + static_cast<std::size_t>((rice_bits + 7) / 8);
+  const std::size_t rice = 5 + (rice_bits + 7) / 8;
   if (bitmap <= plain && bitmap <= rice) {
     begin(IndexMode::bitmap);
     return put_bitmaps(indices, count, n, out);
