@@ -40,7 +40,11 @@ unshare --mount --pid --fork true 2>/dev/null || skip "mounts of its own are not
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/fresh_machine.XXXXXX")
 inside=
 finish() {
-  if [[ -n $inside ]]; then kill "$inside" 2>/dev/null && wait "$inside" || true; fi
+  # unshare does not listen to other signals; its child is killed with it.
+  if [[ -n $inside ]]; then
+    kill -KILL "$inside" 2>/dev/null || true
+    wait "$inside" 2>/dev/null || true
+  fi
   # What was killed may write for a moment longer.
   rm -rf --one-file-system "$work" 2>/dev/null || { sleep 2; rm -rf --one-file-system "$work"; }
 }
