@@ -1,21 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# How long does a file take to compile that includes splitvit.hpp and trains deit_tiny?
+# How long do two files take to compile, and how much memory does the compiler ask for (g++ only)?
+# 01_quickstart trains over a link; the other file trains an uncut deit_tiny.
 #
-#   compile_time.sh [--rounds N] [--json FILE]      CXX and CXXFLAGS (-O2 -march=native) from outside
+#   compile_time.sh [--rounds N] [--against DIR] [--json FILE]
+#
+# --against compiles the same files of another checkout in turn, each from its own tree, and shows
+# the ratios. CXX and CXXFLAGS (-O2 -march=native) come from outside.
 set -euo pipefail
-rounds=3 json=
+rounds=5 against='' json=''
 while (($# > 0)); do
   case $1 in
     --rounds) rounds=$2; shift 2 ;;
+    --against) against=$(cd "$2" && pwd); shift 2 ;;
     --json) json=$2; shift 2 ;;
-    *) echo "usage: compile_time.sh [--rounds N] [--json FILE]" >&2; exit 2 ;;
+    *) echo "usage: compile_time.sh [--rounds N] [--against DIR] [--json FILE]" >&2; exit 2 ;;
   esac
 done
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cat >"$work/train.cpp" <<'CODE'
+cat >"$work/uncut.cpp" <<'CODE'
 #include <splitvit/splitvit.hpp>
 using namespace splitvit;
 int main() {
@@ -27,19 +32,48 @@ int main() {
   optimizer.step();
 }
 CODE
-times=()
-for ((i = 0; i < rounds; ++i)); do
-  begin=$(date +%s.%N)
+
+# compile TREE FILE: user seconds, and megabytes, 0 if the compiler does not say.
+compile() {
   # shellcheck disable=SC2086
-  "${CXX:-g++}" -std=c++20 ${CXXFLAGS:--O2 -march=native} -DSPLITVIT_USE_TBB=1 \
-    -DSPLITVIT_USE_XSIMD=1 -I"$root/include" -isystem /usr/include/eigen3 -c "$work/train.cpp" \
-    -o "$work/train.o"
-  times+=("$(awk -v a="$begin" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }')")
+  (TIMEFORMAT='seconds %U'; time "${CXX:-g++}" -std=c++20 ${CXXFLAGS:--O2 -march=native} -ftime-report \
+    -DSPLITVIT_USE_TBB=1 -DSPLITVIT_USE_XSIMD=1 -I"$1/include" -isystem /usr/include/eigen3 \
+    -c "$2" -o "$work/out.o") >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
+  awk '/^ *TOTAL/ && $NF ~ /^[0-9]+M$/ { memory = $NF + 0 } /^seconds/ { seconds = $2 }
+       END { print seconds, memory + 0 }' "$work/log"
+}
+
+# The median, the smallest and the largest number of a column of stdin.
+spread() { awk '{ print $'"$1"' }' | sort -g | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)], x[1], x[NR] }'; }
+
+trees=("$root" ${against:+"$against"})
+records=()
+for file in 01_quickstart uncut; do
+  for ((round = 0; round < rounds; ++round)); do
+    for tree in "${!trees[@]}"; do
+      source=${trees[tree]}/examples/$file.cpp
+      if [[ $file == uncut && $tree == 0 ]]; then
+        source=$work/uncut.cpp
+      elif [[ $file == uncut ]]; then
+        source=$work/other_uncut.cpp
+        sed -n '/^cat >/,/^CODE$/p' "${trees[tree]}/bench/compile_time.sh" | sed '1d;$d' >"$source"
+      fi
+      compile "${trees[tree]}" "$source" >>"$work/$file.$tree"
+    done
+  done
+  read -r seconds least most < <(spread 1 <"$work/$file.0")
+  read -r memory _ < <(spread 2 <"$work/$file.0")
+  echo "$file: ${CXX:-g++} ${CXXFLAGS:--O2 -march=native}: $seconds user seconds ($least to $most," \
+    "$rounds rounds), $memory MB"
+  if [[ -n $against ]]; then
+    paste -d' ' "$work/$file.0" "$work/$file.1" | awk '{ print $1 / $3, $4 ? $2 / $4 : 0 }' >"$work/ratios"
+    read -r ratio lower upper < <(spread 1 <"$work/ratios")
+    read -r of_memory _ < <(spread 2 <"$work/ratios")
+    echo "$file: over $against: seconds $ratio ($lower to $upper), memory $of_memory"
+  fi
+  records+=("$(printf '{"name": "compile time, %s", "value": %s, "unit": "s", "min": %s, "max": %s, "rounds": %s}' \
+    "$file" "$seconds" "$least" "$most" "$rounds")")
 done
-readarray -t sorted < <(printf '%s\n' "${times[@]}" | sort -g)
-median=${sorted[$((rounds / 2))]}
-echo "${CXX:-g++} ${CXXFLAGS:--O2 -march=native}: median $median s (${sorted[0]} to ${sorted[-1]}, $rounds rounds)"
 if [[ -n $json ]]; then
-  printf '[{"name": "compile time", "value": %s, "unit": "s", "min": %s, "max": %s, "rounds": %s}]\n' \
-    "$median" "${sorted[0]}" "${sorted[-1]}" "$rounds" >"$json"
+  printf '[%s]\n' "$(IFS=,; echo "${records[*]}")" >"$json"
 fi

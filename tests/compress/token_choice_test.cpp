@@ -44,7 +44,7 @@ CutBatch<double> on_a_line(const std::vector<double>& tokens) {
 
 std::vector<Index> chosen(const CutBatch<double>& batch, TokenScore score, Index P) {
   Rng rng{.seed = 1};
-  return as_vector(choose_tokens(batch, score, P, rng));
+  return as_vector(choose_tokens(batch, static_cast<TokenScore>(score), P, rng));
 }
 
 /// |x_j - centre| by plain loops.
@@ -155,7 +155,7 @@ TEST_CASE("choose_tokens: each choice is ascending, of the right length, and beg
     for (Index N = 1; N <= 30; ++N)
       for (Index P = 1; P <= N; ++P) {
         const auto batch = random_batch<float>({.samples = 2, .tokens = N, .width = 3}, rng);
-        const auto index = choose_tokens(batch, score, P, rng);
+        const auto index = choose_tokens(batch, static_cast<TokenScore>(score), P, rng);
         INFO(name << " N " << N << " P " << P);
         REQUIRE(index.shape() == Shape{2, P});
         for (Index b = 0; b < 2; ++b) {
@@ -181,8 +181,9 @@ TEST_CASE("choose_tokens: only random draws", "[compress]") {
   const auto batch = random_batch<float>({}, rng);
   for (const auto& [name, score] : detail::score_names.all) {
     const Rng before = rng;
-    choose_tokens(batch, score, 4, rng);
-    CHECK((rng.position == before.position) == (score != TokenScore::random));
+    choose_tokens(batch, static_cast<TokenScore>(score), 4, rng);
+    CHECK((rng.position == before.position) ==
+          (static_cast<TokenScore>(score) != TokenScore::random));
   }
 }
 

@@ -70,13 +70,13 @@ T nearest_to(const SubVectors<T>& x, Index place, const Tensor<T>& codewords) {
 TEMPLATE_TEST_CASE("SubVectors: number j of every row, divided by the unit", "[kernel]", float,
                    double) {
   using T = TestType;
-  for (const Index m : {1, 300, 70'000})  // the last ones are sorted, unless they are long
+  for (const Index m : {1, 300, 70'000})  // in float, the last ones are sorted unless they are long
     for (const Index d : {1, 2, 4, 6}) {
       CAPTURE(m, d);
       Rng rng{.seed = 4};
       const auto x = test::drawn<T>({m, d}, rng);
       const auto vectors = sub_vectors(x, T{4});
-      CHECK(vectors.sorted() == (m > 300 && d <= 4));
+      CHECK(vectors.sorted() == (may_be_short<T> && m > 300 && d <= 4));
       CHECK(vectors.blocks() == (m + vectors.block - 1) / vectors.block);
       const auto rows = rows_in_order(vectors);
       for (Index j = 0; j < d; ++j) {

@@ -33,7 +33,7 @@ std::vector<Value> candidates(const Value&, const auto& kind) {
   using Limits = std::numeric_limits<Value>;
   if constexpr (requires { kind.all; }) {  // all names, and a value without name
     std::vector<Value> all;
-    for (const auto& one : kind.all) all.push_back(one.value);
+    for (const auto& one : kind.all) all.push_back(static_cast<Value>(one.value));
     if (!std::is_same_v<Value, bool>) all.push_back(static_cast<Value>(99));
     return all;
   } else if constexpr (std::is_integral_v<Value>) {

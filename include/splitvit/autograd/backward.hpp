@@ -59,8 +59,8 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
 template <std::floating_point T>
 void backward(const Variable<T>& loss) {
   if (loss.defined() && loss.value().size() != 1)
-    throw ShapeError("backward: a loss has one element, not shape ", loss.shape(),
-                     "; give a gradient");
+    throw ShapeError(
+        {"backward: a loss has one element, not shape ", loss.shape(), "; give a gradient"});
   backward(loss, Tensor<T>::full(loss.shape(), T{1}));
 }
 

@@ -141,7 +141,7 @@ class Variable {
   void add_gradient(Tensor<T> share) const {
     if (!requires_grad()) return;
     if (share.shape() != shape())
-      throw ShapeError("add_gradient: a gradient ", share.shape(), " for a value ", shape());
+      throw ShapeError({"add_gradient: a gradient ", share.shape(), " for a value ", shape()});
     if (node_->gradient.empty())
       node_->gradient = std::move(share);
     else
@@ -173,7 +173,9 @@ class Variable {
       if (input.requires_grad()) node_->inputs.push_back(input.node_);
   }
   static bool records(std::initializer_list<Variable> inputs) {
-    return grad_enabled() && std::ranges::any_of(inputs, &Variable::requires_grad);
+    return grad_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const Variable& input) {
+             return input.requires_grad();
+           });
   }
 
   std::shared_ptr<Node> node_;

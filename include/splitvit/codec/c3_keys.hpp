@@ -134,8 +134,8 @@ class C3Keys {
     const Index n = size();
     const Groups groups{samples, R_};
     if (samples < 0 || V.dim(0) != groups.count)
-      throw ShapeError("C3Keys: separate: ", V.shape().text(), " for ", samples,
-                       " samples, wanted ", groups.count, " rows");
+      throw ShapeError({"C3Keys: separate: ", V.shape().text(), " for ", samples,
+                        " samples, wanted ", groups.count, " rows"});
     Tensor<T> out = Tensor<T>::uninitialised({samples, n});
     const T unit = kernel::power_of_two_scale<T>(V.span(), safe_exponent);
 
@@ -193,12 +193,12 @@ class C3Keys {
 
   static Index size_of(const Shape& shape) {
     if (shape.rank() != 2 || shape.elements() == 0)
-      throw ShapeError("C3Keys: keys ", shape.text(), ", wanted (R, n), both at least 1");
+      throw ShapeError({"C3Keys: keys ", shape.text(), ", wanted (R, n), both at least 1"});
     return shape[1];
   }
   void require(const Shape& shape, const char* what) const {
     if (shape.rank() != 2 || shape[1] != size())
-      throw ShapeError("C3Keys: ", what, ": ", shape.text(), ", wanted rows of ", size());
+      throw ShapeError({"C3Keys: ", what, ": ", shape.text(), ", wanted rows of ", size()});
   }
 
   static constexpr int safe_exponent = 64;  // no sum of smaller numbers overflows

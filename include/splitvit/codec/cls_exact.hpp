@@ -127,7 +127,7 @@ struct ClsExact {
   void write(TensorView<const T> x, std::vector<std::byte>& out, Contexts& contexts,
              const WritePart& write_part) {
     if (x.shape().rank() != 3 || x.dim(1) < 1)
-      throw ShapeError("cls-exact: tensor ", x.shape().text(), ", wanted (B, N, D) with CLS");
+      throw ShapeError({"cls-exact: tensor ", x.shape().text(), ", wanted (B, N, D) with CLS"});
     detail::require_finite(x, "cls-exact");
     if (x.dim(1) == 1) {
       write_part(cls, x, contexts.cls, out);
@@ -137,8 +137,8 @@ struct ClsExact {
     std::vector<std::byte> cls_bytes;
     write_part(cls, first.view(), contexts.cls, cls_bytes);
     if (cls_bytes.size() > std::numeric_limits<std::uint32_t>::max())
-      throw WireError(Reason::too_long, "cls-exact: ", cls_bytes.size(),
-                      " bytes for the CLS tokens of ", x.shape().text());
+      throw WireError(Reason::too_long, {"cls-exact: ", cls_bytes.size(),
+                                         " bytes for the CLS tokens of ", x.shape().text()});
     ByteWriter writer{out};
     writer.put(static_cast<std::uint32_t>(cls_bytes.size()));
     writer.put_bytes(cls_bytes);
@@ -150,8 +150,8 @@ struct ClsExact {
   Tensor<T> read(std::span<const std::byte> in, const Shape& shape, Contexts& contexts,
                  const ReadPart& read_part) {
     if (shape.rank() != 3 || shape[1] < 1)
-      throw WireError(Reason::wrong_shape, "cls-exact: a tensor ", shape.text(),
-                      ", wanted (B, N, D) with CLS");
+      throw WireError(Reason::wrong_shape,
+                      {"cls-exact: a tensor ", shape.text(), ", wanted (B, N, D) with CLS"});
     if (shape[1] == 1) return read_part(cls, in, shape, contexts.cls);
     ByteReader reader{in, "cls-exact"};
     const std::size_t size = reader.get<std::uint32_t>();

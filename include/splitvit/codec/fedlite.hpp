@@ -84,10 +84,10 @@ struct FedLite {
   Sent<T> encode_with(TensorView<const T> x, std::span<const Tensor<T>> codebooks,
                       std::vector<std::byte>& out) const {
     if (static_cast<Index>(codebooks.size()) != groups)
-      throw ShapeError("fedlite: ", codebooks.size(), " codebooks for ", groups, " groups");
+      throw ShapeError({"fedlite: ", codebooks.size(), " codebooks for ", groups, " groups"});
     for (const Tensor<T>& given : codebooks) {
       if (given.shape().rank() != 2)
-        throw ShapeError("fedlite: a codebook ", given.shape().text(), ", wanted (W, d)");
+        throw ShapeError({"fedlite: a codebook ", given.shape().text(), ", wanted (W, d)"});
       detail::require_finite<T>(given.view(), "fedlite: a codebook");
     }
     return encode_groups(x, out, [&, g = std::size_t{0}](TensorView<const T> own) mutable {
@@ -101,14 +101,14 @@ struct FedLite {
     require_options(name, *this);
     ByteReader reader{in, "fedlite"};
     if (detail::announced_sample_size(shape, "fedlite") % sub_vectors != 0)
-      reader.refuse(Reason::wrong_shape, "a tensor ", shape.text(), " for ", sub_vectors,
-                    " sub-vectors a sample");
+      reader.refuse(Reason::wrong_shape,
+                    {"a tensor ", shape.text(), " for ", sub_vectors, " sub-vectors a sample"});
     const Division division{shape, sub_vectors, groups};
     std::vector<Tensor<T>> books;
     for (Index g = 0; g < groups; ++g) {
       const Index W = reader.get<std::uint32_t>();
       if (W < 1 || W > codewords)
-        reader.refuse(Reason::malformed, "a codebook of ", W, " codewords, at most ", codewords);
+        reader.refuse(Reason::malformed, {"a codebook of ", W, " codewords, at most ", codewords});
       reader.require(division.length, static_cast<std::size_t>(W) * sizeof(T));
       books.push_back(Tensor<T>::uninitialised({W, division.length}));
       reader.get_array(books.back().span());
@@ -127,7 +127,7 @@ struct FedLite {
       if (width > 0) bits.get_all(std::span{codes}, width);
       for (const std::uint16_t code : codes)
         if (code >= book.dim(0))
-          reader.refuse(Reason::malformed, "codeword ", code, " of ", book.dim(0));
+          reader.refuse(Reason::malformed, {"codeword ", code, " of ", book.dim(0)});
       division.replace(g, codes, book, x.data(), [](Index, Index) {});
     }
     bits.finish();
@@ -205,7 +205,7 @@ struct FedLite {
             const Index run = std::min(most, own_count - p);
             T* const y = begin(out, b, g) + p * length;
             const std::uint16_t* const own = codes.data() + b * own_count + p;
-            kernel::with_width(length, [&](auto width) {
+            kernel::with_width<T>(length, [&](auto width) {
               T* to_vector = y;
               for (Index i = 0; i < run; ++i, to_vector += width)
                 for (Index j = 0; j < width; ++j) to_vector[j] = book[own[i] * width + j];

@@ -44,7 +44,8 @@ struct Float32 {
       if (!all_finite<T>(part)) is_finite = false;
     });
     if (!is_finite)
-      reader.refuse(Reason::not_finite, "NaN or infinity in a tensor ", shape.text(), " that came");
+      reader.refuse(Reason::not_finite,
+                    {"NaN or infinity in a tensor ", shape.text(), " that came"});
     return x;
   }
 };

@@ -61,7 +61,7 @@ Tensor<T> get_halves(ByteReader& reader, const Shape& shape, const Change& chang
       },
       std::plus{});
   if (bad != 0)
-    reader.refuse(Reason::not_finite, "NaN or infinity in a tensor ", shape.text(), " that came");
+    reader.refuse(Reason::not_finite, {"NaN or infinity in a tensor ", shape.text(), " that came"});
   return x;
 }
 
@@ -101,7 +101,7 @@ struct Float16 {
       return detail::get_halves<kernel::HalfFloat, T>(reader, shape, detail::unchanged);
     const int exponent = reader.get<std::int16_t>();
     if (exponent < -most_exponent || exponent > most_exponent)
-      reader.refuse(Reason::malformed, "a gradient times 2^", exponent);
+      reader.refuse(Reason::malformed, {"a gradient times 2^", exponent});
     const T factor = std::ldexp(T{1}, -exponent);
     return detail::get_halves<kernel::HalfFloat, T>(
         reader, shape,

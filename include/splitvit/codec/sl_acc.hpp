@@ -76,7 +76,7 @@ struct SlAcc {
   template <std::floating_point T>
   Index put(TensorView<const T> x, Pass pass, std::vector<std::byte>& out, Rng&) {
     if (x.size() == 0)
-      throw ShapeError("slacc: tensor ", x.shape().text(), ", wanted (..., D) with values");
+      throw ShapeError({"slacc: tensor ", x.shape().text(), ", wanted (..., D) with values"});
     const Index D = x.shape().back(), V = x.size() / D;
     const Tensor<T> channels = transposed(x.data(), V, D);
 
@@ -122,11 +122,11 @@ struct SlAcc {
   template <std::floating_point T>
   Tensor<T> get(ByteReader& reader, const Shape& shape, Pass) const {
     if (shape.elements() == 0)
-      reader.refuse(Reason::wrong_shape, "a tensor ", shape.text(), " without values");
+      reader.refuse(Reason::wrong_shape, {"a tensor ", shape.text(), " without values"});
     const Index D = shape.back(), V = shape.elements() / D;
 
     const Index G = reader.get<std::uint8_t>();
-    if (G < 1 || G > groups) reader.refuse(Reason::malformed, G, " groups, at most ", groups);
+    if (G < 1 || G > groups) reader.refuse(Reason::malformed, {G, " groups, at most ", groups});
     BitReader id_bits{reader};
     id_bits.require(D, bits_for(G));
     if (range == SlAccRange::channel) reader.require(D, 2 * sizeof(T));
@@ -134,12 +134,12 @@ struct SlAcc {
     if (G > 1) id_bits.get_all(std::span{group}, bits_for(G));
     id_bits.finish();
     for (const std::uint8_t g : group)
-      if (g >= G) reader.refuse(Reason::malformed, "group ", g, " of ", G);
+      if (g >= G) reader.refuse(Reason::malformed, {"group ", g, " of ", G});
     std::vector<int> bits;
     for (Index g = 0; g < G; ++g) {
       bits.push_back(reader.get<std::uint8_t>());
       if (bits.back() < min_bits || bits.back() > max_bits)
-        reader.refuse(Reason::malformed, "a group of ", bits.back(), " bits");
+        reader.refuse(Reason::malformed, {"a group of ", bits.back(), " bits"});
     }
     std::vector<detail::Range<T>> ranges;
     for (Index i = range == SlAccRange::channel ? D : G; i > 0; --i)

@@ -91,8 +91,8 @@ struct SlFac {
   template <std::floating_point T>
   Index put(TensorView<const T> x, Pass, std::vector<std::byte>& out, Rng&) const {
     if (!fits(x.shape()))
-      throw ShapeError("slfac: tensor ", x.shape().text(),
-                       ", wanted (B, N, D) with values and N at most 65536");
+      throw ShapeError({"slfac: tensor ", x.shape().text(),
+                        ", wanted (B, N, D) with values and N at most 65536"});
     const Index B = x.dim(0), N = x.dim(1), D = x.dim(2), count = N - 1;
     ByteWriter writer{out};
     for (Index b = 0; b < B; ++b)
@@ -127,8 +127,8 @@ struct SlFac {
   template <std::floating_point T>
   Tensor<T> get(ByteReader& reader, const Shape& shape, Pass) const {
     if (!fits(shape))
-      reader.refuse(Reason::wrong_shape, "a tensor ", shape.text(),
-                    ", wanted (B, N, D) with values, N to 65536");
+      reader.refuse(Reason::wrong_shape,
+                    {"a tensor ", shape.text(), ", wanted (B, N, D) with values, N to 65536"});
     const Index B = shape[0], N = shape[1], D = shape[2], count = N - 1;
     reader.require(B * D, sizeof(T));  // B D is at most the number of elements
     Tensor<T> cls = Tensor<T>::uninitialised({B, D});
@@ -215,13 +215,13 @@ struct SlFac {
                     std::vector<detail::CodedGroup<T>>& parts) const {
     const Index low = reader.get<std::uint16_t>();
     if (low < 1 || low > count)
-      reader.refuse(Reason::malformed, low, " low coefficients of ", count);
+      reader.refuse(Reason::malformed, {low, " low coefficients of ", count});
     const int widths = reader.get<std::uint8_t>();
     for (const auto& [coefficients, bits] :
          {std::pair{low, widths & 15}, std::pair{count - low, widths >> 4}}) {
       detail::CodedGroup<T> part{.count = coefficients * B, .bits = bits + 1, .range = {}};
       if (part.bits < min_bits || part.bits > max_bits)
-        reader.refuse(Reason::malformed, "codes of ", part.bits, " bits");
+        reader.refuse(Reason::malformed, {"codes of ", part.bits, " bits"});
       if (part.count > 0) part.range = detail::get_range<T>(reader);
       parts.push_back(part);
     }

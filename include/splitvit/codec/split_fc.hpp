@@ -109,8 +109,8 @@ struct SplitFc {
     require_options(name, *this);
     const Index n = detail::announced_sample_size(shape, "splitfc");
     if (n > Index{std::numeric_limits<std::uint32_t>::max()})
-      throw WireError(Reason::wrong_shape, "splitfc: a tensor ", shape.text(),
-                      ", wanted (B, ..., D) with 1 to 2^32 - 1 columns");
+      throw WireError(Reason::wrong_shape, {"splitfc: a tensor ", shape.text(),
+                                            ", wanted (B, ..., D) with 1 to 2^32 - 1 columns"});
     const Index J = count(shape);
     ByteReader reader{in, "splitfc"};
     reader.require(J / 2, 1);  // 4 bits a column at least
@@ -122,7 +122,7 @@ struct SplitFc {
       reader.get_array(std::span{bases});
       for (const std::uint16_t base : bases)
         if (!kernel::HalfFloat::is_finite(base))
-          reader.refuse(Reason::not_finite, "NaN or infinity among means of columns");
+          reader.refuse(Reason::not_finite, {"NaN or infinity among means of columns"});
     }
     const Tensor<T> columns = detail::decode_columns<T>(reader, J, shape[0], bits(up_bits));
     reader.expect_end();

@@ -8,7 +8,7 @@
 #include <splitvit/codec/detail/range_quantiser.hpp>  // find_extremes, flush_tiny
 #include <splitvit/codec/detail/require.hpp>          // require_finite
 #include <splitvit/core/bytes.hpp>                    // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                    // WireError
+#include <splitvit/core/error.hpp>                    // Reason
 #include <splitvit/core/finite.hpp>                   // limited
 #include <splitvit/core/options.hpp>                  // describe
 #include <splitvit/core/parallel.hpp>                 // parallel_for
@@ -109,9 +109,9 @@ struct TokenScaled {
     std::vector<T> scales(static_cast<std::size_t>(rows));
     reader.get_array(std::span{scales});
     for (T& scale : scales) {
-      if (!std::isfinite(scale)) reader.refuse(Reason::not_finite, "NaN or infinity as a scale");
+      if (!std::isfinite(scale)) reader.refuse(Reason::not_finite, {"NaN or infinity as a scale"});
       scale = detail::flush_tiny(scale);
-      if (!(scale > T{0})) reader.refuse(Reason::malformed, "a scale that is not positive");
+      if (!(scale > T{0})) reader.refuse(Reason::malformed, {"a scale that is not positive"});
     }
     return scales;
   }

@@ -44,11 +44,11 @@ void require_consistent(const char* operation, const CutBatch<T>& batch) {
       (batch.token_sizes.empty() || batch.token_sizes.shape() == attention) &&
       (batch.statistics.empty() || (statistics.rank() == 3 && statistics.with(2, x[2]) == x)))
     return;
-  throw ShapeError(operation, ": tokens ", x.text(), ", cls_attention ", attention.text(),
-                   ", labels of ", batch.labels.row_count(), " rows, ", sizes,
-                   " sizes, token_sizes ", batch.token_sizes.shape().text(), ", statistics ",
-                   statistics.text(),
-                   ": wanted (B, N, D), (B, N), B rows and, or empty, B, (B, N), (B, N, W)");
+  throw ShapeError({operation, ": tokens ", x.text(), ", cls_attention ", attention.text(),
+                    ", labels of ", batch.labels.row_count(), " rows, ", sizes,
+                    " sizes, token_sizes ", batch.token_sizes.shape().text(), ", statistics ",
+                    statistics.text(),
+                    ": wanted (B, N, D), (B, N), B rows and, or empty, B, (B, N), (B, N, W)"});
 }
 
 /// The whole part of ratio * count, both in double precision: of 100 things 0.29 keeps 28.

@@ -35,7 +35,7 @@ struct DropSamples {
     std::iota(all.begin(), all.end(), Index{0});
     rng.choose(std::span{all}, K);
     all.resize(static_cast<std::size_t>(K));
-    std::ranges::sort(all);
+    std::sort(all.begin(), all.end());
     return gather_samples(std::move(batch), std::span<const Index>{all});
   }
 

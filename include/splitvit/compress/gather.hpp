@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy
+#include <algorithm>  // copy_n
 
 #include <splitvit/compress/cut_batch.hpp>          // CutBatch
 #include <splitvit/compress/detail/linear_map.hpp>  // apply_to_tokens, Gather
@@ -13,13 +13,13 @@ namespace splitvit::inline SPLITVIT_BUILD::compress {
 namespace detail {
 /// Errors  std::invalid_argument, with `what`, unless the numbers are distinct and each is in
 ///         0..count-1.
-inline void require_distinct(std::span<const Index> numbers, Index count, const auto&... what) {
+inline void require_distinct(std::span<const Index> numbers, Index count, TextParts what) {
   RecycledVector<char> seen(static_cast<std::size_t>(count), 0);
   for (const Index number : numbers) {
     if (number < 0 || number >= count)
-      throw std::invalid_argument(joined(what..., " ", number, " of ", count));
+      throw ArgumentError({joined(what), " ", number, " of ", count});
     if (std::exchange(seen[static_cast<std::size_t>(number)], char{1}) != 0)
-      throw std::invalid_argument(joined(what..., " ", number, " comes twice"));
+      throw ArgumentError({joined(what), " ", number, " comes twice"});
   }
 }
 
@@ -27,15 +27,14 @@ inline void require_distinct(std::span<const Index> numbers, Index count, const 
 inline void require_token_index(const Tensor<Index>& index, Index B, Index N) {
   const Shape& shape = index.shape();
   if (shape.rank() != 2 || shape[0] != B || shape[1] < 1 || shape[1] > N)
-    throw ShapeError("gather_tokens: index ", shape.text(), " for ", B, " samples of ", N,
-                     " tokens: wanted (B, P), 1 <= P <= N");
+    throw ShapeError({"gather_tokens: index ", shape.text(), " for ", B, " samples of ", N,
+                      " tokens: wanted (B, P), 1 <= P <= N"});
   const auto P = static_cast<std::size_t>(shape[1]);
   for (Index b = 0; b < B; ++b) {
     const auto row = index.span().subspan(static_cast<std::size_t>(b) * P, P);
     if (row[0] != 0)
-      throw std::invalid_argument(
-          joined("gather_tokens: sample ", b, ": the first token must be CLS, number 0"));
-    require_distinct(row, N, "gather_tokens: sample ", b, ": token");
+      throw ArgumentError({"gather_tokens: sample ", b, ": the first token must be CLS, number 0"});
+    require_distinct(row, N, {"gather_tokens: sample ", b, ": token"});
   }
 }
 }  // namespace detail
@@ -61,7 +60,7 @@ CutBatch<T> gather_tokens(CutBatch<T> batch, std::span<const Index> index) {
   require_consistent("gather_tokens", batch);
   const auto P = static_cast<Index>(index.size());
   Tensor<Index> repeated = Tensor<Index>::uninitialised({batch.samples(), P});
-  for (Index b = 0; b < batch.samples(); ++b) std::ranges::copy(index, repeated.data() + b * P);
+  for (Index b = 0; b < batch.samples(); ++b) std::copy_n(index.data(), P, repeated.data() + b * P);
   return gather_tokens(std::move(batch), repeated);
 }
 
@@ -76,7 +75,7 @@ template <std::floating_point T>
 CutBatch<T> gather_samples(CutBatch<T> batch, std::span<const Index> index) {
   require_consistent("gather_samples", batch);
   if (index.empty()) throw std::invalid_argument("gather_samples: no sample is kept");
-  detail::require_distinct(index, batch.samples(), "gather_samples: sample");
+  detail::require_distinct(index, batch.samples(), {"gather_samples: sample"});
   batch.labels = batch.labels.gather(index);
   if (!batch.sizes.empty()) {
     RecycledVector<Index> sizes;

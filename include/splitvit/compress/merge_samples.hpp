@@ -167,7 +167,7 @@ template <std::floating_point T>
 CutBatch<T> merge_clusters(CutBatch<T> batch, std::span<const Index> ids, Index clusters) {
   require_consistent("merge_clusters", batch);
   if (static_cast<Index>(ids.size()) != batch.samples())
-    throw ShapeError("merge_clusters: ", ids.size(), " ids for ", batch.samples(), " samples");
+    throw ShapeError({"merge_clusters: ", ids.size(), " ids for ", batch.samples(), " samples"});
   detail::Groups groups = detail::groups_of(ids, clusters);
   if (!batch.sizes.empty()) {
     RecycledVector<Index> sizes(static_cast<std::size_t>(clusters));
@@ -184,7 +184,7 @@ template <std::floating_point T>
 CutBatch<T> MergeSamples::operator()(CutBatch<T> batch, Rng& rng) const {
   require_consistent("MergeSamples", batch);
   const RecycledVector<Index> ids = clusters_of(batch.cls_attention, rng);
-  const Index K = 1 + *std::ranges::max_element(ids);
+  const Index K = 1 + *std::max_element(ids.begin(), ids.end());
   if (K == batch.samples()) return batch;  // every sample is alone
   if (weight_by_size && batch.sizes.empty()) batch.sizes.assign(ids.size(), 1);
   return merge_clusters(std::move(batch), std::span{ids}, K);
@@ -194,14 +194,14 @@ template <std::floating_point T>
 RecycledVector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, Rng& rng) const {
   require_options("MergeSamples", *this);
   if (cls_attention.shape().rank() != 2 || cls_attention.empty())
-    throw ShapeError("MergeSamples: cls_attention ", cls_attention.shape().text(),
-                     ", wanted (B, N) with B and N at least 1");
+    throw ShapeError({"MergeSamples: cls_attention ", cls_attention.shape().text(),
+                      ", wanted (B, N) with B and N at least 1"});
   if (!all_finite<T>(cls_attention.view()))
     throw std::invalid_argument("MergeSamples: an attention value is not finite");
   const Index B = cls_attention.dim(0);
   if (B < min_cluster_size)
-    throw std::invalid_argument(
-        joined("MergeSamples: ", B, " samples, but min_cluster_size is ", min_cluster_size));
+    throw ArgumentError(
+        {"MergeSamples: ", B, " samples, but min_cluster_size is ", min_cluster_size});
   const Index K = kept_count(keep, B, min_clusters);
   if (K == B && min_cluster_size == 1) {
     RecycledVector<Index> alone(static_cast<std::size_t>(B));

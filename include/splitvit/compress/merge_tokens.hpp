@@ -104,10 +104,13 @@ class LikeTokens {
     };
     const auto taken = pairs.begin() + std::min<Index>(most, static_cast<Index>(pairs.size()));
     std::partial_sort(pairs.begin(), taken, pairs.end(), better);
-    std::ranges::sort(pairs.begin(), taken, {}, &Pair::place);  // sums have a fixed order
+    std::sort(pairs.begin(), taken, [](const Pair& a, const Pair& b) {
+      return a.place < b.place;
+    });  // sums have a fixed order
     for (auto pair = pairs.begin(); pair != taken; ++pair) merge(pair->from, pair->into);
     std::erase_if(live_, [&](Index token) { return owner_[at(token)] != token; });
-    std::ranges::sort(live_, {}, [&](Index token) { return lowest_[at(token)]; });
+    std::sort(live_.begin(), live_.end(),
+              [&](Index a, Index b) { return lowest_[at(a)] < lowest_[at(b)]; });
   }
 
   /// The group of each of the N tokens, numbered in the order of their first members.
@@ -172,8 +175,8 @@ template <std::floating_point T>
 Tensor<Index> like_tokens(const Tensor<T>& features, Index P) {
   const Shape& shape = features.shape();
   if (shape.rank() != 3 || P < 2 || P > shape[1])
-    throw ShapeError("like_tokens: ", P, " groups of tokens ", shape.text(),
-                     ": wanted 2 to N of (B, N, W)");
+    throw ShapeError(
+        {"like_tokens: ", P, " groups of tokens ", shape.text(), ": wanted 2 to N of (B, N, W)"});
   if (!all_finite<T>(features.view()))
     throw std::invalid_argument("like_tokens: a feature is not finite");
   const Index N = shape[1], W = shape[2];
@@ -207,26 +210,25 @@ CutBatch<T> merge_token_groups(CutBatch<T> batch, const Tensor<Index>& ids, Inde
     throw std::invalid_argument("merge_token_groups: merged tokens cannot be merged again");
   const Index B = batch.samples(), N = batch.token_count();
   if (ids.shape() != Shape{B, N})
-    throw ShapeError("merge_token_groups: ids ", ids.shape().text(), " for ", B, " samples of ", N,
-                     " tokens");
-  const auto require = [](bool fits, Index b, const auto&... parts) {
-    if (!fits)
-      throw std::invalid_argument(joined("merge_token_groups: sample ", b, ": ", parts...));
+    throw ShapeError(
+        {"merge_token_groups: ids ", ids.shape().text(), " for ", B, " samples of ", N, " tokens"});
+  const auto require = [](bool fits, Index b, TextParts parts) {
+    if (!fits) throw ArgumentError({"merge_token_groups: sample ", b, ": ", joined(parts)});
   };
-  require(P >= 1 && P <= N, 0, P, " groups of ", N, " tokens");
+  require(P >= 1 && P <= N, 0, {P, " groups of ", N, " tokens"});
   Tensor<Index> sizes{{B, P}};
   Tensor<double> attention{{B, P}};
   RecycledVector<Index> group;  // of each token, over all samples
   group.reserve(static_cast<std::size_t>(B * N));
   for (Index i = 0; i < B * N; ++i) {
-    require(ids[i] >= 0 && ids[i] < P, i / N, "group ", ids[i], " does not exist, there are ", P);
+    require(ids[i] >= 0 && ids[i] < P, i / N, {"group ", ids[i], " does not exist, there are ", P});
     group.push_back(i / N * P + ids[i]);
     ++sizes[group.back()];
     attention[group.back()] += static_cast<double>(batch.cls_attention[i]);
   }
-  for (Index i = 0; i < B * P; ++i) require(sizes[i] > 0, i / P, "group ", i % P, " is empty");
+  for (Index i = 0; i < B * P; ++i) require(sizes[i] > 0, i / P, {"group ", i % P, " is empty"});
   for (Index b = 0; b < B; ++b)
-    require(ids[b * N] == 0 && sizes[b * P] == 1, b, "CLS must be alone in group 0");
+    require(ids[b * N] == 0 && sizes[b * P] == 1, b, {"CLS must be alone in group 0"});
   batch.cls_attention = Tensor<T>::uninitialised({B, P});
   for (Index i = 0; i < B * P; ++i) batch.cls_attention[i] = limited(static_cast<T>(attention[i]));
   if (with_sizes) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy_n, fill, min
+#include <algorithm>  // copy_n, fill, min_element
 #include <cmath>      // isfinite
 #include <numeric>    // accumulate
 
@@ -82,11 +82,12 @@ inline double make_rest_weights(std::span<double> weights, std::span<const Index
   clear_kept();
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
   if (rest == RestToken::attention && sum > 0.0 && std::isfinite(sum) &&
-      std::ranges::min(weights) >= 0.0) {
+      *std::min_element(weights.begin(), weights.end()) >= 0.0) {
     for (double& w : weights) w /= sum;
     return sum;
   }
-  std::ranges::fill(weights, 1.0 / static_cast<double>(weights.size() - kept.size()));
+  std::fill(weights.begin(), weights.end(),
+            1.0 / static_cast<double>(weights.size() - kept.size()));
   clear_kept();
   return sum;
 }
@@ -109,11 +110,11 @@ CutBatch<T> gather_with_rest(CutBatch<T> batch, const Tensor<Index>& index, Rest
   detail::require_token_index(index, B, N);
   const Index P = index.dim(1);
   if (P == N)
-    throw ShapeError("gather_with_rest: all ", N, " tokens are kept, none is left for the rest");
+    throw ShapeError({"gather_with_rest: all ", N, " tokens are kept, none is left for the rest"});
   if (!batch.token_sizes.empty())
     throw std::invalid_argument("gather_with_rest: merged tokens have no rest token");
   Tensor<double> weights{{B, N}};
-  std::ranges::copy(batch.cls_attention.span(), weights.data());
+  std::copy_n(batch.cls_attention.data(), B * N, weights.data());
   Tensor<T> attention = Tensor<T>::uninitialised({B, P + 1});
   for (Index b = 0; b < B; ++b) {
     const auto kept = index.view().slice(b, b + 1).span();

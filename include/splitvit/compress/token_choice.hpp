@@ -46,8 +46,8 @@ inline kernel::TokenStatistic statistic_for(TokenScore score) {
 template <std::floating_point T>
 Tensor<Index> best_tokens(const Tensor<T>& scores, Index P) {
   if (scores.shape().rank() != 2 || P < 1 || P > scores.dim(1))
-    throw ShapeError("best_tokens: ", P, " tokens of scores ", scores.shape().text(),
-                     ": wanted 1 to N of (B, N)");
+    throw ShapeError({"best_tokens: ", P, " tokens of scores ", scores.shape().text(),
+                      ": wanted 1 to N of (B, N)"});
   if (!all_finite<T>(scores.view()))
     throw std::invalid_argument("best_tokens: a score is not finite");
   const Index B = scores.dim(0), N = scores.dim(1);
@@ -169,7 +169,7 @@ template <std::floating_point T>
 Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P, Rng& rng) {
   require_consistent("choose_tokens", batch);
   const Index B = batch.samples(), N = batch.token_count();
-  if (P < 1 || P > N) throw ShapeError("choose_tokens: ", P, " of ", N, " tokens: wanted 1 to N");
+  if (P < 1 || P > N) throw ShapeError({"choose_tokens: ", P, " of ", N, " tokens: wanted 1 to N"});
   const Tensor<T>& tokens = batch.tokens.value();
   switch (score) {
     case TokenScore::attention:
@@ -188,9 +188,8 @@ Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P,
     case TokenScore::value:
     case TokenScore::rollout:
       if (batch.statistics.empty() || batch.statistics.dim(2) != 1)
-        throw std::invalid_argument(
-            joined("choose_tokens: statistics ", batch.statistics.shape().text(),
-                   ", wanted (B, N, 1) for score ", detail::score_names.text(score)));
+        throw ArgumentError({"choose_tokens: statistics ", batch.statistics.shape().text(),
+                             ", wanted (B, N, 1) for score ", detail::score_names.text(score)});
       return best_tokens(batch.statistics.reshaped({B, N}), P);
   }
   throw std::invalid_argument("choose_tokens: no such score");

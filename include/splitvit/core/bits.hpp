@@ -128,7 +128,7 @@ class BitReader {
     const std::size_t left = 8 * (bytes_.size() - next_) + static_cast<std::size_t>(filled_);
     // Divided, not multiplied: a hostile count must not overflow.
     if (bits > 0 && static_cast<std::size_t>(count) > left / static_cast<std::size_t>(bits))
-      from_->refuse(Reason::truncated, left, " bits for ", count, " numbers of ", bits, " bits");
+      from_->refuse(Reason::truncated, {left, " bits for ", count, " numbers of ", bits, " bits"});
   }
 
   /// A number of 0..32 bits.
@@ -142,7 +142,7 @@ class BitReader {
   Index get_unary(Index limit) {
     Index ones = 0;
     for (; get(1) == 1; ++ones)
-      if (ones == limit) from_->refuse(Reason::malformed, "a unary number above ", limit);
+      if (ones == limit) from_->refuse(Reason::malformed, {"a unary number above ", limit});
     return ones;
   }
 
@@ -170,7 +170,8 @@ class BitReader {
   /// The rest of the last byte must be zero. What was read is now taken from the message.
   void finish() {
     const std::size_t used = next_ - static_cast<std::size_t>(filled_ / 8);
-    if (take(filled_ % 8) != 0) from_->refuse(Reason::malformed, "padding bits that are not zero");
+    if (take(filled_ % 8) != 0)
+      from_->refuse(Reason::malformed, {"padding bits that are not zero"});
     from_->get_bytes(used);
     bytes_ = bytes_.subspan(used);
     next_ = 0;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // ranges::reverse
+#include <algorithm>  // reverse
 #include <bit>        // bit_cast, endian
 #include <cstring>    // memcpy
 
-#include <splitvit/core/error.hpp>  // Reason, WireError
+#include <splitvit/core/error.hpp>  // joined, Reason, TextParts, WireError
 #include <splitvit/core/shape.hpp>  // Index
 
 namespace splitvit::inline SPLITVIT_BUILD {
@@ -14,7 +14,7 @@ namespace detail {
 /// A number's bytes from native order to little-endian, or back.
 template <class T>
 std::array<std::byte, sizeof(T)> little_endian(std::array<std::byte, sizeof(T)> bytes) {
-  if constexpr (std::endian::native == std::endian::big) std::ranges::reverse(bytes);
+  if constexpr (std::endian::native == std::endian::big) std::reverse(bytes.begin(), bytes.end());
   return bytes;
 }
 }  // namespace detail
@@ -71,15 +71,14 @@ class ByteReader {
   std::size_t position() const { return size_ - left(); }
 
   /// Throws WireError, whose text names `what`.
-  template <class... Parts>
-  [[noreturn]] void refuse(Reason reason, const Parts&... parts) const {
-    throw WireError(reason, what_, ": ", parts...);
+  [[noreturn]] void refuse(Reason reason, TextParts parts) const {
+    throw WireError(reason, {what_, ": ", joined(parts)});
   }
   /// Refuses (truncated) unless `count` elements of `size` bytes are left: before memory is taken.
   void require(Index count, std::size_t size) const {
     // Divided, not multiplied: a hostile count must not overflow.
     if (static_cast<std::size_t>(count) > left() / size)
-      refuse(Reason::truncated, left(), " bytes for ", count, " elements of ", size, " bytes");
+      refuse(Reason::truncated, {left(), " bytes for ", count, " elements of ", size, " bytes"});
   }
 
   template <Arithmetic T>
@@ -97,7 +96,7 @@ class ByteReader {
 
   std::span<const std::byte> get_bytes(std::size_t count) {
     if (count > left())
-      refuse(Reason::truncated, count, " more bytes wanted, ", left(), " are left");
+      refuse(Reason::truncated, {count, " more bytes wanted, ", left(), " are left"});
     const auto taken = bytes_.first(count);
     bytes_ = bytes_.subspan(count);
     return taken;
@@ -117,14 +116,15 @@ class ByteReader {
   std::string get_text(std::size_t limit) {
     const std::size_t size = get<std::uint32_t>();
     if (size > limit)
-      refuse(Reason::too_long, "a text of ", size, " characters, at most ", limit, " are allowed");
+      refuse(Reason::too_long,
+             {"a text of ", size, " characters, at most ", limit, " are allowed"});
     const auto from = get_bytes(size);
     return {reinterpret_cast<const char*>(from.data()), from.size()};
   }
 
   /// Every byte must have been used.
   void expect_end() const {
-    if (left() > 0) refuse(Reason::malformed, left(), " bytes too many at its end");
+    if (left() > 0) refuse(Reason::malformed, {left(), " bytes too many at its end"});
   }
 
  private:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <initializer_list>  // initializer_list
+
 #include <splitvit/core/std.hpp>
 
 namespace splitvit::inline SPLITVIT_BUILD {
@@ -45,35 +47,59 @@ constexpr bool may_retry(Reason reason) {
          reason == Reason::cannot_write;
 }
 
-/// One text from texts, things with a text(), and numbers as std::to_string writes them.
-template <class... Parts>
-std::string joined(Parts... parts) {
+/// A part of a text: characters, a number as std::to_string writes it, or a thing with a text().
+/// It refers to what it was made from.
+class TextPart {
+ public:
+  TextPart(const char* text)
+      : value_{text},
+        append_{[](std::string& to, const void* value) { to += static_cast<const char*>(value); }} {
+  }
+  template <class Value>
+  TextPart(const Value& value)
+      : value_{&value}, append_{[](std::string& to, const void* part) {
+          const auto& typed = *static_cast<const Value*>(part);
+          if constexpr (std::is_arithmetic_v<Value>)
+            to += std::to_string(typed);
+          else if constexpr (requires { typed.text(); })
+            to += typed.text();
+          else
+            to += typed;
+        }} {}
+
+  void append_to(std::string& text) const { append_(text, value_); }
+
+ private:
+  const void* value_;
+  void (*append_)(std::string& to, const void* value);
+};
+using TextParts = std::initializer_list<TextPart>;
+
+inline std::string joined(TextParts parts) {
   std::string text;
-  const auto append = [&text](const auto& part) {
-    if constexpr (std::is_arithmetic_v<std::decay_t<decltype(part)>>)
-      text += std::to_string(part);
-    else if constexpr (requires { part.text(); })
-      text += part.text();
-    else
-      text += part;
-  };
-  (append(parts), ...);
+  for (const TextPart& part : parts) part.append_to(text);
   return text;
 }
 
-/// The caller's tensor shapes do not fit the operation. The text is all parts, joined.
-class ShapeError : public std::invalid_argument {
+/// An argument that the function does not take. The text is all parts, joined.
+class ArgumentError : public std::invalid_argument {
  public:
-  template <class... Parts>
-  explicit ShapeError(Parts... parts) : std::invalid_argument(joined(parts...)) {}
+  explicit ArgumentError(TextParts parts) : std::invalid_argument(joined(parts)) {}
+  explicit ArgumentError(const std::string& text) : std::invalid_argument(text) {}
+};
+
+/// The caller's tensor shapes do not fit the operation.
+class ShapeError : public ArgumentError {
+  using ArgumentError::ArgumentError;
 };
 
 /// An error with a reason. The text is all parts, joined.
 class ReasonedError : public std::runtime_error {
  public:
-  template <class... Parts>
-  ReasonedError(Reason reason, Parts... parts)
-      : std::runtime_error(joined(parts...)), reason_{reason} {}
+  ReasonedError(Reason reason, TextParts parts)
+      : std::runtime_error(joined(parts)), reason_{reason} {}
+  ReasonedError(Reason reason, const std::string& text)
+      : std::runtime_error(text), reason_{reason} {}
 
   Reason reason() const noexcept { return reason_; }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>         // ranges::max_element, ranges::sort
+#include <algorithm>         // max_element, sort
 #include <cmath>             // abs
 #include <initializer_list>  // initializer_list
 #include <numeric>           // accumulate, iota
 
-#include <splitvit/core/error.hpp>      // joined
+#include <splitvit/core/error.hpp>      // ArgumentError, joined, TextParts
 #include <splitvit/core/finite.hpp>     // all_finite
 #include <splitvit/core/shape.hpp>      // Index
 #include <splitvit/core/workspace.hpp>  // RecycledVector
@@ -48,7 +48,7 @@ class Labels {
     /// The most probable class; the lowest id if there are several.
     Index argmax() const {
       const auto largest = [](auto values) {
-        return std::ranges::max_element(values) - values.begin();
+        return std::max_element(values.begin(), values.end()) - values.begin();
       };
       return classes[static_cast<std::size_t>(counts.empty() ? largest(weights) : largest(counts))];
     }
@@ -104,8 +104,8 @@ class Labels {
       Index left = largest_count;
       for (const Index count : labels.row(i).counts) {
         if (count < 1 || count > left)
-          refuse_row(static_cast<std::size_t>(i), "count ", count,
-                     ", wanted at least 1 and a sum of at most ", largest_count);
+          refuse_row(static_cast<std::size_t>(i),
+                     {"count ", count, ", wanted at least 1 and a sum of at most ", largest_count});
         left -= count;
       }
     }
@@ -129,7 +129,7 @@ class Labels {
   /// Errors  std::invalid_argument if there is no such row.
   Row row(Index i) const {
     if (i < 0 || i >= row_count())
-      throw std::invalid_argument(joined("Labels: row ", i, ", wanted 0 to ", row_count() - 1));
+      throw ArgumentError({"Labels: row ", i, ", wanted 0 to ", row_count() - 1});
     const auto at = static_cast<std::size_t>(i);
     const auto begin = at == 0 ? 0 : static_cast<std::size_t>(ends_[at - 1]);
     const std::size_t size = static_cast<std::size_t>(ends_[at]) - begin;
@@ -155,15 +155,14 @@ class Labels {
   Labels merge(std::span<const Index> starts, std::span<const Index> members) const {
     if (starts.empty() || starts.front() != 0 ||
         starts.back() != static_cast<Index>(members.size()))
-      throw std::invalid_argument(joined("Labels: merge: wanted starts from 0 to ", members.size(),
-                                         ", the number of members"));
+      throw ArgumentError(
+          {"Labels: merge: wanted starts from 0 to ", members.size(), ", the number of members"});
     Labels merged;
     merged.is_weighted_ = is_weighted_;
     RecycledVector<Entry> entries;
     for (std::size_t k = 0; k + 1 < starts.size(); ++k) {
       if (starts[k + 1] <= starts[k] || starts[k + 1] > starts.back())
-        throw std::invalid_argument(
-            joined("Labels: merge: group ", k, " has no members, wanted at least one"));
+        throw ArgumentError({"Labels: merge: group ", k, " has no members, wanted at least one"});
       const auto group = members.subspan(static_cast<std::size_t>(starts[k]),
                                          static_cast<std::size_t>(starts[k + 1] - starts[k]));
       entries.clear();
@@ -183,22 +182,22 @@ class Labels {
   void require_classes(const char* operation, Index classes) const {
     for (Index i = 0; i < row_count(); ++i)
       if (const Index largest = row(i).classes.back(); largest >= classes)
-        throw std::invalid_argument(joined(operation, ": row ", i, " of the labels has class ",
-                                           largest, ", wanted less than ", classes));
+        throw ArgumentError({operation, ": row ", i, " of the labels has class ", largest,
+                             ", wanted less than ", classes});
   }
 
   /// The same rows of the same kind, with equal counts or weights.
   friend bool operator==(const Labels&, const Labels&) = default;
 
  private:
-  [[noreturn]] static void refuse_row(std::size_t row, const auto&... what) {
-    throw std::invalid_argument(joined("Labels: row ", row, " has ", what...));
+  [[noreturn]] static void refuse_row(std::size_t row, TextParts what) {
+    throw ArgumentError({"Labels: row ", row, " has ", joined(what)});
   }
   static void require_some(std::size_t row, std::size_t classes) {
-    if (classes == 0) refuse_row(row, "no class, wanted at least one");
+    if (classes == 0) refuse_row(row, {"no class, wanted at least one"});
   }
   static void require_class(std::size_t row, Index id) {
-    if (id < 0) refuse_row(row, "class ", id, ", wanted 0 or more");
+    if (id < 0) refuse_row(row, {"class ", id, ", wanted 0 or more"});
   }
   static float weight_of(float weight) { return weight; }
   static float weight_of(const ClassWeight& one) { return one.weight; }
@@ -207,11 +206,11 @@ class Labels {
     for (const auto& one : weights) {
       const float weight = weight_of(one);
       if (!all_finite(std::span<const float>{&weight, 1}) || weight < 0)
-        refuse_row(row, "weight ", weight, ", wanted a finite number that is at least 0");
+        refuse_row(row, {"weight ", weight, ", wanted a finite number that is at least 0"});
       sum += static_cast<double>(weight);
     }
     if (!(std::abs(sum - 1.0) <= tolerance))
-      refuse_row(row, "weights that sum to ", sum, ", wanted 1 (+- 1e-4)");
+      refuse_row(row, {"weights that sum to ", sum, ", wanted 1 (+- 1e-4)"});
   }
   /// Errors  as in from_lists, for ends and classes. `values` is the number of counts or weights.
   Labels(RecycledVector<Index> ends, RecycledVector<Index> classes, std::size_t values)
@@ -221,18 +220,17 @@ class Labels {
       require_some(i, ends_[i] > static_cast<Index>(begin) ? 1 : 0);
       const auto end = static_cast<std::size_t>(ends_[i]);
       if (end > classes_.size())
-        refuse_row(i, "a list that ends at ", end, ", wanted at most ", classes_.size());
+        refuse_row(i, {"a list that ends at ", end, ", wanted at most ", classes_.size()});
       require_class(i, classes_[begin]);
       for (std::size_t c = begin + 1; c < end; ++c)
         if (classes_[c] <= classes_[c - 1])
-          refuse_row(i, "class ", classes_[c], " after class ", classes_[c - 1],
-                     ", wanted ascending ids");
+          refuse_row(i, {"class ", classes_[c], " after class ", classes_[c - 1],
+                         ", wanted ascending ids"});
       begin = end;
     }
     if (begin != classes_.size() || values != classes_.size())
-      throw std::invalid_argument(joined("Labels: the lists end at ", begin, ", and there are ",
-                                         values, " counts or weights for ", classes_.size(),
-                                         " classes"));
+      throw ArgumentError({"Labels: the lists end at ", begin, ", and there are ", values,
+                           " counts or weights for ", classes_.size(), " classes"});
   }
 
   /// A class of a row that is being put together.
@@ -243,7 +241,7 @@ class Labels {
   };
   /// Appends a row, with equal classes added and weights divided by `divisor`.
   void add_row(std::span<Entry> entries, double divisor) {
-    std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
+    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
       return a.id < b.id || (a.id == b.id && a.place < b.place);
     });
     for (std::size_t i = 0; i < entries.size();) {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // ranges::find
-
-#include <splitvit/core/error.hpp>  // joined
+#include <splitvit/core/error.hpp>  // ArgumentError, joined
 #include <splitvit/core/shape.hpp>  // Index
 #include <splitvit/core/text.hpp>   // exact_text, number_from
 
@@ -121,41 +119,54 @@ struct Named {
   Value value;
 };
 
-/// Some values, each with a name.
+namespace detail {
+/// The names alone, with `between` between them.
+inline std::string joined_names(std::span<const Named<Index>> all, const char* between) {
+  std::string text;
+  for (const auto& [name, number] : all) text += joined({text.empty() ? "" : between, name});
+  return text;
+}
+/// The entry with this number; null if there is none.
+inline const Named<Index>* find_number(std::span<const Named<Index>> all, Index number) {
+  for (const Named<Index>& one : all)
+    if (one.value == number) return &one;
+  return nullptr;
+}
+}  // namespace detail
+
+/// Some values, each with a name. Kept as numbers, so that little is compiled for each type.
 template <class Value, std::size_t n>
 struct Names {
-  std::array<Named<Value>, n> all;
+  std::array<Named<Index>, n> all;
 
-  std::string usage() const { return joined("|"); }
-  std::string wanted() const { return "one of " + joined(", "); }
-  bool allows(const Value& value) const {
-    return std::ranges::find(all, value, &Named<Value>::value) != all.end();
-  }
+  std::string usage() const { return detail::joined_names(all, "|"); }
+  std::string wanted() const { return "one of " + detail::joined_names(all, ", "); }
+  bool allows(const Value& value) const { return find(value) != nullptr; }
   /// The number of a value that has no name.
   std::string text(const Value& value) const {
-    const auto found = std::ranges::find(all, value, &Named<Value>::value);
-    if (found == all.end()) return std::to_string(static_cast<Index>(value));
-    return std::string{found->name};
+    const Named<Index>* const found = find(value);
+    return found ? std::string{found->name} : std::to_string(static_cast<Index>(value));
   }
   template <std::same_as<Value> V>
   std::optional<V> read(std::string_view text) const {
-    const auto found = std::ranges::find(all, text, &Named<Value>::name);
-    return found == all.end() ? std::nullopt : std::optional<V>{found->value};
+    for (const auto& [name, number] : all)
+      if (name == text) return static_cast<V>(number);
+    return std::nullopt;
   }
 
  private:
-  std::string joined(const std::string& between) const {
-    std::string text;
-    for (const Named<Value>& one : all)
-      text += (text.empty() ? "" : between) + std::string{one.name};
-    return text;
+  const Named<Index>* find(const Value& value) const {
+    return detail::find_number(all, static_cast<Index>(value));
   }
 };
 
 /// Names from a list: `names_of<Order>({{"ascending", Order::ascending}, ...})`.
 template <class Value, std::size_t n>
 constexpr Names<Value, n> names_of(const Named<Value> (&list)[n]) {
-  return {std::to_array(list)};
+  Names<Value, n> names{};
+  for (std::size_t i = 0; i < n; ++i)
+    names.all[i] = {list[i].name, static_cast<Index>(list[i].value)};
+  return names;
 }
 
 inline constexpr auto yes_no = names_of<bool>({{"yes", true}, {"no", false}});
@@ -220,9 +231,8 @@ template <class Value, class Kind>
 void require_option(std::string_view operation, std::string_view option, const Value& value,
                     const Kind& kind) {
   if (!kind.allows(value))
-    throw std::invalid_argument(joined(operation, ": ",
-                                       option.empty() ? kind.usage() : std::string{option}, " is ",
-                                       kind.text(value), ", wanted ", kind.wanted()));
+    throw ArgumentError({operation, ": ", option.empty() ? kind.usage() : std::string{option},
+                         " is ", kind.text(value), ", wanted ", kind.wanted()});
 }
 
 /// The same for all options of a policy.

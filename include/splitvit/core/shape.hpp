@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>         // count, equal, max
+#include <algorithm>         // equal, max
 #include <initializer_list>  // initializer_list
 
-#include <splitvit/core/error.hpp>  // ShapeError
+#include <splitvit/core/error.hpp>  // joined, ShapeError
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -24,7 +24,8 @@ class Shape {
       : Shape(std::span<const Index>{extents.begin(), extents.size()}) {}
   explicit Shape(std::span<const Index> extents) {
     if (extents.size() > max_rank)
-      throw ShapeError("Shape: ", extents.size(), " extents, at most ", max_rank, " are possible");
+      throw ShapeError(
+          {"Shape: ", extents.size(), " extents, at most ", max_rank, " are possible"});
     for (const Index extent : extents) extents_[rank_++] = extent;
     elements_ = checked_product();
   }
@@ -53,24 +54,27 @@ class Shape {
   /// For messages: "(64, 197, 192)".
   std::string text() const {
     std::string out;
-    for (const Index extent : extents()) out += joined(out.empty() ? "(" : ", ", extent);
+    for (const Index extent : extents()) out += joined({out.empty() ? "(" : ", ", extent});
     return rank_ == 0 ? "()" : out + ")";
   }
 
   friend bool operator==(const Shape& a, const Shape& b) {
-    return std::ranges::equal(a.extents(), b.extents());
+    const auto x = a.extents(), y = b.extents();
+    return std::equal(x.begin(), x.end(), y.begin(), y.end());
   }
 
  private:
   Index checked_product() const {
     Index product = 1;  // of the extents that are not 0
+    bool has_zero = false;
     for (const Index extent : extents()) {
-      if (extent < 0) throw ShapeError("Shape: negative extent in ", text());
+      if (extent < 0) throw ShapeError({"Shape: negative extent in ", text()});
       if (extent > 0 && product > std::numeric_limits<Index>::max() / extent)
-        throw ShapeError("Shape: ", text(), " has more elements than can be counted");
+        throw ShapeError({"Shape: ", text(), " has more elements than can be counted"});
       product *= std::max(extent, Index{1});
+      has_zero = has_zero || extent == 0;
     }
-    return std::ranges::count(extents(), 0) > 0 ? 0 : product;
+    return has_zero ? 0 : product;
   }
 
   std::array<Index, max_rank> extents_{};

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // ranges::copy
+#include <algorithm>   // copy
 #include <functional>  // function
 #include <variant>     // variant, visit
 
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>  // WireError, joined
+#include <splitvit/core/error.hpp>  // Reason, WireError
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -96,14 +96,14 @@ inline void read_value(ByteReader& in, bool takes, const std::string& name, Stat
   const std::string found = in.get_text(in.left());
   const auto kind = in.get<std::uint8_t>();
   const auto count = in.get<std::uint64_t>();
-  if (found != name) in.refuse(misfit, "'", found, "' where '", name, "' was wanted");
-  if (kind != value.index()) in.refuse(misfit, "'", name, "' is another kind of value");
+  if (found != name) in.refuse(misfit, {"'", found, "' where '", name, "' was wanted"});
+  if (kind != value.index()) in.refuse(misfit, {"'", name, "' is another kind of value"});
   std::visit(
       [&](auto held) {
         auto numbers = state_numbers(held);
         using Number = typename decltype(numbers)::element_type;
         if (!may_grow<decltype(held)> && count != numbers.size())
-          in.refuse(misfit, count, " numbers for '", name, "', wanted ", numbers.size());
+          in.refuse(misfit, {count, " numbers for '", name, "', wanted ", numbers.size()});
         in.require(static_cast<Index>(count), sizeof(Number));
         const auto bytes = in.get_bytes(static_cast<std::size_t>(count) * sizeof(Number));
         if (!takes) return;
@@ -112,7 +112,7 @@ inline void read_value(ByteReader& in, bool takes, const std::string& name, Stat
           numbers = state_numbers(held);
         }
         if constexpr (std::same_as<Number, std::byte>)
-          std::ranges::copy(bytes, numbers.begin());
+          std::copy(bytes.begin(), bytes.end(), numbers.begin());
         else
           ByteReader{bytes}.get_array(numbers);
       },

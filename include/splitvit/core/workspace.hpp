@@ -203,7 +203,7 @@ using RecycledVector = std::vector<T, Recycled<T>>;
 /// Element for element.
 template <class T>
 bool operator==(const RecycledVector<T>& a, const std::vector<T>& b) {
-  return std::ranges::equal(a, b);
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy_n, fill, reverse
+#include <algorithm>  // copy_n, fill_n, reverse
 
 #include <splitvit/core/random.hpp>    // Rng
 #include <splitvit/core/shape.hpp>     // Index, ShapeError
@@ -20,10 +20,10 @@ inline void flip_horizontally(TensorView<std::uint8_t> image) {
 /// Shapes  image (channels, height, width).
 inline void shift(TensorView<std::uint8_t> image, Index down, Index right) {
   if (image.shape().rank() != 3)
-    throw ShapeError("shift: image ", image.shape().text(), ", wanted 3 extents");
+    throw ShapeError({"shift: image ", image.shape().text(), ", wanted 3 extents"});
   const Index height = image.dim(1), width = image.dim(2);
   const std::vector<std::uint8_t> before(image.span().begin(), image.span().end());
-  std::ranges::fill(image.span(), std::uint8_t{0});
+  std::fill_n(image.data(), image.size(), std::uint8_t{0});
   const Index kept = width - (right < 0 ? -right : right);
   if (kept <= 0) return;
   for (Index c = 0; c < image.dim(0); ++c)
@@ -43,8 +43,7 @@ struct Augment {
   /// Shapes  image (channels, height, width).
   /// Errors  std::invalid_argument if padding is negative.
   void operator()(TensorView<std::uint8_t> image, Rng& rng) const {
-    if (padding < 0)
-      throw std::invalid_argument(joined("Augment: padding must not be negative, got ", padding));
+    if (padding < 0) throw ArgumentError({"Augment: padding must not be negative, got ", padding});
     if (flip && rng.below(2) == 1) flip_horizontally(image);
     if (padding > 0) {
       const Index down = rng.below(2 * padding + 1) - padding;

@@ -4,7 +4,7 @@
 #include <algorithm>   // copy, max
 #include <filesystem>  // path
 
-#include <splitvit/core/error.hpp>     // Reason
+#include <splitvit/core/error.hpp>     // ArgumentError, Reason
 #include <splitvit/core/file.hpp>      // read_file
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/data/concepts.hpp>  // fail_at, ImageSet, require_alike, TrainTest
@@ -32,15 +32,15 @@ inline ImageSet parse_cifar(std::span<const std::byte> bytes, const CifarLayout&
                             const std::string& source) {
   if (layout.label_bytes < 1 || layout.label_bytes > 2 || layout.image < 1 ||
       layout.image > 65536 || layout.classes < 0)
-    throw std::invalid_argument(joined("parse_cifar: ", layout.label_bytes, " label bytes, image ",
-                                       layout.image, ", ", layout.classes, " classes"));
+    throw ArgumentError({"parse_cifar: ", layout.label_bytes, " label bytes, image ", layout.image,
+                         ", ", layout.classes, " classes"});
   const auto pixels = static_cast<std::size_t>(3 * layout.image * layout.image);
   const std::size_t record = pixels + static_cast<std::size_t>(layout.label_bytes);
   const std::size_t count = bytes.size() / record, left = bytes.size() % record;
   if (left != 0)
-    detail::fail_at(Reason::damaged_file, source, count * record, "only ", left, " of the ", record,
-                    " bytes of a record");
-  if (count == 0) detail::fail_at(Reason::wrong_content, source, 0, "no records");
+    detail::fail_at(Reason::damaged_file, source, count * record,
+                    {"only ", left, " of the ", record, " bytes of a record"});
+  if (count == 0) detail::fail_at(Reason::wrong_content, source, 0, {"no records"});
   ImageSet set{.name = source,
                .images = Tensor<std::uint8_t>::uninitialised(
                    {static_cast<Index>(count), 3, layout.image, layout.image}),
@@ -51,8 +51,8 @@ inline ImageSet parse_cifar(std::span<const std::byte> bytes, const CifarLayout&
     const std::size_t at = (i + 1) * record - pixels;
     const auto label = std::to_integer<Index>(bytes[at - 1]);
     if (layout.classes > 0 && label >= layout.classes)
-      detail::fail_at(Reason::wrong_content, source, at - 1, "label ", label, ", there are ",
-                      layout.classes, " classes");
+      detail::fail_at(Reason::wrong_content, source, at - 1,
+                      {"label ", label, ", there are ", layout.classes, " classes"});
     set.labels.push_back(label);
     std::ranges::copy(bytes.subspan(at, pixels), values.subspan(i * pixels).begin());
     set.class_count = std::max(set.class_count, label + 1);

@@ -3,7 +3,7 @@
 
 #include <algorithm>  // copy, max
 
-#include <splitvit/core/error.hpp>     // StorageError
+#include <splitvit/core/error.hpp>     // joined, Reason, ShapeError, StorageError, TextParts
 #include <splitvit/core/shape.hpp>     // Index, Shape
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
@@ -46,9 +46,9 @@ struct ImageSet {
   void read_image(Index i, std::span<std::uint8_t> out) const {
     const auto image = images.view().slice(i, i + 1).span();
     if (image.size() != out.size())
-      throw ShapeError("read_image: ", out.size(), " values for an image of ",
-                       image_shape().text());
-    std::ranges::copy(image, out.begin());
+      throw ShapeError(
+          {"read_image: ", out.size(), " values for an image of ", image_shape().text()});
+    std::copy(image.begin(), image.end(), out.begin());
   }
 };
 
@@ -63,7 +63,7 @@ struct TrainTest {
 inline ImageSet slice(const ImageSet& set, Index begin, Index end) {
   const auto images = set.images.view().slice(begin, end);
   if (end > set.size())
-    throw ShapeError("slice: samples ", begin, " to ", end, " of ", set.size(), " labels");
+    throw ShapeError({"slice: samples ", begin, " to ", end, " of ", set.size(), " labels"});
   return {.name = set.name,
           .images = Tensor<std::uint8_t>{images.shape(), images.span()},
           .labels = {set.labels.begin() + begin, set.labels.begin() + end},
@@ -72,10 +72,9 @@ inline ImageSet slice(const ImageSet& set, Index begin, Index end) {
 
 namespace detail {
 /// Throws a StorageError that names the source and the byte; `why` is joined.
-template <class... Parts>
-[[noreturn]] void fail_at(Reason reason, const std::string& source, std::size_t byte,
-                          const Parts&... why) {
-  throw StorageError(reason, source, ": byte ", byte, ": ", why...);
+[[noreturn]] inline void fail_at(Reason reason, const std::string& source, std::size_t byte,
+                                 TextParts why) {
+  throw StorageError(reason, {source, ": byte ", byte, ": ", joined(why)});
 }
 }  // namespace detail
 
@@ -83,9 +82,9 @@ template <class... Parts>
 /// Errors  StorageError (wrong_content) naming `source`, the test file, if images differ in shape.
 inline void require_alike(TrainTest& pair, const std::string& source) {
   if (!(pair.train.image_shape() == pair.test.image_shape()))
-    throw StorageError(Reason::wrong_content, source, ": images of ",
-                       pair.test.image_shape().text(), ", those for training are ",
-                       pair.train.image_shape().text());
+    throw StorageError(Reason::wrong_content,
+                       {source, ": images of ", pair.test.image_shape().text(),
+                        ", those for training are ", pair.train.image_shape().text()});
   pair.train.class_count = pair.test.class_count =
       std::max(pair.train.class_count, pair.test.class_count);
 }

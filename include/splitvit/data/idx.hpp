@@ -4,7 +4,7 @@
 #include <algorithm>   // copy, max_element
 #include <filesystem>  // path, exists
 
-#include <splitvit/core/error.hpp>     // StorageError
+#include <splitvit/core/error.hpp>     // Reason, StorageError
 #include <splitvit/core/file.hpp>      // read_file
 #include <splitvit/core/shape.hpp>     // Index
 #include <splitvit/data/concepts.hpp>  // fail_at, ImageSet, require_alike, TrainTest
@@ -28,7 +28,7 @@ struct IdxReader {
   std::uint32_t number() {
     if (bytes.size() - at < 4)
       fail_at(at == 0 ? Reason::foreign_file : Reason::damaged_file, source, at,
-              "the header is cut off");
+              {"the header is cut off"});
     std::uint32_t value = 0;
     for (int i = 0; i < 4; ++i) value = (value << 8) | std::to_integer<std::uint32_t>(bytes[at++]);
     return value;
@@ -38,8 +38,8 @@ struct IdxReader {
   std::uint32_t magic(std::uint32_t one, std::uint32_t other, const std::string& wanted) {
     const std::uint32_t value = number();
     if (value != one && value != other)
-      fail_at(Reason::foreign_file, source, 0, "magic number ", value, " is not that of IDX ",
-              wanted);
+      fail_at(Reason::foreign_file, source, 0,
+              {"magic number ", value, " is not that of IDX ", wanted});
     return value;
   }
 
@@ -47,7 +47,8 @@ struct IdxReader {
   std::span<const std::byte> rest(std::uintmax_t wanted) const {
     const std::size_t left = bytes.size() - at;
     if (left != wanted)
-      fail_at(Reason::damaged_file, source, at, left, " bytes behind the header, wanted ", wanted);
+      fail_at(Reason::damaged_file, source, at,
+              {left, " bytes behind the header, wanted ", wanted});
     return bytes.subspan(at);
   }
 };
@@ -67,11 +68,11 @@ inline Tensor<std::uint8_t> parse_idx_images(std::span<const std::byte> bytes,
   const std::uint32_t width = reader.number();
   if ((channels != 1 && channels != 3) || height < 1 || width < 1 || height > 65536 ||
       width > 65536)
-    detail::fail_at(Reason::wrong_content, source, reader.at, channels, " channels of ", height,
-                    " by ", width, " pixels");
+    detail::fail_at(Reason::wrong_content, source, reader.at,
+                    {channels, " channels of ", height, " by ", width, " pixels"});
   const std::uintmax_t pixels = std::uintmax_t{channels} * height * width;  // below 2^34
   if (count > (std::uintmax_t{1} << 62) / pixels)
-    detail::fail_at(Reason::damaged_file, source, 4, "more pixels than can be counted");
+    detail::fail_at(Reason::damaged_file, source, 4, {"more pixels than can be counted"});
   const auto values = reader.rest(count * pixels);
   auto out = Tensor<std::uint8_t>::uninitialised(
       {Index{count}, Index{channels}, Index{height}, Index{width}});
@@ -92,7 +93,7 @@ inline std::vector<Index> parse_idx_labels(std::span<const std::byte> bytes,
   for (std::size_t i = 0; i < values.size(); i += width) {
     auto label = std::to_integer<Index>(values[i]);
     if (wide && label >= 128)
-      detail::fail_at(Reason::wrong_content, source, reader.at + i, "a negative label");
+      detail::fail_at(Reason::wrong_content, source, reader.at + i, {"a negative label"});
     if (wide) label = label * 256 + std::to_integer<Index>(values[i + 1]);
     out.push_back(label);
   }
@@ -127,13 +128,15 @@ inline ImageSet read_idx(const IdxFiles& files, const IdxOptions& options = {}) 
   const std::string source = files.labels.string();
   set.labels = parse_idx_labels(read_file(files.labels, options.limit), source);
   if (set.size() != set.images.dim(0))
-    detail::fail_at(Reason::wrong_content, source, 4, set.size(), " labels for ", set.images.dim(0),
-                    " images in ", files.images.string());
-  if (set.labels.empty()) throw StorageError(Reason::wrong_content, source, ": no samples");
+    detail::fail_at(
+        Reason::wrong_content, source, 4,
+        {set.size(), " labels for ", set.images.dim(0), " images in ", files.images.string()});
+  if (set.labels.empty()) throw StorageError(Reason::wrong_content, {source, ": no samples"});
   const auto largest = std::ranges::max_element(set.labels);
   if (options.classes > 0 && *largest >= options.classes)
-    throw StorageError(Reason::wrong_content, source, ": label ", *largest, " at sample ",
-                       largest - set.labels.begin(), ", there are ", options.classes, " classes");
+    throw StorageError(Reason::wrong_content,
+                       {source, ": label ", *largest, " at sample ", largest - set.labels.begin(),
+                        ", there are ", options.classes, " classes"});
   set.class_count = options.classes > 0 ? options.classes : *largest + 1;
   return set;
 }

@@ -82,8 +82,8 @@ class Loader {
   ///         next() throws std::invalid_argument for a label outside [0, classes).
   Epoch epoch(Index epoch, Index first_batch = 0) const {
     if (epoch < 0 || first_batch < 0 || first_batch > batches_per_epoch())
-      throw std::invalid_argument(joined("Loader: epoch ", epoch, " from batch ", first_batch,
-                                         ", there are ", batches_per_epoch(), " batches"));
+      throw ArgumentError({"Loader: epoch ", epoch, " from batch ", first_batch, ", there are ",
+                           batches_per_epoch(), " batches"});
     // The other thread keeps to the limit that holds here.
     return {
         first_batch, batches_per_epoch(), plan_->options.ahead,
@@ -106,22 +106,22 @@ class Loader {
 
     Plan(const Set& images, const LoaderOptions& o)
         : set{&images}, options{o}, in_shape{images.image_shape()} {
-      const auto require = [](bool fine, const auto&... text) {
-        if (!fine) throw std::invalid_argument(joined("Loader: ", text...));
+      const auto require = [](bool fine, TextParts text) {
+        if (!fine) throw ArgumentError({"Loader: ", joined(text)});
       };
       const Index size = images.size();
       const Shape& in = in_shape;
-      require(size >= 1, "the data set is empty");
-      require(in.rank() == 3 && in.elements() > 0, "images of shape ", in.text());
-      require(o.batch >= 1, "batch must be at least 1, not ", o.batch);
-      require(o.image >= 0, "image must not be negative: ", o.image);
-      require(o.ahead >= 0, "ahead must not be negative: ", o.ahead);
-      require(o.augment.padding >= 0, "augment.padding must not be negative");
-      require(o.channels == 1 || o.channels == 3, "channels must be 1 or 3, not ", o.channels);
-      require(in[0] == o.channels || in[0] == 1, o.channels, " channels wanted, images have ",
-              in[0]);
-      require(!o.drop_last || size >= o.batch, "not one full batch of ", o.batch, " in ", size,
-              " samples");
+      require(size >= 1, {"the data set is empty"});
+      require(in.rank() == 3 && in.elements() > 0, {"images of shape ", in.text()});
+      require(o.batch >= 1, {"batch must be at least 1, not ", o.batch});
+      require(o.image >= 0, {"image must not be negative: ", o.image});
+      require(o.ahead >= 0, {"ahead must not be negative: ", o.ahead});
+      require(o.augment.padding >= 0, {"augment.padding must not be negative"});
+      require(o.channels == 1 || o.channels == 3, {"channels must be 1 or 3, not ", o.channels});
+      require(in[0] == o.channels || in[0] == 1,
+              {o.channels, " channels wanted, images have ", in[0]});
+      require(!o.drop_last || size >= o.batch,
+              {"not one full batch of ", o.batch, " in ", size, " samples"});
 
       const Index height = o.image > 0 ? o.image : in[1];
       const Index width = o.image > 0 ? o.image : in[2];
@@ -129,7 +129,7 @@ class Loader {
       if (height != in[1] || width != in[2]) resizer.emplace(in[1], in[2], height, width);
       for (std::size_t c = 0; c < 3; ++c) {
         const double mean = o.normalise.mean[c], deviation = o.normalise.deviation[c];
-        require(deviation > 0.0, "a deviation must be above 0");
+        require(deviation > 0.0, {"a deviation must be above 0"});
         for (std::size_t v = 0; v < 256; ++v)
           normalised[c][v] = static_cast<T>((static_cast<double>(v) / 255.0 - mean) / deviation);
       }
@@ -151,9 +151,8 @@ class Loader {
       for (const Index sample : out.indices) {
         classes.push_back(set->label(sample));
         if (classes.back() < 0 || classes.back() >= set->classes())
-          throw std::invalid_argument(joined("Loader: sample ", sample, " has label ",
-                                             classes.back(), ", there are ", set->classes(),
-                                             " classes"));
+          throw ArgumentError({"Loader: sample ", sample, " has label ", classes.back(),
+                               ", there are ", set->classes(), " classes"});
       }
       out.labels = classes;
       parallel_for(end - begin, 8, [&](Index from, Index to) {

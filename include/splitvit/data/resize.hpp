@@ -19,7 +19,7 @@ struct ResizeAxis {
   ResizeAxis(Index from_size, Index to_size) : from{from_size}, to{to_size} {
     for (const Index extent : {from, to})
       if (extent < 1 || extent > 65536)
-        throw std::invalid_argument(joined("Resizer: an extent must be 1 to 65536, not ", extent));
+        throw ArgumentError({"Resizer: an extent must be 1 to 65536, not ", extent});
     kernel::Resample exact{from, to};
     taps = exact.taps;
     first = std::move(exact.first);
@@ -49,8 +49,8 @@ class Resizer {
     const Index out_plane = rows_.to * columns_.to;
     if (static_cast<Index>(in.size()) != channels * in_plane ||
         static_cast<Index>(out.size()) != channels * out_plane)
-      throw ShapeError("Resizer: ", in.size(), " values to ", out.size(), " with ", channels,
-                       " channels: wanted ", channels * in_plane, " and ", channels * out_plane);
+      throw ShapeError({"Resizer: ", in.size(), " values to ", out.size(), " with ", channels,
+                        " channels: wanted ", channels * in_plane, " and ", channels * out_plane});
     std::vector<std::uint8_t> wide(static_cast<std::size_t>(rows_.from * columns_.to));
     for (Index c = 0; c < channels; ++c) {
       resize_rows(in.data() + c * in_plane, wide.data());
@@ -92,13 +92,13 @@ class Resizer {
     for (Index y = 0; y < rows_.to; ++y) {
       const auto at = static_cast<std::size_t>(y);
       const std::int32_t* weights = rows_.weights.data() + y * rows_.taps;
-      std::ranges::fill(sums, half);
+      std::fill(sums.begin(), sums.end(), half);
       for (Index k = 0; k < rows_.count[at]; ++k) {  // whole rows at a time: fits vector units
         const std::uint8_t* source = wide + (rows_.first[at] + k) * width;
         const std::int32_t weight = weights[k];
         for (Index x = 0; x < width; ++x) sums[static_cast<std::size_t>(x)] += weight * source[x];
       }
-      out = std::ranges::transform(sums, out, to_byte).out;
+      out = std::transform(sums.begin(), sums.end(), out, to_byte);
     }
   }
 

@@ -152,7 +152,7 @@ inline ImageSet draw_shapes(const ShapesOptions& options, Index samples, std::ui
 /// Errors  std::invalid_argument for options out of range.
 inline TrainTest make_shapes(const ShapesOptions& options) {
   const auto require = [](bool fine, const char* wanted, auto got) {
-    if (!fine) throw std::invalid_argument(joined("make_shapes: ", wanted, ", not ", got));
+    if (!fine) throw ArgumentError({"make_shapes: ", wanted, ", not ", got});
   };
   constexpr auto kinds = static_cast<Index>(shape_names.size());
   require(options.samples >= 1, "samples must be at least 1", options.samples);

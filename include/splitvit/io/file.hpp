@@ -10,14 +10,14 @@
 #include <fcntl.h>   // open
 #include <unistd.h>  // close, fsync, getpid, unlink, write
 
-#include <splitvit/core/error.hpp>  // StorageError
+#include <splitvit/core/error.hpp>  // Reason, StorageError
 
 namespace splitvit::inline SPLITVIT_BUILD::io {
 
 namespace detail {
 [[noreturn]] inline void fail_to_write(const std::string& path, const char* step, int error) {
-  throw StorageError(Reason::cannot_write, path, ": cannot ", step, ": ",
-                     std::generic_category().message(error));
+  throw StorageError(Reason::cannot_write,
+                     {path, ": cannot ", step, ": ", std::generic_category().message(error)});
 }
 
 /// However many calls it takes.

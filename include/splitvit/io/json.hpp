@@ -7,7 +7,7 @@
 #include <system_error>  // errc
 #include <variant>       // variant, get_if
 
-#include <splitvit/core/error.hpp>  // StorageError
+#include <splitvit/core/error.hpp>  // joined, Reason, StorageError
 #include <splitvit/core/utf8.hpp>   // first_code_point, json_quoted
 
 namespace splitvit::inline SPLITVIT_BUILD::io {
@@ -59,7 +59,7 @@ class JsonParser {
 
   Json whole_text() {
     if (text_.size() > limits_.bytes)
-      fail(joined("more than ", limits_.bytes, " bytes"), Reason::too_long);
+      fail(joined({"more than ", limits_.bytes, " bytes"}), Reason::too_long);
     Json out = value(0);
     skip_spaces();
     if (!ended()) fail("something behind the value");
@@ -68,7 +68,7 @@ class JsonParser {
 
  private:
   [[noreturn]] void fail(const std::string& why, Reason reason = Reason::damaged_file) const {
-    throw StorageError(reason, what_, ": byte ", at_, ": ", why);
+    throw StorageError(reason, {what_, ": byte ", at_, ": ", why});
   }
 
   bool ended() const { return at_ == text_.size(); }
@@ -92,11 +92,11 @@ class JsonParser {
 
   Json value(int depth) {
     if (++values_ > limits_.values)
-      fail(joined("more than ", limits_.values, " values"), Reason::too_long);
+      fail(joined({"more than ", limits_.values, " values"}), Reason::too_long);
     skip_spaces();
     const char first = peek();
     if ((first == '{' || first == '[') && depth >= limits_.depth)
-      fail(joined("nested deeper than ", limits_.depth), Reason::too_long);
+      fail(joined({"nested deeper than ", limits_.depth}), Reason::too_long);
     if (first == '{') return Json{object(depth + 1)};
     if (first == '[') {
       Json::Array out;

@@ -8,9 +8,9 @@
 #include <memory>      // shared_ptr
 #include <variant>     // variant, visit
 
-#include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
-#include <splitvit/core/dtype.hpp>      // Dtype, dtype_of, HasDtype
-#include <splitvit/core/error.hpp>      // StorageError
+#include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
+#include <splitvit/core/dtype.hpp>  // Dtype, dtype_of, HasDtype
+#include <splitvit/core/error.hpp>  // ArgumentError, joined, Reason, ShapeError, StorageError, TextParts
 #include <splitvit/core/file.hpp>       // read_file
 #include <splitvit/core/shape.hpp>      // Index, Shape
 #include <splitvit/core/utf8.hpp>       // json_quoted
@@ -95,8 +95,8 @@ class SafeTensors {
       if (found.dtype == Dtype::bf16) return convert(std::uint16_t{}, kernel::BrainFloat::value<T>);
       wanted = "floating-point numbers";
     }
-    throw StorageError(Reason::wrong_content, source_, ": tensor ", json_quoted(name), " is ",
-                       facts(found.dtype).name, ", wanted ", wanted);
+    throw StorageError(Reason::wrong_content, {source_, ": tensor ", json_quoted(name), " is ",
+                                               facts(found.dtype).name, ", wanted ", wanted});
   }
 
  private:
@@ -112,8 +112,8 @@ class SafeTensors {
   const Entry& entry(std::string_view name) const {
     const auto found = entries_.find(name);
     if (found == entries_.end())
-      throw StorageError(Reason::wrong_content, source_, ": no tensor ", json_quoted(name),
-                         " among ", names_.size());
+      throw StorageError(Reason::wrong_content,
+                         {source_, ": no tensor ", json_quoted(name), " among ", names_.size()});
     return found->second;
   }
 
@@ -135,19 +135,19 @@ class SafeTensors::Parser {
   SafeTensors whole_file() {
     const std::vector<std::byte>& bytes = *out_.bytes_;
     if (bytes.size() < 8)
-      fail(Reason::foreign_file, "only ", bytes.size(), " bytes: not a safetensors file");
+      fail(Reason::foreign_file, {"only ", bytes.size(), " bytes: not a safetensors file"});
     const auto length = ByteReader{bytes, out_.source_}.get<std::uint64_t>();
-    const std::string header_size = joined("header of ", length, " bytes");
+    const std::string header_size = joined({"header of ", length, " bytes"});
     // Text and archives read as a length are enormous: most likely another format.
     if (length > (std::uint64_t{1} << 48) || length < 2)
-      fail(Reason::foreign_file, header_size, ": not a safetensors file");
+      fail(Reason::foreign_file, {header_size, ": not a safetensors file"});
     if (length > safetensors_header_limit)
-      fail(Reason::too_long, header_size, ", at most ", safetensors_header_limit, " are allowed");
+      fail(Reason::too_long, {header_size, ", at most ", safetensors_header_limit, " are allowed"});
     if (length > bytes.size() - 8)
-      fail(Reason::damaged_file, header_size, ", only ", bytes.size() - 8, " are left");
+      fail(Reason::damaged_file, {header_size, ", only ", bytes.size() - 8, " are left"});
     const std::string_view text{reinterpret_cast<const char*>(bytes.data()) + 8,
                                 static_cast<std::size_t>(length)};
-    if (text.front() != '{') fail(Reason::foreign_file, "header does not begin with {");
+    if (text.front() != '{') fail(Reason::foreign_file, {"header does not begin with {"});
     data_begin_ = 8 + text.size();
     data_size_ = bytes.size() - data_begin_;
 
@@ -163,69 +163,67 @@ class SafeTensors::Parser {
   }
 
  private:
-  template <class... Parts>
-  [[noreturn]] void fail(Reason reason, const Parts&... why) const {
-    throw StorageError(reason, out_.source_, ": ", why...);
+  [[noreturn]] void fail(Reason reason, TextParts why) const {
+    throw StorageError(reason, {out_.source_, ": ", joined(why)});
   }
-  template <class... Parts>
-  [[noreturn]] void fail_at(std::string_view name, const Parts&... why) const {
-    fail(Reason::damaged_file, "tensor ", json_quoted(name), ": ", why...);
+  [[noreturn]] void fail_at(std::string_view name, TextParts why) const {
+    fail(Reason::damaged_file, {"tensor ", json_quoted(name), ": ", joined(why)});
   }
 
   void read_metadata(const Json& value) {
-    if (value.object() == nullptr) fail(Reason::damaged_file, "__metadata__ is no object");
+    if (value.object() == nullptr) fail(Reason::damaged_file, {"__metadata__ is no object"});
     for (const auto& [key, text] : *value.object()) {
       if (text.text() == nullptr)
-        fail(Reason::damaged_file, "__metadata__ ", json_quoted(key), " is no text");
+        fail(Reason::damaged_file, {"__metadata__ ", json_quoted(key), " is no text"});
       out_.metadata_.emplace(key, *text.text());
     }
   }
 
   Dtype read_dtype(const std::string& name, const Json* value) const {
-    if (value == nullptr || value->text() == nullptr) fail_at(name, "dtype is missing");
+    if (value == nullptr || value->text() == nullptr) fail_at(name, {"dtype is missing"});
     for (const DtypeFacts& known : dtypes)
       if (known.name == *value->text()) return known.dtype;
-    fail(Reason::wrong_content, "tensor ", json_quoted(name), ": dtype ",
-         json_quoted(*value->text()), " is not supported");
+    fail(Reason::wrong_content, {"tensor ", json_quoted(name), ": dtype ",
+                                 json_quoted(*value->text()), " is not supported"});
   }
 
   /// Whole numbers from 0 on.
   std::vector<Index> read_numbers(const std::string& name, const char* key,
                                   const Json* value) const {
-    if (value == nullptr || value->array() == nullptr) fail_at(name, key, " is missing");
+    if (value == nullptr || value->array() == nullptr) fail_at(name, {key, " is missing"});
     std::vector<Index> out;
     for (const Json& number : *value->array()) {
       if (number.whole() == nullptr || *number.whole() < 0)
-        fail_at(name, key, " has an entry that is no whole number from 0 on");
+        fail_at(name, {key, " has an entry that is no whole number from 0 on"});
       out.push_back(static_cast<Index>(*number.whole()));
     }
     return out;
   }
 
   void read_entry(const std::string& name, const Json& value) {
-    if (value.object() == nullptr) fail_at(name, "is no object");
+    if (value.object() == nullptr) fail_at(name, {"is no object"});
     for (const auto& member : *value.object())
       if (member.first != "dtype" && member.first != "shape" && member.first != "data_offsets")
-        fail_at(name, "unknown key ", json_quoted(member.first));
+        fail_at(name, {"unknown key ", json_quoted(member.first)});
     const Dtype dtype = read_dtype(name, value.find("dtype"));
     const auto extents = read_numbers(name, "shape", value.find("shape"));
     const auto range = read_numbers(name, "data_offsets", value.find("data_offsets"));
     if (extents.size() > Shape::max_rank)
-      fail(Reason::wrong_content, "tensor ", json_quoted(name), ": ", extents.size(),
-           " extents, at most ", Shape::max_rank, " are supported");
-    if (range.size() != 2) fail_at(name, "data_offsets are not two numbers");
-    const std::string offsets = joined("data_offsets [", range[0], ", ", range[1], "]");
+      fail(Reason::wrong_content, {"tensor ", json_quoted(name), ": ", extents.size(),
+                                   " extents, at most ", Shape::max_rank, " are supported"});
+    if (range.size() != 2) fail_at(name, {"data_offsets are not two numbers"});
+    const std::string offsets = joined({"data_offsets [", range[0], ", ", range[1], "]"});
     if (range[0] > range[1] || static_cast<std::size_t>(range[1]) > data_size_)
-      fail_at(name, offsets, " do not lie in ", data_size_, " bytes of data");
+      fail_at(name, {offsets, " do not lie in ", data_size_, " bytes of data"});
     Shape shape;
     try {
       shape = Shape{std::span{extents}};
     } catch (const ShapeError& error) {
-      fail_at(name, error.what());
+      fail_at(name, {error.what()});
     }
     const Index bytes = range[1] - range[0];
     if (bytes % facts(dtype).bytes != 0 || bytes / facts(dtype).bytes != shape.elements())
-      fail_at(name, "shape ", shape.text(), " of ", facts(dtype).name, " does not fit ", offsets);
+      fail_at(name, {"shape ", shape.text(), " of ", facts(dtype).name, " does not fit ", offsets});
     out_.names_.push_back(name);
     out_.entries_.emplace(
         name, SafeTensors::Entry{dtype, shape, data_begin_ + static_cast<std::size_t>(range[0]),
@@ -241,13 +239,13 @@ class SafeTensors::Parser {
     for (const std::string& name : out_.names_) {
       const auto& entry = out_.entry(name);
       if (entry.begin != at)
-        fail_at(name, "begins at byte ", entry.begin, ", wanted ", at,
-                ": tensors overlap or leave a gap");
+        fail_at(name, {"begins at byte ", entry.begin, ", wanted ", at,
+                       ": tensors overlap or leave a gap"});
       at = entry.end;
     }
     if (at != out_.bytes_->size())
-      fail(Reason::damaged_file, out_.bytes_->size() - at,
-           " bytes behind the last tensor, from byte ", at);
+      fail(Reason::damaged_file,
+           {out_.bytes_->size() - at, " bytes behind the last tensor, from byte ", at});
   }
 
   SafeTensors out_;
@@ -312,8 +310,7 @@ inline std::vector<std::byte> format_safetensors(std::span<const NamedTensor> te
   for (const NamedTensor& tensor : tensors) names.push_back(tensor.name);
   std::ranges::sort(names);
   if (const auto twice = std::ranges::adjacent_find(names); twice != names.end())
-    throw std::invalid_argument(
-        joined("format_safetensors: name ", json_quoted(*twice), " is taken already"));
+    throw ArgumentError({"format_safetensors: name ", json_quoted(*twice), " is taken already"});
 
   std::string header = "{";
   if (!metadata.empty()) {
@@ -327,22 +324,21 @@ inline std::vector<std::byte> format_safetensors(std::span<const NamedTensor> te
   std::size_t at = 0;
   for (const NamedTensor* tensor : order) {
     if (header.size() > 1) header += ',';
-    header += joined(json_quoted(tensor->name), ":{\"dtype\":\"", facts(tensor->dtype()).name,
-                     "\",\"shape\":[");
+    header += joined({json_quoted(tensor->name), ":{\"dtype\":\"", facts(tensor->dtype()).name,
+                      "\",\"shape\":["});
     for (const Index extent : tensor->shape().extents()) {
       if (header.back() != '[') header += ',';
       header += std::to_string(extent);
     }
     const std::size_t begin = at;
     at += static_cast<std::size_t>(tensor->shape().elements() * facts(tensor->dtype()).bytes);
-    header += joined("],\"data_offsets\":[", begin, ",", at, "]}");
+    header += joined({"],\"data_offsets\":[", begin, ",", at, "]}"});
   }
   header += "}";
   header.append((8 - header.size() % 8) % 8, ' ');
   if (header.size() > safetensors_header_limit)
-    throw std::invalid_argument(joined("format_safetensors: header of ", header.size(),
-                                       " bytes, at most ", safetensors_header_limit,
-                                       " are allowed"));
+    throw ArgumentError({"format_safetensors: header of ", header.size(), " bytes, at most ",
+                         safetensors_header_limit, " are allowed"});
 
   std::vector<std::byte> out;
   out.reserve(8 + header.size() + at);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, max
+#include <algorithm>  // clamp, max, min, min_element
 #include <cmath>      // sqrt
 
 #include <splitvit/core/error.hpp>           // ShapeError
@@ -217,7 +217,7 @@ class Lloyd {
   void fill_empty_clusters(ClusterTotals<T>& totals) {
     RecycledVector<Index> sizes;
     for (Index k = 0; k < K_; ++k) sizes.push_back(static_cast<Index>(totals.size(k)));
-    if (*std::ranges::min_element(sizes) > 0) return;
+    if (*std::min_element(sizes.begin(), sizes.end()) > 0) return;
 
     const auto at = [](Index i) { return static_cast<std::size_t>(i); };
     auto distances = squared_distances(
@@ -272,9 +272,9 @@ SubVectors<T> vectors_of(const char* operation, const Matrix<const T>& rows,
   if (rows.rows < 1 || rows.rows > Index{std::numeric_limits<std::uint32_t>::max()} ||
       centroids.rows < 1 || centroids.rows > most_clusters || rows.cols != centroids.cols ||
       rows.stride != rows.cols || centroids.stride != centroids.cols)
-    throw ShapeError(operation, ": rows ", Shape{rows.rows, rows.cols}.text(), ", centroids ",
-                     Shape{centroids.rows, centroids.cols}.text(),
-                     ", wanted (m, d) and (K, d) without gaps, 1 <= m < 2^32, 1 <= K <= 65536");
+    throw ShapeError({operation, ": rows ", Shape{rows.rows, rows.cols}.text(), ", centroids ",
+                      Shape{centroids.rows, centroids.cols}.text(),
+                      ", wanted (m, d) and (K, d) without gaps, 1 <= m < 2^32, 1 <= K <= 65536"});
   T unit{1};
   for (const Matrix<const T>& each : {rows, centroids})
     unit = std::max(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // max, copy_n, fill
+#include <algorithm>   // max_element, copy_n, fill
 #include <cmath>       // abs, copysign, erf, exp, sqrt
 #include <functional>  // identity
 
@@ -290,7 +290,7 @@ T largest(const T* x, Index n, const F& f = {}) {
   if (i < n) most = larger(most, Pack<T>(f(load_part<T>(x + i, n - i, x[0]))));
   Lanes<T> all;
   store(all.data(), most);
-  return *std::ranges::max_element(all);
+  return *std::max_element(all.begin(), all.end());
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::kernel

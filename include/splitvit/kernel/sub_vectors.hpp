@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // copy_n, fill, fill_n, max, min, ranges::min_element, ranges::sort
+#include <algorithm>   // copy_n, fill, fill_n, max, min, min_element, sort
 #include <bit>         // countr_zero
 #include <cmath>       // isnan, pow
 #include <functional>  // negate
@@ -17,13 +17,20 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
+/// Whether there may be very many short vectors of T. Those in double are few and long, such as
+/// rows of attention: the code for short ones would be compiled for nothing.
+template <class T>
+inline constexpr bool may_be_short = std::same_as<T, float>;
+
 /// Calls work(width), with a constant of the compiler for 1 to 4: loops over it are then faster.
-template <class Work>
+template <class T, class Work>
 void with_width(Index width, const Work& work) {
-  if (width == 1) return work(std::integral_constant<Index, 1>{});
-  if (width == 2) return work(std::integral_constant<Index, 2>{});
-  if (width == 3) return work(std::integral_constant<Index, 3>{});
-  if (width == 4) return work(std::integral_constant<Index, 4>{});
+  if constexpr (may_be_short<T>) {
+    if (width == 1) return work(std::integral_constant<Index, 1>{});
+    if (width == 2) return work(std::integral_constant<Index, 2>{});
+    if (width == 3) return work(std::integral_constant<Index, 3>{});
+    if (width == 4) return work(std::integral_constant<Index, 4>{});
+  }
   return work(width);
 }
 
@@ -38,7 +45,7 @@ double sum_of_block(const T* x) {
 }
 
 /// Vectors (sub-vectors of product quantisation) in dimension-major layout: all first numbers, then
-/// all second ones. Padded with zeros to whole blocks. Very many short vectors are sorted by the
+/// all second ones. Padded with zeros to whole blocks. Very many short ones are sorted by the
 /// cells of a grid of quantile bins, so that a block of them is near to few codewords.
 template <class T>
 class SubVectors {
@@ -61,8 +68,9 @@ class SubVectors {
     for (Index j = 0; j < width; ++j)
       std::fill_n(values_.data() + j * stride + count, stride - count, T{0});
     const T factor = T{1} / unit;  // exact
-    with_width(width, [&](auto d) {
-      if (count >= 1 << 14 && width >= 1 && width <= 4) sort(d, rows);
+    with_width<T>(width, [&](auto d) {
+      if constexpr (may_be_short<T>)
+        if (count >= 1 << 14 && width >= 1 && width <= 4) sort(d, rows);
       each_place([&](Index place, Index row) {
         for (Index j = 0; j < d; ++j)
           values_.data()[j * stride + place] = rows.row(row)[j] * factor;
@@ -85,7 +93,7 @@ class SubVectors {
   Index filled(Index b) const { return std::min(block, count - b * block); }
   /// Numbers j of all vectors.
   const T* column(Index j) const { return values_.data() + j * stride; }
-  bool sorted() const { return cells_ > 0; }
+  bool sorted() const { return may_be_short<T> && cells_ > 0; }
   /// The d summaries of block b; only if the vectors are sorted.
   const Summary* summary(Index b) const { return summaries_.data() + b * width; }
 
@@ -152,7 +160,7 @@ class SubVectors {
         const T value = rows.row(i * count / n)[j];
         sample.data()[i] = std::isnan(value) ? T{0} : value;  // can be sorted
       }
-      std::ranges::sort(sample);
+      std::sort(sample.begin(), sample.end());
       for (Index q = 0; q <= segments; ++q) {
         const double part = static_cast<double>(q) / static_cast<double>(segments);
         const double below = part * part * (3 - 2 * part);
@@ -218,12 +226,13 @@ class NearestCodeword {
   /// For each vector of block b the nearest codeword by squared Euclidean distance, the first of
   /// several; -1 behind the last vector.
   void find(Index b) {
-    if (x_.sorted()) prune(x_.summary(b));
+    if constexpr (may_be_short<T>)
+      if (x_.sorted()) prune(x_.summary(b));
     if (candidates_.size() == 1) {
       codes_.fill(candidates_[0]);
     } else {
       const T* const x = x_.column(0) + b * block;
-      with_width(x_.width, [&](auto d) { search(d, x, x_.filled(b)); });
+      with_width<T>(x_.width, [&](auto d) { search(d, x, x_.filled(b)); });
     }
     std::fill(codes_.begin() + x_.filled(b), codes_.end(), T{-1});
   }
@@ -255,8 +264,8 @@ class NearestCodeword {
     }
     Lanes<T> limits;
     store<T>(limits.data(), least);
-    const T limit =
-        *std::ranges::min_element(limits) * (1 + 64 * std::numeric_limits<T>::epsilon());
+    const T limit = *std::min_element(limits.begin(), limits.end()) *
+                    (1 + 64 * std::numeric_limits<T>::epsilon());
 
     candidates_.clear();
     values_.clear();

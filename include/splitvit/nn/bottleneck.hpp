@@ -56,8 +56,8 @@ inline Index bottleneck_width(Index D, const BottleneckOptions& options) {
   require_options("bottleneck", options);
   const auto w = static_cast<Index>(std::nearbyint(options.ratio * static_cast<double>(D)));
   if (w < 1)
-    throw std::invalid_argument(
-        joined("bottleneck: ratio ", exact_text(options.ratio), " of dim ", D, " leaves nothing"));
+    throw ArgumentError(
+        {"bottleneck: ratio ", exact_text(options.ratio), " of dim ", D, " leaves nothing"});
   return w;
 }
 

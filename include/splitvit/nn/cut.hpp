@@ -23,15 +23,14 @@ inline void require_cuts(const VitConfig& config, const std::vector<Index>& cuts
   Index before = 0;
   for (const Index c : cuts) {
     fits = fits && c > before && c < config.depth;
-    text += joined(text.empty() ? "" : ", ", c);
+    text += joined({text.empty() ? "" : ", ", c});
     before = c;
   }
   if (!fits)
-    throw std::invalid_argument(joined("cuts (", text, "): a model of ", config.depth, " blocks ",
-                                       config.depth < 2
-                                           ? "cannot be cut"
-                                           : joined("can be cut after 1 to ", config.depth - 1,
-                                                    ", at least once, in ascending order")));
+    throw ArgumentError({"cuts (", text, "): a model of ", config.depth, " blocks ",
+                         config.depth < 2 ? "cannot be cut"
+                                          : joined({"can be cut after 1 to ", config.depth - 1,
+                                                    ", at least once, in ascending order"})});
 }
 
 /// All parts of a model, in order: {3} gives two parts, {3, 11} three. Given the same rng, they

@@ -14,7 +14,7 @@ namespace splitvit::inline SPLITVIT_BUILD::nn {
 template <std::floating_point T>
 std::vector<Index> argmax(const Tensor<T>& rows) {
   if (rows.shape().rank() != 2 || rows.dim(1) < 1)
-    throw ShapeError("argmax: ", rows.shape().text(), ": wanted (B, C), C >= 1");
+    throw ShapeError({"argmax: ", rows.shape().text(), ": wanted (B, C), C >= 1"});
   const Index C = rows.dim(1);
   std::vector<Index> ids;
   for (const T* row = rows.data(); row != rows.data() + rows.size(); row += C)
@@ -29,8 +29,8 @@ std::vector<Index> argmax(const Tensor<T>& rows) {
 template <std::floating_point T>
 Index count_correct(const Tensor<T>& logits, const Labels& labels) {
   if (logits.shape().rank() != 2 || logits.dim(1) < 1 || logits.dim(0) != labels.row_count())
-    throw ShapeError("count_correct: logits ", logits.shape().text(), " for labels of ",
-                     labels.row_count(), " rows");
+    throw ShapeError({"count_correct: logits ", logits.shape().text(), " for labels of ",
+                      labels.row_count(), " rows"});
   Index correct = 0, b = 0;
   for (const Index predicted : argmax(logits))
     correct += predicted == labels.row(b++).argmax() ? 1 : 0;
@@ -45,8 +45,8 @@ template <std::floating_point T>
 void apply_sample_weights(Tensor<T>& targets, std::span<const Index> sizes) {
   if (sizes.empty()) return;
   if (targets.shape().rank() != 2 || targets.dim(0) != static_cast<Index>(sizes.size()))
-    throw ShapeError("apply_sample_weights: targets ", targets.shape().text(), " with ",
-                     sizes.size(), " sizes");
+    throw ShapeError({"apply_sample_weights: targets ", targets.shape().text(), " with ",
+                      sizes.size(), " sizes"});
   const auto all = static_cast<double>(std::accumulate(sizes.begin(), sizes.end(), Index{0}));
   const Index C = targets.dim(1);
   for (std::size_t b = 0; b < sizes.size(); ++b) {

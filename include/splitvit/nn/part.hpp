@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/core/error.hpp>              // ShapeError
+#include <splitvit/core/error.hpp>              // ArgumentError, joined, ShapeError
 #include <splitvit/core/random.hpp>             // Rng
 #include <splitvit/kernel/token_statistic.hpp>  // TokenStatistic
 #include <splitvit/nn/bottleneck.hpp>           // Encoder, Decoder
@@ -23,8 +23,8 @@ struct AtCut {
 inline void require_part(const VitConfig& config, Index first, Index last) {
   require_valid(config);
   if (first < 0 || first >= last || last > config.depth)
-    throw std::invalid_argument(joined("part: blocks [", first, ", ", last, ") of a model of ",
-                                       config.depth, ", wanted 0 <= first < last <= depth"));
+    throw ArgumentError({"part: blocks [", first, ", ", last, ") of a model of ", config.depth,
+                         ", wanted 0 <= first < last <= depth"});
 }
 
 /// Blocks [first, last) of a model. The first part of a model also has the stem and takes images,
@@ -90,7 +90,7 @@ struct Part {
 
   /// On one line, for messages: "blocks [0, 3) of 12, with stem".
   std::string description() const {
-    std::string text = joined("blocks [", first, ", ", last, ") of ", config.depth);
+    std::string text = joined({"blocks [", first, ", ", last, ") of ", config.depth});
     const char* before = ", with ";
     using Piece = std::pair<bool, const char*>;
     for (const auto& [has, name] : {Piece{decoder, "decoder"}, Piece{stem, "stem"},
@@ -114,14 +114,14 @@ struct Part {
     if (stem) return (*stem)(input);
     const Shape& shape = input.shape();
     if (shape.rank() != 3 || shape[1] < 1 || shape[2] != input_width())
-      throw ShapeError("Part: ", operation, ": tokens ", shape.text(), ", wanted (B, N, ",
-                       input_width(), ") with N >= 1");
+      throw ShapeError({"Part: ", operation, ": tokens ", shape.text(), ", wanted (B, N, ",
+                        input_width(), ") with N >= 1"});
     return decoder ? (*decoder)(input) : input;
   }
 
   [[noreturn]] void refuse(const char* operation, const char* reason) const {
     throw std::logic_error(
-        joined("Part: ", operation, ": this part is ", description(), "; ", reason));
+        joined({"Part: ", operation, ": this part is ", description(), "; ", reason}));
   }
 };
 

@@ -32,7 +32,7 @@ class TokenMoments {
   void add(const Tensor<T>& tokens) {
     const Index D = width();
     if (tokens.shape().rank() < 1 || tokens.shape().back() != D)
-      throw ShapeError("TokenMoments: tokens ", tokens.shape().text(), ", wanted (..., ", D, ")");
+      throw ShapeError({"TokenMoments: tokens ", tokens.shape().text(), ", wanted (..., ", D, ")"});
     if (!all_finite<T>(tokens.span()))
       throw std::invalid_argument("TokenMoments: a token is not finite");
     const Index rows = D > 0 ? tokens.size() / D : 0;
@@ -129,7 +129,7 @@ struct Bottleneck {
 template <std::floating_point T>
 Bottleneck<T> pca_bottleneck(const TokenMoments& moments, const BottleneckOptions& options) {
   if (options.layers != 1)
-    throw std::invalid_argument(joined("pca_bottleneck: ", options.layers, " layers, wanted one"));
+    throw ArgumentError({"pca_bottleneck: ", options.layers, " layers, wanted one"});
   const Index D = moments.width();
   Bottleneck<T> pair{{D, options}, {D, options}};
   const Index w = pair.encoder.output_width();

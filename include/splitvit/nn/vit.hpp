@@ -28,14 +28,12 @@ struct VitConfig {
 
 /// Errors  std::invalid_argument for sizes that make no model.
 inline void require_valid(const VitConfig& c) {
-  const auto fail = [](const auto&... what) {
-    throw std::invalid_argument(joined("VitConfig: ", what...));
-  };
+  const auto fail = [](TextParts what) { throw ArgumentError({"VitConfig: ", joined(what)}); };
   for (const Index size :
        {c.image, c.patch, c.channels, c.dim, c.heads, c.depth, c.classes, c.mlp_ratio})
-    if (size < 1) fail("every size must be at least 1");
-  if (c.image % c.patch != 0) fail("image ", c.image, " is no multiple of patch ", c.patch);
-  if (c.dim % c.heads != 0) fail("dim ", c.dim, " is no multiple of heads ", c.heads);
+    if (size < 1) fail({"every size must be at least 1"});
+  if (c.image % c.patch != 0) fail({"image ", c.image, " is no multiple of patch ", c.patch});
+  if (c.dim % c.heads != 0) fail({"dim ", c.dim, " is no multiple of heads ", c.heads});
 }
 
 struct NamedVit {
@@ -60,8 +58,7 @@ inline VitConfig vit_named(std::string_view name) {
     if (vit.name == name) return vit.config;
     known += (known.empty() ? "" : ", ") + std::string{vit.name};
   }
-  throw std::invalid_argument(
-      joined("vit_named: no model is called '", name, "'; there are ", known));
+  throw ArgumentError({"vit_named: no model is called '", name, "'; there are ", known});
 }
 
 /// Shapes  images (B, channels, H, W) -> (B, patches, width).
@@ -124,8 +121,7 @@ struct Blocks {
   /// Errors  std::invalid_argument unless count is from 0 to the number of blocks.
   void recompute(Index count) {
     if (count < 0 || count > std::ssize(blocks))
-      throw std::invalid_argument(
-          joined("recompute: ", count, " blocks, wanted 0 to ", blocks.size()));
+      throw ArgumentError({"recompute: ", count, " blocks, wanted 0 to ", blocks.size()});
     for (Block<T>& block : blocks)
       block.checkpointing = count-- > 0 ? Checkpointing::recompute : Checkpointing::store;
   }

@@ -26,8 +26,8 @@ Tensor<T> resample_positions(const Tensor<T>& positions, Index grid) {
   const Index patches = shape.rank() == 3 ? shape[1] - 1 : 0;
   const Index old = std::lround(std::sqrt(static_cast<double>(std::max<Index>(patches, 0))));
   if (shape.rank() != 3 || shape[0] != 1 || patches < 1 || old * old != patches || grid < 1)
-    throw ShapeError("resample_positions: positions ", shape.text(), " to a grid of ", grid,
-                     ": wanted (1, 1 + G * G, D)");
+    throw ShapeError({"resample_positions: positions ", shape.text(), " to a grid of ", grid,
+                      ": wanted (1, 1 + G * G, D)"});
   const Index D = shape[2];
   const kernel::Resample axis{old, grid};
   Tensor<T> out = Tensor<T>::uninitialised(Shape{1, 1 + grid * grid, D});
@@ -66,7 +66,7 @@ inline std::string listed(const std::string& what, const std::vector<std::string
   if (names.empty()) return {};
   std::string text = "; " + what + " ";
   for (std::size_t i = 0; i < names.size() && i < most; ++i) text += (i > 0 ? ", " : "") + names[i];
-  if (names.size() > most) text += joined(" and ", names.size() - most, " more");
+  if (names.size() > most) text += joined({" and ", names.size() - most, " more"});
   return text;
 }
 
@@ -141,9 +141,10 @@ LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& conf
       unexpected.push_back(name);
 
   if (!missing.empty() || !unexpected.empty() || !mis_shaped.empty())
-    throw StorageError(Reason::wrong_content, file.source(), ": not the weights of this model",
-                       listed("missing:", missing), listed("unexpected:", unexpected),
-                       listed("of another shape:", mis_shaped));
+    throw StorageError(
+        Reason::wrong_content,
+        {file.source(), ": not the weights of this model", listed("missing:", missing),
+         listed("unexpected:", unexpected), listed("of another shape:", mis_shaped)});
   for (auto& [parameter, value] : found) parameter.mutable_value() = std::move(value);
   return report;
 }

@@ -3,10 +3,9 @@
 
 #include <cmath>       // isfinite, sqrt
 #include <functional>  // function
-#include <memory>      // make_shared, shared_ptr
-#include <set>         // set
 
 #include <splitvit/autograd/variable.hpp>   // Variable
+#include <splitvit/core/error.hpp>          // ArgumentError, joined
 #include <splitvit/core/workspace.hpp>      // RecycledVector
 #include <splitvit/optim/concepts.hpp>      // UpdateRule
 #include <splitvit/tensor/elementwise.hpp>  // scale
@@ -27,9 +26,8 @@ class AnyRule {
   AnyRule(Rule rule) : lr{static_cast<double>(rule.lr)} {
     static_assert(UpdateRule<Rule, T>, "AnyRule holds an update rule");
     const auto& given = rule.state_names();  // may be a temporary array
-    const std::span<const std::string_view> names = given;
-    texts_ = std::make_shared<const std::vector<std::string>>(names.begin(), names.end());
-    names_.assign(texts_->begin(), texts_->end());
+    for (const std::string_view name : std::span<const std::string_view>{given})
+      names_.emplace_back(name);
     if constexpr (requires { rule.require_options(); })
       require_options_ = [rule] { rule.require_options(); };
     update_ = [rule = std::move(rule)](std::uint64_t step, double rate, std::span<T> p,
@@ -40,7 +38,7 @@ class AnyRule {
 
   double lr;  ///< of the rule
 
-  std::span<const std::string_view> state_names() const { return names_; }
+  std::vector<std::string_view> state_names() const { return {names_.begin(), names_.end()}; }
 
   void update(std::uint64_t step, double rate, std::span<T> p, std::span<const T> g,
               std::span<const std::span<T>> state) const {
@@ -54,8 +52,7 @@ class AnyRule {
   }
 
  private:
-  std::shared_ptr<const std::vector<std::string>> texts_;  // of names_
-  std::vector<std::string_view> names_;
+  std::vector<std::string> names_;
   std::function<void(std::uint64_t, double, std::span<T>, std::span<const T>,
                      std::span<const std::span<T>>)>
       update_;
@@ -86,14 +83,15 @@ class Optimizer {
   Optimizer(Rule rule, NamedParameters<T> parameters)
       : rule_{std::move(rule)}, parameters_{std::move(parameters)}, lr_{rule_.lr} {
     rule_.require_options();
-    std::set<std::string> names;
-    for (const auto& [name, parameter] : parameters_) {
+    slots_ = rule_.state_names().size();
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const auto& [name, parameter] = parameters_[i];
       if (!parameter.defined())
-        throw std::invalid_argument("Optimizer: parameter " + name + " has no value");
-      if (!names.insert(name).second)
-        throw std::invalid_argument("Optimizer: two parameters are called " + name);
-      std::vector<Tensor<T>>& kept = state_.emplace_back();
-      while (kept.size() < rule_.state_names().size()) kept.emplace_back(parameter.shape());
+        throw ArgumentError({"Optimizer: parameter ", name, " has no value"});
+      for (std::size_t earlier = 0; earlier < i; ++earlier)
+        if (parameters_[earlier].first == name)
+          throw ArgumentError({"Optimizer: two parameters are called ", name});
+      for (std::size_t slot = 0; slot < slots_; ++slot) state_.emplace_back(parameter.shape());
     }
     updates_.resize(parameters_.size());
   }
@@ -104,7 +102,8 @@ class Optimizer {
       const Variable<T>& parameter = parameters_[i].second;
       if (!parameter.has_gradient()) continue;
       RecycledVector<std::span<T>> state;
-      for (Tensor<T>& kept : state_[i]) state.push_back(kept.span());
+      for (std::size_t slot = 0; slot < slots_; ++slot)
+        state.push_back(state_[i * slots_ + slot].span());
       rule_.update(++updates_[i], lr_, parameter.mutable_value().span(),
                    parameter.gradient().span(), std::span<const std::span<T>>{state});
     }
@@ -126,9 +125,9 @@ class Optimizer {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const std::string& parameter = parameters_[i].first;
       see("updates." + parameter, updates_[i]);
-      std::size_t slot = 0;
+      std::size_t at = i * slots_;
       for (const std::string_view name : rule_.state_names())
-        see(std::string{name} + "." + parameter, state_[i][slot++].span());
+        see(joined({name, ".", parameter}), state_[at++].span());
     }
   }
 
@@ -139,7 +138,8 @@ class Optimizer {
   AnyRule<T> rule_;
   NamedParameters<T> parameters_;
   double lr_;
-  std::vector<std::vector<Tensor<T>>> state_;  // of each parameter, as the rule names them
+  std::size_t slots_ = 0;         // how many tensors the rule keeps for each parameter
+  std::vector<Tensor<T>> state_;  // slots_ for each parameter, in the order of their names
   std::vector<std::uint64_t> updates_;
 };
 
@@ -150,8 +150,7 @@ class Optimizer {
 template <std::floating_point T>
 double clip_gradients(const NamedParameters<T>& parameters, double max_norm) {
   if (!(max_norm > 0.0))
-    throw std::invalid_argument(
-        joined("clip_gradients: max_norm is ", max_norm, ", wanted above 0"));
+    throw ArgumentError({"clip_gradients: max_norm is ", max_norm, ", wanted above 0"});
   double sum = 0.0;
   for (const auto& [name, parameter] : parameters)
     if (parameter.has_gradient()) sum += sum_of_squares<T>(parameter.gradient().view());

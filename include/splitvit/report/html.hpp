@@ -106,7 +106,7 @@ inline std::string summary_section(std::span<const Summary> groups) {
   if (evaluated) header.emplace_back("Evaluation bytes");
   const auto cells = [&](const Summary& group) {
     std::string seeds;
-    for (const std::uint64_t seed : group.seeds) seeds += joined(seeds.empty() ? "" : ", ", seed);
+    for (const std::uint64_t seed : group.seeds) seeds += joined({seeds.empty() ? "" : ", ", seed});
     std::vector<std::string> all{seeds,
                                  std::to_string(group.epochs),
                                  accuracy_text(group),
@@ -175,7 +175,7 @@ inline std::string settings_section(std::span<const Run> runs, std::span<const S
     std::string cells;
     if (std::ranges::all_of(values, [&](const auto& value) { return value == values.front(); }))
       cells =
-          element("td", values.front(), joined("class=\"text\" colspan=\"", values.size(), "\""));
+          element("td", values.front(), joined({"class=\"text\" colspan=\"", values.size(), "\""}));
     else
       for (const std::string& value : values) cells += element("td", value, "class=\"text\"");
     rows += row(key, cells);

@@ -7,7 +7,7 @@
 #include <iterator>      // istreambuf_iterator
 #include <system_error>  // error_code
 
-#include <splitvit/core/error.hpp>     // StorageError
+#include <splitvit/core/error.hpp>     // joined, Reason, StorageError
 #include <splitvit/core/utf8.hpp>      // json_quoted, replace_characters
 #include <splitvit/report/format.hpp>  // shortest
 #include <splitvit/report/run.hpp>     // Row, Run
@@ -67,17 +67,17 @@ class LineFile {
   LineFile(const std::filesystem::path& path, std::string_view header) : name_{path.string()} {
     const std::string first = keep_whole_lines(path);
     if (!first.empty() && !header.empty() && first != header)
-      throw StorageError(Reason::foreign_file, name_,
-                         ": its first line is not the header that was expected");
+      throw StorageError(Reason::foreign_file,
+                         {name_, ": its first line is not the header that was expected"});
     file_.open(path, std::ios::binary | std::ios::app);
-    if (!file_) throw StorageError(Reason::cannot_write, name_, ": cannot be opened for writing");
+    if (!file_) throw StorageError(Reason::cannot_write, {name_, ": cannot be opened for writing"});
     if (first.empty() && !header.empty()) append(std::string{header});
   }
 
   /// Errors  StorageError (cannot_write).
   void append(const std::string& line) {
     file_ << line + '\n' << std::flush;
-    if (!file_) throw StorageError(Reason::cannot_write, name_, ": a line could not be written");
+    if (!file_) throw StorageError(Reason::cannot_write, {name_, ": a line could not be written"});
   }
 
  private:
@@ -137,8 +137,8 @@ inline std::string jsonl_run_line(const Run& run) {
   for (const Setting& setting : run.settings)
     settings +=
         (settings.empty() ? "" : ",") + json_string(setting.key) + ':' + json_string(setting.value);
-  return joined(detail::jsonl_begin("run", run), ",\"seed\":", run.seed, ",\"settings\":{",
-                settings, "}}");
+  return joined(
+      {detail::jsonl_begin("run", run), ",\"seed\":", run.seed, ",\"settings\":{", settings, "}}"});
 }
 
 /// A row of a run, with the names of the CSV columns. `record` is "epoch" or "step"; a number that
@@ -157,11 +157,10 @@ inline std::string jsonl_line(const Run& run, const Row& row, std::string_view r
 /// The last line of a run that came to its end: what its evaluations cost.
 inline std::string jsonl_end_line(const Run& run) {
   const auto& [up, down] = run.evaluation_traffic;
-  return joined(detail::jsonl_begin("end", run), ",\"seed\":", run.seed,
-                ",\"test_samples\":", run.test_samples, ",\"evaluation_bytes_up\":", up.total(),
-                ",\"evaluation_bytes_down\":", down.total(),
-                ",\"evaluation_payload_up\":", up.payload,
-                ",\"evaluation_payload_down\":", down.payload, "}");
+  return joined({detail::jsonl_begin("end", run), ",\"seed\":", run.seed,
+                 ",\"test_samples\":", run.test_samples, ",\"evaluation_bytes_up\":", up.total(),
+                 ",\"evaluation_bytes_down\":", down.total(), ",\"evaluation_payload_up\":",
+                 up.payload, ",\"evaluation_payload_down\":", down.payload, "}"});
 }
 
 /// Appends records to metrics.jsonl, new or old: one JSON object a line. "record" says what it is:

@@ -123,7 +123,7 @@ class Progress {
 
   std::string line() const {
     const auto of = [](std::uint64_t i, std::uint64_t n) {
-      return n > 0 ? joined(i, "/", n) : joined(i);
+      return n > 0 ? joined({i, "/", n}) : joined({i});
     };
     // the most important first: what does not fit is left out from the end
     std::vector<std::string> parts{"epoch " + of(state_->epoch, state_->epochs),

@@ -48,7 +48,7 @@ codec::AnyCodec<T> parse_codec(std::string_view text) {
   constexpr std::string_view reader = "parse_codec";
   const auto require_straight_through = [&](const Codec& made, std::string_view part) {
     if (!codec::is_straight_through<T>(made))
-      refuse_text(reader, part, "in '", text, "' needs its context, so it must take both passes");
+      refuse_text(reader, part, {"in '", text, "' needs its context, so it must take both passes"});
     return made;
   };
   const auto read_nested = [&](std::string_view part, const Nested& kind) {

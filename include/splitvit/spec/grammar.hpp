@@ -3,7 +3,7 @@
 
 #include <algorithm>  // ranges::find
 
-#include <splitvit/core/error.hpp>    // joined
+#include <splitvit/core/error.hpp>    // ArgumentError, joined, TextParts
 #include <splitvit/core/options.hpp>  // append_option, Nested, Required
 
 // The one grammar in which people write policies, such as stages and codecs:
@@ -20,8 +20,8 @@ namespace splitvit::inline SPLITVIT_BUILD::spec {
 
 /// Errors  std::invalid_argument, always: the function that reads, the text, and all of `what`.
 [[noreturn]] inline void refuse_text(std::string_view reader, std::string_view text,
-                                     const auto&... what) {
-  throw std::invalid_argument(joined(reader, ": '", text, "' ", what...));
+                                     TextParts what) {
+  throw ArgumentError({reader, ": '", text, "' ", joined(what)});
 }
 
 /// Where one of `marks` first stands outside of parentheses; npos if nowhere.
@@ -35,7 +35,7 @@ inline std::size_t find_outside(std::string_view reader, std::string_view text,
       found = i;
     depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
   }
-  if (depth != 0) refuse_text(reader, text, "has a parenthesis without counterpart");
+  if (depth != 0) refuse_text(reader, text, {"has a parenthesis without counterpart"});
   return found;
 }
 
@@ -76,7 +76,7 @@ class PolicyText {
   void read(std::string_view option, Value& value, const Kind& kind, const auto& read_nested) {
     const auto given = std::ranges::find(parts_, option, &Part::option);
     if (given == parts_.end()) {
-      if (is_required<Kind>) refuse("needs a value behind its name: ", kind.wanted());
+      if (is_required<Kind>) refuse({"needs a value behind its name: ", kind.wanted()});
       if constexpr (requires { value = kind.nearest(value); }) value = kind.nearest(value);
       return;
     }
@@ -86,8 +86,8 @@ class PolicyText {
     } else {
       const auto made = kind.template read<Value>(given->value);
       if (!made || !kind.allows(*made))
-        refuse("has ", option, option.empty() ? "'" : " '", given->value, "', wanted ",
-               kind.wanted());
+        refuse({"has ", option, option.empty() ? "'" : " '", given->value, "', wanted ",
+                kind.wanted()});
       value = *made;
     }
   }
@@ -96,13 +96,13 @@ class PolicyText {
   void finish() const {
     for (const Part& part : parts_)
       if (!part.used)
-        refuse(part.option.empty() ? "takes no value behind its name"
-                                   : joined("has an option '", part.option,
-                                            "' that it does not take, or has it twice"));
+        refuse({part.option.empty() ? "takes no value behind its name"
+                                    : joined({"has an option '", part.option,
+                                              "' that it does not take, or has it twice"})});
   }
 
-  [[noreturn]] void refuse(const auto&... what) const {
-    refuse_text(reader_, text_, what..., usage_.empty() ? "" : "; it is written ", usage_);
+  [[noreturn]] void refuse(TextParts what) const {
+    refuse_text(reader_, text_, {joined(what), usage_.empty() ? "" : "; it is written ", usage_});
   }
 
  private:
@@ -118,7 +118,7 @@ class PolicyText {
     if (equals != piece.npos && equals > 0 && piece[equals] == '=') {
       parts_.push_back({piece.substr(0, equals), piece.substr(equals + 1)});
     } else if (mark == ',' || piece.starts_with('=')) {
-      refuse("has '", piece, "', wanted option=value");
+      refuse({"has '", piece, "', wanted option=value"});
     } else if (parts_.empty()) {
       parts_.push_back({"", piece});
     } else {  // a colon that belongs to the value, as in scaled:q:8
@@ -129,7 +129,7 @@ class PolicyText {
 
   std::string_view without_parentheses(std::string_view value) const {
     if (!value.starts_with('(')) return value;
-    if (!value.ends_with(')')) refuse("has text behind a parenthesis");
+    if (!value.ends_with(')')) refuse({"has text behind a parenthesis"});
     value = value.substr(1, value.size() - 2);
     find_outside(reader_, value, "");  // refuses (a)(b)
     return value;
@@ -192,7 +192,7 @@ struct PolicyList {
     if ((is_named(std::type_identity<Policies>{}) || ...)) return;
     std::string names;
     ((names += (names.empty() ? "" : ", ") + std::string{Policies::name}), ...);
-    text.refuse("names no ", sort, "; possible are ", names);
+    text.refuse({"names no ", sort, "; possible are ", names});
   }
 };
 

@@ -40,7 +40,7 @@ Method<T> parse_method(std::string_view text) {
     stages = stages.substr(0, comma);
   }
   if (("," + std::string{stages}).find(",bottleneck") != std::string::npos)
-    refuse_text(reader, text, "has a bottleneck before a stage, or two of them");
+    refuse_text(reader, text, {"has a bottleneck before a stage, or two of them"});
   method.stage = parse_stage<T>(stages);
   return method;
 }

@@ -216,8 +216,8 @@ class Client {
   /// Errors  std::logic_error if the answer to the server's last step was lost.
   void require_in_step(const char* operation) {
     if (const std::uint64_t there = session().agreed().last_step; there > steps())
-      throw std::logic_error(joined(operation, ": the server has applied step ", there,
-                                    ", whose answer was lost; train its batch again first"));
+      throw std::logic_error(joined({operation, ": the server has applied step ", there,
+                                     ", whose answer was lost; train its batch again first"}));
   }
 
   /// Runs `action`. If it throws, the connection ends, and the server is told why if possible.

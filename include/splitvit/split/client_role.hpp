@@ -4,7 +4,7 @@
 #include <splitvit/autograd/backward.hpp>  // backward
 #include <splitvit/autograd/variable.hpp>  // NoGrad
 #include <splitvit/codec/float32.hpp>      // Float32
-#include <splitvit/core/error.hpp>         // ShapeError, joined
+#include <splitvit/core/error.hpp>         // joined, ShapeError
 #include <splitvit/core/labels.hpp>        // Labels
 #include <splitvit/split/cut.hpp>          // CutSender, StepId
 #include <splitvit/split/learner.hpp>      // Learner
@@ -81,9 +81,9 @@ class ClientRole {
   /// Errors  WireError (not_finite); std::logic_error unless all its messages are answered.
   void commit(StepReport& report) {
     if (!under_way_ || !pending_.empty())
-      throw std::logic_error(joined("commit: ", pending_.size(),
-                                    " messages of the step await an answer",
-                                    under_way_ ? "" : ", and none was sent"));
+      throw std::logic_error(
+          joined({"commit: ", pending_.size(), " messages of the step await an answer",
+                  under_way_ ? "" : ", and none was sent"}));
     Timer timer;
     learner_.apply();
     sender_.commit();
@@ -120,15 +120,15 @@ class ClientRole {
   /// Errors  std::logic_error after the first step, or if the decoder does not fit the encoder.
   void require_fitting(const nn::Decoder<T>& decoder) const {
     if (learner_.steps() > 0)
-      throw std::logic_error(joined("give_decoder: step ", learner_.steps(),
-                                    " has been taken, wanted before the first"));
+      throw std::logic_error(joined(
+          {"give_decoder: step ", learner_.steps(), " has been taken, wanted before the first"}));
     const auto text_of = [](const auto& network) {
-      return joined(network.options.description(), ", width ", network.token_width());
+      return joined({network.options.description(), ", width ", network.token_width()});
     };
     const std::string own = part().encoder ? text_of(*part().encoder) : "no encoder";
     if (text_of(decoder) != own)
       throw std::logic_error(
-          joined("give_decoder: a decoder (", text_of(decoder), ") for the encoder (", own, ")"));
+          joined({"give_decoder: a decoder (", text_of(decoder), ") for the encoder (", own, ")"}));
   }
 
   /// See core/state.hpp.
@@ -142,8 +142,8 @@ class ClientRole {
     const nn::VitConfig& vit = part().config;
     const Shape wanted{labels.row_count(), vit.channels, vit.image, vit.image};
     if (images.shape() != wanted || labels.empty())
-      throw ShapeError(operation, ": images ", images.shape(), " with ", labels.row_count(),
-                       " labels: this model takes ", wanted);
+      throw ShapeError({operation, ": images ", images.shape(), " with ", labels.row_count(),
+                        " labels: this model takes ", wanted});
     labels.require_classes(operation, vit.classes);
   }
 

@@ -34,8 +34,8 @@ class Learner {
     if (is_broken_) throw std::logic_error("Learner: its update rule has failed within a step");
     for (const auto& [name, parameter] : optimizer_.parameters())
       if (parameter.has_gradient() && !all_finite(parameter.gradient().view()))
-        throw WireError(Reason::not_finite, "step ", steps_ + 1, ": the gradient of ", name,
-                        " is not finite; the step is not applied");
+        throw WireError(Reason::not_finite, {"step ", steps_ + 1, ": the gradient of ", name,
+                                             " is not finite; the step is not applied"});
     if (options_.clip_norm > 0) optim::clip_gradients(optimizer_.parameters(), options_.clip_norm);
     if (options_.schedule) optimizer_.set_learning_rate(options_.schedule(steps_));
     is_broken_ = true;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, copy, count, max, transform
+#include <algorithm>  // clamp, copy_n, count, max, transform
 #include <cmath>      // isfinite, log, round
 
 #include <splitvit/core/bytes.hpp>           // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>           // Reason, WireError, joined
+#include <splitvit/core/error.hpp>           // ArgumentError, Reason
 #include <splitvit/core/shape.hpp>           // Index, Shape
 #include <splitvit/core/workspace.hpp>       // RecycledVector
 #include <splitvit/nn/concepts.hpp>          // Module, parameters
@@ -65,8 +65,8 @@ struct ForwardMessage {
   void put_header(std::vector<std::byte>& out) const {
     const auto require_sizes = [&](std::size_t came, Index wanted) {
       if (came > 0 && static_cast<Index>(came) != wanted)
-        throw std::invalid_argument(
-            joined("forward: ", came, " sizes for ", samples, " samples of ", tokens, " tokens"));
+        throw ArgumentError(
+            {"forward: ", came, " sizes for ", samples, " samples of ", tokens, " tokens"});
     };
     require_sizes(sizes.size(), samples);
     require_sizes(token_sizes.size(), samples * tokens);
@@ -77,8 +77,8 @@ struct ForwardMessage {
                                          (token_sizes.empty() ? 0 : token_sizes_follow)));
     for (const Index size : sizes) {
       if (size < 1 || size > largest_size)
-        throw std::invalid_argument(
-            joined("forward: a row stands for ", size, " samples, 1 to 65535 can be sent"));
+        throw ArgumentError(
+            {"forward: a row stands for ", size, " samples, 1 to 65535 can be sent"});
       writer.put(static_cast<std::uint16_t>(size));
     }
     writer.put_bytes(token_sizes);
@@ -90,7 +90,7 @@ struct ForwardMessage {
   Tensor<T> log_token_sizes() const {
     if (token_sizes.empty()) return {};
     Tensor<T> logs = Tensor<T>::uninitialised({samples, tokens});
-    std::ranges::transform(token_sizes, logs.data(), [](std::byte size) {
+    std::transform(token_sizes.begin(), token_sizes.end(), logs.data(), [](std::byte size) {
       return std::log(static_cast<T>(std::to_integer<int>(size)));
     });
     return logs;
@@ -111,29 +111,29 @@ struct ForwardMessage {
                                                 static_cast<std::uint64_t>(most.classes)) *
                                        most.number_size;
     if (samples < 1 || tokens < 1 || tokens > agreed || samples > most.bytes / sample_bytes)
-      in.refuse(Reason::wrong_shape, samples, " samples of ", tokens, " tokens came, at most ",
-                agreed, " tokens and ", most.bytes, " bytes are allowed");
+      in.refuse(Reason::wrong_shape, {samples, " samples of ", tokens, " tokens came, at most ",
+                                      agreed, " tokens and ", most.bytes, " bytes are allowed"});
     message.samples = static_cast<Index>(samples);
     message.tokens = static_cast<Index>(tokens);
     in.get_to(label_bytes);
     // A class id takes a byte here and 16 in memory.
     if (label_bytes > most.bytes / 16)
-      in.refuse(Reason::too_long, label_bytes, " bytes of labels came, at most ", most.bytes / 16,
-                " are allowed");
+      in.refuse(Reason::too_long,
+                {label_bytes, " bytes of labels came, at most ", most.bytes / 16, " are allowed"});
     in.get_to(follow);
     if (follow > (sizes_follow | token_sizes_follow))
-      in.refuse(Reason::malformed, "the byte for sizes is ", follow, ", wanted 0 to 3");
+      in.refuse(Reason::malformed, {"the byte for sizes is ", follow, ", wanted 0 to 3"});
     if ((follow & sizes_follow) != 0) {
       ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
       while (all.left() > 0) message.sizes.push_back(all.get<std::uint16_t>());
-      if (std::ranges::count(message.sizes, 0) > 0)
-        in.refuse(Reason::malformed, "a sample of size 0 came");
+      if (std::count(message.sizes.begin(), message.sizes.end(), 0) > 0)
+        in.refuse(Reason::malformed, {"a sample of size 0 came"});
     }
     if ((follow & token_sizes_follow) != 0) {
       message.token_sizes =
           in.get_bytes(static_cast<std::size_t>(message.samples * message.tokens));
-      if (std::ranges::count(message.token_sizes, std::byte{0}) > 0)
-        in.refuse(Reason::malformed, "a token of size 0 came");
+      if (std::count(message.token_sizes.begin(), message.token_sizes.end(), std::byte{0}) > 0)
+        in.refuse(Reason::malformed, {"a token of size 0 came"});
     }
     message.labels = in.get_bytes(label_bytes);
     message.encoded = in.get_bytes(in.left());
@@ -158,8 +158,9 @@ struct BackwardMessage {
     in.get_to(message.loss, message.seconds);
     message.encoded = in.get_bytes(in.left());
     if (!std::isfinite(message.loss) || !std::isfinite(message.seconds) || message.seconds < 0)
-      in.refuse(Reason::not_finite, "loss ", message.loss, " and ", message.seconds,
-                " seconds came, wanted finite numbers and no negative seconds");
+      in.refuse(Reason::not_finite,
+                {"loss ", message.loss, " and ", message.seconds,
+                 " seconds came, wanted finite numbers and no negative seconds"});
     return message;
   }
 };
@@ -183,8 +184,8 @@ struct Score {
     score.correct = static_cast<Index>(in.get<std::uint32_t>());
     in.expect_end();
     if (score.correct > samples || !std::isfinite(score.loss_sum))
-      in.refuse(Reason::malformed, score.correct, " of ", samples, " correct, loss ",
-                score.loss_sum);
+      in.refuse(Reason::malformed,
+                {score.correct, " of ", samples, " correct, loss ", score.loss_sum});
     return score;
   }
 };
@@ -215,17 +216,17 @@ void read_weights(std::span<const std::byte> payload, const M& module) {
   ByteReader in{payload, "weights"};
   const auto all = nn::parameters<T>(module);
   if (const auto count = in.get<std::uint32_t>(); count != all.size())
-    in.refuse(Reason::wrong_shape, count, " tensors came, ", all.size(), " are expected");
+    in.refuse(Reason::wrong_shape, {count, " tensors came, ", all.size(), " are expected"});
   std::vector<Tensor<T>> values;
   for (const auto& [name, parameter] : all) {
     if (in.get_text(longest_name) != name)
-      in.refuse(Reason::wrong_shape, "another tensor came where ", name, " is expected");
+      in.refuse(Reason::wrong_shape, {"another tensor came where ", name, " is expected"});
     values.push_back(Tensor<T>::uninitialised(parameter.shape()));
     wire::get_tensor<T>(in, parameter.shape(), values.back().span(), "weights: " + name);
   }
   in.expect_end();
   for (std::size_t i = 0; i < all.size(); ++i)
-    std::ranges::copy(values[i].span(), all[i].second.mutable_value().data());
+    std::copy_n(values[i].data(), values[i].size(), all[i].second.mutable_value().data());
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -57,8 +57,8 @@ wire::Settings settings_of(const nn::Part<T>& part, const std::string& method,
   const auto description_of = [&](const auto& network) -> std::string {
     if (!network) return "none";
     if (network->token_width() != vit.dim)
-      throw ShapeError("bottleneck: it is made for tokens of width ", network->token_width(),
-                       ", the model has width ", vit.dim);
+      throw ShapeError({"bottleneck: it is made for tokens of width ", network->token_width(),
+                        ", the model has width ", vit.dim});
     return network->options.description();
   };
   const bool last = part.classifier.has_value();

@@ -68,7 +68,7 @@ class ServerRole {
     receiver_.commit();
     header_.clear();
     BackwardMessage{.loss = loss_, .seconds = timer_.lap()}.put_header(header_);
-    std::ranges::copy(header_, reply.begin());
+    std::copy(header_.begin(), header_.end(), reply.begin());
   }
   /// Forgets the current step.
   void discard() {
@@ -97,8 +97,8 @@ class ServerRole {
     if (!part().decoder)
       throw WireError(Reason::wrong_message, "a decoder came, but there is no bottleneck here");
     if (learner_->steps() > 0)
-      throw WireError(Reason::wrong_message, "a decoder came, but step ", learner_->steps(),
-                      " has been taken here");
+      throw WireError(Reason::wrong_message,
+                      {"a decoder came, but step ", learner_->steps(), " has been taken here"});
     read_weights<T>(payload, *part().decoder);
   }
 

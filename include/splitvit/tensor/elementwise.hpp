@@ -13,7 +13,7 @@ namespace detail {
 inline constexpr Index elementwise_grain = 1 << 15;
 
 inline void require_equal_shapes(const char* operation, const Shape& a, const Shape& b) {
-  if (a != b) throw ShapeError(operation, ": ", a, " and ", b, ": both shapes must be equal");
+  if (a != b) throw ShapeError({operation, ": ", a, " and ", b, ": both shapes must be equal"});
 }
 
 /// y_i = f(a_i, b_i).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // fill, copy
+#include <algorithm>  // fill_n, copy_n
 #include <memory>     // unique_ptr
 
 #include <splitvit/core/shape.hpp>      // Index, Shape
@@ -17,7 +17,7 @@ class TensorView {
   /// Errors  ShapeError if `values` is not as long as the shape says.
   TensorView(std::span<T> values, const Shape& shape) : data_{values.data()}, shape_{shape} {
     if (static_cast<Index>(values.size()) != shape.elements())
-      throw ShapeError("TensorView: ", values.size(), " values for shape ", shape);
+      throw ShapeError({"TensorView: ", values.size(), " values for shape ", shape});
   }
   /// A view that may write becomes one that may only read.
   operator TensorView<const T>() const
@@ -36,7 +36,7 @@ class TensorView {
   /// Entries begin..end-1 of the first axis.
   TensorView slice(Index begin, Index end) const {
     if (shape_.rank() == 0 || begin < 0 || begin > end || end > shape_[0])
-      throw ShapeError("slice: entries ", begin, " to ", end, " of shape ", shape_);
+      throw ShapeError({"slice: entries ", begin, " to ", end, " of shape ", shape_});
     const Shape part = shape_.with(0, end - begin);
     const Index stride = shape_[0] == 0 ? 0 : size() / shape_[0];
     return {std::span<T>{data_ + begin * stride, static_cast<std::size_t>(part.elements())}, part};
@@ -58,14 +58,14 @@ class Tensor {
   Tensor() = default;
   /// All zero.
   explicit Tensor(const Shape& shape) : Tensor{shape, Uninitialised{}} {
-    std::ranges::fill(span(), T{});
+    std::fill_n(data(), size(), T{});
   }
   /// A copy of `values`. Errors  ShapeError if there are not as many as the shape says.
   Tensor(const Shape& shape, std::span<const T> values) : Tensor{shape, Uninitialised{}} {
-    std::ranges::copy(TensorView<const T>{values, shape}.span(), data());
+    std::copy_n(TensorView<const T>{values, shape}.data(), size(), data());
   }
   Tensor(const Tensor& other) : Tensor{other.shape_, Uninitialised{}} {
-    std::ranges::copy(other.span(), data());
+    std::copy_n(other.data(), other.size(), data());
   }
   Tensor(Tensor&& other) noexcept
       : data_{std::move(other.data_)}, shape_{std::exchange(other.shape_, Shape{0})} {}
@@ -79,7 +79,7 @@ class Tensor {
   static Tensor uninitialised(const Shape& shape) { return Tensor{shape, Uninitialised{}}; }
   static Tensor full(const Shape& shape, T value) {
     Tensor out = uninitialised(shape);
-    std::ranges::fill(out.span(), value);
+    std::fill_n(out.data(), out.size(), value);
     return out;
   }
 
@@ -99,8 +99,8 @@ class Tensor {
   /// The same numbers under another shape. Errors  ShapeError if the number of elements differs.
   Tensor reshaped(const Shape& shape) && {
     if (shape.elements() != size())
-      throw ShapeError("reshaped: ", shape_, " has ", size(), " elements, ", shape, " has ",
-                       shape.elements());
+      throw ShapeError(
+          {"reshaped: ", shape_, " has ", size(), " elements, ", shape, " has ", shape.elements()});
     Tensor out = std::move(*this);
     out.shape_ = shape;
     return out;

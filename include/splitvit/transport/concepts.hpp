@@ -58,8 +58,8 @@ template <Transport T>
 std::size_t write_part(T& link, std::span<const std::byte> bytes) {
   const std::size_t n = link.write_some(bytes);
   if (n == 0 || n > bytes.size())
-    throw TransportError(Reason::link_failed, "write: the link took ", n, " of ", bytes.size(),
-                         " bytes");
+    throw TransportError(Reason::link_failed,
+                         {"write: the link took ", n, " of ", bytes.size(), " bytes"});
   return n;
 }
 
@@ -72,8 +72,8 @@ std::size_t read_part(T& link, std::span<std::byte> room) {
   const std::size_t n = link.read_some(room);
   if (n == 0) throw TransportError(Reason::closed, "read: the peer closed the link");
   if (n > room.size())
-    throw TransportError(Reason::link_failed, "read: the link stored ", n, " bytes in room for ",
-                         room.size());
+    throw TransportError(Reason::link_failed,
+                         {"read: the link stored ", n, " bytes in room for ", room.size()});
   return n;
 }
 

@@ -10,7 +10,7 @@
 #include <mutex>               // mutex
 #include <thread>              // jthread, thread
 
-#include <splitvit/core/error.hpp>          // TransportError, joined
+#include <splitvit/core/error.hpp>          // joined, Reason, TransportError
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
 
@@ -35,10 +35,10 @@ void require_error(Reason reason, const char* what, Call call) {
   try {
     call();
   } catch (const TransportError& error) {
-    require(error.reason() == reason, joined(what, " threw for another reason: ", error.what()));
+    require(error.reason() == reason, joined({what, " threw for another reason: ", error.what()}));
     return;
   }
-  throw std::runtime_error(joined(what, " returned where it must throw"));
+  throw std::runtime_error(joined({what, " returned where it must throw"}));
 }
 
 /// What the threads of one clause report: a failure at once, since other threads may hang.
@@ -123,7 +123,7 @@ void write_in_pieces(auto& link, std::span<const std::byte> bytes, std::size_t l
   while (!bytes.empty()) {
     const std::size_t asked = random_size(largest, bytes.size(), rng);
     const std::size_t n = link.write_some(bytes.first(asked));
-    require(n >= 1 && n <= asked, joined("write_some returned ", n, " for ", asked, " bytes"));
+    require(n >= 1 && n <= asked, joined({"write_some returned ", n, " for ", asked, " bytes"}));
     bytes = bytes.subspan(n);
   }
 }
@@ -137,7 +137,7 @@ void read_in_pieces(auto& link, std::span<const std::byte> expected, std::size_t
     room[asked] = untouched;
     const std::size_t n = link.read_some(std::span{room}.first(asked));
     require(n != 0, "read_some returned 0 though the peer has not closed");
-    require(n <= asked, joined("read_some returned ", n, " for ", asked, " bytes"));
+    require(n <= asked, joined({"read_some returned ", n, " for ", asked, " bytes"}));
     require(room[asked] == untouched, "read_some stored more bytes than there was room");
     require(std::memcmp(room.data(), expected.data(), n) == 0,
             "other bytes arrived than were sent");

@@ -7,7 +7,7 @@
 #include <memory>              // make_shared, make_unique, shared_ptr, unique_ptr
 #include <mutex>               // mutex, unique_lock
 
-#include <splitvit/core/error.hpp>          // TransportError
+#include <splitvit/core/error.hpp>          // Reason, TransportError
 #include <splitvit/transport/concepts.hpp>  // Deadline, no_deadline
 
 namespace splitvit::inline SPLITVIT_BUILD::transport {
@@ -56,8 +56,8 @@ class Pipe {
             const auto& ready) {
     while (!ready()) {
       if (Clock::now() >= deadline)
-        throw TransportError(Reason::timed_out, "MemoryLink: ", what,
-                             ": the peer was silent until the deadline");
+        throw TransportError(Reason::timed_out,
+                             {"MemoryLink: ", what, ": the peer was silent until the deadline"});
       if (deadline == no_deadline)
         changed_.wait(lock);
       else

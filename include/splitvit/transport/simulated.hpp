@@ -7,7 +7,7 @@
 #include <mutex>      // lock_guard, mutex
 #include <thread>     // sleep_for
 
-#include <splitvit/core/error.hpp>          // TransportError
+#include <splitvit/core/error.hpp>          // Reason, TransportError
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
 
@@ -130,8 +130,8 @@ class Simulated {
   void before_call(std::uint64_t position, std::uint64_t cut) {
     if (position >= cut) link_.reset();  // the peer sees the end
     if (!link_)
-      throw TransportError(Reason::closed, "Simulated: the link was cut after ", sent_,
-                           " bytes sent and ", received_, " received");
+      throw TransportError(Reason::closed, {"Simulated: the link was cut after ", sent_,
+                                            " bytes sent and ", received_, " received"});
     if (faults_.longest_delay_seconds > 0)
       std::this_thread::sleep_for(
           std::chrono::duration<double>{faults_.rng.uniform(0.0, faults_.longest_delay_seconds)});

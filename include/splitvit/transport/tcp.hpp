@@ -21,7 +21,7 @@
 #include <sys/socket.h>   // socket
 #include <unistd.h>       // close, pipe
 
-#include <splitvit/core/error.hpp>          // TransportError
+#include <splitvit/core/error.hpp>          // Reason, TransportError
 #include <splitvit/transport/concepts.hpp>  // Clock, Deadline
 #include <splitvit/transport/endpoint.hpp>  // Endpoint, parse_endpoint
 
@@ -62,7 +62,7 @@ inline TransportError socket_error(int error, const std::string& what) {
   const Reason reason = error == EPIPE || error == ECONNRESET ? Reason::closed
                         : error == ETIMEDOUT                  ? Reason::timed_out
                                                               : Reason::link_failed;
-  return {reason, what, ": ", std::generic_category().message(error)};
+  return {reason, {what, ": ", std::generic_category().message(error)}};
 }
 
 /// Whether accept(2) reports that a waiting peer, or its network, is gone.
@@ -110,8 +110,8 @@ inline std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses_of(const Endpoin
   const int failed =
       ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &first);
   if (failed != 0)
-    throw TransportError(Reason::cannot_connect, endpoint,
-                         ": no such host: ", ::gai_strerror(failed));
+    throw TransportError(Reason::cannot_connect,
+                         {endpoint, ": no such host: ", ::gai_strerror(failed)});
   return {first, ::freeaddrinfo};
 }
 
@@ -222,7 +222,7 @@ class TcpLink {
   }
   void wait(short events, Deadline until, const char* what) const {
     if (!detail::wait_ready(fd(), events, until))
-      throw TransportError(Reason::timed_out, "TcpLink to ", peer(), ": ", what);
+      throw TransportError(Reason::timed_out, {"TcpLink to ", peer(), ": ", what});
   }
 
   std::unique_ptr<State> state_;
@@ -268,10 +268,10 @@ class TcpListener {
     const std::string what = "TcpListener on " + endpoint_.text();
     while (true) {
       if (!detail::wait_ready(fd_.get(), POLLIN, deadline, wake_read_.get()))
-        throw TransportError(Reason::timed_out, what, ": nobody came before the deadline");
+        throw TransportError(Reason::timed_out, {what, ": nobody came before the deadline"});
       // The byte in the pipe is never read, so that all later calls end.
       if (detail::wait_ready(wake_read_.get(), POLLIN, Deadline{}))
-        throw TransportError(Reason::closed, what, ": closed");
+        throw TransportError(Reason::closed, {what, ": closed"});
       detail::Descriptor peer{::accept(fd_.get(), nullptr, nullptr)};
       if (peer.get() >= 0) {
         detail::prepare(peer.get(), what);
@@ -316,7 +316,7 @@ inline TcpLink connect_tcp(const Endpoint& to, const ConnectOptions& options = {
     }
     if (Clock::now() + pause >= retry_until) {
       if (error != ECONNREFUSED) throw detail::socket_error(error, what);
-      throw TransportError(Reason::cannot_connect, what, ": nobody listens there");
+      throw TransportError(Reason::cannot_connect, {what, ": nobody listens there"});
     }
     std::this_thread::sleep_for(pause);
     pause = std::min<std::chrono::nanoseconds>(2 * pause, std::chrono::milliseconds{500});

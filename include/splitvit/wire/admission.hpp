@@ -52,7 +52,7 @@ inline WelcomeOrRefusal decide_admission(const Hello& hello, const SessionState&
                   .connection = std::max(state.connection, hello.connection) + 1,
                   .last_step = last};
   for (const std::uint64_t step : hello.generations)
-    if (std::ranges::find(generations, step) != generations.end() &&
+    if (std::find(generations.begin(), generations.end(), step) != generations.end() &&
         step >= welcome.generation.value_or(0))
       welcome.generation = step;
 
@@ -74,8 +74,8 @@ inline void check_welcome(const Welcome& welcome, std::uint64_t last) {
   if (welcome.last_step == last || welcome.last_step == last + 1 ||
       welcome.last_step == welcome.generation)
     return;
-  throw WireError(Reason::wrong_step, "welcome: the server has applied step ", welcome.last_step,
-                  ", this side step ", last);
+  throw WireError(Reason::wrong_step, {"welcome: the server has applied step ", welcome.last_step,
+                                       ", this side step ", last});
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::wire

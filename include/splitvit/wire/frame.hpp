@@ -3,7 +3,7 @@
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>  // crc32c
-#include <splitvit/core/error.hpp>   // Reason, WireError
+#include <splitvit/core/error.hpp>   // Reason
 
 // A frame: 32 bytes of header, then at most 1 MiB of payload. A message is one frame or more. This
 // layout never changes, so that any two versions can refuse each other.
@@ -90,15 +90,17 @@ inline FrameHeader read_header(std::span<const std::byte, frame_header_bytes> by
   std::uint8_t version = 0, kind = 0;
   reader.get_to(magic, version, kind, flags, header.length, header.connection, header.sequence,
                 header.payload_crc, crc);
-  if (magic != frame_magic) reader.refuse(Reason::bad_magic, "these bytes are not from splitvit");
-  if (crc != crc32c(bytes.first<28>())) reader.refuse(Reason::bad_checksum, "damaged on the way");
+  if (magic != frame_magic) reader.refuse(Reason::bad_magic, {"these bytes are not from splitvit"});
+  if (crc != crc32c(bytes.first<28>())) reader.refuse(Reason::bad_checksum, {"damaged on the way"});
   if (version != frame_version)
-    reader.refuse(Reason::bad_version, "version ", version, " came, this side has ", frame_version);
-  if (flags > 1) reader.refuse(Reason::bad_flags, "flags ", flags, ", only bit 0 is known");
+    reader.refuse(Reason::bad_version,
+                  {"version ", version, " came, this side has ", frame_version});
+  if (flags > 1) reader.refuse(Reason::bad_flags, {"flags ", flags, ", only bit 0 is known"});
   if (kind == 0 || kind >= message_kinds)
-    reader.refuse(Reason::bad_kind, "message kind ", kind, " does not exist");
+    reader.refuse(Reason::bad_kind, {"message kind ", kind, " does not exist"});
   if (header.length > largest_frame)
-    reader.refuse(Reason::too_long, header.length, " bytes, at most ", largest_frame, " can come");
+    reader.refuse(Reason::too_long,
+                  {header.length, " bytes, at most ", largest_frame, " can come"});
   header.kind = static_cast<MessageKind>(kind);
   header.continues = flags == 1;
   return header;

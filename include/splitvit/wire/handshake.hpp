@@ -5,7 +5,7 @@
 #include <random>     // random_device
 
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>  // Reason, WireError, joined
+#include <splitvit/core/error.hpp>  // ArgumentError, joined, Reason, TextParts, WireError
 #include <splitvit/wire/frame.hpp>  // Bytes, message_ceiling, unadmitted_limit
 
 // The messages of the handshake as bytes, and the error message: hello, then welcome or refuse. The
@@ -19,7 +19,7 @@ struct Versions {
   std::uint16_t oldest = 1;
   std::uint16_t newest = 1;
 
-  std::string text() const { return joined(oldest, " to ", newest); }
+  std::string text() const { return joined({oldest, " to ", newest}); }
   friend bool operator==(const Versions&, const Versions&) = default;
 };
 
@@ -75,8 +75,8 @@ struct Refusal {
   std::string server;
 
   std::string text() const {
-    return joined("handshake refused: ", field, ": the client has ", client, ", the server has ",
-                  server);
+    return joined(
+        {"handshake refused: ", field, ": the client has ", client, ", the server has ", server});
   }
 };
 
@@ -93,8 +93,9 @@ inline std::string printable(std::string text) {
 }
 
 inline const Setting* find(const Settings& settings, const std::string& key) {
-  const auto at = std::ranges::find(settings, key, &Setting::key);
-  return at == settings.end() ? nullptr : &*at;
+  for (const Setting& setting : settings)
+    if (setting.key == key) return &setting;
+  return nullptr;
 }
 
 /// What is wrong with a list of settings; empty if it is valid.
@@ -114,10 +115,10 @@ inline std::string settings_fault(const Settings& settings) {
 inline std::string hello_fault(const Hello& hello) {
   if (hello.versions.oldest > hello.versions.newest) return "versions " + hello.versions.text();
   if (hello.largest_message < unadmitted_limit || hello.largest_message > message_ceiling)
-    return joined("a largest message of ", hello.largest_message,
-                  " bytes, allowed are 4 KiB to 256 MiB");
+    return joined(
+        {"a largest message of ", hello.largest_message, " bytes, allowed are 4 KiB to 256 MiB"});
   if (hello.generations.size() > most_generations)
-    return joined(hello.generations.size(), " generations, at most 64 can be sent");
+    return joined({hello.generations.size(), " generations, at most 64 can be sent"});
   return settings_fault(hello.settings);
 }
 }  // namespace detail
@@ -152,8 +153,8 @@ inline std::vector<std::byte> hello_payload(const Hello& hello) {
     out.put_text(value);
   }
   if (payload.size() > unadmitted_limit)
-    throw std::invalid_argument(
-        joined("hello: the settings take ", payload.size(), " bytes, at most 4096 can be sent"));
+    throw ArgumentError(
+        {"hello: the settings take ", payload.size(), " bytes, at most 4096 can be sent"});
   return payload;
 }
 
@@ -169,7 +170,7 @@ inline HelloOrRefusal read_hello(Bytes payload, const Versions& own = {}) {
   Hello hello;
   in.get_to(hello.versions.oldest, hello.versions.newest);
   if (hello.versions.oldest > hello.versions.newest)
-    in.refuse(Reason::malformed, "versions ", hello.versions.text());
+    in.refuse(Reason::malformed, {"versions ", hello.versions.text()});
   if (hello.versions.newest < own.oldest || own.newest < hello.versions.oldest)
     return {hello, Refusal{"protocol version", hello.versions.text(), own.text()}};
   if (const auto required = in.get<std::uint32_t>(); required != 0)
@@ -186,7 +187,7 @@ inline HelloOrRefusal read_hello(Bytes payload, const Versions& own = {}) {
   }
   in.expect_end();
   if (const std::string fault = detail::hello_fault(hello); !fault.empty())
-    in.refuse(Reason::malformed, fault);
+    in.refuse(Reason::malformed, {fault});
   return {std::move(hello)};
 }
 
@@ -258,22 +259,24 @@ inline Welcome read_welcome(Bytes payload, const Hello& hello) {
   in.expect_end();
   if (common != 0) welcome.generation = generation;
 
-  const auto refuse = [&](const auto&... what) {
-    in.refuse(Reason::malformed, what..., ": not what hello offered");
+  const auto refuse = [&](TextParts what) {
+    in.refuse(Reason::malformed, {joined(what), ": not what hello offered"});
   };
   if (welcome.version < hello.versions.oldest || welcome.version > hello.versions.newest)
-    refuse("version ", welcome.version);
-  if (capabilities != 0) refuse("capabilities ", capabilities);
+    refuse({"version ", welcome.version});
+  if (capabilities != 0) refuse({"capabilities ", capabilities});
   if (welcome.largest_message < unadmitted_limit || welcome.largest_message > hello.largest_message)
-    refuse("a largest message of ", welcome.largest_message, " bytes");
+    refuse({"a largest message of ", welcome.largest_message, " bytes"});
   if (welcome.heartbeat_ms > hello.heartbeat_ms)
-    refuse("a heartbeat of ", welcome.heartbeat_ms, " ms");
+    refuse({"a heartbeat of ", welcome.heartbeat_ms, " ms"});
   if (welcome.session == SessionId{} ||
       (hello.session != SessionId{} && welcome.session != hello.session))
-    refuse("another session");
-  if (welcome.connection <= hello.connection) refuse("connection ", welcome.connection);
-  const bool is_known = std::ranges::find(hello.generations, generation) != hello.generations.end();
-  if (common > 1 || (common == 0 ? generation != 0 : !is_known)) refuse("generation ", generation);
+    refuse({"another session"});
+  if (welcome.connection <= hello.connection) refuse({"connection ", welcome.connection});
+  const auto& offered = hello.generations;
+  const bool is_known = std::find(offered.begin(), offered.end(), generation) != offered.end();
+  if (common > 1 || (common == 0 ? generation != 0 : !is_known))
+    refuse({"generation ", generation});
   return welcome;
 }
 
@@ -294,8 +297,8 @@ inline std::vector<std::byte> error_payload(Reason reason, const std::string& te
   const auto reason = in.get<std::uint8_t>();
   const std::string text = in.get_text(longest_error_text);
   in.expect_end();
-  throw WireError(Reason::peer_failed, "the peer gave up: ", detail::printable(text), " (reason ",
-                  reason, ")");
+  throw WireError(Reason::peer_failed,
+                  {"the peer gave up: ", detail::printable(text), " (reason ", reason, ")"});
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::wire

@@ -66,8 +66,8 @@ template <transport::Transport Link>
 Event next(Link& link, Session& session, MessageKind wanted) {
   const Event event = next(link, session);
   if (event.kind != wanted)
-    throw WireError(Reason::wrong_message, name(event.kind), " came where ", name(wanted),
-                    " was expected");
+    throw WireError(Reason::wrong_message,
+                    {name(event.kind), " came where ", name(wanted), " was expected"});
   return event;
 }
 

@@ -4,7 +4,7 @@
 #include <numeric>  // gcd
 
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>      // Reason, WireError, joined
+#include <splitvit/core/error.hpp>      // ArgumentError, Reason
 #include <splitvit/core/finite.hpp>     // all_finite
 #include <splitvit/core/labels.hpp>     // Labels
 #include <splitvit/core/shape.hpp>      // Index
@@ -37,7 +37,7 @@ inline Index get_class_id(ByteReader& in, Index C) {
   Index id = 0;
   for (Index byte = 0; byte < class_id_bytes(C); ++byte)
     id |= Index{in.get<std::uint8_t>()} << (8 * byte);
-  if (id >= C) in.refuse(Reason::malformed, "class ", id, " came, wanted less than ", C);
+  if (id >= C) in.refuse(Reason::malformed, {"class ", id, " came, wanted less than ", C});
   return id;
 }
 
@@ -67,8 +67,8 @@ inline void put_labels(const Labels& labels, Index classes, std::vector<std::byt
   for (Index i = 0; i < labels.row_count(); ++i) {
     const Index length = detail::list_length(labels.row(i));
     if (length > detail::longest_label_list)
-      throw std::invalid_argument(joined("put_labels: row ", i, " has a list of ", length,
-                                         ", wanted at most ", detail::longest_label_list));
+      throw ArgumentError({"put_labels: row ", i, " has a list of ", length, ", wanted at most ",
+                           detail::longest_label_list});
     if (length > 1 && mode == LabelMode::class_ids) mode = LabelMode::class_lists;
   }
 
@@ -97,10 +97,10 @@ inline Labels read_labels(std::span<const std::byte> in, Index rows, Index class
   ByteReader reader{in, "labels"};
   const auto mode = static_cast<LabelMode>(reader.get<std::uint8_t>());
   if (mode > LabelMode::weighted)
-    reader.refuse(Reason::malformed, "mode ", static_cast<int>(mode), " came, wanted 0 to 2");
+    reader.refuse(Reason::malformed, {"mode ", static_cast<int>(mode), " came, wanted 0 to 2"});
   if (rows < 1 || classes < 1)
-    reader.refuse(Reason::wrong_shape, rows, " rows of ", classes,
-                  " classes, wanted at least one of each");
+    reader.refuse(Reason::wrong_shape,
+                  {rows, " rows of ", classes, " classes, wanted at least one of each"});
   const bool is_weighted = mode == LabelMode::weighted;
   const std::size_t entry =
       static_cast<std::size_t>(detail::class_id_bytes(classes)) + (is_weighted ? sizeof(float) : 0);
@@ -116,7 +116,7 @@ inline Labels read_labels(std::span<const std::byte> in, Index rows, Index class
     for (Index i = 0; i < length; ++i) {
       const Index c = detail::get_class_id(reader, classes);
       if (c < last || (c == last && is_weighted))
-        reader.refuse(Reason::malformed, "class ", c, " comes after class ", last, " in a row");
+        reader.refuse(Reason::malformed, {"class ", c, " comes after class ", last, " in a row"});
       if (c == last && !is_weighted) {
         ++counts.back();
         continue;
@@ -131,12 +131,12 @@ inline Labels read_labels(std::span<const std::byte> in, Index rows, Index class
   }
   reader.expect_end();
   if (!all_finite(std::span<const float>{weights}))
-    reader.refuse(Reason::not_finite, "a weight that is not finite came");
+    reader.refuse(Reason::not_finite, {"a weight that is not finite came"});
   try {
     return is_weighted ? Labels::from_lists(std::move(ends), std::move(ids), std::move(weights))
                        : Labels::from_lists(std::move(ends), std::move(ids), std::move(counts));
   } catch (const std::invalid_argument& error) {
-    reader.refuse(Reason::malformed, error.what());
+    reader.refuse(Reason::malformed, {error.what()});
   }
 }
 

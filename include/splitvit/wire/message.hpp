@@ -59,8 +59,8 @@ inline void require_may_come(MessageKind kind, Phase phase, Role role) {
   if (may_come(kind, phase, role)) return;
   const char* const when[] = {"before hello", "before the answer to hello", "in answer to hello",
                               "now", "after the end"};
-  throw WireError(Reason::wrong_message, name(kind), " must not come ",
-                  when[static_cast<std::size_t>(phase)]);
+  throw WireError(Reason::wrong_message,
+                  {name(kind), " must not come ", when[static_cast<std::size_t>(phase)]});
 }
 
 /// What a writer and a reader have in common: the limit and the numbers of one direction.
@@ -76,8 +76,8 @@ class Direction {
  protected:
   void check_limit(MessageKind kind, std::uint64_t bytes) const {
     if (bytes > limit_)
-      throw WireError(Reason::too_long, name(kind), ": a message of at least ", bytes,
-                      " bytes, at most ", limit_, " are agreed");
+      throw WireError(Reason::too_long, {name(kind), ": a message of at least ", bytes,
+                                         " bytes, at most ", limit_, " are agreed"});
   }
 
   std::uint32_t connection_ = 0;
@@ -127,7 +127,7 @@ class MessageReader : public Direction {
     }
     if (frame_left_ > 0) return std::nullopt;
     if (crc_ != frame_.payload_crc)
-      throw WireError(Reason::bad_checksum, name(frame_.kind), ": damaged on the way");
+      throw WireError(Reason::bad_checksum, {name(frame_.kind), ": damaged on the way"});
     if (frame_.kind == MessageKind::heartbeat) return frame_.kind;
     framed_ += frame_header_bytes + frame_.length;
     under_way_ = frame_.continues;
@@ -146,9 +146,9 @@ class MessageReader : public Direction {
   void check_frame() {
     const char* const came = name(frame_.kind);
     if (frame_.connection != connection_ || frame_.sequence != sequence_)
-      throw WireError(Reason::wrong_step, came, ": frame ", frame_.sequence, " of connection ",
-                      frame_.connection, " came, frame ", sequence_, " of connection ", connection_,
-                      " was expected");
+      throw WireError(Reason::wrong_step, {came, ": frame ", frame_.sequence, " of connection ",
+                                           frame_.connection, " came, frame ", sequence_,
+                                           " of connection ", connection_, " was expected"});
     ++sequence_;
     if (frame_.kind == MessageKind::heartbeat) {
       if (frame_.continues || frame_.length > 0)
@@ -156,9 +156,9 @@ class MessageReader : public Direction {
       return;
     }
     if (under_way_ && frame_.kind != kind_)
-      throw WireError(Reason::wrong_message, came, ": came in the middle of ", name(kind_));
+      throw WireError(Reason::wrong_message, {came, ": came in the middle of ", name(kind_)});
     if (frame_.continues && frame_.length == 0)
-      throw WireError(Reason::malformed, came, ": an empty frame that continues");
+      throw WireError(Reason::malformed, {came, ": an empty frame that continues"});
     check_limit(frame_.kind, std::uint64_t{received_} + frame_.length);
     kind_ = frame_.kind;
   }

@@ -4,13 +4,13 @@
 #include <algorithm>  // min
 #include <chrono>     // milliseconds
 
-#include <splitvit/core/bytes.hpp>            // ByteReader
-#include <splitvit/core/error.hpp>            // Reason, ReasonedError, TransportError, WireError
-#include <splitvit/wire/admission.hpp>        // check_welcome, decide_admission, hello_of
-#include <splitvit/wire/frame.hpp>            // Bytes, MessageKind, frame_header_bytes, name
-#include <splitvit/wire/handshake.hpp>        // Hello, Refusal, Settings, Welcome, payloads
-#include <splitvit/wire/message.hpp>          // Event, MessageReader, Phase, Role, require_may_come
-#include <splitvit/wire/outbox.hpp>           // Outbox
+#include <splitvit/core/bytes.hpp>      // ByteReader
+#include <splitvit/core/error.hpp>      // joined, Reason, ReasonedError, TransportError, WireError
+#include <splitvit/wire/admission.hpp>  // check_welcome, decide_admission, hello_of
+#include <splitvit/wire/frame.hpp>      // Bytes, MessageKind, frame_header_bytes, name
+#include <splitvit/wire/handshake.hpp>  // Hello, Refusal, Settings, Welcome, payloads
+#include <splitvit/wire/message.hpp>    // Event, MessageReader, Phase, Role, require_may_come
+#include <splitvit/wire/outbox.hpp>     // Outbox
 #include <splitvit/wire/session_options.hpp>  // SessionOptions, Silence, Time
 #include <splitvit/wire/session_state.hpp>    // Count, SessionState, digest_of
 #include <splitvit/wire/steps.hpp>            // ClientStep, ReplyCache, StepNumber
@@ -101,7 +101,7 @@ class Session {
     using enum MessageKind;
     if (kind != evaluate && kind != evaluated && kind != fetch_weights && kind != weights &&
         kind != bye)
-      throw std::logic_error(joined("send: the session itself sends ", name(kind)));
+      throw std::logic_error(joined({"send: the session itself sends ", name(kind)}));
     const Count sent = outbox_.queue(kind, parts);
     if (kind != bye) return state_->sent.add(kind, sent);
     state_->sent.add_once(bye, sent);
@@ -246,7 +246,7 @@ class Session {
     if (now >= silence_.give_up_at()) {
       const bool was_open = std::exchange(phase_, Phase::ended) == Phase::open;
       throw silence_.timed_out(
-          now, was_open ? joined("waiting for step ", last() + 1, " to go on") : "handshake");
+          now, was_open ? joined({"waiting for step ", last() + 1, " to go on"}) : "handshake");
     }
     if (outbox_.empty() && now >= silence_.speak_at()) {
       state_->sent.add(MessageKind::heartbeat, outbox_.queue(MessageKind::heartbeat, {}));
@@ -264,15 +264,16 @@ class Session {
   void require_phase(Phase wanted, const char* what) const {
     require_newest();
     if (phase_ == wanted) return;
-    if (phase_ == Phase::ended) throw TransportError(Reason::closed, what, ": the session is over");
-    throw std::logic_error(joined(what, ": the session is not open"));
+    if (phase_ == Phase::ended)
+      throw TransportError(Reason::closed, {what, ": the session is over"});
+    throw std::logic_error(joined({what, ": the session is not open"}));
   }
   bool is_superseded() const { return state_ != nullptr && state_->connection != connection_; }
   void require_newest() const {
     if (is_superseded())
-      throw WireError(Reason::superseded, "connection ", connection_,
-                      " of this session is over: connection ", state_->connection,
-                      " has taken its place");
+      throw WireError(Reason::superseded,
+                      {"connection ", connection_, " of this session is over: connection ",
+                       state_->connection, " has taken its place"});
   }
 
   std::optional<Event> read_first() {
@@ -333,8 +334,8 @@ class Session {
     const bool resend = state_->steps.check(came.at) == ReplyCache::Verdict::resend;
     // The cache keeps the replies to two steps, and output() may still borrow them.
     if (asked_ || (!resend && came.at.micro == 0 && outbox_.bytes_written() < earlier_replies_end_))
-      throw WireError(Reason::wrong_message, "forward: ", came.at.text(),
-                      " came before an earlier reply was read");
+      throw WireError(Reason::wrong_message,
+                      {"forward: ", came.at.text(), " came before an earlier reply was read"});
     count_step(came);
     asked_ = !resend;
     if (!resend) return came;

@@ -71,7 +71,7 @@ class Silence {
   TransportError timed_out(Time now, const std::string& waiting) const {
     std::string seconds = std::to_string(std::chrono::duration<double>(now - since()).count());
     seconds.resize(seconds.find('.') + 2);
-    return {Reason::timed_out, waiting, ": the peer was silent for ", seconds, " s"};
+    return {Reason::timed_out, {waiting, ": the peer was silent for ", seconds, " s"}};
   }
 
  private:

@@ -4,7 +4,7 @@
 #include <compare>  // operator<=>
 
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>  // Reason, WireError, joined
+#include <splitvit/core/error.hpp>  // joined, Reason, WireError
 #include <splitvit/core/state.hpp>  // show_u32
 
 namespace splitvit::inline SPLITVIT_BUILD::wire {
@@ -15,7 +15,7 @@ struct StepNumber {
   std::uint32_t micro = 0;  ///< part of the step, from 0
 
   std::string text() const {
-    return micro > 0 ? joined("step ", step, " (part ", micro, ")") : joined("step ", step);
+    return micro > 0 ? joined({"step ", step, " (part ", micro, ")"}) : joined({"step ", step});
   }
   friend auto operator<=>(const StepNumber&, const StepNumber&) = default;
 };
@@ -54,16 +54,17 @@ class ClientStep {
   void answered(StepNumber at, std::uint64_t last) {
     const StepNumber expected{last + 1, answered_};
     if (answered_ == sent_ || at != expected)
-      throw WireError(Reason::wrong_step, "backward: an answer to ", at.text(), " came, ",
-                      answered_ == sent_ ? "none" : "one to " + expected.text(), " was expected");
+      throw WireError(Reason::wrong_step,
+                      {"backward: an answer to ", at.text(), " came, ",
+                       answered_ == sent_ ? "none" : "one to " + expected.text(), " was expected"});
     ++answered_;
   }
 
   /// Errors  std::logic_error unless parts are sent and all of them are answered.
   void require_answers(std::uint64_t last) const {
     if (sent_ == 0 || answered_ != sent_)
-      throw std::logic_error(joined("commit: ", answered_, " of ", sent_, " parts of step ",
-                                    last + 1, " are answered"));
+      throw std::logic_error(joined(
+          {"commit: ", answered_, " of ", sent_, " parts of step ", last + 1, " are answered"}));
   }
 
  private:
@@ -86,7 +87,7 @@ class ReplyCache {
   Verdict check(StepNumber at) const {
     if (at == next() && at.micro < most_parts) return Verdict::compute;
     if (at.step == last_ && last_ > 0 && at.micro < replies_.used) return Verdict::resend;
-    throw WireError(Reason::wrong_step, at.text(), " came, ", next().text(), " was expected");
+    throw WireError(Reason::wrong_step, {at.text(), " came, ", next().text(), " was expected"});
   }
 
   /// The number that is computed next.

@@ -23,8 +23,8 @@ namespace detail {
 inline kernel::AttentionSizes attention_sizes(const char* operation, const Shape& qkv,
                                               Index heads) {
   if (qkv.rank() != 3 || heads < 1 || qkv[2] == 0 || qkv[2] % (3 * heads) != 0)
-    throw ShapeError(operation, ": qkv ", qkv, " in ", heads,
-                     " heads: wanted (B, N, 3 D) with D a multiple of the heads");
+    throw ShapeError({operation, ": qkv ", qkv, " in ", heads,
+                      " heads: wanted (B, N, 3 D) with D a multiple of the heads"});
   return {.B = qkv[0], .N = qkv[1], .D = qkv[2] / 3, .H = heads};
 }
 
@@ -32,7 +32,7 @@ inline kernel::AttentionSizes attention_sizes(const char* operation, const Shape
 template <class T>
 void require_bias(const char* operation, const Tensor<T>& bias, Index B, Index N) {
   if (!bias.empty() && bias.shape() != Shape{B, N})
-    throw ShapeError(operation, ": bias ", bias.shape(), ", wanted ", Shape{B, N});
+    throw ShapeError({operation, ": bias ", bias.shape(), ", wanted ", Shape{B, N}});
 }
 
 /// Null for an empty tensor.
@@ -78,7 +78,7 @@ AttentionOutput<T> attention(const Variable<T>& qkv, Index heads,
 template <std::floating_point T>
 Variable<T> cls_attention(const Variable<T>& qkv, Index heads, const Tensor<T>& bias = {}) {
   const kernel::AttentionSizes s = detail::attention_sizes("cls_attention", qkv.shape(), heads);
-  if (s.N == 0) throw ShapeError("cls_attention: qkv ", qkv.shape(), " has no token 0");
+  if (s.N == 0) throw ShapeError({"cls_attention: qkv ", qkv.shape(), " has no token 0"});
   detail::require_bias("cls_attention", bias, s.B, s.N);
   Tensor<T> y = Tensor<T>::uninitialised(Shape{s.B, s.D});
   Tensor<T> probabilities = Tensor<T>::uninitialised(Shape{s.B, s.H, s.N});

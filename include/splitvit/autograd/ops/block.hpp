@@ -29,16 +29,16 @@ kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariabl
   const Shape& shape = x.shape();
   const Shape& fc1 = parameters[kernel::fc1_weight].shape();
   if (shape.rank() != 3 || shape[2] < 1 || heads < 1 || shape[2] % heads != 0 || fc1.rank() != 2)
-    throw ShapeError("transformer_block: x ", shape, " in ", heads, " heads, fc1 ", fc1,
-                     ": wanted (B, N, D) with D a multiple of the heads, and (hidden, D)");
+    throw ShapeError({"transformer_block: x ", shape, " in ", heads, " heads, fc1 ", fc1,
+                      ": wanted (B, N, D) with D a multiple of the heads, and (hidden, D)"});
   const Index D = shape[2], hidden = fc1[0];
   const std::array<Shape, kernel::block_parts> wanted{
       Shape{D}, Shape{D}, Shape{3 * D, D},  Shape{3 * D},  Shape{D, D},      Shape{D},
       Shape{D}, Shape{D}, Shape{hidden, D}, Shape{hidden}, Shape{D, hidden}, Shape{D}};
   for (std::size_t i = 0; i < wanted.size(); ++i)
     if (parameters[i].shape() != wanted[i])
-      throw ShapeError("transformer_block: parameter ", i, " of 12 is ", parameters[i].shape(),
-                       ", wanted ", wanted[i], " for x ", shape);
+      throw ShapeError({"transformer_block: parameter ", i, " of 12 is ", parameters[i].shape(),
+                        ", wanted ", wanted[i], " for x ", shape});
   return {.B = shape[0], .N = shape[1], .D = D, .H = heads, .hidden = hidden};
 }
 }  // namespace detail

@@ -21,8 +21,8 @@ template <std::floating_point T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& targets) {
   const Shape& shape = logits.shape();
   if (shape.rank() != 2 || shape[0] < 1 || shape[1] < 1 || targets.shape() != shape)
-    throw ShapeError("cross_entropy: logits ", shape, ", targets ", targets.shape(),
-                     ": wanted (B, C) twice");
+    throw ShapeError(
+        {"cross_entropy: logits ", shape, ", targets ", targets.shape(), ": wanted (B, C) twice"});
   const Index B = shape[0], C = shape[1];
   Tensor<T> probabilities = Tensor<T>::uninitialised(shape);
   double loss = 0;

@@ -18,8 +18,8 @@ Variable<T> layer_norm(const Variable<T>& x, const Variable<T>& weight, const Va
   const Index D = x.shape().back();
   const Index M = x.shape().rows();
   if (x.shape().rank() == 0 || D == 0 || weight.shape() != Shape{D} || bias.shape() != Shape{D})
-    throw ShapeError("layer_norm: x ", x.shape(), ", weight ", weight.shape(), ", bias ",
-                     bias.shape(), ": wanted x (..., D), both others (D)");
+    throw ShapeError({"layer_norm: x ", x.shape(), ", weight ", weight.shape(), ", bias ",
+                      bias.shape(), ": wanted x (..., D), both others (D)"});
   Tensor<T> y = Tensor<T>::uninitialised(x.shape());
   Tensor<T> mean = Tensor<T>::uninitialised(Shape{M});
   Tensor<T> scale = Tensor<T>::uninitialised(Shape{M});

@@ -34,8 +34,8 @@ template <std::floating_point T>
 Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias = {}) {
   if (x.shape().rank() < 1 || weight.shape().rank() != 2 || x.shape().back() != weight.dim(1) ||
       (bias.defined() && bias.shape() != Shape{weight.dim(0)}))
-    throw ShapeError("linear: x ", x.shape(), ", weight ", weight.shape(), detail::bias_text(bias),
-                     ": wanted x (..., in), weight (out, in), bias (out)");
+    throw ShapeError({"linear: x ", x.shape(), ", weight ", weight.shape(), detail::bias_text(bias),
+                      ": wanted x (..., in), weight (out, in), bias (out)"});
   const Shape shape = x.shape().with(x.shape().rank() - 1, weight.dim(0));
   Tensor<T> y = Tensor<T>::uninitialised(shape);
   kernel::linear_forward<T>(detail::as_matrix(x.value()), detail::as_matrix(weight.value()),

@@ -13,8 +13,8 @@ template <class T>
 kernel::PatchSizes require_patches(const Variable<T>& images, Index patch) {
   const Shape& shape = images.shape();
   if (shape.rank() != 4 || patch < 1 || shape[2] % patch != 0 || shape[3] % patch != 0)
-    throw ShapeError("patches: images ", shape, " in patches of ", patch,
-                     ": wanted (B, channels, H, W) with H and W multiples of the patch");
+    throw ShapeError({"patches: images ", shape, " in patches of ", patch,
+                      ": wanted (B, channels, H, W) with H and W multiples of the patch"});
   return {.channels = shape[1], .height = shape[2], .width = shape[3], .patch = patch};
 }
 }  // namespace detail
@@ -52,9 +52,9 @@ Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
   const Shape& w = weight.shape();
   if (images.shape().rank() != 4 || w.rank() != 4 || w[1] != images.dim(1) || w[2] != w[3] ||
       (bias.defined() && bias.shape() != Shape{w[0]}))
-    throw ShapeError("patch_embed: images ", images.shape(), ", weight ", w,
-                     detail::bias_text(bias),
-                     ": wanted (B, channels, H, W), (D, channels, P, P), (D)");
+    throw ShapeError({"patch_embed: images ", images.shape(), ", weight ", w,
+                      detail::bias_text(bias),
+                      ": wanted (B, channels, H, W), (D, channels, P, P), (D)"});
   const kernel::PatchSizes s = detail::require_patches(images, w[2]);
   const Index B = images.dim(0), D = w[0];
   Tensor<T> y = Tensor<T>::uninitialised(Shape{B, s.patches(), D});

@@ -14,7 +14,7 @@ namespace splitvit::inline SPLITVIT_BUILD {
 template <std::floating_point T>
 Variable<T> softmax(const Variable<T>& x) {
   const Index n = x.shape().back();
-  if (n == 0) throw ShapeError("softmax: x ", x.shape(), " has rows without elements");
+  if (n == 0) throw ShapeError({"softmax: x ", x.shape(), " has rows without elements"});
   constexpr Index grain = 64;
   Tensor<T> y = Tensor<T>::uninitialised(x.shape());
   parallel_for(x.shape().rows(), grain, [&](Index begin, Index end) {

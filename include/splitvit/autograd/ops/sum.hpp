@@ -19,7 +19,7 @@ Variable<T> sum(const Variable<T>& x) {
 /// Shapes  x any -> (1). Errors  ShapeError if x is empty.
 template <std::floating_point T>
 Variable<T> mean(const Variable<T>& x) {
-  if (x.value().empty()) throw ShapeError("mean: x ", x.shape(), " has no elements");
+  if (x.value().empty()) throw ShapeError({"mean: x ", x.shape(), " has no elements"});
   return scale(sum(x), T{1} / static_cast<T>(x.value().size()));
 }
 

@@ -20,8 +20,8 @@ Variable<T> with_cls_token(const Variable<T>& x, const Variable<T>& cls,
   const Shape& shape = x.shape();
   if (shape.rank() != 3 || cls.shape() != Shape{1, 1, shape[2]} ||
       positions.shape() != Shape{1, shape[1] + 1, shape[2]})
-    throw ShapeError("with_cls_token: x ", shape, ", cls ", cls.shape(), ", positions ",
-                     positions.shape(), ": wanted (B, N, D), (1, 1, D), (1, N + 1, D)");
+    throw ShapeError({"with_cls_token: x ", shape, ", cls ", cls.shape(), ", positions ",
+                      positions.shape(), ": wanted (B, N, D), (1, 1, D), (1, N + 1, D)"});
   const Index B = shape[0], D = shape[2];
   const Index size = shape[1] * D;  // of one sample's patches
   Tensor<T> y = Tensor<T>::uninitialised(Shape{B, shape[1] + 1, D});
@@ -56,7 +56,7 @@ template <std::floating_point T>
 Variable<T> cls_token(const Variable<T>& x) {
   const Shape& shape = x.shape();
   if (shape.rank() != 3 || shape[1] < 1)
-    throw ShapeError("cls_token: x ", shape, ": wanted (B, N, D) with at least one token");
+    throw ShapeError({"cls_token: x ", shape, ": wanted (B, N, D) with at least one token"});
   const Index B = shape[0], D = shape[2], stride = shape[1] * shape[2];
   Tensor<T> y = Tensor<T>::uninitialised(Shape{B, D});
   for (Index b = 0; b < B; ++b) std::copy_n(x.value().data() + b * stride, D, y.data() + b * D);

@@ -157,7 +157,8 @@ Tensor<std::uint16_t> get_codes(ByteReader& reader, std::span<const CodedGroup<T
   for_each_run(groups, [&](Index, Index count, int bits) {
     // Divided, not multiplied: a hostile count must not overflow.
     if (count > bits_left / bits)
-      reader.refuse(Reason::truncated, bits_left, " bits for ", count, " codes of ", bits, " bits");
+      reader.refuse(Reason::truncated,
+                    {bits_left, " bits for ", count, " codes of ", bits, " bits"});
     bits_left -= count * bits;
     codes_in_all += count;
   });

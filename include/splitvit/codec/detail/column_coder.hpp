@@ -182,7 +182,7 @@ Tensor<T> decode_columns(ByteReader& reader, Index J, Index B, const ColumnBits&
   packed.finish();
   std::size_t wide = 0;
   for (const std::uint8_t width : widths) {
-    if (width == 1 || width > 8) reader.refuse(Reason::malformed, "a column of ", width, " bits");
+    if (width == 1 || width > 8) reader.refuse(Reason::malformed, {"a column of ", width, " bits"});
     wide += width > 0 ? 1 : 0;
   }
   SideValues<T> ends{std::vector<T>(2 * wide), bits.of_ends};
@@ -193,7 +193,7 @@ Tensor<T> decode_columns(ByteReader& reader, Index J, Index B, const ColumnBits&
   means.get(reader);
   for (std::size_t i = 0; i < ends.values.size(); i += 2)
     if (ends.values[i] > ends.values[i + 1])
-      reader.refuse(Reason::malformed, "a column whose ends are in the wrong order");
+      reader.refuse(Reason::malformed, {"a column whose ends are in the wrong order"});
   return get_coded<T>(reader, column_groups<T>(widths, B, ends.values, means.values), {J, B});
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // ranges::fill
+#include <algorithm>  // fill
 
 #include <splitvit/core/random.hpp>  // Rng
 #include <splitvit/core/shape.hpp>   // Index
@@ -32,7 +32,7 @@ class EntryDrawer {
   /// All values of one kind have equal weights. So it is enough to draw the kind of each, and then
   /// to choose that many from each list.
   void draw(std::span<std::uint32_t> entries, Rng& rng) {
-    std::ranges::fill(drawn_, std::uint8_t{0});
+    std::fill(drawn_.begin(), drawn_.end(), std::uint8_t{0});
     for (const std::uint32_t entry : entries) drawn_[entry] = 1;
     std::size_t next = 0;
     for (std::size_t i = 0; i < drawn_.size(); ++i)
@@ -53,7 +53,7 @@ class EntryDrawer {
     rng.choose(entries, static_cast<Index>(k - a));
     rng.choose(std::span{others_}, static_cast<Index>(a));
 
-    std::ranges::fill(drawn_, std::uint8_t{0});
+    std::fill(drawn_.begin(), drawn_.end(), std::uint8_t{0});
     for (std::size_t i = 0; i < k - a; ++i) drawn_[entries[i]] = 1;
     for (std::size_t i = 0; i < a; ++i) drawn_[others_[i]] = 1;
     next = 0;

@@ -5,7 +5,7 @@
 
 #include <splitvit/core/bits.hpp>   // bits_for, BitReader, BitWriter, packed_bytes
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>  // WireError
+#include <splitvit/core/error.hpp>  // Reason
 #include <splitvit/core/shape.hpp>  // Index
 
 // Index sets: which `count` of n positions stay, for one or more sets of equal size, in the
@@ -116,11 +116,11 @@ inline void get_bitmap(BitReader& bits, std::span<std::uint32_t> own, Index n,
   for (Index i = 0; i < n; ++i) {
     if (bits.get(1) == 0) continue;
     if (found == own.size())
-      reader.refuse(Reason::malformed, "index sets with too many bits in a bitmap");
+      reader.refuse(Reason::malformed, {"index sets with too many bits in a bitmap"});
     own[found++] = static_cast<std::uint32_t>(i);
   }
   if (found != own.size())
-    reader.refuse(Reason::malformed, "index sets with too few bits in a bitmap");
+    reader.refuse(Reason::malformed, {"index sets with too few bits in a bitmap"});
 }
 inline void get_plain(BitReader& bits, std::span<std::uint32_t> own, Index n,
                       const ByteReader& reader) {
@@ -128,7 +128,7 @@ inline void get_plain(BitReader& bits, std::span<std::uint32_t> own, Index n,
   Index last = -1;
   for (const std::uint32_t index : own) {
     if (Index{index} <= last || Index{index} >= n)
-      reader.refuse(Reason::malformed, "index sets with an index out of order or too large");
+      reader.refuse(Reason::malformed, {"index sets with an index out of order or too large"});
     last = index;
   }
 }
@@ -138,11 +138,11 @@ inline void get_gaps(BitReader& bits, std::span<std::uint32_t> own, Index n, int
   for (std::uint32_t& index : own) {
     const Index largest_gap = n - 1 - next;
     if (largest_gap < 0)
-      reader.refuse(Reason::malformed, "index sets with more indices than are possible");
+      reader.refuse(Reason::malformed, {"index sets with more indices than are possible"});
     const Index quotient = bits.get_unary(largest_gap >> r);
     const Index gap = (quotient << r) + bits.get(r);
     if (gap > largest_gap)
-      reader.refuse(Reason::malformed, "index sets with an index that is too large");
+      reader.refuse(Reason::malformed, {"index sets with an index that is too large"});
     index = static_cast<std::uint32_t>(next + gap);
     next += gap + 1;
   }
@@ -156,7 +156,7 @@ inline void get_gaps(BitReader& bits, std::span<std::uint32_t> own, Index n, int
 inline std::vector<std::uint32_t> get_index_sets(ByteReader& reader, Index sets, Index count,
                                                  Index n) {
   const auto refuse = [&](const std::string& text, Reason reason = Reason::malformed) {
-    reader.refuse(reason, "index sets with ", text);
+    reader.refuse(reason, {"index sets with ", text});
   };
   if (!are_index_sets(sets, count, n))
     refuse(std::to_string(sets) + " times " + std::to_string(count) + " of " + std::to_string(n) +

@@ -181,7 +181,7 @@ void quantise(std::span<const T> values, const Range<T>& range, int bits, std::u
 template <std::floating_point T>
 void dequantise(const std::uint16_t* codes, const Range<T>& range, int bits, std::span<T> values) {
   if (range.scale == T{0}) {
-    std::ranges::fill(values, range.low);
+    std::fill(values.begin(), values.end(), range.low);
     return;
   }
   const auto run = [&](auto wide) {
@@ -205,8 +205,8 @@ template <std::floating_point T>
 Range<T> get_range(ByteReader& reader) {
   const T low = reader.get<T>(), scale = reader.get<T>();
   if (!std::isfinite(low) || !std::isfinite(scale))
-    reader.refuse(Reason::not_finite, "NaN or infinity in a range");
-  if (scale < T{0}) reader.refuse(Reason::malformed, "a range with negative scale");
+    reader.refuse(Reason::not_finite, {"NaN or infinity in a range"});
+  if (scale < T{0}) reader.refuse(Reason::malformed, {"a range with negative scale"});
   return {flush_tiny(low), flush_tiny(scale)};
 }
 

@@ -13,7 +13,8 @@ namespace splitvit::inline SPLITVIT_BUILD::codec::detail {
 template <std::floating_point T>
 void require_finite(TensorView<const T> x, const std::string& codec) {
   if (!all_finite(x))
-    throw WireError(Reason::not_finite, codec, ": NaN or infinity in a tensor ", x.shape().text());
+    throw WireError(Reason::not_finite,
+                    {codec, ": NaN or infinity in a tensor ", x.shape().text()});
 }
 
 inline bool has_samples(const Shape& shape) { return shape.rank() > 0 && shape.elements() > 0; }
@@ -23,7 +24,7 @@ inline bool has_samples(const Shape& shape) { return shape.rank() > 0 && shape.e
 /// Errors  ShapeError for a tensor without samples or without values.
 inline Index sample_size(const Shape& shape, const std::string& codec) {
   if (!has_samples(shape))
-    throw ShapeError(codec, ": tensor ", shape.text(), ", wanted samples (B, ...) with values");
+    throw ShapeError({codec, ": tensor ", shape.text(), ", wanted samples (B, ...) with values"});
   return shape.elements() / shape[0];
 }
 
@@ -32,7 +33,7 @@ inline Index sample_size(const Shape& shape, const std::string& codec) {
 /// Errors  WireError (wrong_shape).
 inline Index announced_sample_size(const Shape& shape, const std::string& codec) {
   if (!has_samples(shape))
-    throw WireError(Reason::wrong_shape, codec, ": a tensor ", shape.text(), " without values");
+    throw WireError(Reason::wrong_shape, {codec, ": a tensor ", shape.text(), " without values"});
   return shape.elements() / shape[0];
 }
 
@@ -40,7 +41,7 @@ inline Index announced_sample_size(const Shape& shape, const std::string& codec)
 inline void require_gradient_shape(const Shape& gradient, const Shape& x,
                                    const std::string& codec) {
   if (!(gradient == x))
-    throw ShapeError(codec, ": gradient ", gradient.text(), " of a tensor ", x.text());
+    throw ShapeError({codec, ": gradient ", gradient.text(), " of a tensor ", x.text()});
 }
 
 /// The same for a gradient that a peer announced.
@@ -49,8 +50,8 @@ inline void require_gradient_shape(const Shape& gradient, const Shape& x,
 inline void require_announced_gradient(const Shape& gradient, const Shape& x,
                                        const std::string& codec) {
   if (!(gradient == x))
-    throw WireError(Reason::wrong_shape, codec, ": a gradient ", gradient.text(), " of a tensor ",
-                    x.text());
+    throw WireError(Reason::wrong_shape,
+                    {codec, ": a gradient ", gradient.text(), " of a tensor ", x.text()});
 }
 
 /// Errors  WireError (wrong_shape) unless all bytes left are the tensor's elements.
@@ -58,8 +59,8 @@ inline void require_exactly(const ByteReader& reader, const Shape& shape, std::s
   // Divided, not multiplied: a hostile shape must not overflow.
   if (reader.left() % bytes_each != 0 ||
       reader.left() / bytes_each != static_cast<std::size_t>(shape.elements()))
-    reader.refuse(Reason::wrong_shape, reader.left(), " bytes for a tensor ", shape.text(), " of ",
-                  bytes_each, " bytes each");
+    reader.refuse(Reason::wrong_shape, {reader.left(), " bytes for a tensor ", shape.text(), " of ",
+                                        bytes_each, " bytes each"});
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

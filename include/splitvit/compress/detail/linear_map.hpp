@@ -23,18 +23,18 @@ struct Groups {
 /// Errors  std::invalid_argument for a number outside 0..clusters-1 and for an empty cluster.
 inline Groups groups_of(std::span<const Index> ids, Index clusters) {
   const auto at = [](Index i) { return static_cast<std::size_t>(i); };
-  const auto require = [](bool fits, const auto&... parts) {
-    if (!fits) throw std::invalid_argument(joined("merge_clusters: ", parts...));
+  const auto require = [](bool fits, TextParts parts) {
+    if (!fits) throw ArgumentError({"merge_clusters: ", joined(parts)});
   };
-  require(clusters >= 1 && clusters <= static_cast<Index>(ids.size()), clusters, " clusters for ",
-          ids.size(), " samples");
+  require(clusters >= 1 && clusters <= static_cast<Index>(ids.size()),
+          {clusters, " clusters for ", ids.size(), " samples"});
   Groups out{RecycledVector<Index>(at(clusters + 1)), RecycledVector<Index>(ids.size())};
   for (const Index id : ids) {
-    require(id >= 0 && id < clusters, "cluster ", id, " does not exist, there are ", clusters);
+    require(id >= 0 && id < clusters, {"cluster ", id, " does not exist, there are ", clusters});
     ++out.starts[at(id) + 1];
   }
   for (std::size_t k = 0; k < at(clusters); ++k) {
-    require(out.starts[k + 1] > 0, "cluster ", k, " is empty");
+    require(out.starts[k + 1] > 0, {"cluster ", k, " is empty"});
     out.starts[k + 1] += out.starts[k];
   }
   RecycledVector<Index> next = out.starts;
