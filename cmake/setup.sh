@@ -5,7 +5,8 @@
 # done. SPLITVIT_EXTRA_PACKAGES adds packages, for the checks of contributors.
 set -euo pipefail
 
-packages=(g++ cmake ninja-build libeigen3-dev libtbb-dev libxsimd-dev catch2 libcli11-dev)
+packages=(g++ cmake ninja-build libeigen3-dev libtbb-dev libxsimd-dev catch2 libcli11-dev
+  libjpeg-dev libpng-dev zlib1g-dev)
 
 say() { echo "setup: $*" >&2; }
 
@@ -40,6 +41,8 @@ needed() {
     g++) ! compiler_fits "${CXX:-c++}" && [[ -z ${CXX:-} ]] ;;
     cmake) ! cmake_fits ;;
     ninja-build) ! command -v ninja >/dev/null ;;
+    # A name that brings libjpeg-turbo on Debian and on Ubuntu.
+    libjpeg-dev) ! has_package libjpeg62-turbo-dev && ! has_package libjpeg-turbo8-dev ;;
     clang-14) ! command -v clang++-14 >/dev/null ;;
     *) ! has_package "$1" ;;
   esac
@@ -61,7 +64,8 @@ finish() {
 if ! command -v apt-get >/dev/null; then
   if ! compiler_fits "${CXX:-c++}" || ! cmake_fits; then
     say "please install a C++20 compiler (g++ 12 or clang 14, or newer), CMake 3.24 or newer,"
-    say "Eigen 3.4 or newer and Catch2, and if you can oneTBB, xsimd, CLI11 and Ninja"
+    say "Eigen 3.4 or newer and Catch2, and if you can oneTBB, xsimd, CLI11, Ninja,"
+    say "libjpeg-turbo, libpng and zlib"
   fi
   finish
 fi

@@ -17,6 +17,7 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/splitvit-config-ver
 install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/splitvit-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/splitvit-config-version.cmake
+  cmake/splitvit_images.cmake
   cmake/splitvit_xsimd.cmake
   DESTINATION ${splitvit_package_dir})
 

@@ -31,13 +31,12 @@ std::string program_line(const Options& options) {
          " threads a process";
 }
 
-splitvit::data::TrainTest data_of(const Options& options) {
-  return splitvit::with_threads(options.threads,
-                                [&] { return load_data(options.data, options.seed); });
+Data data_of(const Options& options) {
+  return splitvit::with_threads(options.threads, [&] { return load_data(options); });
 }
 
 /// One run for each seed and method, as far as they are known before they begin.
-std::vector<Run> planned_runs(Options options, const splitvit::data::TrainTest& data) {
+std::vector<Run> planned_runs(Options options, const Data& data) {
   std::vector<Run> planned;
   for (const std::uint64_t seed : options.seeds) {
     options.seed = seed;
@@ -47,8 +46,7 @@ std::vector<Run> planned_runs(Options options, const splitvit::data::TrainTest& 
   return planned;
 }
 
-Run train_one(const Options& options, const std::string& method,
-              const splitvit::data::TrainTest& data, Output& output) {
+Run train_one(const Options& options, const std::string& method, const Data& data, Output& output) {
   if (options.role != Role::both)
     return run_client(options, method, options.endpoint, data, output);
   const ServerProcess server{options, method, data.train.classes()};
@@ -70,15 +68,18 @@ int train(Options options) {
       return other.method == run.method && other.seed == run.seed;
     };
     if (std::ranges::any_of(output.earlier(), same)) continue;
-    if (run.seed != options.seed) {
-      options.seed = run.seed;
-      data = data_of(options);
-    }
+    const bool other_seed = run.seed != options.seed;
+    options.seed = run.seed;
+    if (other_seed && depends_on_seed(options.data)) data = data_of(options);
     runs.push_back(train_one(options, run.method, data, output));
   }
   std::fputs(splitvit::report::render_table(splitvit::report::summary_table(runs)).c_str(), stdout);
   const std::string report = output.save_report(runs, program_line(options));
   if (!report.empty()) std::printf("report: %s\n", report.c_str());
+  if (!data.skipped.empty())
+    std::fprintf(stderr,
+                 "split_train: %zu files could not be read and were skipped, the first: %s\n",
+                 data.skipped.size(), data.skipped.front().c_str());
   return 0;
 }
 

@@ -26,8 +26,9 @@
 #include <splitvit/split/client.hpp>       // Client
 #include <splitvit/transport/tcp.hpp>      // connect_tcp
 
-#include "split_train/agreed.hpp"  // agreed_settings, start_weights
-#include "split_train/method.hpp"  // method_of
+#include "split_train/agreed.hpp"        // agreed_settings, start_weights
+#include "split_train/augmentation.hpp"  // augmentation_of
+#include "split_train/method.hpp"        // method_of
 
 namespace split_train {
 
@@ -57,33 +58,35 @@ std::string length_text(const Options& o) {
 
 }  // namespace
 
-sv::report::Run describe_run(const Options& o, const std::string& method,
-                             const sv::data::TrainTest& data) {
+sv::report::Run describe_run(const Options& o, const std::string& method, const Data& data) {
   const auto number = [](auto n) { return std::to_string(n); };
   const sv::nn::VitConfig vit = o.vit(data.train.classes());
-  return {.method = method,
-          .seed = o.seed,
-          .settings = {{"data", data.train.name},
-                       {"training images", number(data.train.size())},
-                       {"test images", number(data.test.size())},
-                       {"model", o.model},
-                       {"image", number(vit.image)},
-                       {"blocks", number(vit.depth)},
-                       {"cut after block", number(o.cut)},
-                       {"start", o.weights.empty()
-                                     ? "random"
-                                     : std::filesystem::path{o.weights}.filename().string()},
-                       {"batch", number(o.batch)},
-                       {"length", length_text(o)},
-                       {"evaluation", method_of(method).bottleneck
-                                          ? "no stages or codec, but the bottleneck"
-                                          : "uncompressed"},
-                       {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
-                       {"augmentation", o.augment},
-                       {"threads of each process", number(o.threads)}},
-          .rows = {},
-          .test_samples = static_cast<std::uint64_t>(data.test.size()),
-          .evaluation_traffic = {}};
+  sv::report::Run run{
+      .method = method,
+      .seed = o.seed,
+      .settings = {{"data", data.name},
+                   {"training images", number(data.train.size())},
+                   {"test images", number(data.test.size())},
+                   {"model", o.model},
+                   {"image", number(vit.image)},
+                   {"blocks", number(vit.depth)},
+                   {"cut after block", number(o.cut)},
+                   {"start", o.weights.empty()
+                                 ? "random"
+                                 : std::filesystem::path{o.weights}.filename().string()},
+                   {"batch", number(o.batch)},
+                   {"length", length_text(o)},
+                   {"evaluation", method_of(method).bottleneck
+                                      ? "no stages or codec, but the bottleneck"
+                                      : "uncompressed"},
+                   {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
+                   {"augmentation", o.augment},
+                   {"threads of each process", number(o.threads)}},
+      .rows = {},
+      .test_samples = static_cast<std::uint64_t>(data.test.size()),
+      .evaluation_traffic = {}};
+  if (!data.skipped.empty()) run.settings.push_back({"files skipped", number(data.skipped.size())});
+  return run;
 }
 
 namespace {
@@ -95,13 +98,12 @@ constexpr std::array<double, 5> budget_marks{0.01, 1.0 / 30, 0.1, 1.0 / 3, 1.0};
 class Training {
  public:
   Training(const Options& options, const std::string& method, const sv::transport::Endpoint& server,
-           const sv::data::TrainTest& data, Output& output)
+           const Data& data, Output& output)
       : options_{options},
         vit_{options.vit(data.train.classes())},
         run_{describe_run(options, method, data)},
         output_{output},
-        statistics_{options.weights.empty() ? sv::data::channel_statistics(data.train)
-                                            : sv::data::imagenet_statistics},
+        statistics_{options.weights.empty() ? data.statistics : sv::data::imagenet_statistics},
         train_{data.train, loader_options(true)},
         test_{data.test, loader_options(false)},
         method_{method_of(method)},
@@ -136,8 +138,7 @@ class Training {
     return {.batch = training ? options_.batch : std::max<Index>(options_.batch, 32),
             .image = vit_.image,
             .shuffle = training,
-            .augment = {.flip = training && options_.augment.starts_with("flip"),
-                        .padding = training && options_.augment.ends_with("crop") ? 4 : 0},
+            .augment = augmentation_of(training ? options_.augment : "none"),
             .normalise = statistics_,
             .seed = options_.seed};
   }
@@ -261,7 +262,7 @@ class Training {
   sv::report::Run run_;
   Output& output_;
   sv::data::ChannelStatistics statistics_;
-  sv::data::Loader<float> train_, test_;
+  sv::data::Loader<float, sv::data::AnyDataset> train_, test_;
   Method method_;
   std::optional<sv::nn::Decoder<float>> decoder_;  ///< for the server to start with
   sv::split::Client<float> client_;
@@ -275,7 +276,7 @@ class Training {
 }  // namespace
 
 sv::report::Run run_client(const Options& options, const std::string& method,
-                           const sv::transport::Endpoint& server, const sv::data::TrainTest& data,
+                           const sv::transport::Endpoint& server, const Data& data,
                            Output& output) {
   return sv::with_threads(options.threads,
                           [&] { return Training{options, method, server, data, output}(); });

@@ -2,13 +2,14 @@
 #include "split_train/data.hpp"
 
 #include <cstddef>  // size_t
+#include <utility>  // move
 #include <vector>   // vector
 
 #include <splitvit/data/cifar.hpp>   // read_cifar10, read_cifar100, read_cifar_files
-#include <splitvit/data/idx.hpp>     // read_idx
 #include <splitvit/data/shapes.hpp>  // make_shapes
 
-#include "split_train/options.hpp"  // UsageError
+#include "split_train/image_data.hpp"  // load_folder, load_idx, load_npz
+#include "split_train/options.hpp"     // UsageError
 
 namespace split_train {
 
@@ -17,6 +18,8 @@ namespace data = splitvit::data;
 namespace {
 
 constexpr Index shape_classes = 8;
+
+}  // namespace
 
 std::vector<std::string> split_at_commas(const std::string& text) {
   std::vector<std::string> parts{""};
@@ -29,7 +32,6 @@ std::vector<std::string> split_at_commas(const std::string& text) {
   return parts;
 }
 
-/// The files behind the colon, of which there must be so many.
 std::vector<std::string> files_of(const std::string& text, std::size_t count,
                                   const std::string& wanted) {
   const std::size_t colon = text.find(':');
@@ -42,28 +44,41 @@ std::vector<std::string> files_of(const std::string& text, std::size_t count,
   return files;
 }
 
-}  // namespace
+Data data_from(data::TrainTest pair) {
+  const auto statistics = data::channel_statistics(pair.train);
+  std::string name = pair.train.name;
+  return {.train = std::move(pair.train),
+          .test = std::move(pair.test),
+          .name = std::move(name),
+          .statistics = statistics};
+}
 
-data::TrainTest load_data(const std::string& text, std::uint64_t seed) {
+Data load_data(const Options& options) {
+  const std::string& text = options.data;
   const std::string kind = text.substr(0, text.find(':'));
+  if (options.test_share && (kind != "folder" || text.find(',') != std::string::npos))
+    throw UsageError("--test-share goes with --data folder:DIR only");
   if (text == "shapes")
-    return data::make_shapes(
-        {.samples = 8000, .test_samples = 1000, .classes = shape_classes, .seed = seed});
-  if (kind == "cifar10") return data::read_cifar10(files_of(text, 1, "cifar10:DIR")[0]);
-  if (kind == "cifar100") return data::read_cifar100(files_of(text, 1, "cifar100:DIR")[0]);
+    return data_from(data::make_shapes(
+        {.samples = 8000, .test_samples = 1000, .classes = shape_classes, .seed = options.seed}));
+  if (kind == "cifar10") return data_from(data::read_cifar10(files_of(text, 1, "cifar10:DIR")[0]));
+  if (kind == "cifar100")
+    return data_from(data::read_cifar100(files_of(text, 1, "cifar100:DIR")[0]));
   if (kind == "cifar") {
     const auto files = files_of(text, 2, "cifar:TRAIN.bin,TEST.bin");
-    return data::read_cifar_files(files[0], files[1]);
+    return data_from(data::read_cifar_files(files[0], files[1]));
   }
-  if (kind == "idx") {
-    const auto files = files_of(text, 4, "idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
-    return data::read_idx({.images = files[0], .labels = files[1]},
-                          {.images = files[2], .labels = files[3]});
-  }
-  throw UsageError("--data '" + text +
-                   "': wanted shapes, cifar10:DIR, cifar100:DIR, cifar:TRAIN.bin,TEST.bin or "
-                   "idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
+  if (kind == "idx") return load_idx(options);
+  if (kind == "npz") return load_npz(options);
+  if (kind == "folder") return load_folder(options);
+  throw UsageError(
+      "--data '" + text +
+      "': wanted shapes, folder:TRAIN,TEST, folder:DIR with --test-share, cifar10:DIR, "
+      "cifar100:DIR, cifar:TRAIN.bin,TEST.bin, npz:FILE or "
+      "idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
 }
+
+bool depends_on_seed(const std::string& text) { return text == "shapes"; }
 
 Index classes_of(const std::string& text) {
   const std::string kind = text.substr(0, text.find(':'));

@@ -1,22 +1,51 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>  // uint64_t
-#include <string>   // string
+#include <string>  // string
+#include <vector>  // vector
 
-#include <splitvit/data/concepts.hpp>  // TrainTest
+#include <splitvit/data/any_dataset.hpp>  // AnyDataset
+#include <splitvit/data/concepts.hpp>     // TrainTest
+#include <splitvit/data/normalise.hpp>    // ChannelStatistics
+
+#include "split_train/options.hpp"  // Options
 
 // The data sets that split_train knows by name.
 
 namespace split_train {
 
+/// What --data names, to train with and to test with.
+struct Data {
+  splitvit::data::AnyDataset train;
+  splitvit::data::AnyDataset test;
+  std::string name;
+  std::vector<std::string> class_names = {};  ///< in the order of the labels; empty: not known
+  std::vector<std::string> skipped = {};      ///< files that were left out, and why
+  splitvit::data::ChannelStatistics statistics = {};  ///< of the training images
+};
+
 /// Reads or draws what --data names.
 ///
 /// Errors  UsageError for a text that names no data set; StorageError for files that cannot
 ///         be trusted.
-splitvit::data::TrainTest load_data(const std::string& text, std::uint64_t seed);
+Data load_data(const Options& options);
+
+/// Whether another --seed gives other images.
+bool depends_on_seed(const std::string& text);
 
 /// The number of classes that --data tells without reading a file; 0 if it does not.
 splitvit::Index classes_of(const std::string& text);
+
+/// The parts of a text between commas, of which there is always one.
+std::vector<std::string> split_at_commas(const std::string& text);
+
+/// The files behind the colon of --data, of which there must be so many.
+///
+/// Errors  UsageError that says what was wanted.
+std::vector<std::string> files_of(const std::string& text, std::size_t count,
+                                  const std::string& wanted);
+
+/// Sets in memory, with their statistics.
+Data data_from(splitvit::data::TrainTest pair);
 
 }  // namespace split_train

@@ -11,7 +11,8 @@
 #include <splitvit/nn/cut.hpp>         // require_cuts
 #include <splitvit/report/format.hpp>  // shortest
 
-#include "split_train/method.hpp"  // method_of, method_usages, with_defaults
+#include "split_train/augmentation.hpp"  // augmentation_of
+#include "split_train/method.hpp"        // method_of, method_usages, with_defaults
 
 namespace split_train {
 
@@ -49,6 +50,10 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
   need(!o.steps || *o.steps >= 1, "--steps must be at least 1");
   need(!o.budget_mib || *o.budget_mib > 0, "--budget-mib must be above 0");
   need(o.lr > 0 && o.lr < 1e6, "--lr must be above 0");
+  need(!o.test_share || (*o.test_share > 0 && *o.test_share < 1),
+       "--test-share must be between 0 and 1, such as 0.2");
+  need(o.data_memory_mib >= 0 && o.data_memory_mib <= Index{1} << 30,
+       "--data-memory-mib must be 0 to 1073741824");
   for (const std::uint64_t seed : o.seeds) need(seed >> 63 == 0, "--seed must be below 2^63");
   if (const auto* const seed = repeated(o.seeds))
     throw UsageError("--seed " + std::to_string(*seed) + " is given twice");
@@ -60,6 +65,7 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
        "several methods need --role both; give one to each server and client");
   need(o.role == Role::both || o.seeds.size() == 1,
        "several seeds need --role both; give one to each server and client");
+  augmentation_of(o.augment);
   try {
     if (!listen.empty() || !connect.empty())
       o.endpoint = sv::transport::parse_endpoint(listen.empty() ? connect : listen);
@@ -104,8 +110,14 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--listen", listen, "HOST:PORT for --role server; port 0 is any free one");
   app.add_option("--connect", connect, "HOST:PORT for --role client");
   app.add_option("--data", o.data,
-                 "shapes | cifar10:DIR | cifar100:DIR | cifar:TRAIN.bin,TEST.bin | "
-                 "idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
+                 "shapes | folder:TRAIN,TEST | folder:DIR (sub-folders of JPEG and PNG images are "
+                 "the classes) | cifar10:DIR | cifar100:DIR | cifar:TRAIN.bin,TEST.bin | "
+                 "npz:FILE | idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
+  app.add_option("--test-share", o.test_share, "of folder:DIR, the share kept for the test");
+  app.add_option("--data-memory-mib", o.data_memory_mib,
+                 "memory for images of a folder; those beyond it are read again in each epoch");
+  app.add_option("--on-bad-file", o.on_bad_file, "image files that cannot be read")
+      ->check(CLI::IsMember({"refuse", "skip"}));
   app.add_option("--classes", o.classes, "for a server without --data");
   app.add_option("--model", o.model, model_names());
   app.add_option("--image", o.image, "pixels on each side that images are resized to");
@@ -132,8 +144,9 @@ std::optional<Options> parse_options(int argc, char** argv) {
     for (auto* const b : {epochs, steps, budget})
       if (a != b) a->excludes(b);
   app.add_option("--lr", o.lr, "learning rate of Adam");
-  app.add_option("--augment", o.augment, "changes to training images")
-      ->check(CLI::IsMember({"none", "flip", "crop", "flip,crop"}));
+  app.add_option("--augment", o.augment,
+                 "random changes to training images: none, or some of flip, crop, resized-crop and "
+                 "paper (RandAugment(2, 9), colours, flip), joined by commas");
   app.add_option("--seed", o.seeds,
                  "of everything that is random; several, with spaces between, are averaged")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

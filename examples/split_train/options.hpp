@@ -23,6 +23,9 @@ struct Options {
   Role role = Role::both;
   splitvit::transport::Endpoint endpoint;  ///< to listen on or to connect to
   std::string data = "shapes";
+  std::optional<double> test_share;    ///< of one folder of images
+  Index data_memory_mib = 1024;        ///< of decoded images that are kept
+  std::string on_bad_file = "refuse";  ///< or "skip"
   std::string model = "vit_micro";
   Index image = 0;    ///< 0: that of the model
   Index classes = 0;  ///< 0: as many as the data has

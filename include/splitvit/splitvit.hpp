@@ -8,7 +8,8 @@
 //                             codec,transport,wire,split,spec,report}.hpp
 //   other codecs              splitvit/codec/{c3,fedlite,sl_acc,sl_fac,split_fc,...}.hpp
 //   stages, codecs from text  splitvit/spec/{stages,codecs,method}.hpp
-//   files of data             splitvit/data/{cifar,idx}.hpp
+//   files of data             splitvit/data/{cifar,idx}.hpp; link splitvit::images for
+//                             splitvit/images.hpp: JPEG and PNG, folders, npz, IDX.gz
 //   files of weights          splitvit/nn/weights.hpp, splitvit/io/safetensors.hpp
 //   links                     splitvit/transport/{tcp,simulated,metered}.hpp
 //   checks of your own code   splitvit/autograd/gradcheck.hpp, splitvit/transport/conformance.hpp

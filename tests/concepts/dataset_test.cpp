@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Models and counter-models of Dataset.
 
-#include <algorithm>
 #include <cstdint>
-#include <span>
 
 #include <splitvit/data/concepts.hpp>
 #include <splitvit/data/loader.hpp>
@@ -15,14 +13,15 @@ namespace stranger {
 
 using splitvit::Index;
 using splitvit::Shape;
+using splitvit::Tensor;
 
 struct Ramps {
   Index size() const { return 10; }
   Index classes() const { return 2; }
   Shape image_shape() const { return {1, 4, 4}; }
   Index label(Index i) const { return i % 2; }
-  void read_image(Index i, std::span<std::uint8_t> out) const {
-    std::ranges::fill(out, static_cast<std::uint8_t>(20 * i));
+  Tensor<std::uint8_t> image(Index i) const {
+    return Tensor<std::uint8_t>::full(image_shape(), static_cast<std::uint8_t>(20 * i));
   }
 };
 
@@ -30,10 +29,10 @@ struct NoLabels : Ramps {
   void label(Index) const {}
 };
 struct NotConst : Ramps {
-  void read_image(Index, std::span<std::uint8_t>) {}
+  Tensor<std::uint8_t> image(Index) { return {}; }
 };
 struct Floats : Ramps {
-  void read_image(Index, std::span<float>) const {}
+  Tensor<float> image(Index) const { return {}; }
 };
 
 }  // namespace stranger

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include <splitvit/data/augment.hpp>
@@ -47,30 +49,67 @@ TEST_CASE("shift: moves and fills with black", "[data]") {
   CHECK_THROWS_AS(data::shift(View{flat, {2, 3}}, 0, 0), ShapeError);
 }
 
-TEST_CASE("Augment: a pure function of image and generator", "[data]") {
-  const data::Augment augment{.flip = true, .padding = 2};
-  const Shape shape{3, 5, 5};
+TEST_CASE("Flip and Crop: pure functions of image and generator", "[data]") {
   std::set<Image> seen;
   for (std::uint64_t i = 0; i < 500; ++i) {
-    Image first(75);
-    for (std::size_t k = 0; k < first.size(); ++k) first[k] = static_cast<std::uint8_t>(k + 1);
-    Image second = first;
-    Rng a = Rng{.seed = 1}.at(i);
-    Rng b = a;
-    augment(View{first, shape}, a);
-    augment(View{second, shape}, b);
-    REQUIRE(first == second);
-    seen.insert(first);
+    Tensor<std::uint8_t> image{{3, 5, 5}};
+    for (Index k = 0; k < 75; ++k) image[k] = static_cast<std::uint8_t>(k + 1);
+    const auto changed = [&](Rng rng) {
+      const auto out = data::Crop{.padding = 2}(data::Flip{}(image, rng), rng);
+      CHECK(out.shape() == image.shape());
+      return Image(out.span().begin(), out.span().end());
+    };
+    const Rng rng = Rng{.seed = 1}.at(i);
+    REQUIRE(changed(rng) == changed(rng));
+    seen.insert(changed(rng));
   }
   CHECK(seen.size() == 50);  // every one of 2 * 5 * 5
+  Rng rng;
+  CHECK_THROWS_AS((data::Crop{.padding = -1}(Tensor<std::uint8_t>{{1, 2, 2}}, rng)),
+                  std::invalid_argument);
 }
 
-TEST_CASE("Augment: nothing by default, and no number drawn", "[data]") {
-  Image image{1, 2, 3, 4};
+TEST_CASE("cut_out: a part of each channel", "[data]") {
+  const Image values{1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16};
+  const Tensor<std::uint8_t> image{{2, 2, 3}, values};
+  const auto part = data::cut_out(image, 0, 1, 2, 2);
+  CHECK(part.shape() == Shape{2, 2, 2});
+  CHECK(std::ranges::equal(part.span(), Image{2, 3, 5, 6, 12, 13, 15, 16}));
+  CHECK_THROWS_AS(data::cut_out(image, 0, 2, 1, 2), ShapeError);
+  CHECK_THROWS_AS(data::cut_out(image, 1, 0, 2, 1), ShapeError);
+  CHECK_THROWS_AS(data::cut_out(image, -1, 0, 1, 1), ShapeError);
+  CHECK_THROWS_AS(data::cut_out(image, 0, 0, 0, 1), ShapeError);
+}
+
+TEST_CASE("ResizedCrop: areas and ratios as asked for", "[data]") {
+  const Tensor<std::uint8_t> image{{1, 100, 150}};
+  double least = 1, largest = 0;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    Rng rng = Rng{.seed = 2}.at(i);
+    const auto part = data::ResizedCrop{}(image, rng);
+    const auto height = static_cast<double>(part.dim(1)), width = static_cast<double>(part.dim(2));
+    const double area = height * width / 15000.0;
+    least = std::min(least, area);
+    largest = std::max(largest, area);
+    // Sides are rounded to whole pixels.
+    REQUIRE((width + 0.5) / (height - 0.5) > 0.75);
+    REQUIRE((width - 0.5) / (height + 0.5) < 4.0 / 3.0);
+  }
+  CHECK(least > 0.075);
+  CHECK(least < 0.1);
+  CHECK(largest > 0.85);
+}
+
+TEST_CASE("ResizedCrop: very long images, one pixel, misuse", "[data]") {
+  for (const auto& [height, width] : {std::pair<Index, Index>{1, 1}, {10, 8000}, {8000, 10}}) {
+    Rng rng{.seed = 4};
+    const auto part = data::ResizedCrop{}(Tensor<std::uint8_t>{{3, height, width}}, rng);
+    CHECK(part.dim(0) == 3);
+    CHECK(part.dim(1) <= std::min<Index>(height, 14));  // a third longer, at most
+    CHECK(part.dim(2) <= std::min<Index>(width, 14));
+  }
   Rng rng;
-  data::Augment{}(View{image, {1, 2, 2}}, rng);
-  CHECK(image == Image{1, 2, 3, 4});
-  CHECK(rng.position == 0);
-  CHECK_THROWS_AS((data::Augment{.padding = -1}(View{image, {1, 2, 2}}, rng)),
-                  std::invalid_argument);
+  const Tensor<std::uint8_t> image{{1, 4, 4}};
+  CHECK_THROWS_AS((data::ResizedCrop{.least_area = 0}(image, rng)), std::invalid_argument);
+  CHECK_THROWS_AS((data::ResizedCrop{.least_ratio = 2}(image, rng)), std::invalid_argument);
 }

@@ -107,6 +107,44 @@ TEST_CASE("cifar: the folders of both sets", "[data]") {
   CHECK(hundred.test.classes() == 100);
 }
 
+TEST_CASE("cifar: the wrappings that people have", "[data]") {
+  const support::TemporaryFolder folder;
+  const auto put = [&](const std::string& name, const std::vector<std::byte>& bytes) {
+    std::filesystem::create_directories((folder.path() / name).parent_path());
+    return folder.write(name, bytes);
+  };
+  const auto refuses = [](const auto& read, const std::filesystem::path& given,
+                          const std::string& text) {
+    const auto said = support::complaint_of([&] { read(given); });
+    REQUIRE(said);
+    CHECK_THAT(said->text, ContainsSubstring(text));
+  };
+  const auto ten = [](const auto& given) { data::read_cifar10(given); };
+  const auto hundred = [](const auto& given) { data::read_cifar100(given); };
+
+  // The folder that the archive was unpacked in.
+  put("parent/cifar-100-binary/train.bin", records({55, 3}, 32, true));
+  put("parent/cifar-100-binary/test.bin", records({98}, 32, true));
+  CHECK(data::read_cifar100(folder.path() / "parent").train.size() == 2);
+
+  const std::vector<std::byte> gzip{std::byte{0x1F}, std::byte{0x8B}, std::byte{8}};
+  const auto archive = put("packed/cifar-10-binary.tar.gz", gzip);
+  refuses(ten, archive, "is a file; wanted the folder cifar-10-batches-bin");
+  refuses(ten, folder.path() / "packed", "unpack cifar-10-binary.tar.gz there first");
+  put("python/cifar-10-batches-py/data_batch_1", gzip);
+  refuses(ten, folder.path() / "python", "the Python version of CIFAR-10; wanted the binary");
+  refuses(ten, folder.path() / "python/cifar-10-batches-py", "the Python version of CIFAR-10");
+  put("python/cifar-100-python/train", gzip);
+  refuses(hundred, folder.path() / "python", "the Python version of CIFAR-100");
+  refuses(ten, folder.path() / "parent/cifar-100-binary", "is CIFAR-100, wanted CIFAR-10");
+  refuses(ten, folder.path() / "none", "No such file");
+
+  const std::vector<std::byte> pickle{std::byte{0x80}, std::byte{2}, std::byte{'}'}};
+  const auto file = [](const auto& given) { data::read_cifar_files(given, given); };
+  refuses(file, archive, "compressed with gzip");
+  refuses(file, put("pickle", pickle), "a pickle of Python");
+}
+
 TEST_CASE("cifar: single files agree on the number of classes", "[data]") {
   const support::TemporaryFolder folder;
   const auto train = folder.write("train", records({0, 1, 4}, 2));

@@ -17,19 +17,16 @@ TEST_CASE("ImageSet: hands out images and labels", "[data]") {
   CHECK(set.classes() == 5);
   CHECK(set.image_shape() == Shape{3, 2, 4});
   CHECK(set.label(3) == 3);
-  std::vector<std::uint8_t> image(24);
-  set.read_image(1, image);
+  const Tensor<std::uint8_t> image = set.image(1);
+  CHECK(image.shape() == Shape{3, 2, 4});
   CHECK(image[0] == 24);
   CHECK(image[23] == 47);
 }
 
-TEST_CASE("ImageSet: no sample, or no room for it", "[data]") {
+TEST_CASE("ImageSet: no such sample", "[data]") {
   const data::ImageSet set = support::counting_set(5, 1, 2, 2);
-  std::vector<std::uint8_t> image(4);
-  CHECK_THROWS_AS(set.read_image(5, image), ShapeError);
-  CHECK_THROWS_AS(set.read_image(-1, image), ShapeError);
-  image.resize(3);
-  CHECK_THROWS_AS(set.read_image(0, image), ShapeError);
+  CHECK_THROWS_AS(set.image(5), ShapeError);
+  CHECK_THROWS_AS(set.image(-1), ShapeError);
   CHECK_THROWS_AS(set.label(5), std::out_of_range);
 }
 

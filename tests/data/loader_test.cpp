@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <splitvit/core/parallel.hpp>
+#include <splitvit/data/augment.hpp>
 #include <splitvit/data/loader.hpp>
 #include <splitvit/data/shapes.hpp>
 
@@ -80,7 +81,7 @@ TEST_CASE("Loader: the order of an epoch is pinned", "[data]") {
 TEST_CASE("Loader: the same batches for any number of threads and any lead", "[data]") {
   const auto set = data::make_shapes({.samples = 50, .test_samples = 1, .image = 16}).train;
   data::LoaderOptions options{
-      .batch = 8, .image = 24, .augment = {.flip = true, .padding = 3}, .seed = 3};
+      .batch = 8, .image = 24, .augment = {data::Flip{}, data::Crop{.padding = 3}}, .seed = 3};
   const Taken wanted = take_all(Loader<float>{set, options}.epoch(2));
   CHECK(wanted.labels.size() == 50);
   for (const int threads : {1, 2, 3, 8})
@@ -95,7 +96,8 @@ TEST_CASE("Loader: the same batches for any number of threads and any lead", "[d
 
 TEST_CASE("Loader: an epoch begun at batch k continues as if never left", "[data]") {
   const auto set = data::make_shapes({.samples = 30, .test_samples = 1, .image = 8}).train;
-  const Loader<float> loader{set, {.batch = 7, .augment = {.flip = true, .padding = 2}}};
+  const Loader<float> loader{set,
+                             {.batch = 7, .augment = {data::Flip{}, data::Crop{.padding = 2}}}};
   for (Index first = 0; first <= loader.batches_per_epoch(); ++first) {
     auto whole = loader.epoch(4);
     for (Index b = 0; b < first; ++b) whole.next();
@@ -129,13 +131,50 @@ TEST_CASE("Loader: resizes to a square", "[data]") {
   const auto batch =
       Loader<float>{set, {.image = 5, .shuffle = false, .normalise = plain}}.epoch(0).next();
   REQUIRE(batch->images.shape() == Shape{3, 3, 5, 5});
-  std::vector<std::uint8_t> image(24);
   std::vector<std::uint8_t> wanted(25);
-  set.read_image(2, image);
-  data::Resizer{4, 6, 5, 5}(1, image, wanted);
+  data::Resizer{4, 6, 5, 5}(1, set.image(2).span(), wanted);
   for (Index p = 0; p < 25; ++p)
     CHECK(batch->images[2 * 75 + 50 + p] ==
           static_cast<float>(wanted[static_cast<std::size_t>(p)] / 255.0));
+}
+
+namespace {
+
+/// Sample i is grey and has i + 1 rows of i + 2 pixels.
+struct Growing {
+  Shape shape{1, 0, 0};
+  Index size() const { return 5; }
+  Index classes() const { return 5; }
+  Shape image_shape() const { return shape; }
+  Index label(Index i) const { return i; }
+  Tensor<std::uint8_t> image(Index i) const {
+    auto out = Tensor<std::uint8_t>{{1, i + 1, i + 2}};
+    for (Index p = 0; p < out.size(); ++p) out[p] = static_cast<std::uint8_t>(40 * p);
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Loader: images that differ in size become alike", "[data]") {
+  const Growing set;
+  const auto batch = Loader<float, Growing>{set, {.image = 4, .shuffle = false, .normalise = plain}}
+                         .epoch(0)
+                         .next();
+  REQUIRE(batch->images.shape() == Shape{5, 3, 4, 4});
+  for (Index i = 0; i < 5; ++i) {
+    std::vector<std::uint8_t> wanted(16);
+    data::Resizer{i + 1, i + 2, 4, 4}(1, set.image(i).span(), wanted);
+    for (Index p = 0; p < 16; ++p)
+      REQUIRE(batch->images[i * 48 + p] ==
+              static_cast<float>(wanted[static_cast<std::size_t>(p)] / 255.0));
+  }
+  CHECK_THROWS_WITH((Loader<float, Growing>{set, {}}), ContainsSubstring("differ in size"));
+  // A set that promises one size and does not keep to it.
+  const Growing liar{.shape = {1, 1, 2}};
+  const Loader<float, Growing> loader{liar, {.shuffle = false}};
+  auto epoch = loader.epoch(0);
+  CHECK_THROWS_WITH(epoch.next(), ContainsSubstring("sample 1 is (1, 2, 3)"));
 }
 
 TEST_CASE("Loader: an epoch outlives its loader, and may be dropped early", "[data]") {
@@ -171,7 +210,6 @@ TEST_CASE("Loader: refuses options and sets that cannot be", "[data]") {
   refuses(set, {.image = -1});
   refuses(set, {.channels = 2});
   refuses(set, {.channels = 1});
-  refuses(set, {.augment = {.padding = -1}});
   refuses(set, {.normalise = {.deviation = {0.2, 0.0, 0.2}}});
   refuses(set, {.batch = 5, .drop_last = true});
   refuses(set, {.ahead = -1});

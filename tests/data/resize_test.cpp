@@ -50,6 +50,11 @@ TEST_CASE("Resizer: bit for bit what Pillow gives", "[data]") {
   CHECK(digest(resized(pattern(64, 48), 64, 48, 17, 13)) == 0x1c5dde4a733b96bc);
   CHECK(digest(resized(pattern(8, 8), 8, 8, 8, 3)) == 0x7ab1ebc9d0528411);
   CHECK(digest(resized(pattern(9, 5), 9, 5, 20, 5)) == 0xf0e7ca2bee5c39ee);
+  // Columns first: the height loses more than twice as many pixels as the width.
+  CHECK(digest(resized(pattern(64, 20), 64, 20, 16, 16)) == 0x5ecee32df6f8a20f);
+  CHECK(digest(resized(pattern(40, 9), 40, 9, 11, 30)) == 0xe7d34e0dfcf160f3);
+  CHECK(digest(resized(pattern(53, 37), 53, 37, 20, 20)) == 0x9e851ebbea51e5fc);
+  CHECK(digest(resized(pattern(60, 40), 60, 40, 20, 20)) == 0x354dc39f5a284ec8);
 }
 
 TEST_CASE("Resizer: the same size changes nothing, one colour stays", "[data]") {

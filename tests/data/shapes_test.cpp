@@ -58,10 +58,9 @@ class LinearModel {
 
  private:
   static std::vector<float> pixels(const data::ImageSet& set, Index i) {
-    std::vector<std::uint8_t> raw(static_cast<std::size_t>(set.image_shape().elements()));
-    set.read_image(i, raw);
     std::vector<float> x;
-    for (const std::uint8_t v : raw) x.push_back(static_cast<float>(v) / 127.5f - 1.0f);
+    const Tensor<std::uint8_t> image = set.image(i);
+    for (const std::uint8_t v : image.span()) x.push_back(static_cast<float>(v) / 127.5f - 1.0f);
     x.push_back(1.0f);
     return x;
   }
@@ -130,8 +129,8 @@ TEST_CASE("make_shapes: no picture comes twice", "[data]") {
   std::vector<std::vector<std::uint8_t>> all;
   for (const auto* set : {&sets.train, &sets.test})
     for (Index i = 0; i < 200; ++i) {
-      all.emplace_back(192);
-      set->read_image(i, all.back());
+      const Tensor<std::uint8_t> image = set->image(i);
+      all.emplace_back(image.span().begin(), image.span().end());
     }
   std::ranges::sort(all);
   CHECK(std::ranges::adjacent_find(all) == all.end());

@@ -38,6 +38,39 @@ refused "--compress none is given twice" --compress none adc:0.1 none
 refused "wanted shapes" --data nothing
 refused "there are" --model nothing
 
+refused "wanted none, or some of flip" --augment sepia
+refused "flip is given twice" --augment flip,crop,flip
+refused "wanted none, or some of flip" --augment none,flip
+refused "goes with --data folder:DIR only" --test-share 0.2
+refused "must be between 0 and 1" --test-share 20 --data folder:x
+refused "wanted npz:FILE" --data npz:
+refused "--data-memory-mib must be" --data-memory-mib -1
+
+# Folders of images: those that the fuzzer of image files begins with.
+samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
+photos=$folder/photos
+mkdir -p "$photos/colour" "$photos/other" "$folder/divided/train/a" "$folder/divided/val"
+cp "$samples"/{baseline,progressive,png_rgb,png_alpha} "$photos/colour"
+cp "$samples"/{grey,turned,png_palette,png_1,png_16} "$photos/other"
+photo_run() { train --data "folder:$photos" --batch 2 --image 32 --test-share 0.3 "$@"; }
+if photo_run --out "$folder/kept" >"$folder/stdout" 2>"$folder/stderr"; then
+  refused "needs --test-share S, such as 0.2" --data "folder:$photos"
+  refused "folder:$folder/divided/train,$folder/divided/val" --data "folder:$folder/divided"
+  photo_run --data-memory-mib 0 --out "$folder/read_again" >/dev/null
+  cmp "$folder/kept/model.safetensors" "$folder/read_again/model.safetensors" ||
+    fail "images that are not kept give other weights"
+  train --data "folder:$photos,$photos" --batch 2 --augment paper,resized-crop >/dev/null ||
+    fail "the paper's augmentation"
+  cp "$samples/cmyk" "$photos/other/ink.jpg"
+  photo_run >/dev/null 2>"$folder/stderr" && fail "a CMYK image was taken"
+  grep -q "other/ink.jpg: a CMYK JPEG, wanted RGB or grey" "$folder/stderr" || fail "$(cat "$folder/stderr")"
+  photo_run --on-bad-file skip >/dev/null 2>"$folder/stderr" || fail "$(cat "$folder/stderr")"
+  grep -q "1 files could not be read and were skipped" "$folder/stderr" || fail "$(cat "$folder/stderr")"
+else
+  grep -q "was built without libjpeg-turbo" "$folder/stderr" || fail "$(cat "$folder/stderr")"
+  echo "skipped: folders of images, for which libjpeg-turbo, libpng and zlib are needed"
+fi
+
 train --out "$folder/stored" >"$folder/stdout"
 train --recompute --out "$folder/recomputed" >"$folder/stdout"
 cmp "$folder/stored/model.safetensors" "$folder/recomputed/model.safetensors" ||

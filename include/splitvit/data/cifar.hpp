@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // copy, max
-#include <filesystem>  // path
+#include <algorithm>     // copy, max
+#include <filesystem>    // exists, is_regular_file, path
+#include <system_error>  // error_code
 
 #include <splitvit/core/error.hpp>     // ArgumentError, Reason
 #include <splitvit/core/file.hpp>      // read_file
@@ -37,6 +38,14 @@ inline ImageSet parse_cifar(std::span<const std::byte> bytes, const CifarLayout&
   const auto pixels = static_cast<std::size_t>(3 * layout.image * layout.image);
   const std::size_t record = pixels + static_cast<std::size_t>(layout.label_bytes);
   const std::size_t count = bytes.size() / record, left = bytes.size() % record;
+  const auto begins = [&](int first, int second) {
+    return bytes.size() > 2 && bytes[0] == std::byte(first) && bytes[1] == std::byte(second);
+  };
+  if (left != 0 && begins(0x1F, 0x8B))
+    detail::fail_at(Reason::foreign_file, source, 0, {"is compressed with gzip: unpack it first"});
+  if (left != 0 && (begins(0x80, 2) || begins(0x80, 3) || begins(0x80, 4)))
+    detail::fail_at(Reason::foreign_file, source, 0,
+                    {"is a pickle of Python; wanted the binary version of the data"});
   if (left != 0)
     detail::fail_at(Reason::damaged_file, source, count * record,
                     {"only ", left, " of the ", record, " bytes of a record"});
@@ -93,8 +102,44 @@ inline TrainTest read_cifar_files(const std::filesystem::path& train,
   return out;
 }
 
-/// Reads CIFAR-10 from its folder: data_batch_1.bin to data_batch_5.bin and test_batch.bin.
-inline TrainTest read_cifar10(const std::filesystem::path& folder) {
+namespace detail {
+/// Where `file` lies: `given` or, as its archive unpacks, a folder in it.
+/// Errors  StorageError that says what is there instead: the archive itself (wrong_content), the
+///         version for Python or the other set of the two (foreign_file).
+inline std::filesystem::path cifar_folder(const std::filesystem::path& given,
+                                          const std::string& file, const std::string& digits) {
+  namespace fs = std::filesystem;
+  const bool ten = digits == "10";
+  const auto has = [](const fs::path& path) {
+    std::error_code ignored;
+    return fs::exists(path, ignored);
+  };
+  const std::string binary = ten ? "cifar-10-batches-bin" : "cifar-100-binary";
+  const std::string python = ten ? "cifar-10-batches-py" : "cifar-100-python";
+  if (has(given / binary / file)) return given / binary;
+  const auto refuse = [&](Reason reason, TextParts why) {
+    throw StorageError(reason, {given.string(), ": ", joined(why)});
+  };
+  if (has(given / file) || !has(given)) return given;
+  std::error_code ignored;
+  if (fs::is_regular_file(given, ignored))
+    refuse(Reason::wrong_content, {"is a file; wanted the folder ", binary, " that cifar-", digits,
+                                   "-binary.tar.gz unpacks to (tar xf)"});
+  if (has(given / python) || has(given / (ten ? "data_batch_1" : "train")))
+    refuse(Reason::foreign_file, {"is the Python version of CIFAR-", digits,
+                                  "; wanted the binary version, cifar-", digits, "-binary.tar.gz"});
+  if (has(given / (ten ? "train.bin" : "data_batch_1.bin")))
+    refuse(Reason::foreign_file, {"is CIFAR-", ten ? "100" : "10", ", wanted CIFAR-", digits});
+  if (has(given / ("cifar-" + digits + "-binary.tar.gz")))
+    refuse(Reason::wrong_content, {"unpack cifar-", digits, "-binary.tar.gz there first (tar xf)"});
+  return given;
+}
+}  // namespace detail
+
+/// Reads CIFAR-10 from its folder: data_batch_1.bin to data_batch_5.bin and test_batch.bin, or from
+/// the folder that this one is in.
+inline TrainTest read_cifar10(const std::filesystem::path& given) {
+  const auto folder = detail::cifar_folder(given, "data_batch_1.bin", "10");
   std::vector<std::filesystem::path> train;
   for (const char* const number : {"1", "2", "3", "4", "5"})
     train.push_back(folder / ("data_batch_" + std::string{number} + ".bin"));
@@ -105,8 +150,10 @@ inline TrainTest read_cifar10(const std::filesystem::path& folder) {
   return out;
 }
 
-/// Reads CIFAR-100 from its folder: train.bin and test.bin, with the fine labels.
-inline TrainTest read_cifar100(const std::filesystem::path& folder) {
+/// Reads CIFAR-100 from its folder: train.bin and test.bin, with the fine labels; or from the
+/// folder that this one is in.
+inline TrainTest read_cifar100(const std::filesystem::path& given) {
+  const auto folder = detail::cifar_folder(given, "train.bin", "100");
   TrainTest out = read_cifar_files(folder / "train.bin", folder / "test.bin", cifar100_layout);
   out.train.name = out.test.name = "CIFAR-100";
   return out;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy, max
+#include <algorithm>  // max
 
 #include <splitvit/core/error.hpp>     // joined, Reason, ShapeError, StorageError, TextParts
 #include <splitvit/core/shape.hpp>     // Index, Shape
@@ -9,24 +9,24 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::data {
 
-/// Labelled images of one size, 8 bits a value.
+/// Labelled images, 8 bits a value.
 ///
-///   expression              returns  meaning
-///   set.size()              Index    number of samples
-///   set.classes()           Index    labels lie in [0, classes)
-///   set.image_shape()       Shape    (channels, height, width), channels 1 or 3
-///   set.label(i)            Index    of sample i, 0 <= i < size
-///   set.read_image(i, out)           writes sample i, channel by channel, row by row;
-///                                    out has image_shape().elements() values
+///   expression         returns               meaning
+///   set.size()         Index                 number of samples
+///   set.classes()      Index                 labels lie in [0, classes)
+///   set.image_shape()  Shape                 (channels, height, width), channels 1 or 3; height
+///                                            and width are 0 if images differ in size
+///   set.label(i)       Index                 of sample i, 0 <= i < size
+///   set.image(i)       Tensor<std::uint8_t>  sample i, (channels, height, width)
 ///
 /// All are const and may be called from several threads at once. Sample i never changes.
 template <class S>
-concept Dataset = requires(const S& set, Index i, std::span<std::uint8_t> out) {
+concept Dataset = requires(const S& set, Index i) {
   { set.size() } -> std::convertible_to<Index>;
   { set.classes() } -> std::convertible_to<Index>;
   { set.image_shape() } -> std::convertible_to<Shape>;
   { set.label(i) } -> std::convertible_to<Index>;
-  set.read_image(i, out);
+  { set.image(i) } -> std::convertible_to<Tensor<std::uint8_t>>;
 };
 
 /// A data set in memory, as all readers return it.
@@ -42,13 +42,9 @@ struct ImageSet {
   Shape image_shape() const { return {images.dim(1), images.dim(2), images.dim(3)}; }
   Index label(Index i) const { return labels.at(static_cast<std::size_t>(i)); }
 
-  /// Errors  ShapeError if there is no sample i, or `out` has another size than one image.
-  void read_image(Index i, std::span<std::uint8_t> out) const {
-    const auto image = images.view().slice(i, i + 1).span();
-    if (image.size() != out.size())
-      throw ShapeError(
-          {"read_image: ", out.size(), " values for an image of ", image_shape().text()});
-    std::copy(image.begin(), image.end(), out.begin());
+  /// Errors  ShapeError if there is no sample i.
+  Tensor<std::uint8_t> image(Index i) const {
+    return {image_shape(), images.view().slice(i, i + 1).span()};
   }
 };
 

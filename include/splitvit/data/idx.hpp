@@ -37,6 +37,8 @@ struct IdxReader {
   /// The number that tells what is in the file.
   std::uint32_t magic(std::uint32_t one, std::uint32_t other, const std::string& wanted) {
     const std::uint32_t value = number();
+    if (value >> 16 == 0x1F8B)
+      fail_at(Reason::foreign_file, source, 0, {"is compressed with gzip: unpack it with gunzip"});
     if (value != one && value != other)
       fail_at(Reason::foreign_file, source, 0,
               {"magic number ", value, " is not that of IDX ", wanted});
@@ -118,15 +120,16 @@ struct IdxOptions {
   std::uintmax_t limit = std::uintmax_t{1} << 33;  ///< bytes of a file
 };
 
-/// Reads a set from its two files.
-/// Errors  as read_file and parsing; StorageError (wrong_content) if there are not as many
-///         labels as images, none at all, or a label is not below the number of classes.
-inline ImageSet read_idx(const IdxFiles& files, const IdxOptions& options = {}) {
+/// Makes a set of the contents of its two files.
+/// Errors  as parsing; StorageError (wrong_content) if there are not as many labels as images, none
+///         at all, or a label is not below the number of classes.
+inline ImageSet parse_idx(std::span<const std::byte> images, std::span<const std::byte> labels,
+                          const IdxFiles& files, const IdxOptions& options = {}) {
   ImageSet set;
   set.name = files.images.filename().string();
-  set.images = parse_idx_images(read_file(files.images, options.limit), files.images.string());
+  set.images = parse_idx_images(images, files.images.string());
   const std::string source = files.labels.string();
-  set.labels = parse_idx_labels(read_file(files.labels, options.limit), source);
+  set.labels = parse_idx_labels(labels, source);
   if (set.size() != set.images.dim(0))
     detail::fail_at(
         Reason::wrong_content, source, 4,
@@ -139,6 +142,13 @@ inline ImageSet read_idx(const IdxFiles& files, const IdxOptions& options = {}) 
                         ", there are ", options.classes, " classes"});
   set.class_count = options.classes > 0 ? options.classes : *largest + 1;
   return set;
+}
+
+/// Reads a set from its two files. Compressed ones need images::read_idx_or_gz.
+/// Errors  as read_file and parse_idx.
+inline ImageSet read_idx(const IdxFiles& files, const IdxOptions& options = {}) {
+  const auto images = read_file(files.images, options.limit);
+  return parse_idx(images, read_file(files.labels, options.limit), files, options);
 }
 
 /// Reads a set for training and one for testing; both get the larger number of classes.

@@ -8,11 +8,11 @@
 #include <splitvit/core/parallel.hpp>   // available_threads, parallel_for, with_threads
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/core/shape.hpp>      // Index, Shape
-#include <splitvit/data/augment.hpp>    // Augment
 #include <splitvit/data/concepts.hpp>   // Dataset, ImageSet
 #include <splitvit/data/normalise.hpp>  // ChannelStatistics
 #include <splitvit/data/prefetch.hpp>   // Prefetch
 #include <splitvit/data/resize.hpp>     // Resizer
+#include <splitvit/data/transform.hpp>  // AnyTransform
 #include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
 
 namespace splitvit::inline SPLITVIT_BUILD::data {
@@ -27,17 +27,17 @@ struct Batch {
   std::vector<Index> indices;
 };
 
-/// How batches are made. Augmentation comes first, at the size of the data set, then resizing.
+/// How batches are made. Augmentation comes first, at the image's own size, then resizing.
 struct LoaderOptions {
-  Index batch = 64;                  ///< samples in a batch; the last one may have fewer
-  Index image = 0;                   ///< resize to (image, image); 0 keeps the size
-  Index channels = 3;                ///< 3: grey becomes three equal channels; 1: grey only
-  bool shuffle = true;               ///< a new order each epoch
-  Augment augment = {};              ///< none; leave it so for a test set
-  ChannelStatistics normalise = {};  ///< mean 0.5, deviation 0.25
-  bool drop_last = false;            ///< leave out a last batch that would not be full
-  std::uint64_t seed = 0;            ///< of order and augmentation
-  Index ahead = 2;                   ///< batches kept ready by another thread; 0: no thread
+  Index batch = 64;     ///< samples in a batch; the last one may have fewer
+  Index image = 0;      ///< resize to (image, image); 0 keeps the size of all images
+  Index channels = 3;   ///< 3: grey becomes three equal channels; 1: grey only
+  bool shuffle = true;  ///< a new order each epoch
+  std::vector<AnyTransform> augment = {};  ///< in this order; none for a test set
+  ChannelStatistics normalise = {};        ///< mean 0.5, deviation 0.25
+  bool drop_last = false;                  ///< leave out a last batch that would not be full
+  std::uint64_t seed = 0;                  ///< of order and augmentation
+  Index ahead = 2;                         ///< batches kept ready by another thread; 0: no thread
 };
 
 /// Makes batches from a data set: shuffled, augmented, resized, normalised, ahead of time.
@@ -101,7 +101,7 @@ class Loader {
     const Set* set;
     LoaderOptions options;
     Shape in_shape, out_shape;
-    std::optional<Resizer> resizer;                  // if the size changes
+    std::optional<Resizer> resizer;                  // if all images change their size alike
     std::array<std::array<T, 256>, 3> normalised{};  // of each value, for each channel
 
     Plan(const Set& images, const LoaderOptions& o)
@@ -112,11 +112,14 @@ class Loader {
       const Index size = images.size();
       const Shape& in = in_shape;
       require(size >= 1, {"the data set is empty"});
-      require(in.rank() == 3 && in.elements() > 0, {"images of shape ", in.text()});
+      const bool sizes_differ = in.rank() == 3 && in[1] == 0 && in[2] == 0;
+      require(sizes_differ || (in.rank() == 3 && in.elements() > 0),
+              {"images of shape ", in.text()});
+      require(!sizes_differ || o.image > 0,
+              {"images differ in size: image must say which they get"});
       require(o.batch >= 1, {"batch must be at least 1, not ", o.batch});
       require(o.image >= 0, {"image must not be negative: ", o.image});
       require(o.ahead >= 0, {"ahead must not be negative: ", o.ahead});
-      require(o.augment.padding >= 0, {"augment.padding must not be negative"});
       require(o.channels == 1 || o.channels == 3, {"channels must be 1 or 3, not ", o.channels});
       require(in[0] == o.channels || in[0] == 1,
               {o.channels, " channels wanted, images have ", in[0]});
@@ -126,7 +129,8 @@ class Loader {
       const Index height = o.image > 0 ? o.image : in[1];
       const Index width = o.image > 0 ? o.image : in[2];
       out_shape = {o.channels, height, width};
-      if (height != in[1] || width != in[2]) resizer.emplace(in[1], in[2], height, width);
+      if (!sizes_differ && (height != in[1] || width != in[2]))
+        resizer.emplace(in[1], in[2], height, width);
       for (std::size_t c = 0; c < 3; ++c) {
         const double mean = o.normalise.mean[c], deviation = o.normalise.deviation[c];
         require(deviation > 0.0, {"a deviation must be above 0"});
@@ -164,16 +168,32 @@ class Loader {
     }
 
     void make_image(Index epoch, Index sample, std::span<T> out) const {
-      std::vector<std::uint8_t> raw(static_cast<std::size_t>(in_shape.elements()));
-      set->read_image(sample, std::span{raw});
+      Tensor<std::uint8_t> image = set->image(sample);
+      const bool differs = image.shape().rank() != 3 || image.dim(0) != in_shape[0] ||
+                           image.empty() || (in_shape[1] > 0 && !(image.shape() == in_shape));
+      if (differs)
+        throw ShapeError({"Loader: sample ", sample, " is ", image.shape().text(),
+                          ", wanted images of shape ", in_shape.text()});
       Rng dice = rng(for_augment, epoch, sample);
-      options.augment(TensorView<std::uint8_t>{raw, in_shape}, dice);
-      const auto plane = static_cast<std::size_t>(out_shape[1] * out_shape[2]);
-      if (resizer) {
-        std::vector<std::uint8_t> resized(static_cast<std::size_t>(in_shape[0]) * plane);
-        (*resizer)(in_shape[0], raw, resized);
-        raw = std::move(resized);
+      for (const AnyTransform& transform : options.augment) {
+        image = transform(std::move(image), dice);
+        if (image.shape().rank() != 3 || image.dim(0) != in_shape[0] || image.empty())
+          throw ShapeError({"Loader: a transform made ", image.shape().text(), " of sample ",
+                            sample, ", wanted ", in_shape[0], " channels"});
       }
+      const Index height = image.dim(1), width = image.dim(2);
+      if (height != out_shape[1] || width != out_shape[2]) {
+        auto resized =
+            Tensor<std::uint8_t>::uninitialised({in_shape[0], out_shape[1], out_shape[2]});
+        if (resizer && height == in_shape[1] && width == in_shape[2])
+          (*resizer)(in_shape[0], image.span(), resized.span());
+        else
+          Resizer{height, width, out_shape[1], out_shape[2]}(in_shape[0], image.span(),
+                                                             resized.span());
+        image = std::move(resized);
+      }
+      const std::span<const std::uint8_t> raw = image.span();
+      const auto plane = static_cast<std::size_t>(out_shape[1] * out_shape[2]);
       for (std::size_t c = 0; c < out.size() / plane; ++c) {
         const std::size_t from = in_shape[0] == 1 ? 0 : c * plane;  // grey: the same plane again
         for (std::size_t p = 0; p < plane; ++p) out[c * plane + p] = normalised[c][raw[from + p]];

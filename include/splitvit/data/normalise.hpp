@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max
+#include <algorithm>  // max, min
 #include <cmath>      // sqrt
 
+#include <splitvit/core/parallel.hpp>  // parallel_reduce
 #include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/data/concepts.hpp>  // ImageSet
+#include <splitvit/data/concepts.hpp>  // Dataset, ImageSet
+#include <splitvit/tensor/tensor.hpp>  // Tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::data {
 
@@ -20,26 +22,44 @@ struct ChannelStatistics {
 inline constexpr ChannelStatistics imagenet_statistics = {.mean = {0.485, 0.456, 0.406},
                                                           .deviation = {0.229, 0.224, 0.225}};
 
-/// Measured over all pixels of all images; a grey set gives three equal channels.
-/// Errors  std::invalid_argument for an empty set.
-inline ChannelStatistics channel_statistics(const ImageSet& set) {
-  if (set.images.empty()) throw std::invalid_argument("channel_statistics: no images");
+/// Measured over all pixels of all images, or of `most` images that are evenly spread if there are
+/// more; 0: all. A grey set gives three equal channels.
+/// Errors  std::invalid_argument for an empty set; what the set's image() throws.
+template <Dataset Set = ImageSet>
+ChannelStatistics channel_statistics(const Set& set, Index most = 0) {
+  if (set.size() < 1) throw std::invalid_argument("channel_statistics: no images");
+  using Counts = std::array<std::array<std::uint64_t, 256>, 3>;  // exact sums, whatever the order
+  const Index samples = most > 0 ? std::min(most, set.size()) : set.size();
+  const Counts counts = parallel_reduce(
+      samples, 64, Counts{},
+      [&](Index begin, Index end) {
+        Counts out{};
+        for (Index i = begin; i < end; ++i) {
+          const Tensor<std::uint8_t> image = set.image(i * set.size() / samples);
+          const Index plane = image.dim(1) * image.dim(2);
+          for (std::size_t c = 0; c < 3; ++c) {
+            const std::uint8_t* values =
+                image.data() + (static_cast<Index>(c) % image.dim(0)) * plane;
+            for (Index p = 0; p < plane; ++p) ++out[c][values[p]];
+          }
+        }
+        return out;
+      },
+      [](Counts a, const Counts& b) {
+        for (std::size_t c = 0; c < 3; ++c)
+          for (std::size_t v = 0; v < 256; ++v) a[c][v] += b[c][v];
+        return a;
+      });
   ChannelStatistics out;
-  const Index channels = set.images.dim(1);
-  const Index plane = set.images.dim(2) * set.images.dim(3);
   for (std::size_t c = 0; c < 3; ++c) {
-    std::array<std::uint64_t, 256> count{};  // exact sums, whatever the order
-    for (Index i = 0; i < set.images.dim(0); ++i) {
-      const std::uint8_t* values =
-          set.images.data() + (i * channels + static_cast<Index>(c) % channels) * plane;
-      for (Index p = 0; p < plane; ++p) ++count[values[p]];
-    }
-    const auto total = static_cast<double>(set.images.dim(0) * plane);
+    std::uint64_t pixels = 0;
+    for (const std::uint64_t count : counts[c]) pixels += count;
+    const auto total = static_cast<double>(pixels);
     double mean = 0.0, square = 0.0;
     for (std::size_t v = 0; v < 256; ++v) {
       const double value = static_cast<double>(v) / 255.0;
-      mean += static_cast<double>(count[v]) / total * value;
-      square += static_cast<double>(count[v]) / total * value * value;
+      mean += static_cast<double>(counts[c][v]) / total * value;
+      square += static_cast<double>(counts[c][v]) / total * value * value;
     }
     out.mean[c] = mean;
     // A channel of one value has no deviation; it must not be divided by zero.

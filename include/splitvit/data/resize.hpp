@@ -31,9 +31,10 @@ struct ResizeAxis {
 }  // namespace detail
 
 /// Resizes 8-bit images from one size to another; weights are worked out once. Bicubic, see
-/// kernel::Resample. Rows first, then columns, each rounded to 8 bits; an axis that keeps its size
-/// is copied. Bit for bit what Pillow's `resize((w, h), BICUBIC)` gives, but where the height
-/// shrinks and the width grows: there Pillow takes columns first.
+/// kernel::Resample. Bit for bit what Pillow 13's `resize((w, h), BICUBIC)` gives: first along the
+/// rows, then along the columns, each rounded to 8 bits; the other way round if the height loses
+/// more than twice as many pixels as the width. Older versions of Pillow always take rows first. An
+/// axis that keeps its size is copied.
 ///
 /// Errors  std::invalid_argument for an extent below 1 or above 65536.
 class Resizer {
@@ -51,10 +52,20 @@ class Resizer {
         static_cast<Index>(out.size()) != channels * out_plane)
       throw ShapeError({"Resizer: ", in.size(), " values to ", out.size(), " with ", channels,
                         " channels: wanted ", channels * in_plane, " and ", channels * out_plane});
-    std::vector<std::uint8_t> wide(static_cast<std::size_t>(rows_.from * columns_.to));
+    const Index lost_rows = rows_.from - rows_.to, lost_columns = columns_.from - columns_.to;
+    const bool columns_first = lost_rows > 0 && lost_rows > 2 * lost_columns;
+    std::vector<std::uint8_t> between(static_cast<std::size_t>(
+        columns_first ? rows_.to * columns_.from : rows_.from * columns_.to));
     for (Index c = 0; c < channels; ++c) {
-      resize_rows(in.data() + c * in_plane, wide.data());
-      resize_columns(wide.data(), out.data() + c * out_plane);
+      const std::uint8_t* const from = in.data() + c * in_plane;
+      std::uint8_t* const to = out.data() + c * out_plane;
+      if (columns_first) {
+        resize_columns(from, columns_.from, between.data());
+        resize_rows(between.data(), rows_.to, to);
+      } else {
+        resize_rows(from, rows_.from, between.data());
+        resize_columns(between.data(), columns_.to, to);
+      }
     }
   }
 
@@ -66,26 +77,25 @@ class Resizer {
     return static_cast<std::uint8_t>(std::clamp(sum >> bits, 0, 255));
   }
 
-  void resize_rows(const std::uint8_t* in, std::uint8_t* wide) const {
+  void resize_rows(const std::uint8_t* in, Index height, std::uint8_t* out) const {
     if (columns_.from == columns_.to) {
-      std::copy(in, in + rows_.from * columns_.from, wide);
+      std::copy(in, in + height * columns_.from, out);
       return;
     }
-    for (Index row = 0; row < rows_.from; ++row, in += columns_.from)
+    for (Index row = 0; row < height; ++row, in += columns_.from)
       for (Index x = 0; x < columns_.to; ++x) {
         const auto at = static_cast<std::size_t>(x);
         const std::int32_t* weights = columns_.weights.data() + x * columns_.taps;
         std::int32_t sum = half;
         for (Index k = 0; k < columns_.count[at]; ++k)
           sum += weights[k] * in[columns_.first[at] + k];
-        *wide++ = to_byte(sum);
+        *out++ = to_byte(sum);
       }
   }
 
-  void resize_columns(const std::uint8_t* wide, std::uint8_t* out) const {
-    const Index width = columns_.to;
+  void resize_columns(const std::uint8_t* in, Index width, std::uint8_t* out) const {
     if (rows_.from == rows_.to) {
-      std::copy(wide, wide + rows_.from * width, out);
+      std::copy(in, in + rows_.from * width, out);
       return;
     }
     std::vector<std::int32_t> sums(static_cast<std::size_t>(width));
@@ -94,7 +104,7 @@ class Resizer {
       const std::int32_t* weights = rows_.weights.data() + y * rows_.taps;
       std::fill(sums.begin(), sums.end(), half);
       for (Index k = 0; k < rows_.count[at]; ++k) {  // whole rows at a time: fits vector units
-        const std::uint8_t* source = wide + (rows_.first[at] + k) * width;
+        const std::uint8_t* source = in + (rows_.first[at] + k) * width;
         const std::int32_t weight = weights[k];
         for (Index x = 0; x < width; ++x) sums[static_cast<std::size_t>(x)] += weight * source[x];
       }

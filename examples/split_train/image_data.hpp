@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "split_train/data.hpp"     // Data
+#include "split_train/options.hpp"  // Options
+
+// Data sets for which splitvit::images is needed.
+
+namespace split_train {
+
+/// folder:TRAIN,TEST, or folder:DIR with --test-share.
+///
+/// Errors  UsageError for another text, or if this program was built without JPEG and PNG;
+///         StorageError for files that cannot be trusted.
+Data load_folder(const Options& options);
+
+/// npz:FILE. Errors  as above.
+Data load_npz(const Options& options);
+
+/// idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS, compressed or not. Without zlib a
+/// compressed file is refused. Errors  as above.
+Data load_idx(const Options& options);
+
+}  // namespace split_train
