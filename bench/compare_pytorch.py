@@ -3,12 +3,12 @@
 """Is a training step faster than PyTorch's? Runs bench/step and PyTorch alternately.
 
   compare_pytorch.py PROGRAMS [cifar|deit_tiny|deit_small] [--rounds 5] [--threads 2] [--compile]
-                     [--recompute N] [--json FILE]
+                     [--recompute N] [--compute float32|bf16] [--json FILE]
 
 PROGRAMS is the folder of the programs step and memory, such as build/release/bench. The same model,
 batch, loss and optimiser (Adam), with fused attention; --compile adds torch.compile, and each
 round's ratio is then to the faster of the two; --recompute lets our first N blocks store
-nothing for the backward pass.
+nothing for the backward pass; --compute bf16 is for both: theirs by autocast.
 Needs torch (pip install torch==2.13.0, which the figures in the README are from). Prints the
 median of the rounds' ratios, with the smallest and the largest, and both peaks of memory.
 """
@@ -74,10 +74,11 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--recompute", type=int, default=0)
+    parser.add_argument("--compute", default="float32", choices=("float32", "bf16"))
     parser.add_argument("--json")
     args = parser.parse_args()
 
-    threads = ("--threads", str(args.threads))
+    options = ("--threads", str(args.threads), "--compute", args.compute)
     ours_name = f"{args.model}_recompute_{args.recompute}" if args.recompute else args.model
 
     torch.manual_seed(1)
@@ -90,7 +91,9 @@ def main():
 
     def step(run):
         optimiser.zero_grad()
-        F.cross_entropy(run(images), labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.compute == "bf16"):
+            loss = F.cross_entropy(run(images), labels)
+        loss.backward()
         optimiser.step()
 
     ways = {"eager": model}
@@ -99,7 +102,8 @@ def main():
     for run in ways.values():
         step(run)
         step(run)
-    print(f"torch {torch.__version__}, {args.threads} threads, {ours_name}, batch {batch}")
+    print(f"torch {torch.__version__}, {args.threads} threads, {args.compute}, {ours_name}, batch "
+          f"{batch}")
     ratios = []
     for _ in range(args.rounds):
         theirs = {}
@@ -107,13 +111,13 @@ def main():
             begin = time.perf_counter()
             step(run)
             theirs[name] = batch / (time.perf_counter() - begin)
-        ours = Round(os.path.join(args.programs, "step"), ours_name, *threads).value()
+        ours = Round(os.path.join(args.programs, "step"), ours_name, *options).value()
         ratios.append(ours / max(theirs.values()))
         text = "   ".join(f"{name} {speed:7.1f}" for name, speed in theirs.items())
         print(f"PyTorch {text}   splitvit {ours:7.1f} samples/s   ratio {ratios[-1]:.2f}",
               flush=True)
     speed = row_of(f"{ours_name} against PyTorch", "times as fast", ratios)
-    ours_mib = Round(os.path.join(args.programs, "memory"), ours_name, *threads).value()
+    ours_mib = Round(os.path.join(args.programs, "memory"), ours_name, *options).value()
     theirs_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     memory = row_of(f"{ours_name}, memory against PyTorch's process", "of it",
                     [ours_mib / theirs_mib])

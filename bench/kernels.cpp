@@ -3,11 +3,11 @@
 // beside them, ours and other libraries'; the others in numbers a second.
 //
 //   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 kernels [products|attention|rows...] [--rounds N]
-//       [--json FILE]
+//       [--compute float32|bf16] [--json FILE]
 //
 // Shapes are of a piece of a block: three samples of a CIFAR-sized ViT (195 rows), or one of
 // deit_tiny or deit_small (197). "against" is our speed over another library's, from the same
-// round.
+// round. With bf16 the products are of bfloat16, beside the peak of such.
 
 #include <functional>
 #include <string>
@@ -17,6 +17,7 @@
 #include <splitvit/core/random.hpp>
 #include <splitvit/kernel/adam.hpp>
 #include <splitvit/kernel/attention.hpp>
+#include <splitvit/kernel/compute.hpp>
 #include <splitvit/kernel/gelu.hpp>
 #include <splitvit/kernel/gemm.hpp>
 #include <splitvit/kernel/layer_norm.hpp>
@@ -48,12 +49,15 @@ double time_of(const std::function<void()>& work) {
   }
 }
 
-void measure_products(bench::Rows& rows, const std::string& name, Index M, Index K, Index N) {
+/// Stored is the type of the factors in a product; others' products are of floats.
+template <class Stored>
+void measure_products(bench::Rows& rows, Compute compute, const std::string& name, Index M, Index K,
+                      Index N) {
   const std::vector<float> x = drawn(M * K), w = drawn(N * K), dy = drawn(M * N);
   std::vector<float> y(dy.size()), dx(x.size()), dw(w.size());
   const Matrix<const float> X{x.data(), M, K, K}, W{w.data(), N, K, K}, DY{dy.data(), M, N, N};
-  const Packed<float> forward{transposed(W)}, backward{W};
-  Packed<float> packed;
+  const Packed<float, Stored> forward{transposed(W)}, backward{W};
+  Packed<float, Stored> packed;
   const bench::Operand ox{x.data(), M, K}, ow{w.data(), N, K}, ody{dy.data(), M, N};
   const auto turned = [](bench::Operand operand) {
     operand.transposed = true;
@@ -65,11 +69,12 @@ void measure_products(bench::Rows& rows, const std::string& name, Index M, Index
   const auto row = [&](const std::string& what, const std::function<void()>& work,
                        const Other& of_other) {
     const auto share = [&](const std::function<void()>& product) {
-      const double peak = bench::peak_gflops<float>();
+      const double peak = bench::peak_gflops_of(compute);
       return flop / time_of(product) / peak;
     };
     const double ours = share(work);
     rows.add(name + " " + what, ours, "of peak");
+    if (compute != Compute::float32) return;
     for (const bench::OtherProduct& other : bench::other_products()) {
       const double theirs = share([&] { of_other(other); });
       rows.add(name + " " + what + ", " + other.name, theirs, "of peak");
@@ -117,7 +122,8 @@ void measure_rows(bench::Rows& rows) {
   row("Adam", [&] { adam_update<float>(p, dy, m, v, step); });
 }
 
-void measure_attention(bench::Rows& rows, Index N, Index D, Index H) {
+template <class Stored>
+void measure_attention(bench::Rows& rows, Compute compute, Index N, Index D, Index H) {
   const AttentionSizes s{.B = 1, .N = N, .D = D, .H = H};
   const std::vector<float> qkv = drawn(N * 3 * D), dy = drawn(N * D);
   std::vector<float> y(dy.size()), dqkv(qkv.size()), cls(static_cast<std::size_t>(N));
@@ -125,12 +131,15 @@ void measure_attention(bench::Rows& rows, Index N, Index D, Index H) {
   const double flop = 4e-9 * static_cast<double>(N * N * D);
   const std::string name = "attention, " + std::to_string(N) + " tokens";
   const auto row = [&](const std::string& what, double work, const std::function<void()>& call) {
-    const double peak = bench::peak_gflops<float>();
+    const double peak = bench::peak_gflops_of(compute);
     rows.add(name + what, work / time_of(call) / peak, "of peak");
   };
-  row(" forward", flop, [&] { attend(qkv.data(), y.data(), log_sums.data(), cls.data(), s); });
-  row(" backward", 2.5 * flop,
-      [&] { attend_backward(qkv.data(), y.data(), log_sums.data(), dy.data(), dqkv.data(), s); });
+  row(" forward", flop,
+      [&] { attend<float, Stored>(qkv.data(), y.data(), log_sums.data(), cls.data(), s); });
+  row(" backward", 2.5 * flop, [&] {
+    attend_backward<float, Stored>(qkv.data(), y.data(), log_sums.data(), dy.data(), dqkv.data(),
+                                   s);
+  });
 }
 
 }  // namespace
@@ -141,16 +150,20 @@ int main(int argc, char** argv) {
   bench::Rows rows;
   with_threads(1, [&] {
     for (int round = 0; round < arguments.rounds; ++round) {
-      if (arguments.wants("products")) {
-        measure_products(rows, "qkv 195x192x576", 195, 192, 576);
-        measure_products(rows, "fc1 195x192x768", 195, 192, 768);
-        measure_products(rows, "fc2 195x768x192", 195, 768, 192);
-        measure_products(rows, "fc1 197x384x1536", 197, 384, 1536);
-      }
-      if (arguments.wants("attention")) {
-        measure_attention(rows, 65, 192, 3);
-        measure_attention(rows, 197, 192, 3);
-      }
+      with_stored<float>(arguments.compute, [&]<class Stored>() {
+        const auto products = [&](const char* name, Index M, Index K, Index N) {
+          measure_products<Stored>(rows, arguments.compute, name, M, K, N);
+        };
+        if (arguments.wants("products")) {
+          products("qkv 195x192x576", 195, 192, 576);
+          products("fc1 195x192x768", 195, 192, 768);
+          products("fc2 195x768x192", 195, 768, 192);
+          products("fc1 197x384x1536", 197, 384, 1536);
+        }
+        if (arguments.wants("attention"))
+          for (const Index N : {65, 197})
+            measure_attention<Stored>(rows, arguments.compute, N, 192, 3);
+      });
       if (arguments.wants("rows")) measure_rows(rows);
     }
   });

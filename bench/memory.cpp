@@ -2,7 +2,7 @@
 // How much memory does a program need that takes training steps?
 //
 //   memory [cifar|deit_tiny|deit_small|cifar_recompute_3|...|split|split_adc...] [--rounds N]
-//       [--threads N] [--json FILE]
+//       [--threads N] [--compute float32|bf16] [--json FILE]
 //
 // The steps of bench/step, three of them for each model in a process of its own; what is shown is
 // the most memory that the process has held. split and split_adc are both parties together.
@@ -55,8 +55,8 @@ int main(int argc, char** argv) {
   bench::each_step(
       arguments, {"cifar", "deit_tiny", "deit_small", "split", "split_adc"},
       [&](const std::string& name, const char* method) {
-        all.emplace_back(name, [=, threads = arguments.threads] {
-          steps(bench::Split{nn::vit_named("deit_tiny"), 128, method, threads});
+        all.emplace_back(name, [=, threads = arguments.threads, compute = arguments.compute] {
+          steps(bench::Split{nn::vit_named("deit_tiny"), 128, method, threads, compute});
         });
       },
       [&](const bench::WholeModel& model) {

@@ -8,8 +8,9 @@
 #include <string>     // string
 #include <vector>     // vector
 
-#include <splitvit/core/parallel.hpp>  // available_threads
-#include <splitvit/kernel/simd.hpp>    // instruction_set, lanes
+#include <splitvit/core/parallel.hpp>   // available_threads
+#include <splitvit/kernel/compute.hpp>  // Compute, require_compute
+#include <splitvit/kernel/simd.hpp>     // instruction_set, lanes
 
 // What all benchmarks share: a clock, their command line, and rows of measured values of which they
 // print the median, the smallest and the largest.
@@ -26,11 +27,12 @@ double seconds_of(auto&& work) {
   return seconds() - begin;
 }
 
-/// [NAME...] [--rounds N] [--threads N] [--json FILE]
+/// [NAME...] [--rounds N] [--threads N] [--compute float32|bf16] [--json FILE]
 struct Arguments {
   std::vector<std::string> names;  ///< what to measure; empty: all
   int rounds = 5;
   int threads = available_threads();
+  kernel::Compute compute = kernel::Compute::float32;
   std::string json;
   std::string program;
 
@@ -49,15 +51,24 @@ struct Arguments {
         threads = std::atoi(value.c_str());
       else if (argument == "--json")
         json = value;
+      else if (argument == "--compute" && (value == "float32" || value == "bf16"))
+        compute = value == "bf16" ? kernel::Compute::bf16 : kernel::Compute::float32;
       else
-        refuse(argument + " is no option");
+        refuse(argument + " " + value + " is no option");
     }
     if (rounds < 1 || threads < 1) refuse("rounds and threads must be at least 1");
+    try {
+      kernel::require_compute<float>(compute);
+    } catch (const std::invalid_argument& error) {
+      refuse(error.what());
+    }
   }
 
   /// Ends the program.
   [[noreturn]] void refuse(const std::string& what) const {
-    std::fprintf(stderr, "%s: %s; usage: [NAME...] [--rounds N] [--threads N] [--json FILE]\n",
+    std::fprintf(stderr,
+                 "%s: %s; usage: [NAME...] [--rounds N] [--threads N] [--compute float32|bf16] "
+                 "[--json FILE]\n",
                  program.c_str(), what.c_str());
     std::exit(2);
   }
@@ -82,9 +93,9 @@ class Rows {
 
   /// A line each, and where a file is named the same as JSON: name, value, unit, min, max, rounds.
   void report(const Arguments& arguments) {
-    std::printf("%s, %td lanes of float, %s, %d threads\n", kernel::instruction_set(),
+    std::printf("%s, %td lanes of float, %s, %d threads, %s\n", kernel::instruction_set(),
                 kernel::lanes<float>, SPLITVIT_USE_TBB ? "oneTBB" : "std::thread",
-                arguments.threads);
+                arguments.threads, arguments.compute == kernel::Compute::bf16 ? "bf16" : "float32");
     for (Row& row : rows_) {
       std::ranges::sort(row.values);
       std::printf("%-34s %10.3f %-14s (%.3f to %.3f, %zu rounds)\n", row.name.c_str(), row.median(),

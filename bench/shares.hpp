@@ -39,7 +39,7 @@ int measure_shares(int argc, char** argv, const auto& usual, const auto& make) t
   const auto measure = [&](const std::string& model) {
     const nn::VitConfig config = nn::vit_named(model);
     const std::vector<std::string> texts = arguments.names_or(usual(config));
-    ClientStep step{config, 128};
+    ClientStep step{config, 128, arguments.compute};
     const nn::AtCut<float> at_cut = step();
     step();
     Workspace workspace;

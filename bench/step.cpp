@@ -2,7 +2,7 @@
 // How long does a training step take, and what share of the machine's multiply-adds is that?
 //
 //   step [cifar|deit_tiny|deit_small|cifar_recompute_3|...|split|split_adc...] [--rounds N]
-//       [--threads N] [--json FILE]
+//       [--threads N] [--compute float32|bf16] [--json FILE]
 //
 // cifar (batch 128), deit_tiny and deit_small (32) are uncut: forward, backward, Adam. With
 // _recompute_N behind the name the first N blocks store nothing for the backward pass. split and
@@ -56,9 +56,11 @@ Measured whole(bench::Rows& rows, const bench::WholeModel& model) {
   };
 }
 
-Measured cut(bench::Rows& rows, const std::string& name, const std::string& method, int threads) {
+Measured cut(bench::Rows& rows, const std::string& name, const std::string& method,
+             const bench::Arguments& arguments) {
   constexpr Index count = 128;
-  auto step = std::make_shared<bench::Split>(nn::vit_named("deit_tiny"), count, method, threads);
+  auto step = std::make_shared<bench::Split>(nn::vit_named("deit_tiny"), count, method,
+                                             arguments.threads, arguments.compute);
   (*step)();
   (*step)();
   return [&rows, name, step](double) {
@@ -83,11 +85,11 @@ int main(int argc, char** argv) {
     bench::each_step(
         arguments, {"cifar", "deit_tiny", "deit_small"},
         [&](const std::string& name, const char* method) {
-          all.push_back(cut(rows, name, method, arguments.threads));
+          all.push_back(cut(rows, name, method, arguments));
         },
         [&](const bench::WholeModel& model) { all.push_back(whole(rows, model)); });
     for (int round = 0; round < arguments.rounds; ++round) {
-      const double peak = bench::peak_gflops<float>();
+      const double peak = bench::peak_gflops_of(arguments.compute);
       rows.add("multiply-add", peak, "GFLOP/s");
       for (const Measured& one : all) one(peak);
     }

@@ -46,6 +46,7 @@ struct WholeModel {
   nn::VitConfig config;
   Index count;           ///< of images in a batch
   Index recomputed = 0;  ///< blocks, the first ones
+  Compute compute = Compute::float32;
 };
 
 /// cifar, deit_tiny or deit_small; with _recompute_N behind it the first N blocks recompute
@@ -79,9 +80,10 @@ void each_step(const Arguments& arguments, const std::vector<std::string>& all, 
       split(name, "none");
     else if (name == "split_adc")
       split(name, "adc:0.1");
-    else if (const auto model = whole_model(name))
+    else if (auto model = whole_model(name)) {
+      model->compute = arguments.compute;
       whole(*model);
-    else
+    } else
       arguments.refuse(name + " is no step");
 }
 
@@ -105,6 +107,7 @@ class Whole {
         images_{std::move(batch.images)},
         labels_{std::move(batch.labels)} {
     model_.blocks.recompute(model.recomputed);
+    model_.use(model.compute);
   }
 
   Workspace workspace_;
@@ -117,20 +120,28 @@ class Whole {
 /// Steps of a model cut after block 3, both parties in this process, one working at a time.
 class Split {
  public:
-  Split(const nn::VitConfig& config, Index count, const std::string& method, int threads)
+  Split(const nn::VitConfig& config, Index count, const std::string& method, int threads,
+        Compute compute)
       : ends_{transport::memory_pair()},
-        server_{nn::make_part<float>(config, 3, config.depth, Rng{.seed = 1}), optim::Adam{}},
+        server_{part(config, 3, config.depth, compute), optim::Adam{}},
         serving_{[this, threads] {
           with_threads(threads, [this] { server_.serve(std::move(ends_.second)); });
         }},
-        client_{nn::make_part<float>(config, 0, 3, Rng{.seed = 1}), optim::Adam{},
-                spec::parse_stage<float>(method), std::move(ends_.first)},
+        client_{part(config, 0, 3, compute), optim::Adam{}, spec::parse_stage<float>(method),
+                std::move(ends_.first)},
         batch_{config, count} {}
   ~Split() { client_.close(); }
 
   split::StepReport operator()() { return client_.train_step(batch_.images, batch_.labels); }
 
  private:
+  static nn::Part<float> part(const nn::VitConfig& config, Index first, Index last,
+                              Compute compute) {
+    auto part = nn::make_part<float>(config, first, last, Rng{.seed = 1});
+    part.use(compute);
+    return part;
+  }
+
   std::pair<transport::MemoryLink, transport::MemoryLink> ends_;
   split::Server<float> server_;
   std::jthread serving_;
@@ -141,13 +152,14 @@ class Split {
 /// A client without a link: its part learns from a given gradient.
 class ClientStep {
  public:
-  ClientStep(const nn::VitConfig& config, Index count)
+  ClientStep(const nn::VitConfig& config, Index count, Compute compute = Compute::float32)
       : part_{nn::make_part<float>(config, 0, 3, Rng{.seed = 1})},
         optimizer_{optim::Adam{}, nn::parameters<float>(part_)},
         batch_{config, count},
         gradient_{Shape{count, config.tokens(), config.dim}} {
     Rng rng{.seed = 3};
     for (float& value : gradient_.span()) value = static_cast<float>(1e-4 * rng.normal());
+    part_.use(compute);
   }
 
   /// Returns what is at the cut.

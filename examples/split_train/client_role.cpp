@@ -81,7 +81,8 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
                                       : "uncompressed"},
                    {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
                    {"augmentation", o.augment},
-                   {"threads of each process", number(o.threads)}},
+                   {"threads of each process", number(o.threads)},
+                   {"compute", compute_name(o.compute)}},
       .rows = {},
       .test_samples = static_cast<std::uint64_t>(data.test.size()),
       .evaluation_traffic = {}};
@@ -146,6 +147,7 @@ class Training {
   sv::nn::Part<float> start_part() {
     auto part = sv::nn::make_part<float>(vit_, 0, options_.cut, sv::Rng{.seed = options_.seed});
     if (options_.recompute) part.blocks.recompute(options_.cut);
+    part.use(options_.compute);
     if (method_.bottleneck)
       part.encoder =
           sv::nn::make_encoder<float>(vit_.dim, *method_.bottleneck, {.seed = options_.seed});

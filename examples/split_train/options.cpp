@@ -77,6 +77,7 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
     const sv::nn::VitConfig config = o.vit(o.classes == 0 ? 2 : o.classes);
     if (o.cut == 0) o.cut = config.depth / 2;
     sv::nn::require_cuts(config, {o.cut});
+    sv::kernel::require_compute<float>(o.compute);
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
   }
@@ -92,6 +93,10 @@ sv::nn::VitConfig Options::vit(Index data_classes) const {
   config.classes = data_classes;
   sv::nn::require_valid(config);
   return config;
+}
+
+std::string compute_name(sv::Compute compute) {
+  return compute == sv::Compute::bf16 ? "bf16" : "float32";
 }
 
 std::optional<Options> parse_options(int argc, char** argv) {
@@ -151,6 +156,12 @@ std::optional<Options> parse_options(int argc, char** argv) {
                  "of everything that is random; several, with spaces between, are averaged")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--threads", o.threads, "of each process; all cores unless given");
+  const std::map<std::string, sv::Compute> computes{{"float32", sv::Compute::float32},
+                                                    {"bf16", sv::Compute::bf16}};
+  app.add_option("--compute", o.compute,
+                 "float32, or bf16: faster products of less exact numbers, by processors with "
+                 "instructions for them; each side chooses for itself")
+      ->transform(CLI::CheckedTransformer(computes).description(""));
   app.add_flag("--recompute", o.recompute,
                "need a fraction of the memory and a seventh more time; the same results");
   app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
@@ -197,6 +208,7 @@ std::vector<std::string> server_arguments(const Options& o, const std::string& m
   add("--lr", sv::report::shortest(o.lr));
   add("--seed", std::to_string(o.seed));
   add("--threads", std::to_string(o.threads));
+  add("--compute", compute_name(o.compute));
   if (o.recompute) all.push_back("--recompute");
   add("--progress", "none");
   add("--sessions", "1");

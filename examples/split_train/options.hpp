@@ -41,7 +41,8 @@ struct Options {
   std::vector<std::uint64_t> seeds{0};  ///< a run for each
   std::uint64_t seed = 0;               ///< of the run under way
   int threads = 0;                      ///< 0: all cores
-  bool recompute = false;               ///< blocks store nothing for the backward pass
+  splitvit::Compute compute = splitvit::Compute::float32;
+  bool recompute = false;  ///< blocks store nothing for the backward pass
   bool eval_only = false;
   std::string out;
   bool resume = false;
@@ -58,6 +59,9 @@ class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+/// As --compute takes it.
+std::string compute_name(splitvit::Compute compute);
 
 /// Reads the command line.
 ///

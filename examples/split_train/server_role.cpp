@@ -62,6 +62,7 @@ int run_server(const Options& options) {
     const Method method = takes_any ? client_method(text, hello) : own;
     auto part = sv::nn::make_part<float>(vit, options.cut, vit.depth, {.seed = options.seed});
     if (options.recompute) part.blocks.recompute(vit.depth - options.cut);
+    part.use(options.compute);
     if (method.bottleneck)
       part.decoder =
           sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});

@@ -6,6 +6,9 @@
 #include <splitvit/kernel/adam.hpp>
 #include <splitvit/kernel/attention.hpp>
 #include <splitvit/kernel/block.hpp>
+#include <splitvit/kernel/block_kept.hpp>
+#include <splitvit/kernel/brain_pair.hpp>
+#include <splitvit/kernel/compute.hpp>
 #include <splitvit/kernel/dct.hpp>
 #include <splitvit/kernel/fft.hpp>
 #include <splitvit/kernel/float16.hpp>
@@ -17,6 +20,8 @@
 #include <splitvit/kernel/layer_norm.hpp>
 #include <splitvit/kernel/linear.hpp>
 #include <splitvit/kernel/matrix.hpp>
+#include <splitvit/kernel/matrix_unit.hpp>
+#include <splitvit/kernel/pack.hpp>
 #include <splitvit/kernel/patch_embed.hpp>
 #include <splitvit/kernel/resample.hpp>
 #include <splitvit/kernel/rows.hpp>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <bit>
+#include <cmath>
 #include <vector>
 
 #include <Eigen/Core>
@@ -40,21 +42,161 @@ std::vector<Sizes> odd_sizes() {
   return all;
 }
 
+/// C (M, N) = start + A B as pairs, in the documented order: by the unit for matrices 16 pairs at a
+/// time from the start on; else in blocks, the first one from the bias on, the others from zero on
+/// and added afterwards.
+std::vector<float> product_of_pairs(const Factor<float>& a, const Factor<float>& b,
+                                    const float* bias, const std::vector<float>* old) {
+  std::vector<float> c(at(a.rows * b.cols));
+  const auto pair = [](const Factor<float>& f, Index i, Index j, Index rows_on, Index cols_on) {
+    const bool second = i + rows_on < f.rows && j + cols_on < f.cols;
+    return BrainPair{brain_bits(*f.at(i, j)),
+                     second ? brain_bits(*f.at(i + rows_on, j + cols_on)) : std::uint16_t{0}};
+  };
+  constexpr Index block = 2 * detail::depth_block;
+  for (Index i = 0; i < a.rows; ++i)
+    for (Index j = 0; j < b.cols; ++j) {
+      float& sum = c[at(i * b.cols + j)];
+      if (detail::may_use_matrix_unit()) {
+        sum = bias != nullptr ? bias[j] : old != nullptr ? (*old)[at(i * b.cols + j)] : 0.0f;
+        for (Index k = 0; k < a.cols; k += 32) {
+          std::vector<BrainPair> left, right;
+          for (Index p = k; p < std::min(k + 32, a.cols); p += 2) {
+            left.push_back(pair(a, i, p, 0, 1));
+            right.push_back(pair(b, p, j, 1, 0));
+          }
+          sum = test::add_pairs(left, right, sum);
+        }
+        continue;
+      }
+      for (Index k = 0; k < a.cols; k += block) {
+        float part = k == 0 && bias != nullptr ? bias[j] : 0.0f;
+        for (Index p = k; p < std::min(k + block, a.cols); p += 2)
+          part = add_pair(pair(a, i, p, 0, 1), pair(b, p, j, 1, 0), part);
+        sum = k > 0 ? sum + part : old != nullptr ? (*old)[at(i * b.cols + j)] + part : part;
+      }
+    }
+  return c;
+}
+
+/// The same bits, or both NaN.
+int different(const std::vector<float>& a, const std::vector<float>& b) {
+  int count = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    count += std::bit_cast<std::uint32_t>(a[i]) != std::bit_cast<std::uint32_t>(b[i]) &&
+             !(std::isnan(a[i]) && std::isnan(b[i]));
+  return count;
+}
+
 }  // namespace
 
+TEST_CASE("gemm: pairs give the bits of plain code, extreme numbers, too", "[kernel][gemm]") {
+  Rng rng{.seed = 61};
+  using Limits = std::numeric_limits<float>;
+  const std::vector<float> extreme{0.0f,
+                                   -0.0f,
+                                   1e38f,
+                                   -3.4e38f,
+                                   1e-38f,
+                                   -2e-39f,
+                                   1e-20f,
+                                   1e20f,
+                                   Limits::max(),
+                                   Limits::infinity(),
+                                   -Limits::infinity(),
+                                   Limits::quiet_NaN()};
+  Packed<float, BrainPair> packed;
+  for (const auto& [M, N, K] :
+       {Sizes{13, 33, 5}, Sizes{25, 70, 64}, Sizes{12, 32, 197}, Sizes{7, 35, 1601}})
+    for (const bool with_extremes : {false, true}) {
+      INFO("M " << M << ", N " << N << ", K " << K << ", extremes " << with_extremes);
+      Grid<float> a{M, K, 3, rng}, b{K, N, 1, rng}, a_turned{K, M, 0, rng}, b_turned{N, K, 0, rng};
+      const std::vector<float> bias = test::drawn_vector<float>(N, rng);
+      if (with_extremes)
+        for (std::size_t i = 0; i < extreme.size(); ++i)
+          for (auto* grid : {&a, &b, &a_turned, &b_turned})
+            (*grid)(static_cast<Index>(rng.below(grid->rows)),
+                    static_cast<Index>(rng.below(grid->cols))) = extreme[i];
+      for (const Factor<float>& left : {Factor<float>{a.matrix()}, transposed(a_turned.matrix())})
+        for (const Factor<float>& right :
+             {Factor<float>{b.matrix()}, transposed(b_turned.matrix())}) {
+          Grid<float> c{M, N, 4, rng};
+          const std::vector<float> old = c.packed();
+          packed.pack(right);
+          multiply<float>(left, packed, c.matrix(), Into::add);
+          CHECK(different(c.packed(), product_of_pairs(left, right, nullptr, &old)) == 0);
+          multiply<float>(left, packed, c.matrix(), Into::replace, bias.data());
+          CHECK(different(c.packed(), product_of_pairs(left, right, bias.data(), nullptr)) == 0);
+        }
+    }
+}
+
+TEST_CASE("gemm: pairs differ from float by the rounding of both factors", "[kernel][gemm]") {
+  // Each factor is off by at most 2^-8 of itself, so a term by 2^-7 and a little: a sum by 2^-7 of
+  // the sum of its terms' sizes, besides the error of float sums.
+  Rng rng{.seed = 62};
+  for (const Index K : {1, 8, 64, 192, 768}) {
+    const Index M = 24, N = 40;
+    const Grid<float> a{M, K, 0, rng}, b{K, N, 0, rng};
+    Grid<float> c{M, N, 0, rng};
+    Packed<float, BrainPair> packed{b.matrix()};
+    multiply<float>(a.matrix(), packed, c.matrix());
+    double worst = 0;
+    for (Index i = 0; i < M; ++i)
+      for (Index j = 0; j < N; ++j) {
+        double sum = 0, sizes = 0;
+        for (Index k = 0; k < K; ++k) {
+          const double term =
+              static_cast<double>(a.matrix().row(i)[k]) * static_cast<double>(b.matrix().row(k)[j]);
+          sum += term;
+          sizes += std::abs(term);
+        }
+        worst = std::max(worst, std::abs(static_cast<double>(c(i, j)) - sum) / sizes);
+      }
+    INFO("K " << K);
+    CHECK(worst <= 0x1p-7 + 0x1p-16 + test::unit<float> * static_cast<double>(K));
+    CHECK(worst > 0x1p-16);  // it does round
+  }
+}
+
+TEST_CASE("gemm: a packed factor can be written by rows", "[kernel][gemm]") {
+  Rng rng{.seed = 63};
+  for (const Index K : {1, 2, 7, 24})
+    for (const Index N : {1, 32, 70}) {
+      const Grid<float> a{5, K, 0, rng}, b{K, N, 0, rng};
+      Grid<float> c{5, N, 0, rng}, written{5, N, 0, rng};
+      const auto check = [&](auto packed) {
+        packed.pack(b.matrix());
+        multiply<float>(a.matrix(), packed, c.matrix());
+        packed.begin(K, N);
+        for (Index row = 0; row < K; row += 4)
+          packed.write(row, std::min<Index>(4, K - row), 0, N,
+                       [&](Index i, Index j, Index count, float* to) {
+                         std::copy_n(b.matrix().row(i) + j, count, to);
+                       });
+        multiply<float>(a.matrix(), packed, written.matrix());
+        CHECK(test::equal_bits(written.numbers, c.numbers));
+      };
+      check(Packed<float>{});
+      check(Packed<float, BrainPair>{});
+    }
+}
+
 TEMPLATE_TEST_CASE("gemm: equals three plain loops for every size and layout", "[kernel][gemm]",
-                   float, double) {
-  using T = TestType;
+                   float, double, BrainPair) {
+  using T = test::NumberOf<TestType>;
+  using Stored = TestType;
   Rng rng{.seed = 5};
-  Packed<T> packed;  // one memory for all, as in attention
+  Packed<T, Stored> packed;  // one memory for all, as in attention
   for (const auto& [M, N, K] : odd_sizes()) {
     INFO("M " << M << ", N " << N << ", K " << K);
     const double tolerance = product_tolerance<T>(K);
-    const Grid<T> a{M, K, 3, rng}, b{K, N, 1, rng}, a_turned{K, M, 2, rng}, b_turned{N, K, 5, rng};
+    const Grid<T, Stored> a{M, K, 3, rng}, b{K, N, 1, rng}, a_turned{K, M, 2, rng},
+        b_turned{N, K, 5, rng};
     const std::vector<T> bias = test::drawn_vector<T>(N, rng);
     std::vector<double> biases;
     for (Index i = 0; i < M; ++i) biases.insert(biases.end(), bias.begin(), bias.end());
-    Grid<T> c{M, N, 4, rng};
+    Grid<T, Stored> c{M, N, 4, rng};
     const auto old = doubles(c.packed());
 
     const Factor<T> left = a.matrix(), left_turned = transposed(a_turned.matrix());
@@ -77,16 +219,17 @@ TEMPLATE_TEST_CASE("gemm: equals three plain loops for every size and layout", "
   }
 }
 
-TEMPLATE_TEST_CASE("gemm: multiply_long equals three plain loops", "[kernel][gemm]", float,
-                   double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("gemm: multiply_long equals three plain loops", "[kernel][gemm]", float, double,
+                   BrainPair) {
+  using T = test::NumberOf<TestType>;
+  using Stored = TestType;
   Rng rng{.seed = 6};
-  Packed<T> packed;
+  Packed<T, Stored> packed;
   for (const auto& [M, N, K] : odd_sizes()) {
     INFO("M " << M << ", N " << N << ", K " << K);
     const double tolerance = product_tolerance<T>(K);
-    const Grid<T> a{K, M, 3, rng}, b{K, N, 1, rng};
-    Grid<T> c{M, N, 2, rng};
+    const Grid<T, Stored> a{K, M, 3, rng}, b{K, N, 1, rng};
+    Grid<T, Stored> c{M, N, 2, rng};
     const auto old = doubles(c.packed());
     const Factor<T> left = transposed(a.matrix()), right = b.matrix();
     multiply_long<T>(a.matrix(), b.matrix(), c.matrix(), Into::add, packed);
@@ -97,18 +240,19 @@ TEMPLATE_TEST_CASE("gemm: multiply_long equals three plain loops", "[kernel][gem
   }
 }
 
-TEMPLATE_TEST_CASE("gemm: agrees with Eigen", "[kernel][gemm]", float, double) {
-  using T = TestType;
+TEMPLATE_TEST_CASE("gemm: agrees with Eigen", "[kernel][gemm]", float, double, BrainPair) {
+  using T = test::NumberOf<TestType>;
+  using Stored = TestType;
   using Plain = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   Rng rng{.seed = 7};
   for (const auto& [M, N, K] :
        {Sizes{197, 197, 64}, Sizes{97, 31, 300}, Sizes{33, 130, 197}, Sizes{13, 530, 260}}) {
-    const Grid<T> a{M, K, 0, rng}, b{K, N, 0, rng};
-    Grid<T> c{M, N, 0, rng}, long_c{M, N, 0, rng};
+    const Grid<T, Stored> a{M, K, 0, rng}, b{K, N, 0, rng};
+    Grid<T, Stored> c{M, N, 0, rng}, long_c{M, N, 0, rng};
     const Eigen::Map<const Plain> left(a.numbers.data(), M, K), right(b.numbers.data(), K, N);
     const Plain wanted = left * right;
     const std::vector<T> theirs(wanted.data(), wanted.data() + wanted.size());
-    Packed<T> packed;
+    Packed<T, Stored> packed;
     packed.pack(b.matrix());
     multiply<T>(a.matrix(), packed, c.matrix());
     CHECK(apart(c.packed(), theirs) <= product_tolerance<T>(K));
@@ -119,19 +263,20 @@ TEMPLATE_TEST_CASE("gemm: agrees with Eigen", "[kernel][gemm]", float, double) {
 }
 
 TEMPLATE_TEST_CASE("gemm: packing on several threads gives the same panels", "[kernel][gemm]",
-                   float, double) {
-  using T = TestType;
+                   float, double, BrainPair) {
+  using T = test::NumberOf<TestType>;
+  using Stored = TestType;
   Rng rng{.seed = 8};
   for (const Index N : {1, 31, 197}) {
-    const Grid<T> b{19, N, 2, rng}, a{5, 19, 0, rng};
-    Grid<T> once{5, N, 0, rng};
-    Packed<T> alone;
+    const Grid<T, Stored> b{19, N, 2, rng}, a{5, 19, 0, rng};
+    Grid<T, Stored> once{5, N, 0, rng};
+    Packed<T, Stored> alone;
     alone.pack(b.matrix());
     multiply<T>(a.matrix(), alone, once.matrix());
     for (const int threads : {1, 2, 3, 8}) {
-      Packed<T> packed;
+      Packed<T, Stored> packed;
       with_threads(threads, [&] { packed.pack_in_parallel(b.matrix()); });
-      Grid<T> c{5, N, 0, rng};
+      Grid<T, Stored> c{5, N, 0, rng};
       multiply<T>(a.matrix(), packed, c.matrix());
       CHECK(test::equal_bits(c.numbers, once.numbers));
     }

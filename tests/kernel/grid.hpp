@@ -5,7 +5,8 @@
 #include <limits>  // numeric_limits
 #include <vector>  // vector
 
-#include <splitvit/kernel/matrix.hpp>  // Matrix, Factor
+#include <splitvit/kernel/brain_pair.hpp>  // add_pair, BrainPair, brain_bits
+#include <splitvit/kernel/matrix.hpp>      // Matrix, Factor
 
 #include "support/numbers.hpp"  // drawn_vector, at
 
@@ -13,9 +14,23 @@
 
 namespace splitvit::test {
 
+/// The type of the numbers of a product whose factors are stored as Stored.
+template <class Stored>
+using NumberOf = std::conditional_t<std::same_as<Stored, kernel::BrainPair>, float, Stored>;
+
+inline float to_brain(float x) { return kernel::brain_value(kernel::brain_bits(x)); }
+
+/// Rounds numbers to those that Stored can hold, so that a product's sums alone have errors.
+template <class Stored, class T>
+std::vector<T> storable(std::vector<T> x) {
+  if constexpr (std::same_as<Stored, kernel::BrainPair>)
+    for (T& v : x) v = to_brain(v);
+  return x;
+}
+
 /// Drawn numbers in rows that may lie further apart than they are long. Between and behind is NaN:
 /// whoever reads it cannot hide it, and whoever writes over it is found out.
-template <class T>
+template <class T, class Stored = T>
 struct Grid {
   Index rows, cols, stride;
   std::vector<T> numbers;
@@ -27,6 +42,7 @@ struct Grid {
         numbers(at(rows_ * (cols_ + gap) + 1), std::numeric_limits<T>::quiet_NaN()) {
     for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < cols; ++j) (*this)(i, j) = static_cast<T>(rng.normal());
+    numbers = storable<Stored>(std::move(numbers));
   }
 
   T& operator()(Index i, Index j) { return numbers[at(i * stride + j)]; }
@@ -47,6 +63,18 @@ struct Grid {
     return std::isnan(numbers.back());
   }
 };
+
+/// sum + the products of up to 16 pairs, as the unit for matrices adds them.
+inline float add_pairs(const std::vector<kernel::BrainPair>& a,
+                       const std::vector<kernel::BrainPair>& b, float sum) {
+  using kernel::detail::without_denormal;
+  float first = 0, second = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    first = kernel::add_pair({a[i].first, 0}, {b[i].first, 0}, first);
+    second = kernel::add_pair({0, a[i].second}, {0, b[i].second}, second);
+  }
+  return without_denormal(without_denormal(sum) + without_denormal(first + second));
+}
 
 /// start + a b, in double; no `start` is zero.
 template <class T>

@@ -18,24 +18,25 @@ struct LayerSizes {
   Index M, K, N;
 };
 
-template <class T>
+template <class Stored>
 void check(const LayerSizes& s, Rng& rng) {
+  using T = test::NumberOf<Stored>;
   INFO("M " << s.M << ", K " << s.K << ", N " << s.N);
-  const Grid<T> x{s.M, s.K, 3, rng}, w{s.N, s.K, 1, rng}, dy{s.M, s.N, 2, rng};
+  const Grid<T, Stored> x{s.M, s.K, 3, rng}, w{s.N, s.K, 1, rng}, dy{s.M, s.N, 2, rng};
   const std::vector<T> bias = test::drawn_vector<T>(s.N, rng);
   std::vector<double> biases;
   for (Index i = 0; i < s.M; ++i) biases.insert(biases.end(), bias.begin(), bias.end());
 
-  Grid<T> y{s.M, s.N, 4, rng}, dx{s.M, s.K, 2, rng}, dw{s.N, s.K, 0, rng};
+  Grid<T, Stored> y{s.M, s.N, 4, rng}, dx{s.M, s.K, 2, rng}, dw{s.N, s.K, 0, rng};
   const Factor<T> turned = transposed(w.matrix());
-  linear_forward<T>(x.matrix(), w.matrix(), bias.data(), y.matrix());
+  linear_forward<T, Stored>(x.matrix(), w.matrix(), bias.data(), y.matrix());
   CHECK(apart(y.packed(), plain_product<T>(x.matrix(), turned, biases)) <=
         product_tolerance<T>(s.K));
-  linear_forward<T>(x.matrix(), w.matrix(), nullptr, y.matrix());
+  linear_forward<T, Stored>(x.matrix(), w.matrix(), nullptr, y.matrix());
   CHECK(apart(y.packed(), plain_product<T>(x.matrix(), turned)) <= product_tolerance<T>(s.K));
-  linear_input_gradient<T>(dy.matrix(), w.matrix(), dx.matrix());
+  linear_input_gradient<T, Stored>(dy.matrix(), w.matrix(), dx.matrix());
   CHECK(apart(dx.packed(), plain_product<T>(dy.matrix(), w.matrix())) <= product_tolerance<T>(s.N));
-  linear_weight_gradient<T>(dy.matrix(), x.matrix(), dw.matrix());
+  linear_weight_gradient<T, Stored>(dy.matrix(), x.matrix(), dw.matrix());
   CHECK(apart(dw.packed(), plain_product<T>(transposed(dy.matrix()), x.matrix())) <=
         product_tolerance<T>(s.M));
   CHECK(y.gaps_untouched());
@@ -45,7 +46,7 @@ void check(const LayerSizes& s, Rng& rng) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("linear: equals three plain loops, both directions", "[kernel][linear]", float,
-                   double) {
+                   double, BrainPair) {
   Rng rng{.seed = 9};
   for (const Index n : {0, 1, 2, 3, 5, 12, 13, 17, 31, 33, 65, 197}) {
     check<TestType>({n, 5, 7}, rng);
@@ -76,18 +77,19 @@ TEMPLATE_TEST_CASE("linear: sums of columns are added to what is there", "[kerne
 }
 
 TEMPLATE_TEST_CASE("linear: the same bits for any number of threads", "[kernel][linear]", float,
-                   double) {
-  using T = TestType;
+                   double, BrainPair) {
+  using T = test::NumberOf<TestType>;
+  using Stored = TestType;
   Rng rng{.seed = 11};
   for (const LayerSizes& s : {LayerSizes{300, 31, 101}, LayerSizes{2100, 5, 33}}) {
-    const Grid<T> x{s.M, s.K, 0, rng}, w{s.N, s.K, 0, rng}, dy{s.M, s.N, 0, rng};
+    const Grid<T, Stored> x{s.M, s.K, 0, rng}, w{s.N, s.K, 0, rng}, dy{s.M, s.N, 0, rng};
     const auto run = [&](int threads) {
       std::vector<T> y(test::at(s.M * s.N)), dx(test::at(s.M * s.K)), dw(test::at(s.N * s.K)),
           sums(test::at(s.N));
       with_threads(threads, [&] {
-        linear_forward<T>(x.matrix(), w.matrix(), sums.data(), {y.data(), s.M, s.N, s.N});
-        linear_input_gradient<T>(dy.matrix(), w.matrix(), {dx.data(), s.M, s.K, s.K});
-        linear_weight_gradient<T>(dy.matrix(), x.matrix(), {dw.data(), s.N, s.K, s.K});
+        linear_forward<T, Stored>(x.matrix(), w.matrix(), sums.data(), {y.data(), s.M, s.N, s.N});
+        linear_input_gradient<T, Stored>(dy.matrix(), w.matrix(), {dx.data(), s.M, s.K, s.K});
+        linear_weight_gradient<T, Stored>(dy.matrix(), x.matrix(), {dw.data(), s.N, s.K, s.K});
         add_column_sums<T>(dy.matrix(), sums.data());
       });
       for (const auto* part : {&dx, &dw, &sums}) y.insert(y.end(), part->begin(), part->end());

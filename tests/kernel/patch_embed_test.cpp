@@ -23,12 +23,14 @@ std::vector<T> cut(const std::vector<T>& images, Index B, const PatchSizes& s) {
   return rows;
 }
 
-template <class T>
+template <class Stored>
 void check(Index B, Index D, const PatchSizes& s, Rng& rng) {
+  using T = test::NumberOf<Stored>;
   INFO(B << " images " << s.channels << " x " << s.height << " x " << s.width << ", patch "
          << s.patch << ", D " << D);
-  const auto images = drawn_vector<T>(B * s.image(), rng), w = drawn_vector<T>(D * s.pixels(), rng),
-             bias = drawn_vector<T>(D, rng), dy = drawn_vector<T>(B * s.patches() * D, rng);
+  const auto drawn = [&](Index n) { return test::storable<Stored>(drawn_vector<T>(n, rng)); };
+  const auto images = drawn(B * s.image()), w = drawn(D * s.pixels()), bias = drawn(D),
+             dy = drawn(B * s.patches() * D);
   const std::vector<T> pixels = cut(images, B, s);
   const auto rows = dense(pixels.data(), B * s.patches(), s.pixels());
   const auto weight = dense(w.data(), D, s.pixels());
@@ -37,13 +39,14 @@ void check(Index B, Index D, const PatchSizes& s, Rng& rng) {
   for (Index i = 0; i < B * s.patches(); ++i) biases.insert(biases.end(), bias.begin(), bias.end());
 
   std::vector<T> y(dy.size()), dw(w.size(), T(7)), d_pixels(images.size());
-  patch_embed_forward<T>(images.data(), B, weight, bias.data(), y.data(), s);
+  patch_embed_forward<T, Stored>(images.data(), B, weight, bias.data(), y.data(), s);
   CHECK(apart(y, test::plain_product<T>(rows, transposed(weight), biases)) <=
         test::product_tolerance<T>(s.pixels()));
-  patch_embed_weight_gradient<T>(images.data(), dy.data(), B, dense(dw.data(), D, s.pixels()), s);
+  patch_embed_weight_gradient<T, Stored>(images.data(), dy.data(), B,
+                                         dense(dw.data(), D, s.pixels()), s);
   CHECK(apart(dw, test::plain_product<T>(transposed(d_rows), rows)) <=
         test::product_tolerance<T>(B * s.patches()));
-  patch_embed_image_gradient<T>(dy.data(), B, weight, d_pixels.data(), s);
+  patch_embed_image_gradient<T, Stored>(dy.data(), B, weight, d_pixels.data(), s);
   CHECK(apart(cut(d_pixels, B, s), test::plain_product<T>(d_rows, weight)) <=
         test::product_tolerance<T>(D));
 }
@@ -67,7 +70,7 @@ TEST_CASE("patch_embed: patches are cut channel by channel, and joined again",
 }
 
 TEMPLATE_TEST_CASE("patch_embed: equals plain loops over all patches, both directions",
-                   "[kernel][patch_embed]", float, double) {
+                   "[kernel][patch_embed]", float, double, BrainPair) {
   Rng rng{.seed = 10};
   for (const Index B : {0, 1, 3, 4, 5, 9})
     for (const Index D : {1, 7, 33})

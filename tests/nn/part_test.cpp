@@ -213,6 +213,42 @@ TEMPLATE_TEST_CASE("part: decoder first, encoder last, and a middle part may hav
     }
 }
 
+TEST_CASE("part: bf16 in all blocks and the stem, and in no other part", "[nn][part]") {
+  const VitConfig config{.image = 16, .patch = 4, .dim = 32, .heads = 2, .depth = 4, .classes = 5};
+  Rng rng{.seed = 9};
+  const auto images = test::drawn<float>({6, 3, 16, 16}, rng);
+  const auto target = test::drawn<float>({6, 5}, rng);
+  const auto gradients = [&](Compute client_compute, Compute server_compute) {
+    auto [client, server] = cut_in_two<float>(config, 2, Rng{.seed = 3});
+    client.use(client_compute);
+    server.use(server_compute);
+    backward(server.logits(client.to_cut(Variable<float>{images}).tokens), target);
+    std::vector<Tensor<float>> all;
+    const auto see = [&](const std::string&, const Variable<float>& p) {
+      all.push_back(p.gradient());
+    };
+    client.each_parameter(see);
+    server.each_parameter(see);
+    return all;
+  };
+  const auto exact = gradients(Compute::float32, Compute::float32);
+  if (!kernel::has_brain_unit) {
+    CHECK_THROWS_AS(gradients(Compute::bf16, Compute::float32), std::invalid_argument);
+    return;
+  }
+  for (const auto& [client, server] :
+       {std::pair{Compute::bf16, Compute::bf16}, std::pair{Compute::bf16, Compute::float32},
+        std::pair{Compute::float32, Compute::bf16}}) {
+    const auto rounded = gradients(client, server);
+    double worst = 0;
+    for (std::size_t i = 0; i < exact.size(); ++i)
+      if (!exact[i].shape().rank() || exact[i].shape() != Shape{3 * config.dim})  // qkv.bias
+        worst = std::max(worst, test::relative_error<float>(rounded[i].span(), exact[i].span()));
+    CHECK(worst <= 0.03);
+    CHECK(worst > 1e-5);
+  }
+}
+
 TEST_CASE("part: says what it is", "[nn][part]") {
   auto parts = cut<float>(small_vit, {1, 2}, part_rng);
   CHECK(parts[0].description() == "blocks [0, 1) of 3, with stem");

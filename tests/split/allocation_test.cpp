@@ -59,12 +59,15 @@ namespace {
 /// Heap allocations of both parties in steps 3 to 6. Each party computes on one thread: with
 /// more, one that first joins in at a later step needs memory of its own then.
 template <class Stage>
-long allocations_of_steps(const Stage& stage) {
+long allocations_of_steps(const Stage& stage, Compute compute = Compute::float32) {
   auto ends = transport::memory_pair();
-  split::Server server{test::server_part<float>(), optim::Adam{}};
+  auto server_part = test::server_part<float>(), client_part = test::client_part<float>();
+  server_part.use(compute);
+  client_part.use(compute);
+  split::Server server{std::move(server_part), optim::Adam{}};
   std::jthread serving{[&] { with_threads(1, [&] { server.serve(std::move(ends.second)); }); }};
   with_threads(1, [&] {
-    split::Client client{test::client_part<float>(), optim::Adam{}, stage, std::move(ends.first)};
+    split::Client client{std::move(client_part), optim::Adam{}, stage, std::move(ends.first)};
     auto batch = test::RandomBatches<float>{.samples = 12}.make();
     const Labels labels = batch.labels;
     std::vector<Tensor<float>> images(6, batch.images);
@@ -118,6 +121,7 @@ TEST_CASE("allocations: none in a training step after the first two", "[split]")
   CHECK(allocations_of_steps(compress::Identity{}) == 0);
   CHECK(allocations_of_steps(compress::adc(0.3)) == 0);
   CHECK(allocations_of_steps(compress::adc(0.1)) == 0);
+  if (kernel::has_brain_unit) CHECK(allocations_of_steps(compress::adc(0.3), Compute::bf16) == 0);
 }
 
 }  // namespace splitvit

@@ -76,6 +76,20 @@ train --recompute --out "$folder/recomputed" >"$folder/stdout"
 cmp "$folder/stored/model.safetensors" "$folder/recomputed/model.safetensors" ||
   fail "--recompute gives other weights"
 
+# Bfloat16 where the processor has a unit for it; else a sentence.
+if "$program" --steps 1 --compute bf16 --progress none >"$folder/stdout" 2>"$folder/stderr"; then
+  train --compute bf16 --out "$folder/bf16" >"$folder/stdout"
+  train --compute bf16 --threads 2 --out "$folder/bf16_2" >"$folder/stdout"
+  cmp "$folder/bf16/model.safetensors" "$folder/bf16_2/model.safetensors" ||
+    fail "--compute bf16 depends on the number of threads"
+  ! cmp -s "$folder/bf16/model.safetensors" "$folder/stored/model.safetensors" ||
+    fail "--compute bf16 changes nothing"
+  grep -q '"compute"' "$folder/bf16/metrics.jsonl" || fail "--compute is not in the metrics"
+else
+  refused "compute bf16: this program was compiled for" --compute bf16
+fi
+refused "--compute" --compute half
+
 comparison=(--compress none adc:0.1@q:8 bottleneck:0.25:start=pca@float16 --seed 1 2 --out "$out")
 train "${comparison[@]}" --log-steps >"$folder/first"
 [[ $(grep -c . "$folder/first") == 6 ]] || fail "no table of three methods: $(cat "$folder/first")"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>         // equal, max, ranges::sort, ranges::stable_sort
-#include <cmath>             // abs, isfinite
+#include <cmath>             // abs, isfinite, sqrt
 #include <concepts>          // floating_point
 #include <cstdint>           // uint32_t
 #include <cstring>           // memcmp
@@ -86,6 +86,19 @@ template <class A, class B>
 double apart(const Tensor<A>& a, const Tensor<B>& b) {
   if (a.shape() != b.shape()) return std::numeric_limits<double>::infinity();
   return apart(a.span(), b.span());
+}
+
+/// The Euclidean norm of a - b over that of b.
+template <class T>
+double relative_error(std::span<const T> a, std::span<const T> b) {
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    const auto theirs = static_cast<double>(b[i]);
+    const double off = static_cast<double>(a[i]) - theirs;
+    difference += off * off;
+    size += theirs * theirs;
+  }
+  return std::sqrt(difference / size);
 }
 
 /// Whether two sets of numbers have the same bits.

@@ -13,7 +13,12 @@
 #define SPLITVIT_USE_XSIMD 0
 #endif
 
-#if defined(__AVX512BW__) && defined(__AVX512DQ__)
+#if defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512BF16__) && \
+    defined(__AMX_TILE__) && defined(__AMX_BF16__)
+#define SPLITVIT_SIMD avx512_bf16_amx
+#elif defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512BF16__)
+#define SPLITVIT_SIMD avx512_bf16
+#elif defined(__AVX512BW__) && defined(__AVX512DQ__)
 #define SPLITVIT_SIMD avx512
 #elif defined(__AVX512F__)
 #define SPLITVIT_SIMD avx512f

@@ -112,31 +112,32 @@ T* row_of(T* matrix, Index b, Index N) {
 }
 
 /// A strip for `rows` queries in the caller's memory.
-template <class T>
+template <class T, class Stored = T>
 Matrix<T> strip_of(T* memory, const AttentionSizes& s, Index rows) {
   const Index cols = strip_cols<T>(s.N);
-  return {memory, rows, has_tiles<T> ? cols : s.N, cols};
+  return {memory, rows, has_tiles<T, Stored> ? cols : s.N, cols};
 }
 }  // namespace detail
 
 /// y (N, D) = softmax(q k^T / sqrt d + bias) v of one sample, on one thread. bias (N) is one number
 /// for each key; null: zero. log_sums (H, N) gets log(sum exp(scores)) of each row. cls_attention
-/// (N), unless null, gets row 0 of the probabilities, averaged over heads.
-template <class T>
+/// (N), unless null, gets row 0 of the probabilities, averaged over heads. Stored is the type of
+/// the factors in the products, here and below (gemm.hpp).
+template <class T, class Stored = T>
 void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s,
             const T* bias = nullptr) {
   using P = Pack<T>;
   const T factor = detail::score_scale<T>(s);
   const Index height = detail::queries_a_strip(s.N);
   Scratch<T> memory(height * detail::strip_cols<T>(s.N) + height);
-  Packed<T> keys, values;
+  Packed<T, Stored> keys, values;
   if (cls_attention != nullptr) std::fill_n(cls_attention, s.N, T{});
   for (Index h = 0; h < s.H; ++h) {
     keys.pack(transposed(detail::head_of(qkv, s, 1, h)));
     values.pack(detail::head_of(qkv, s, 2, h));
     for (Index first = 0; first < s.N; first += height) {
       const Index last = std::min(first + height, s.N);
-      const Matrix<T> scores = detail::strip_of(memory.data(), s, last - first);
+      const Matrix<T> scores = detail::strip_of<T, Stored>(memory.data(), s, last - first);
       T* inverse = memory.data() + height * detail::strip_cols<T>(s.N);  // 1 / sum of each row
       multiply<T>(detail::head_of(qkv, s, 0, h).slice(first, last), keys, scores);
       for (Index i = 0; i < scores.rows; ++i) {
@@ -166,7 +167,7 @@ void attend(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSi
 }
 
 /// dqkv (N, 3 D) from dy (N, D) of one sample, given what attend() read and wrote; on one thread.
-template <class T>
+template <class T, class Stored = T>
 void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T* dqkv,
                      const AttentionSizes& s, const T* bias = nullptr) {
   using P = Pack<T>;
@@ -175,7 +176,7 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
   const Index strip = height * detail::strip_cols<T>(s.N);
   const Index cols = detail::pack_cols<T>(s.N);
   Scratch<T> memory(2 * strip);
-  Packed<T> keys_across, values_across, keys, packed;
+  Packed<T, Stored> keys_across, values_across, keys, packed;
   for (Index h = 0; h < s.H; ++h) {
     const auto k = detail::head_of(qkv, s, 1, h);
     keys_across.pack(transposed(k));
@@ -186,8 +187,8 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
       const auto q = detail::head_of(qkv, s, 0, h).slice(first, last);
       const auto head_y = detail::columns_of(y, s, h).slice(first, last);
       const auto head_dy = detail::columns_of(dy, s, h).slice(first, last);
-      const Matrix<T> p = detail::strip_of(memory.data(), s, last - first);
-      const Matrix<T> ds = detail::strip_of(memory.data() + strip, s, last - first);
+      const Matrix<T> p = detail::strip_of<T, Stored>(memory.data(), s, last - first);
+      const Matrix<T> ds = detail::strip_of<T, Stored>(memory.data() + strip, s, last - first);
       multiply<T>(q, keys_across, p);
       multiply<T>(head_dy, values_across, ds);  // for now dp = dy v^T
       for (Index i = 0; i < p.rows; ++i) {
@@ -220,22 +221,23 @@ void attend_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T
 }
 
 /// attend() for every sample, on several threads: bias and cls_attention are (B, N) or null.
-template <class T>
+template <class T, class Stored = T>
 void attention_forward(const T* qkv, T* y, T* log_sums, T* cls_attention, const AttentionSizes& s,
                        const T* bias = nullptr) {
   parallel_for(s.B, 1, [&](Index b, Index) {
-    attend(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
-           detail::row_of(cls_attention, b, s.N), s, detail::row_of(bias, b, s.N));
+    attend<T, Stored>(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
+                      detail::row_of(cls_attention, b, s.N), s, detail::row_of(bias, b, s.N));
   });
 }
 
 /// attend_backward() for every sample, on several threads.
-template <class T>
+template <class T, class Stored = T>
 void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy, T* dqkv,
                         const AttentionSizes& s, const T* bias = nullptr) {
   parallel_for(s.B, 1, [&](Index b, Index) {
-    attend_backward(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
-                    dy + b * s.N * s.D, dqkv + b * s.N * 3 * s.D, s, detail::row_of(bias, b, s.N));
+    attend_backward<T, Stored>(qkv + b * s.N * 3 * s.D, y + b * s.N * s.D, log_sums + b * s.H * s.N,
+                               dy + b * s.N * s.D, dqkv + b * s.N * 3 * s.D, s,
+                               detail::row_of(bias, b, s.N));
   });
 }
 

@@ -3,8 +3,9 @@
 
 #include <algorithm>  // min, max, fill_n
 
-#include <splitvit/core/parallel.hpp>      // parallel_for
-#include <splitvit/kernel/attention.hpp>   // attend, attend_backward
+#include <splitvit/core/parallel.hpp>     // parallel_for
+#include <splitvit/kernel/attention.hpp>  // attend, attend_backward
+#include <splitvit/kernel/block_kept.hpp>  // BlockPart, BlockPointers, BlockSizes, BlockKept, KeptMemory
 #include <splitvit/kernel/gelu.hpp>        // gelu_values, gelu_values_and_gradient
 #include <splitvit/kernel/gemm.hpp>        // multiply, Packed
 #include <splitvit/kernel/layer_norm.hpp>  // normalise_rows, norm_rows_backward
@@ -22,105 +23,7 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
-/// The parameters of a block, or their gradients, in the order of timm's names.
-enum BlockPart : std::size_t {
-  norm1_weight,
-  norm1_bias,
-  qkv_weight,
-  qkv_bias,
-  proj_weight,
-  proj_bias,
-  norm2_weight,
-  norm2_bias,
-  fc1_weight,
-  fc1_bias,
-  fc2_weight,
-  fc2_bias
-};
-inline constexpr std::size_t block_parts = 12;
-
-template <class T>
-using BlockPointers = std::array<T*, block_parts>;
-
-/// Activation checkpointing: which activations the forward pass stores for the backward pass.
-enum class Checkpointing {
-  store,      ///< all, 9 numbers for each one of x: the fastest
-  recompute,  ///< the output of attention, 1 number for each one of x
-};
-
-struct BlockSizes {
-  Index B;       ///< samples
-  Index N;       ///< tokens
-  Index D;       ///< width
-  Index H;       ///< heads
-  Index hidden;  ///< width of the MLP
-
-  AttentionSizes attention() const { return {B, N, D, H}; }
-
-  std::array<Index, block_parts> part_sizes() const {
-    return {D, D, 3 * D * D, 3 * D, D * D, D, D, D, hidden * D, hidden, hidden * D, D};
-  }
-  Index parameters() const {
-    Index sum = 0;
-    for (const Index size : part_sizes()) sum += size;
-    return sum;
-  }
-
-  /// Samples that a thread takes at a time: about 256 rows, and enough pieces for several threads.
-  Index samples_a_piece() const {
-    return std::max<Index>(1, std::min(256 / std::max<Index>(1, N), (B + 7) / 8));
-  }
-  Index pieces() const { return (B + samples_a_piece() - 1) / samples_a_piece(); }
-
-  /// The numbers of a piece that both modes store, and that `store` adds, in whole cache lines.
-  Index attention_numbers() const { return whole_lines(D + H); }
-  Index other_numbers() const { return whole_lines(4 * D + hidden + 4); }
-  Index stored_numbers(Checkpointing checkpointing) const {
-    return attention_numbers() + (checkpointing == Checkpointing::store ? other_numbers() : 0);
-  }
-
-  /// The slots for gradients of parameters. Each sums its own samples in order, then the slots are
-  /// summed in order. Their number depends on sizes alone, so the bits do not depend on threads.
-  Index slots() const {
-    constexpr Index numbers = Index{16} << 20 >> 2;  // in 16 MiB of floats
-    return std::min(pieces(), std::clamp<Index>(numbers / parameters(), 4, 8));
-  }
-
- private:
-  /// For `numbers` of each token of a piece.
-  Index whole_lines(Index numbers) const {
-    return (samples_a_piece() * N * numbers + 15) / 16 * 16;
-  }
-};
-
 namespace detail {
-/// The activations of a piece that the backward pass reads, for each sample in turn.
-template <class T>
-struct BlockKept {
-  T* attended;   ///< (N, D): the output of attention
-  T* log_sums;   ///< (H, N)
-  T* qkv;        ///< (N, 3 D)
-  T* middle;     ///< (N, D)
-  T* before;     ///< (N, hidden): the input of GELU
-  T* norm_rows;  ///< (4, N): mean and scale of both norms
-
-  /// The arrays of `rows` tokens lie in `stored`, with room for stored_numbers(), or null; what is
-  /// not stored lies in `scratch`.
-  BlockKept(T* stored, Checkpointing checkpointing, Scratch<T>& scratch, Index rows,
-            const BlockSizes& s)
-      : attended{stored != nullptr ? stored : scratch.room(s.stored_numbers(Checkpointing::store))},
-        log_sums{attended + rows * s.D},
-        qkv{stored != nullptr && checkpointing == Checkpointing::recompute
-                ? scratch.room(s.other_numbers())
-                : attended + s.attention_numbers()},
-        middle{qkv + rows * 3 * s.D},
-        before{middle + rows * s.D},
-        norm_rows{before + rows * s.hidden} {}
-
-  NormKept<T> norm1(Index rows) const { return {norm_rows, norm_rows + rows}; }
-  NormKept<T> norm2(Index rows) const { return {norm_rows + 2 * rows, norm_rows + 3 * rows}; }
-};
-
 /// Prefetches what a `finish` for multiply() will read for the tile at `column`.
 template <class T>
 void fetch(const Matrix<const T>& from, Index row, Index column) {
@@ -143,14 +46,14 @@ auto adding(const T* around, const Matrix<T>& c) {
 
 /// The weights of a block, packed for multiply(): the transposes, or for `backward` the weights
 /// themselves. `forward_again` goes up to the input of GELU, for the backward pass.
-template <class T>
+template <class T, class Stored>
 struct PackedBlock {
-  Packed<T> qkv, proj, fc1, fc2;
+  Packed<T, Stored> qkv, proj, fc1, fc2;
 
   enum class Way { forward, forward_again, backward };
 
   PackedBlock(const BlockPointers<const T>& p, const BlockSizes& s, Way way) {
-    const auto pack = [way](Packed<T>& to, const T* w, Index out, Index in) {
+    const auto pack = [way](Packed<T, Stored>& to, const T* w, Index out, Index in) {
       const Matrix<const T> weight = dense(w, out, in);
       to.pack_in_parallel(way == Way::backward ? Factor<T>{weight} : transposed(weight));
     };
@@ -162,15 +65,18 @@ struct PackedBlock {
 };
 
 /// dw (out, in) (+)= dy^T x and db (out) += the sums of dy's columns.
-template <class T>
-void weight_gradient(const Matrix<const T>& dy, const Packed<T>& x, T* dw, T* db, Into into) {
+template <class T, class Stored>
+void weight_gradient(const Matrix<const T>& dy, const Packed<T, Stored>& x, T* dw, T* db,
+                     Into into) {
   multiply<T>(transposed(dy), x, dense(dw, dy.cols, x.cols()), into);
   for (Index i = 0; i < dy.rows; ++i) add_numbers(db, dy.row(i), dy.cols);
 }
 
 /// A few samples, which one thread computes.
-template <class T>
+template <class T, class Stored>
 struct BlockPiece {
+  using Weights = PackedBlock<T, Stored>;
+
   const T* x;
   const T* bias;  ///< of the scores, or null
   BlockKept<T> kept;
@@ -184,7 +90,7 @@ struct BlockPiece {
   NormWeights<T> norm2() const { return {p[norm2_weight], p[norm2_bias], eps}; }
 
   /// The forward pass up to queries, keys and values. normal is memory for (rows, D).
-  void project(const PackedBlock<T>& w, T* normal) const {
+  void project(const Weights& w, T* normal) const {
     normalise_rows(x, norm1(), kept.norm1(rows), normal, rows, s.D);
     multiply<T>(dense(normal, rows, s.D), w.qkv, dense(kept.qkv, rows, 3 * s.D), Into::replace,
                 p[qkv_bias]);
@@ -192,7 +98,7 @@ struct BlockPiece {
 
   /// From the output of attention to the input of GELU; `finish` is multiply()'s, for kept.before.
   template <class Finish = NoFinish>
-  void expand(const PackedBlock<T>& w, T* normal, const Finish& finish = {}) const {
+  void expand(const Weights& w, T* normal, const Finish& finish = {}) const {
     const auto middle = dense(kept.middle, rows, s.D);
     multiply<T>(dense(kept.attended, rows, s.D), w.proj, middle, Into::replace, p[proj_bias],
                 adding(x, middle));
@@ -201,13 +107,13 @@ struct BlockPiece {
                 p[fc1_bias], finish);
   }
 
-  void forward(const PackedBlock<T>& w, T* y, T* cls_attention) const {
+  void forward(const Weights& w, T* y, T* cls_attention) const {
     Scratch<T> memory(rows * (s.D + s.hidden));
     project(w, memory.data());
     for (Index b = 0; b < samples; ++b)
-      attend<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
-                kept.log_sums + b * s.N * s.H, row_of(cls_attention, b, s.N), s.attention(),
-                row_of(bias, b, s.N));
+      attend<T, Stored>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
+                        kept.log_sums + b * s.N * s.H, row_of(cls_attention, b, s.N), s.attention(),
+                        row_of(bias, b, s.N));
     const auto before = dense(kept.before, rows, s.hidden);
     const auto active = dense(memory.data() + rows * s.D, rows, s.hidden);
     expand(w, memory.data(), [&](Index row, Index count, Index column, Index cols) {
@@ -220,14 +126,14 @@ struct BlockPiece {
 
   /// The backward pass. Gradients of parameters are added to `gradient`, or replace it with
   /// Into::replace; null: they are not computed.
-  void backward(const PackedBlock<T>& w, const T* dy, T* dx, const BlockPointers<T>* gradient,
+  void backward(const Weights& w, const T* dy, T* dx, const BlockPointers<T>* gradient,
                 Into into) const {
     Scratch<T> memory(rows * (s.hidden + 5 * s.D));
     const auto d_before = dense(memory.data(), rows, s.hidden);
     const auto d_normal = dense(d_before.row(rows), rows, s.D);
     const auto d_middle = dense(d_normal.row(rows), rows, s.D);
     const auto d_qkv = dense(d_middle.row(rows), rows, 3 * s.D);
-    Packed<T> active, normal;  // right-hand factors of the gradients of weights
+    Packed<T, Stored> active, normal;  // right-hand factors of the gradients of weights
     const auto part = [gradient](BlockPart which) {
       return gradient == nullptr ? nullptr : (*gradient)[which];
     };
@@ -238,12 +144,11 @@ struct BlockPiece {
     active.begin(rows, s.hidden);
     multiply<T>(d_out, w.fc2, d_before, Into::replace, nullptr,
                 [&](Index row, Index count, Index column, Index cols) {
-                  for (Index i = row; i < row + count; ++i) {
-                    fetch<T>(before, i, column + cols);
-                    gelu_values_and_gradient<T>(before.row(i) + column, d_before.row(i) + column,
-                                                active.at(i, column), d_before.row(i) + column,
-                                                cols);
-                  }
+                  active.write(row, count, column, cols, [&](Index i, Index j, Index n, T* to) {
+                    fetch<T>(before, i, j + n);
+                    T* const slope = d_before.row(i) + j;
+                    gelu_values_and_gradient<T>(before.row(i) + j, slope, to, slope, n);
+                  });
                 });
     if (gradient != nullptr) {
       normalise_rows_again(kept.middle, norm2(), kept.norm2(rows), normal, rows, s.D);
@@ -258,9 +163,9 @@ struct BlockPiece {
     const auto d_attended = d_normal;  // reuses the memory
     multiply<T>(d_middle, w.proj, d_attended);
     for (Index b = 0; b < samples; ++b)
-      attend_backward<T>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
-                         kept.log_sums + b * s.N * s.H, d_attended.row(b * s.N), d_qkv.row(b * s.N),
-                         s.attention(), row_of(bias, b, s.N));
+      attend_backward<T, Stored>(kept.qkv + b * s.N * 3 * s.D, kept.attended + b * s.N * s.D,
+                                 kept.log_sums + b * s.N * s.H, d_attended.row(b * s.N),
+                                 d_qkv.row(b * s.N), s.attention(), row_of(bias, b, s.N));
     if (gradient != nullptr) {
       normal.pack(dense(kept.attended, rows, s.D));
       weight_gradient<T>(d_middle, normal, (*gradient)[proj_weight], (*gradient)[proj_bias], into);
@@ -288,30 +193,33 @@ BlockPointers<T> parts_in(T* memory, const BlockSizes& s) {
 /// y (B N, D) from x (B N, D) and bias (B, N) or null, as for attend(). cls_attention (B, N) or
 /// null gets the attention of CLS to each token, averaged over heads. stored has room for
 /// stored_numbers() of each piece; null: nothing is stored, and no backward pass is possible.
-template <class T>
+/// Stored is the type of the factors in all products (gemm.hpp), the same for both passes.
+template <class T, class Stored = T>
 void block_forward(const T* x, const T* bias, const BlockPointers<const T>& parameters, T eps, T* y,
                    T* cls_attention, T* stored, Checkpointing checkpointing, const BlockSizes& s) {
-  using Packs = detail::PackedBlock<T>;
+  using Packs = detail::PackedBlock<T, Stored>;
   const Packs weights{parameters, s, Packs::Way::forward};
-  const Index most = s.samples_a_piece(), numbers = s.stored_numbers(checkpointing);
+  const Index most = s.samples_a_piece(), numbers = s.stored_numbers<Stored>(checkpointing);
   parallel_for(s.B, most, [&](Index begin, Index end) {
     const Index samples = end - begin, offset = begin * s.N * s.D;
     T* const own = stored == nullptr ? nullptr : stored + begin / most * numbers;
     Scratch<T> scratch;
-    const detail::BlockKept<T> kept{own, checkpointing, scratch, samples * s.N, s};
+    const detail::KeptMemory<T, Stored> memory{own, checkpointing, scratch, samples * s.N, s};
     const T* const piece_bias = detail::row_of(bias, begin, s.N);
-    const detail::BlockPiece<T> piece{x + offset, piece_bias, kept, samples, parameters, eps, s};
+    const detail::BlockPiece<T, Stored> piece{
+        x + offset, piece_bias, memory.kept(), samples, parameters, eps, s};
     piece.forward(weights, y + offset, detail::row_of(cls_attention, begin, s.N));
+    memory.save();
   });
 }
 
 /// dx (B N, D) from dy (B N, D), given what block_forward read and stored; the rest is recomputed,
 /// to the same bits. `gradient` gets the gradients of all parameters; null: they are not computed.
-template <class T>
+template <class T, class Stored = T>
 void block_backward(const T* x, const T* bias, const T* dy, T* stored, Checkpointing checkpointing,
                     const BlockPointers<const T>& parameters, T eps, T* dx,
                     const BlockPointers<T>* gradient, const BlockSizes& s) {
-  using Packs = detail::PackedBlock<T>;
+  using Packs = detail::PackedBlock<T, Stored>;
   const Packs weights{parameters, s, Packs::Way::backward};
   std::optional<Packs> forward_weights;
   if (checkpointing == Checkpointing::recompute)
@@ -332,13 +240,16 @@ void block_backward(const T* x, const T* bias, const T* dy, T* stored, Checkpoin
     for (Index i = first; i < last; ++i) {
       const Index begin = i * s.samples_a_piece(), offset = begin * s.N * s.D;
       const Index samples = std::min(s.samples_a_piece(), s.B - begin);
-      T* const own = stored + i * s.stored_numbers(checkpointing);
-      const detail::BlockKept<T> kept{own, checkpointing, scratch, samples * s.N, s};
+      T* const own = stored + i * s.stored_numbers<Stored>(checkpointing);
+      const detail::KeptMemory<T, Stored> kept{own, checkpointing, scratch, samples * s.N, s};
+      kept.load();
       const T* const piece_bias = detail::row_of(bias, begin, s.N);
-      const detail::BlockPiece<T> piece{x + offset, piece_bias, kept, samples, parameters, eps, s};
+      const detail::BlockPiece<T, Stored> piece{
+          x + offset, piece_bias, kept.kept(), samples, parameters, eps, s};
       if (forward_weights) {
         piece.project(*forward_weights, normal.room(piece.rows * s.D));
         piece.expand(*forward_weights, normal.data());
+        kept.round();
       }
       piece.backward(weights, dy + offset, dx + offset, sums ? &*sums : nullptr,
                      i == first ? Into::replace : Into::add);

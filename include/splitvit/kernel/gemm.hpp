@@ -3,17 +3,24 @@
 
 #include <algorithm>  // copy_n, fill_n, max, min
 
-#include <splitvit/core/parallel.hpp>  // parallel_for
-#include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/kernel/matrix.hpp>  // Matrix, Factor, Scratch
-#include <splitvit/kernel/simd.hpp>    // lanes, load, Pack, store
-#include <splitvit/kernel/tile.hpp>    // multiply_rows, tile_cols, tile_rows, TileResult, TileRows
+#include <splitvit/core/parallel.hpp>       // parallel_for
+#include <splitvit/core/shape.hpp>          // Index
+#include <splitvit/kernel/brain_pair.hpp>   // terms
+#include <splitvit/kernel/matrix.hpp>       // Matrix, Factor, Scratch
+#include <splitvit/kernel/matrix_unit.hpp>  // by_matrix_unit, unit_size, UnitOf
+#include <splitvit/kernel/pack.hpp>         // depth_block, fill_panel, LeftRows, pair_rows
+#include <splitvit/kernel/simd.hpp>         // Pack
+#include <splitvit/kernel/tile.hpp>         // multiply_rows, tile_cols, tile_rows, TileResult
 #if !SPLITVIT_USE_XSIMD
 #include <splitvit/kernel/eigen_gemm.hpp>  // add_product
 #endif
 
 // Matrix products. B is packed once, in the order in which tiles read it, for many A. Without SIMD
 // instructions eigen_gemm.hpp computes them.
+//
+// The type Stored of a packed B is that of the numbers, T, or BrainPair: then both factors are
+// rounded to bfloat16, A while a tile's rows of it are in the first-level cache, and the products
+// are summed in float, two at a time (add_pair in brain_pair.hpp).
 
 namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
@@ -24,27 +31,26 @@ void add_product(const Factor<T>& a, const Factor<T>& b, const Matrix<T>& c);
 enum class Into { replace, add };
 
 namespace detail {
-template <class T>
-inline constexpr bool has_tiles = !std::is_arithmetic_v<Pack<T>>;
+template <class T, class Stored = T>
+inline constexpr bool has_tiles = !std::same_as<T, Stored> || !std::is_arithmetic_v<Pack<T>>;
 
-/// A product is computed in blocks of B. With depth_block rows, a tile's rows of A stay in the
-/// first-level cache; with block_bytes, the block stays in the second-level cache.
-inline constexpr Index depth_block = 384;
+/// A product is computed in blocks of B, of depth_block rows of elements. With block_bytes, the
+/// block stays in the second-level cache.
 inline constexpr Index block_bytes = 448 << 10;
 /// The most rows and columns of B that multiply_long packs at a time, for the second-level cache.
 inline constexpr Index long_block = 256;
 inline constexpr Index long_columns = 256;
 
-/// Panels of B in a block of `depth` rows.
+/// Panels of B in a block of `depth` rows of elements.
 template <class T>
 constexpr Index panels_in_block(Index depth) {
   return std::max<Index>(1, block_bytes / (depth * tile_cols<T> * static_cast<Index>(sizeof(T))));
 }
 }  // namespace detail
 
-/// The right-hand factor of a product, in panels of tile_cols columns, row by row; the last one is
-/// filled with zeros. Without tiles it only points to B.
-template <class T>
+/// The right-hand factor of a product, in panels of tile_cols columns, row by row, or pair of rows
+/// by pair; the last panel is filled with zeros. Without tiles it only points to B.
+template <class T, class Stored = T>
 class Packed {
  public:
   Packed() = default;
@@ -54,71 +60,104 @@ class Packed {
     prepare(b);
     // A few rows of all panels at a time, so that a B that is not transposed is read in order.
     const Index rows_at_once = b.col_step == 1 ? 8 : b.rows;
-    if constexpr (detail::has_tiles<T>)
+    if constexpr (tiled)
       for (Index k = 0; k < b.rows; k += rows_at_once)
         for (Index p = 0; p < panels(); ++p) fill_panel(p, k, std::min(k + rows_at_once, b.rows));
   }
   /// The same on several threads, for the weights of a layer.
   void pack_in_parallel(const Factor<T>& b) {
     prepare(b);
-    if constexpr (detail::has_tiles<T>)
+    if constexpr (tiled)
       parallel_for(panels(), 1, [this](Index p, Index) { fill_panel(p, 0, b_.rows); });
   }
 
-  /// Makes room for a factor that the caller writes through at() or set_row().
+  /// Makes room for a factor that the caller writes through write().
   void begin(Index rows, Index cols) {
-    if constexpr (detail::has_tiles<T>) {
+    if constexpr (tiled) {
       prepare({nullptr, rows, cols, cols, 1});
     } else {
       b_ = {memory_.room(rows * cols), rows, cols, cols, 1};
     }
   }
-  /// The place of a row's numbers from `column`, the first one of a panel, to the panel's end.
-  T* at(Index row, Index column) {
-    if constexpr (detail::has_tiles<T>)
-      return memory_.data() + (column * b_.rows + row * tile_cols<T>);
-    else
-      return memory_.data() + row * b_.cols + column;
-  }
-  void set_row(Index row, const T* numbers) {
-    for (Index column = 0; column < b_.cols; column += tile_cols<T>)
-      std::copy_n(numbers + column, std::min(tile_cols<T>, b_.cols - column), at(row, column));
+  /// Writes `rows` rows from `row` on, a multiple of `terms`, and `cols` columns from `column` on,
+  /// the first one of a panel: f(i, j, count, to) writes row i's numbers from column j on, `count`
+  /// that lie in one panel, to `to`. More rows follow only if `rows` is a multiple of `terms`.
+  template <class F>
+  void write(Index row, Index rows, Index column, Index cols, const F& f) {
+    const Index width = tiled ? tile_cols<T> : std::max<Index>(cols, 1);
+    for (const Index end = column + cols; column < end; column += width) {
+      const Index count = std::min(width, end - column);
+      if constexpr (std::same_as<T, Stored>) {
+        for (Index i = row; i < row + rows; ++i) f(i, column, count, at(i, column));
+      } else {
+        std::array<T, 2 * tile_cols<T>> numbers;
+        T *const first = numbers.data(), *const second = first + tile_cols<T>;
+        for (Index i = row; i < row + rows; i += 2) {
+          f(i, column, count, first);
+          const bool has_second = i + 1 < row + rows;
+          if (has_second) f(i + 1, column, count, second);
+          detail::pair_rows(first, has_second ? second : nullptr, count, at(i / 2, column));
+        }
+      }
+    }
   }
 
   Index rows() const { return b_.rows; }
   Index cols() const { return b_.cols; }
+  /// Rows of elements; for the unit for matrices filled with zeros to a multiple of its size.
+  Index depth() const {
+    constexpr Index size = detail::by_matrix_unit<T, Stored> ? detail::unit_size : 1;
+    constexpr Index rows = terms<Stored> * size;
+    return (b_.rows + rows - 1) / rows * size;
+  }
   const Factor<T>& factor() const { return b_; }
   Index panels() const { return (b_.cols + tile_cols<T> - 1) / tile_cols<T>; }
-  const T* panel(Index p, Index k) const {
-    return memory_.data() + (p * b_.rows + k) * tile_cols<T>;
+  /// Panel p from the k-th row of elements on.
+  const Stored* panel(Index p, Index k) const {
+    return memory_.data() + (p * depth() + k) * tile_cols<T>;
   }
 
  private:
+  static constexpr bool tiled = detail::has_tiles<T, Stored>;
+
   void prepare(const Factor<T>& b) {
     b_ = b;
-    if constexpr (detail::has_tiles<T>) memory_.room(panels() * b.rows * tile_cols<T>);
+    if constexpr (tiled) memory_.room(panels() * depth() * tile_cols<T>);
+    if constexpr (detail::by_matrix_unit<T, Stored>) {
+      const Index used = (b.rows + 1) / 2;
+      for (Index column = 0; column < b.cols; column += tile_cols<T>)
+        std::fill_n(at(used, column), (depth() - used) * tile_cols<T>, detail::no_pair);
+    }
   }
 
-  /// Rows begin..end-1 of panel p.
+  /// The place of the k-th row of elements from `column`, the first one of a panel, to its end.
+  Stored* at(Index k, Index column) {
+    if constexpr (tiled)
+      return memory_.data() + (column * depth() + k * tile_cols<T>);
+    else
+      return memory_.data() + k * b_.cols + column;
+  }
+
+  /// Rows begin..end-1 of panel p. begin is a multiple of `terms`.
   void fill_panel(Index p, Index begin, Index end) {
-    constexpr Index width = tile_cols<T>;
-    T* to = memory_.data() + (p * b_.rows + begin) * width;
-    const Index count = std::min(width, b_.cols - p * width);
-    const T* from = b_.at(begin, p * width);
-    if (b_.col_step == 1 && count == width) {
-      for (Index k = begin; k < end; ++k, from += b_.row_step, to += width) {
-        store<T>(to, load<T>(from));
-        store<T>(to + lanes<T>, load<T>(from + lanes<T>));
-      }
-      return;
-    }
-    for (Index k = begin; k < end; ++k, from += b_.row_step, to += width)
-      for (Index j = 0; j < width; ++j) to[j] = j < count ? from[j * b_.col_step] : T{};
+    const Index column = p * tile_cols<T>;
+    detail::fill_panel(b_, column, begin, end, at(begin / terms<Stored>, column));
   }
 
   Factor<T> b_{nullptr, 0, 0, 0, 1};
-  Scratch<T> memory_;
+  Scratch<Stored> memory_;
 };
+
+namespace detail {
+/// A block of left_rows rows or fewer of C, by the unit for matrices where it is for that.
+template <class T, class Stored>
+void multiply_block([[maybe_unused]] const UnitOf<T, Stored>& unit, Index rows, Index depth,
+                    const TileRows<Stored>& a, const Stored* panel, const TileResult<T>& to) {
+  if constexpr (by_matrix_unit<T, Stored>)
+    if (unit.ready()) return unit.multiply(rows, depth, a, panel, to);
+  multiply_rows<tile_rows<T>>(rows, depth, a, panel, to);
+}
+}  // namespace detail
 
 struct NoFinish {
   void operator()(Index, Index, Index, Index) const {}
@@ -127,11 +166,11 @@ struct NoFinish {
 /// C (M, N) = A (M, K) B (K, N) + bias, or added to C. On one thread. bias (N) or null, only with
 /// Into::replace. `finish(row, rows, column, columns)` is called once for each block of C as soon
 /// as it is complete, while it is in the first-level cache.
-template <class T, class Finish = NoFinish>
-void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into into = Into::replace,
-              const T* bias = nullptr, const Finish& finish = {}) {
-  const Index K = b.rows();
-  if constexpr (!detail::has_tiles<T>) {
+template <class T, class Stored, class Finish = NoFinish>
+void multiply(const Factor<T>& a, const Packed<T, Stored>& b, const Matrix<T>& c,
+              Into into = Into::replace, const T* bias = nullptr, const Finish& finish = {}) {
+  const Index K = b.depth();
+  if constexpr (!detail::has_tiles<T, Stored>) {
     if (into == Into::replace)
       for (Index i = 0; i < c.rows; ++i) std::fill_n(c.row(i), c.cols, T{});
     if (bias != nullptr)
@@ -139,7 +178,9 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
     add_product(a, b.factor(), c);
     finish(0, c.rows, 0, c.cols);
   } else {
-    constexpr Index R = tile_rows<T>;
+    constexpr Index R = detail::left_rows<T, Stored>;
+    detail::LeftRows<T, Stored> left;
+    const detail::UnitOf<T, Stored> unit;
     for (Index k = 0; k == 0 || k < K; k += detail::depth_block) {
       const Index depth = std::min(detail::depth_block, K - k);
       const bool add = into == Into::add || k > 0;
@@ -148,13 +189,14 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
         const Index last = std::min(first + group, b.panels());
         for (Index i = 0; i < c.rows; i += R) {
           const Index rows = std::min(R, c.rows - i);
+          const TileRows<Stored> some = left(a, i, rows, k, depth);
           for (Index p = first; p < last; ++p) {
             const Index column = p * tile_cols<T>;
             const Index cols = std::min(tile_cols<T>, c.cols - column);
-            multiply_rows<R, T>(rows, depth, TileRows<T>{a.at(i, k), a.row_step, a.col_step},
-                                b.panel(p, k),
-                                TileResult<T>{c.row(i) + column, c.stride, cols,
-                                              bias == nullptr ? nullptr : bias + column, add});
+            detail::multiply_block<T, Stored>(
+                unit, rows, depth, some, b.panel(p, k),
+                TileResult<T>{c.row(i) + column, c.stride, cols,
+                              bias == nullptr ? nullptr : bias + column, add});
             if (k + depth >= K) finish(i, rows, column, cols);
           }
         }
@@ -165,9 +207,9 @@ void multiply(const Factor<T>& a, const Packed<T>& b, const Matrix<T>& c, Into i
 
 /// C (M, N) (+)= A^T B for A (K, M) and B (K, N) with K much longer than M and N. B is packed in
 /// blocks of equally many rows, in `packed`, whose memory is reused. On one thread.
-template <class T>
+template <class T, class Stored>
 void multiply_long(const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c,
-                   Into into, Packed<T>& packed) {
+                   Into into, Packed<T, Stored>& packed) {
   const Index blocks = (a.rows + detail::long_block - 1) / detail::long_block;
   const Index block = blocks > 1 ? (a.rows + blocks - 1) / blocks : detail::long_block;
   for (Index k = 0; k == 0 || k < a.rows; k += block) {

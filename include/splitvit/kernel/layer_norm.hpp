@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>  // sqrt
+#include <algorithm>  // min
+#include <cmath>      // sqrt
 
 #include <splitvit/core/parallel.hpp>      // parallel_for
+#include <splitvit/kernel/brain_pair.hpp>  // terms
 #include <splitvit/kernel/gemm.hpp>        // Packed
 #include <splitvit/kernel/linear.hpp>      // sum_over_blocks
 #include <splitvit/kernel/matrix.hpp>      // Scratch
-#include <splitvit/kernel/simd.hpp>        // transform, accumulate
+#include <splitvit/kernel/simd.hpp>        // accumulate, transform
 #include <splitvit/kernel/vector_ops.hpp>  // add_numbers, dot
 
 // Layer normalisation of M rows of D numbers: y = (x - mean) / sqrt(variance + eps) w + b,
@@ -57,22 +59,21 @@ void normalise_rows(const T* x, const NormWeights<T>& weights, const NormKept<T>
 }
 
 /// Recomputes y = norm(x) from kept, to the same bits, as the right-hand factor of a product.
-template <class T>
+template <class T, class Stored>
 void normalise_rows_again(const T* x, const NormWeights<T>& weights, const NormKept<T>& kept,
-                          Packed<T>& y, Index M, Index D) {
+                          Packed<T, Stored>& y, Index M, Index D) {
   using P = Pack<T>;
-  const Scratch<T> row(D);
   y.begin(M, D);
-  for (Index i = 0; i < M; ++i, x += D) {
-    transform<T>(
-        D, row.data(),
-        [centre = kept.mean[i], inverse = kept.scale[i]](const auto& v, const auto& w,
-                                                         const auto& b) {
-          return multiply_add((v - P(centre)) * P(inverse), w, b);
-        },
-        x, weights.w, weights.b);
-    y.set_row(i, row.data());
-  }
+  for (Index row = 0; row < M; row += terms<Stored>)
+    y.write(row, std::min(terms<Stored>, M - row), 0, D, [&](Index i, Index j, Index count, T* to) {
+      transform<T>(
+          count, to,
+          [centre = kept.mean[i], inverse = kept.scale[i]](const auto& v, const auto& w,
+                                                           const auto& b) {
+            return multiply_add((v - P(centre)) * P(inverse), w, b);
+          },
+          x + i * D + j, weights.w + j, weights.b + j);
+    });
 }
 
 /// With n = (x - mean) scale and g = dy w: dx = past + scale (g - mean(g) - n mean(g n)), on one

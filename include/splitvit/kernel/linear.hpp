@@ -47,11 +47,12 @@ void add_column_sums(const Matrix<const T>& x, T* out) {
   add_numbers(out, sums.data(), x.cols);
 }
 
-/// A linear layer: y (M, N) = x (M, K) w^T + bias, with w (N, K) and bias (N) or null.
-template <class T>
+/// A linear layer: y (M, N) = x (M, K) w^T + bias, with w (N, K) and bias (N) or null. Stored is
+/// the type of the factors in the products, here and below (gemm.hpp).
+template <class T, class Stored = T>
 void linear_forward(const Matrix<const T>& x, const Matrix<const T>& w, const T* bias,
                     const Matrix<T>& y) {
-  Packed<T> packed;
+  Packed<T, Stored> packed;
   packed.pack_in_parallel(transposed(w));
   parallel_for(x.rows, detail::row_block, [&](Index begin, Index end) {
     multiply<T>(x.slice(begin, end), packed, y.slice(begin, end), Into::replace, bias);
@@ -59,10 +60,10 @@ void linear_forward(const Matrix<const T>& x, const Matrix<const T>& w, const T*
 }
 
 /// dx (M, K) = dy (M, N) w
-template <class T>
+template <class T, class Stored = T>
 void linear_input_gradient(const Matrix<const T>& dy, const Matrix<const T>& w,
                            const Matrix<T>& dx) {
-  Packed<T> packed;
+  Packed<T, Stored> packed;
   packed.pack_in_parallel(w);
   parallel_for(dy.rows, detail::row_block, [&](Index begin, Index end) {
     multiply<T>(dy.slice(begin, end), packed, dx.slice(begin, end));
@@ -71,7 +72,7 @@ void linear_input_gradient(const Matrix<const T>& dy, const Matrix<const T>& w,
 
 /// dw (N, K) = dy^T x. A long sum is cut into parts, which depend on the number of rows alone and
 /// are added in order.
-template <class T>
+template <class T, class Stored = T>
 void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,
                             const Matrix<T>& dw) {
   const Index parts = x.rows >= 2048 ? 4 : x.rows >= 512 ? 2 : 1;
@@ -88,7 +89,7 @@ void linear_weight_gradient(const Matrix<const T>& dy, const Matrix<const T>& x,
     const Index begin = std::min(x.rows, part * rows_a_part);
     const Index end = std::min(x.rows, begin + rows_a_part);
     const Matrix<T> sum = part == 0 ? dw : dense(sums + (part - 1) * size, dw.rows, dw.cols);
-    Packed<T> packed;
+    Packed<T, Stored> packed;
     multiply_long<T>(dy.slice(begin, end).columns(first, last), x.slice(begin, end),
                      sum.slice(first, last), Into::replace, packed);
   });

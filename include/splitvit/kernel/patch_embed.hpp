@@ -49,11 +49,12 @@ void join_patches(const T* rows, T* image, const PatchSizes& s) {
       s, [&](Index to, Index from) { std::copy_n(rows + from, s.patch, image + to); });
 }
 
-/// y (B, patches, D) = patches w^T + bias, with w (D, pixels) and bias (D) or null.
-template <class T>
+/// y (B, patches, D) = patches w^T + bias, with w (D, pixels) and bias (D) or null. Stored is
+/// the type of the factors in the products, here and below (gemm.hpp).
+template <class T, class Stored = T>
 void patch_embed_forward(const T* images, Index B, const Matrix<const T>& w, const T* bias, T* y,
                          const PatchSizes& s) {
-  Packed<T> packed;
+  Packed<T, Stored> packed;
   packed.pack_in_parallel(transposed(w));
   parallel_for(B, 1, [&](Index b, Index) {
     const Scratch<T> rows(s.image());
@@ -64,10 +65,10 @@ void patch_embed_forward(const T* images, Index B, const Matrix<const T>& w, con
 }
 
 /// Gradients of the images from dy (B, patches, D).
-template <class T>
+template <class T, class Stored = T>
 void patch_embed_image_gradient(const T* dy, Index B, const Matrix<const T>& w, T* d_images,
                                 const PatchSizes& s) {
-  Packed<T> packed;
+  Packed<T, Stored> packed;
   packed.pack_in_parallel(w);
   parallel_for(B, 1, [&](Index b, Index) {
     const Scratch<T> rows(s.image());
@@ -79,7 +80,7 @@ void patch_embed_image_gradient(const T* dy, Index B, const Matrix<const T>& w, 
 
 /// dw (D, pixels) = the sum of dy_b^T patches_b over B images, in slots, whose number depends on B
 /// alone. Images are summed in order, then slots.
-template <class T>
+template <class T, class Stored = T>
 void patch_embed_weight_gradient(const T* images, const T* dy, Index B, const Matrix<T>& dw,
                                  const PatchSizes& s) {
   const Index slots = std::clamp<Index>(B, 1, 4);
@@ -89,7 +90,7 @@ void patch_embed_weight_gradient(const T* images, const T* dy, Index B, const Ma
   parallel_for(slots, 1, [&](Index slot, Index) {
     const Matrix<T> sum = slot == 0 ? dw : dense(sums + (slot - 1) * size, dw.rows, dw.cols);
     const Scratch<T> rows(s.image());
-    Packed<T> packed;
+    Packed<T, Stored> packed;
     std::fill_n(sum.data, size, T{});
     for (Index b = slot * B / slots; b < (slot + 1) * B / slots; ++b) {
       cut_patches(images + b * s.image(), rows.data(), s);

@@ -184,6 +184,11 @@ Pack<T> multiply_add_at(const T* a, const Pack<T>& b, const Pack<T>& c) {
 #endif
 }
 
+template <class T>
+Pack<T> spread(const T& number) {
+  return Pack<T>(number);
+}
+
 /// 1 / x for normal x, accurate to 2 units in the last place: an estimate and a Newton step if the
 /// processor has an estimate, which is faster than a division.
 template <class P>

@@ -3,8 +3,9 @@
 
 #include <algorithm>  // copy_n
 
-#include <splitvit/core/shape.hpp>   // Index
-#include <splitvit/kernel/simd.hpp>  // load, multiply_add_at, multiply_add_in_place, Pack, store
+#include <splitvit/core/shape.hpp>         // Index
+#include <splitvit/kernel/brain_pair.hpp>  // load, multiply_add_at, multiply_add_in_place, spread
+#include <splitvit/kernel/simd.hpp>        // the same for numbers, Pack, prefetch, store
 
 // The innermost loop of all products: a small tile of C that stays in registers.
 
@@ -17,10 +18,11 @@ inline constexpr Index tile_rows = sizeof(Pack<T>) >= 64 ? 12 : 6;
 template <class T>
 inline constexpr Index tile_cols = 2 * lanes<T>;
 
-/// The rows of A that a tile reads: (i, k) is at a[i * row_step + k * col_step]; one step is 1.
-template <class T>
+/// The rows of A that a tile reads: (i, k) is at a[i * row_step + k * col_step]; one step is 1. An
+/// element of A or B is a T, or a pair of numbers, of which a column of A and a row of B have K.
+template <class Stored>
 struct TileRows {
-  const T* a;
+  const Stored* a;
   Index row_step;
   Index col_step;
 };
@@ -36,13 +38,15 @@ struct TileResult {
 };
 
 namespace detail {
-template <Index Height, class T, class = std::make_index_sequence<static_cast<std::size_t>(Height)>>
+template <Index Height, class T, class Stored,
+          class = std::make_index_sequence<static_cast<std::size_t>(Height)>>
 struct Tile;
-template <Index Height, class T, std::size_t... I>
-struct Tile<Height, T, std::index_sequence<I...>> {
+template <Index Height, class T, class Stored, std::size_t... I>
+struct Tile<Height, T, Stored, std::index_sequence<I...>> {
   static constexpr Index L = lanes<T>;
 
-  static void multiply(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
+  static void multiply(Index K, const TileRows<Stored>& rows, const Stored* b,
+                       const TileResult<T>& to) {
     if (to.cols == 2 * L) return multiply_whole(K, rows, b, to);
     std::array<T, sizeof...(I) * 2 * L> sums;
     std::array<T, 2 * static_cast<std::size_t>(L)> bias{};
@@ -57,30 +61,32 @@ struct Tile<Height, T, std::index_sequence<I...>> {
  private:
   /// A is read by rows. Three rows share a pointer: there are too few registers for one each.
   struct RowMajor {
-    explicit RowMajor(const TileRows<T>& rows) : step{rows.row_step} {
+    explicit RowMajor(const TileRows<Stored>& rows) : step{rows.row_step} {
       ((first[I / 3] = opaque(rows.a + static_cast<Index>(I / 3 * 3) * step)), ...);
     }
-    const T* at(std::size_t i, Index k) const {
+    const Stored* at(std::size_t i, Index k) const {
       return first[i / 3] + static_cast<Index>(i % 3) * step + k;
     }
     void advance(Index columns) { ((I % 3 == 0 ? first[I / 3] += columns : nullptr), ...); }
 
-    std::array<const T*, (sizeof...(I) + 2) / 3> first;
+    std::array<const Stored*, (sizeof...(I) + 2) / 3> first;
     Index step;
   };
 
   /// A is read by columns, as in a transposed matrix.
   struct ColumnMajor {
-    explicit ColumnMajor(const TileRows<T>& rows) : first{rows.a}, step{rows.col_step} {}
-    const T* at(std::size_t i, Index k) const { return first + k * step + static_cast<Index>(i); }
+    explicit ColumnMajor(const TileRows<Stored>& rows) : first{rows.a}, step{rows.col_step} {}
+    const Stored* at(std::size_t i, Index k) const {
+      return first + k * step + static_cast<Index>(i);
+    }
     void advance(Index columns) { first += columns * step; }
 
-    const T* first;
+    const Stored* first;
     Index step;
   };
 
   /// The product for a tile with all its columns.
-  static void multiply_whole(Index K, const TileRows<T>& rows, const T* b,
+  static void multiply_whole(Index K, const TileRows<Stored>& rows, const Stored* b,
                              const TileResult<T>& to) {
     if (rows.col_step == 1)
       multiply_from<RowMajor>(K, rows, b, to);
@@ -91,7 +97,8 @@ struct Tile<Height, T, std::index_sequence<I...>> {
   /// Four columns of A and rows of B at a time: a shared core decodes two instructions a cycle, and
   /// the multiply-adds need both, so all other instructions cost time.
   template <class Where>
-  static void multiply_from(Index K, const TileRows<T>& rows, const T* b, const TileResult<T>& to) {
+  static void multiply_from(Index K, const TileRows<Stored>& rows, const Stored* b,
+                            const TileResult<T>& to) {
     Where a{rows};
     // Indices of sums are constants, and no other function gets the sums; otherwise compilers keep
     // them in memory instead of registers.
@@ -103,7 +110,7 @@ struct Tile<Height, T, std::index_sequence<I...>> {
     // Prefetches what the sums are added to at the end.
     if (to.add) ((prefetch(row(to, I)), prefetch(row(to, I) + L)), ...);
 
-    const auto add_row = [&](auto i, const T* factor, const Pack<T>& b0, const Pack<T>& b1)
+    const auto add_row = [&](auto i, const Stored* factor, const auto& b0, const auto& b1)
                              __attribute__((always_inline)) {
                                // Every third row is read by the multiply-adds themselves, twice:
                                // more would keep the units that read memory too busy.
@@ -111,14 +118,13 @@ struct Tile<Height, T, std::index_sequence<I...>> {
                                  left[i] = multiply_add_at(factor, b0, left[i]);
                                  right[i] = multiply_add_at(factor, b1, right[i]);
                                } else {
-                                 const Pack<T> number(*factor);
-                                 left[i] = multiply_add_in_place<T>(number, b0, left[i]);
-                                 right[i] = multiply_add_in_place<T>(number, b1, right[i]);
+                                 const auto number = spread(*factor);
+                                 left[i] = multiply_add_in_place(number, b0, left[i]);
+                                 right[i] = multiply_add_in_place(number, b1, right[i]);
                                }
                              };
     const auto add_column = [&](Index j) __attribute__((always_inline)) {
-      const Pack<T> b0 = load<T>(b + j * 2 * L);
-      const Pack<T> b1 = load<T>(b + j * 2 * L + L);
+      const auto b0 = load(b + j * 2 * L), b1 = load(b + j * 2 * L + L);
       (add_row(std::integral_constant<std::size_t, I>{}, a.at(I, j), b0, b1), ...);
     };
     for (Index k = K / 4; k > 0; --k, b += 4 * 2 * L) {
@@ -153,11 +159,11 @@ constexpr Index lower_tile(Index rows) { return rows > 8 ? 8 : rows > 5 ? 5 : ro
 }  // namespace detail
 
 /// C (rows, cols) = bias + A (rows, K) B (K, tile_cols), or C += A B, where b holds K rows of
-/// tile_cols numbers each. Tiles have `Rows` rows; the last ones have fewer.
-template <Index Rows, class T>
-void multiply_rows(Index rows, Index K, TileRows<T> a, const T* b, TileResult<T> to) {
+/// tile_cols elements each. Tiles have `Rows` rows; the last ones have fewer.
+template <Index Rows, class T, class Stored>
+void multiply_rows(Index rows, Index K, TileRows<Stored> a, const Stored* b, TileResult<T> to) {
   for (; rows >= Rows; rows -= Rows) {
-    detail::Tile<Rows, T>::multiply(K, a, b, to);
+    detail::Tile<Rows, T, Stored>::multiply(K, a, b, to);
     a.a += Rows * a.row_step;
     to.c += Rows * to.stride;
   }

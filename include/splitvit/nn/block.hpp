@@ -6,9 +6,10 @@
 #include <splitvit/autograd/ops/attention.hpp>   // attention, cls_attention
 #include <splitvit/autograd/ops/block.hpp>       // transformer_block
 #include <splitvit/autograd/ops/layer_norm.hpp>  // layer_norm
-#include <splitvit/autograd/ops/linear.hpp>      // linear
+#include <splitvit/autograd/ops/linear.hpp>      // Compute, linear
 #include <splitvit/autograd/ops/tokens.hpp>      // cls_token
 #include <splitvit/autograd/variable.hpp>        // Variable
+#include <splitvit/kernel/compute.hpp>           // require_compute
 #include <splitvit/nn/concepts.hpp>              // nested
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
@@ -19,13 +20,14 @@ template <std::floating_point T>
 struct Linear {
   Variable<T> weight;  ///< (out, in)
   Variable<T> bias;    ///< (out)
+  Compute compute = Compute::float32;
 
   /// All parameters zero; see init.hpp.
   Linear(Index in, Index out)
       : weight{Variable<T>::parameter(Tensor<T>{Shape{out, in}})},
         bias{Variable<T>::parameter(Tensor<T>{Shape{out}})} {}
 
-  Variable<T> operator()(const Variable<T>& x) const { return linear(x, weight, bias); }
+  Variable<T> operator()(const Variable<T>& x) const { return linear(x, weight, bias, compute); }
 
   void each_parameter(auto&& see) const {
     see("weight", weight);
@@ -118,7 +120,13 @@ struct Block {
         norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
         norm2.weight, norm2.bias, mlp.fc1.weight,  mlp.fc1.bias,  mlp.fc2.weight,   mlp.fc2.bias};
     return transformer_block(x, parameters, attn.heads, norm1.eps, need_weights, checkpointing,
-                             bias);
+                             bias, attn.qkv.compute);
+  }
+
+  /// How all products are computed. Errors  std::invalid_argument if this build cannot.
+  void use(Compute compute) {
+    kernel::require_compute<T>(compute);
+    for (Linear<T>* layer : {&attn.qkv, &attn.proj, &mlp.fc1, &mlp.fc2}) layer->compute = compute;
   }
 
   /// Computes the CLS token only, all that a classifier reads from a last block, in a quarter of

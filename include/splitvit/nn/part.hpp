@@ -83,6 +83,14 @@ struct Part {
     return (*classifier)(blocks.cls(tokens_of("logits", input), log_sizes));
   }
 
+  /// How the products of stem and blocks are computed; those of a bottleneck and the classifier,
+  /// and all that crosses a cut, stay of type T, so the other party may choose for itself. Errors
+  /// std::invalid_argument if this build cannot.
+  void use(Compute compute) {
+    blocks.use(compute);
+    if (stem) stem->patch_embed.compute = compute;
+  }
+
   /// The width of a token that comes in; a part with a stem takes images instead.
   Index input_width() const { return decoder ? decoder->input_width() : config.dim; }
   /// The width of a token that encode() gives.

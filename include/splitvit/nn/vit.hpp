@@ -66,13 +66,14 @@ template <std::floating_point T>
 struct PatchEmbed {
   Variable<T> weight;  ///< (width, channels, patch, patch)
   Variable<T> bias;    ///< (width)
+  Compute compute = Compute::float32;
 
   PatchEmbed(Index channels, Index patch, Index width)
       : weight{Variable<T>::parameter(Tensor<T>{Shape{width, channels, patch, patch}})},
         bias{Variable<T>::parameter(Tensor<T>{Shape{width}})} {}
 
   Variable<T> operator()(const Variable<T>& images) const {
-    return patch_embed(images, weight, bias);
+    return patch_embed(images, weight, bias, compute);
   }
 
   void each_parameter(auto&& see) const {
@@ -124,6 +125,11 @@ struct Blocks {
       throw ArgumentError({"recompute: ", count, " blocks, wanted 0 to ", blocks.size()});
     for (Block<T>& block : blocks)
       block.checkpointing = count-- > 0 ? Checkpointing::recompute : Checkpointing::store;
+  }
+
+  /// How all products are computed. Errors  std::invalid_argument if this build cannot.
+  void use(Compute compute) {
+    for (Block<T>& block : blocks) block.use(compute);
   }
 
   /// Computes all tokens, and the attention of CLS in the last block. `statistics`, unless null, is
@@ -192,6 +198,13 @@ struct Vit {
 
   Variable<T> operator()(const Variable<T>& images) const {
     return classifier(blocks.cls(stem(images)));
+  }
+
+  /// How the products of all layers but the classifier are computed.
+  /// Errors  std::invalid_argument if this build cannot.
+  void use(Compute compute) {
+    blocks.use(compute);
+    stem.patch_embed.compute = compute;
   }
 
   void each_parameter(auto&& see) const {

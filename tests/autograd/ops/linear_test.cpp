@@ -26,6 +26,22 @@ TEMPLATE_TEST_CASE("linear: known values and gradients", "[autograd]", float, do
   CHECK(equal_bits(b.gradient(), tensor<T>({2}, {4, 6})));
 }
 
+TEST_CASE("linear: bf16 rounds both factors of each product", "[autograd]") {
+  // 257 has nine significant bits, and its half is even
+  const auto x = Variable<float>::parameter(tensor<float>({1, 2}, {257, 1}));
+  const auto w = Variable<float>::parameter(tensor<float>({1, 2}, {1, 257}));
+  const auto run = [&] { return linear(x, w, {}, Compute::bf16); };
+  if (!kernel::has_brain_unit) {
+    CHECK_THROWS_AS(run(), std::invalid_argument);
+    return;
+  }
+  const auto y = run();
+  CHECK(y.value()[0] == 512);
+  backward(y, tensor<float>({1, 1}, {3}));
+  CHECK(equal_bits(x.gradient(), tensor<float>({1, 2}, {3, 768})));
+  CHECK(equal_bits(w.gradient(), tensor<float>({1, 2}, {768, 3})));
+}
+
 TEST_CASE("linear: gradients agree with finite differences", "[autograd]") {
   Rng rng{.seed = 13};
   using V = Variable<double>;
