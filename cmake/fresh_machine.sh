@@ -102,8 +102,8 @@ bare_system() {
   shift 3
   debootstrap --variant=minbase --force-check-gpg "${@:1:count}" >"$work/log" 2>&1 || {
     tail -n 20 "$work/log" >&2
-    echo "fresh_machine: skipped: the bare system could not be made" >&2
-    return 77
+    echo "fresh_machine: the bare system could not be made" >&2
+    return 1
   }
   shift "$count"
   git -c safe.directory='*' clone -q --no-hardlinks "file://$root" "$work/system/root/splitvit"

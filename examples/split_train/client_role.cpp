@@ -64,25 +64,24 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
   sv::report::Run run{
       .method = method,
       .seed = o.seed,
-      .settings = {{"data", data.name},
-                   {"training images", number(data.train.size())},
-                   {"test images", number(data.test.size())},
-                   {"model", o.model},
-                   {"image", number(vit.image)},
-                   {"blocks", number(vit.depth)},
-                   {"cut after block", number(o.cut)},
-                   {"start", o.weights.empty()
-                                 ? "random"
-                                 : std::filesystem::path{o.weights}.filename().string()},
-                   {"batch", number(o.batch)},
-                   {"length", length_text(o)},
-                   {"evaluation", method_of(method).bottleneck
-                                      ? "no stages or codec, but the bottleneck"
-                                      : "uncompressed"},
-                   {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
-                   {"augmentation", o.augment},
-                   {"threads of each process", number(o.threads)},
-                   {"compute", compute_name(o.compute)}},
+      .settings =
+          {{"data", data.name},
+           {"training images", number(data.train.size())},
+           {"test images", number(data.test.size())},
+           {"model", o.model},
+           {"image", number(vit.image)},
+           {"blocks", number(vit.depth)},
+           {"cut after block", number(o.cut)},
+           {"start",
+            o.weights.empty() ? "random" : std::filesystem::path{o.weights}.filename().string()},
+           {"batch", number(o.batch)},
+           {"length", length_text(o)},
+           {"evaluation", method_of(method).bottleneck ? "no stages or codec, but the bottleneck"
+                                                       : "uncompressed"},
+           {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
+           {"augmentation", o.augment},
+           {"threads of each process", number(o.threads)},
+           {o.role == Role::both ? "compute" : "compute of the client", compute_name(o.compute)}},
       .rows = {},
       .test_samples = static_cast<std::uint64_t>(data.test.size()),
       .evaluation_traffic = {}};

@@ -58,6 +58,8 @@ Data load_data(const Options& options) {
   const std::string kind = text.substr(0, text.find(':'));
   if (options.test_share && (kind != "folder" || text.find(',') != std::string::npos))
     throw UsageError("--test-share goes with --data folder:DIR only");
+  if (options.on_bad_file != "refuse" && kind != "folder")
+    throw UsageError("--on-bad-file goes with --data folder: only");
   if (text == "shapes")
     return data_from(data::make_shapes(
         {.samples = 8000, .test_samples = 1000, .classes = shape_classes, .seed = options.seed}));

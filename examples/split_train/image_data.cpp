@@ -40,12 +40,17 @@ namespace {
 
 /// DIR is one folder that is to be divided; if it is divided already, says how to name its parts.
 images::ListedPair divided(const Options& o, const std::filesystem::path& folder) {
-  if (o.test_share) return images::divide(images::list_folder(folder), *o.test_share);
-  std::string parts = "folder:TRAIN,TEST";
   for (const char* const test : {"test", "val", "valid", "validation"})
     if (std::filesystem::exists(folder / "train") && std::filesystem::exists(folder / test))
-      parts = "folder:" + (folder / "train").string() + "," + (folder / test).string();
-  throw UsageError("--data '" + o.data + "' needs --test-share S, such as 0.2, or --data " + parts);
+      throw UsageError("--data '" + o.data + "' is divided already, wanted --data folder:" +
+                       (folder / "train").string() + "," + (folder / test).string());
+  if (!o.test_share)
+    throw UsageError("--data '" + o.data +
+                     "' needs --test-share S, such as 0.2, or --data folder:TRAIN,TEST");
+  auto parts = images::divide(images::list_folder(folder), *o.test_share);
+  if (parts.test.files.empty())
+    throw UsageError("--data '" + o.data + "': no class has two images, so none is left to test");
+  return parts;
 }
 
 /// Says now and then how far reading is; silent for what is read at once.
@@ -100,7 +105,7 @@ Data load_npz(const Options& o) {
 
 namespace {
 
-[[noreturn]] Data refuse(const Options& o) {
+[[noreturn]] void refuse(const Options& o) {
   throw UsageError(
       "--data '" + o.data +
       "': this program was built without libjpeg-turbo, libpng and zlib; cmake/setup.sh "

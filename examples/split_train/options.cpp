@@ -66,6 +66,9 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
   need(o.role == Role::both || o.seeds.size() == 1,
        "several seeds need --role both; give one to each server and client");
   augmentation_of(o.augment);
+  need(
+      o.role != Role::server || (o.augment == "none" && !o.test_share && o.on_bad_file == "refuse"),
+      "--augment, --test-share and --on-bad-file are for the side that has the images");
   try {
     if (!listen.empty() || !connect.empty())
       o.endpoint = sv::transport::parse_endpoint(listen.empty() ? connect : listen);

@@ -39,9 +39,9 @@ std::vector<std::string> names_of(const FolderListing& listing) {
 
 TEST_CASE("list_folder: classes by folder, in order", "[images]") {
   const support::TemporaryFolder folder;
-  put(folder,
-      {"all/zebra/b.jpg", "all/zebra/a.PNG", "all/ape/deep/er/x.jpeg", "all/ape/.hidden.jpg",
-       "all/ape/notes.txt", "all/ape/Thumbs.db", "all/.git/x.jpg", "all/labels.csv"});
+  put(folder, {"all/zebra/b.jpg", "all/zebra/a.PNG", "all/ape/deep/er/x.jpeg",
+               "all/ape/.hidden.jpg", "all/ape/.thumbs/x.jpg", "all/ape/notes.txt",
+               "all/ape/Thumbs.db", "all/.git/x.jpg", "all/labels.csv"});
   folder.write("all/ape/no_extension", support::png_bytes(1, 1, {1, 2, 3}));
   const FolderListing listing = images::list_folder(folder.path() / "all");
   CHECK(listing.name == "all");

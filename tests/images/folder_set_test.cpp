@@ -120,7 +120,7 @@ TEST_CASE("FolderSet: bad files are skipped and counted", "[images]") {
   six.write(5, no_image);
   const auto said = support::complaint_of([&] { six.set({.on_bad_file = OnBadFile::skip}); });
   REQUIRE(said);
-  CHECK_THAT(said->text, ContainsSubstring("b: not one image can be read"));
+  CHECK_THAT(said->text, ContainsSubstring("class 'b': not one image can be read"));
 }
 
 TEST_CASE("FolderSet: a file that goes away later is named", "[images]") {

@@ -76,6 +76,8 @@ TEST_CASE("block_kept: as pairs, rounded numbers come back, sums and norms as th
       fill(saved.kept().log_sums, s.N * s.H);
       fill(saved.kept().qkv, others);
       fill(saved.kept().norm_rows, 4 * s.N);
+      std::vector<float> centred(saved.kept().middle, saved.kept().middle + D);
+      for (Index i = 0; i < D; ++i) centred[at(i)] -= saved.kept().norm2(s.N).mean[i / s.D];
       saved.save();
       CHECK(stored.back() == 7.0f);
       const detail::KeptMemory<float, BrainPair> loaded{stored.data(), way, after, s.N, s};
@@ -92,9 +94,13 @@ TEST_CASE("block_kept: as pairs, rounded numbers come back, sums and norms as th
         CHECK(wrong(loaded.kept().norm_rows, saved.kept().norm_rows, 4 * s.N, false) == 0);
       } else {
         std::copy_n(saved.kept().qkv, others, loaded.kept().qkv);
+        std::copy_n(saved.kept().norm_rows, 4 * s.N, loaded.kept().norm_rows);
         loaded.round();
-        CHECK(wrong(loaded.kept().qkv, saved.kept().qkv, others, true) == 0);
+        CHECK(wrong(loaded.kept().qkv, saved.kept().qkv, 3 * D, true) == 0);
+        CHECK(wrong(loaded.kept().before, saved.kept().before, s.N * s.hidden, true) == 0);
       }
+      CHECK(wrong(loaded.kept().middle, centred.data(), D, true) == 0);
+      for (Index i = 0; i < s.N; ++i) CHECK(loaded.kept().norm2(s.N).mean[i] == 0.0f);
     }
   const BlockSizes deit{.B = 32, .N = 197, .D = 192, .H = 3, .hidden = 768};
   CHECK(deit.stored_numbers<BrainPair>(Checkpointing::store) <

@@ -27,7 +27,7 @@ TEST_CASE("compute: the type of factors, where the build has instructions for it
     use();
     CHECK(calls == 3);
   } else {
-    CHECK_THAT(text(use), ContainsSubstring("without AVX512_BF16; wanted -march=native"));
+    CHECK_THAT(text(use), ContainsSubstring("without AVX512_BF16; wanted xsimd and -march=native"));
     CHECK(calls == 2);
   }
 }

@@ -16,7 +16,7 @@ TEST_CASE("matrix_unit: a build without it may not use it", "[kernel][matrix_uni
   STATIC_REQUIRE(detail::by_matrix_unit<float, BrainPair> == detail::has_matrix_unit);
 }
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__linux__)
+#if SPLITVIT_HAS_AMX
 TEST_CASE("matrix_unit: any rows and columns, from C, a bias or zero on", "[kernel][matrix_unit]") {
   if (!detail::may_use_matrix_unit()) return;
   Rng rng{.seed = 81};

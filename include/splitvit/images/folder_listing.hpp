@@ -69,9 +69,11 @@ inline FolderListing list_folder(const std::filesystem::path& folder) {
     for (std::size_t label = 0; label < out.classes.size(); ++label) {
       here = folder / out.classes[label];
       const auto begin = static_cast<std::ptrdiff_t>(out.files.size());
-      for (const auto& entry : fs::recursive_directory_iterator{here})
-        if (entry.is_regular_file() && detail::is_image_file(entry.path()))
-          out.files.push_back({entry.path(), static_cast<Index>(label)});
+      for (fs::recursive_directory_iterator at{here}, end; at != end; ++at)
+        if (at->is_directory() && at->path().filename().string().starts_with('.'))
+          at.disable_recursion_pending();
+        else if (at->is_regular_file() && detail::is_image_file(at->path()))
+          out.files.push_back({at->path(), static_cast<Index>(label)});
       if (begin == static_cast<std::ptrdiff_t>(out.files.size()))
         throw StorageError(Reason::wrong_content, {here.string(), ": no images"});
       std::ranges::sort(out.files.begin() + begin, out.files.end(), {}, &FolderListing::File::path);

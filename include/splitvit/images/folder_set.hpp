@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // binary_search, min
+#include <algorithm>   // binary_search, find_if, min
 #include <atomic>      // atomic
 #include <filesystem>  // path
 #include <functional>  // function
+#include <new>         // bad_alloc
 
 #include <splitvit/core/error.hpp>             // StorageError
 #include <splitvit/core/parallel.hpp>          // parallel_for
@@ -22,9 +23,11 @@ enum class OnBadFile : std::uint8_t { refuse, skip };
 
 struct FolderOptions {
   Index image = 0;  ///< resize to (image, image); 0: each its own size
-  std::uintmax_t memory = std::uintmax_t{1} << 30;  ///< bytes of decoded images that are kept
-  OnBadFile on_bad_file = OnBadFile::refuse;        ///< a file that cannot be decoded
-  ImageLimits limits = {};                          ///< of each file
+  /// Bytes of decoded images that are kept. While it decodes one, a thread takes up to 12 bytes a
+  /// pixel besides.
+  std::uintmax_t memory = std::uintmax_t{1} << 30;
+  OnBadFile on_bad_file = OnBadFile::refuse;  ///< a file that cannot be decoded
+  ImageLimits limits = {};                    ///< of each file
   std::function<void(Index read, Index files)> progress =
       {};  ///< called now and then while opening
 };
@@ -61,6 +64,9 @@ class FolderSet {
               kept_bytes -= bytes;
           } catch (const StorageError& error) {
             errors[k] = error;
+          } catch (const std::bad_alloc&) {
+            errors[k] = StorageError(Reason::too_long,
+                                     {listed[k].path.string(), ": not enough memory to decode it"});
           }
       });
       for (std::size_t k = 0; k < listed.size(); ++k) {
@@ -78,9 +84,9 @@ class FolderSet {
     kept_bytes_ = kept_bytes;
     for (const FolderListing::File& file : files)
       if (!std::ranges::binary_search(listing_.files, file.label, {}, &FolderListing::File::label))
-        throw StorageError(
-            Reason::wrong_content,
-            {file.path.parent_path().string(), ": not one image can be read; ", skipped_.front()});
+        throw StorageError(Reason::wrong_content,
+                           {"class '", listing_.classes[static_cast<std::size_t>(file.label)],
+                            "': not one image can be read; ", reason_of(file)});
   }
 
   const std::string& name() const { return listing_.name; }
@@ -100,6 +106,13 @@ class FolderSet {
 
  private:
   static constexpr Index part = 1024;  ///< files that are decoded at a time
+
+  /// The line about a file in skipped_, which begins with its path.
+  const std::string& reason_of(const FolderListing::File& file) const {
+    const std::string begin = file.path.string() + ": ";
+    return *std::find_if(skipped_.begin(), skipped_.end(),
+                         [&](const std::string& line) { return line.starts_with(begin); });
+  }
 
   Tensor<std::uint8_t> decoded(const std::filesystem::path& file) const {
     auto image = read_image_file(file, limits_);

@@ -11,9 +11,9 @@ namespace splitvit::inline SPLITVIT_BUILD::images {
 
 namespace detail {
 /// Decompresses deflated bytes; `window` is what zlib calls windowBits. Memory grows with what
-/// comes out, so a claim takes none. Errors  StorageError naming `source`: damaged_file if the
-/// bytes make no sense, end early or go on
-///         behind the end; too_long if more than `limit` bytes come out.
+/// comes out, so a claim takes none.
+/// Errors  StorageError naming `source`: damaged_file if the bytes make no sense, end early or go
+///         on behind the end; too_long if more than `limit` bytes come out.
 inline std::vector<std::byte> inflated(std::span<const std::byte> bytes, int window,
                                        std::uintmax_t limit, const std::string& source) {
   struct Stream : z_stream {

@@ -17,7 +17,7 @@ inline data::ImageSet read_idx_or_gz(const data::IdxFiles& files,
                                      const data::IdxOptions& options = {}) {
   const auto content = [&](const std::filesystem::path& file) {
     auto bytes = read_file(file, options.limit);
-    return is_gzip(bytes) ? gunzip(bytes, options.limit, file.string()) : bytes;
+    return is_gzip(bytes) ? gunzip(bytes, options.limit, file.string()) : std::move(bytes);
   };
   const auto images = content(files.images);
   return data::parse_idx(images, content(files.labels), files, options);

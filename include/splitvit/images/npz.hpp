@@ -143,9 +143,10 @@ inline std::vector<Index> npy_labels(const NpyArray& array, const std::string& s
 
 namespace detail {
 inline data::ImageSet npz_set(const ZipArchive& archive, const std::string& images,
-                              const std::string& labels, const std::filesystem::path& file) {
+                              const std::string& labels, const std::filesystem::path& file,
+                              std::uintmax_t limit) {
   const auto array = [&](const std::string& name) {
-    return parse_npy(archive.read(name + ".npy"), file.string() + ": " + name);
+    return parse_npy(archive.read(name + ".npy", limit), file.string() + ": " + name);
   };
   data::ImageSet set;
   set.name = file.stem().string();
@@ -165,7 +166,8 @@ inline data::ImageSet npz_set(const ZipArchive& archive, const std::string& imag
 /// the form of Keras. Both sets get the larger number of classes.
 ///
 /// Errors  as ZipArchive, parse_npy, npy_images and npy_labels; StorageError (wrong_content) if an
-///         array is missing or images and labels do not fit; too_long above `limit` bytes.
+///         array is missing or images and labels do not fit; too_long if the file or an array has
+///         more than `limit` bytes.
 inline data::TrainTest read_npz(const std::filesystem::path& file,
                                 std::uintmax_t limit = std::uintmax_t{1} << 32) {
   const auto bytes = read_file(file, limit);
@@ -180,9 +182,9 @@ inline data::TrainTest read_npz(const std::filesystem::path& file,
                         "; wanted train_images, train_labels, test_images and test_labels"});
   }
   data::TrainTest out{.train = detail::npz_set(archive, keras ? "x_train" : "train_images",
-                                               keras ? "y_train" : "train_labels", file),
+                                               keras ? "y_train" : "train_labels", file, limit),
                       .test = detail::npz_set(archive, keras ? "x_test" : "test_images",
-                                              keras ? "y_test" : "test_labels", file)};
+                                              keras ? "y_test" : "test_labels", file, limit)};
   data::require_alike(out, file.string());
   return out;
 }

@@ -128,7 +128,7 @@ class PngReader {
 }  // namespace detail
 
 /// Decodes a PNG file of any kind (grey, palette, 16 bits, interlaced) and turns it upright, if it
-/// has EXIF data. Transparency is dropped and 16 bits lose their lower half, as with Pillow.
+/// has EXIF data. Transparency is dropped and 16 bits lose their lower half.
 /// `source` names the file in messages.
 ///
 /// Shapes  returns (3, height, width); the three channels of a grey image are equal.

@@ -8,12 +8,11 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::images {
 
-/// The files in a zip archive, stored or deflated, up to 4 GiB.
+/// The files in a zip archive, stored or deflated, without ZIP64.
 ///
 /// Errors  StorageError naming `source`: foreign_file if it is no zip archive, damaged_file if it
-/// is
-///         inconsistent, wrong_content for what is not read: encryption, other methods, ZIP64, a
-///         file that is not there.
+///         is inconsistent, wrong_content for what is not read: encryption, other methods, ZIP64,
+///         a file that is not there.
 /// Source  PKWARE's APPNOTE.TXT 6.3, sections 4.3 and 4.4.
 class ZipArchive {
  public:
@@ -21,6 +20,8 @@ class ZipArchive {
     std::string name;
     std::uint32_t flags, method, checksum, packed, unpacked, offset;
   };
+  /// Stands where only ZIP64 has the number.
+  static constexpr std::uint32_t no_number = 0xFFFFFFFF;
 
   /// `bytes` must outlive the archive.
   ZipArchive(std::span<const std::byte> bytes, std::string source)
@@ -36,8 +37,8 @@ class ZipArchive {
       refuse(Reason::damaged_file, "the zip archive's end is missing");
     const std::uint32_t count = number(end + 10, 2);
     std::size_t at = number(end + 16, 4);
-    if (count == 0xFFFF || at == 0xFFFFFFFF)
-      refuse(Reason::wrong_content, "a ZIP64 archive, wanted one below 4 GiB");
+    if (count == 0xFFFF || at == no_number)
+      refuse(Reason::wrong_content, "a ZIP64 archive, wanted one below 2 GiB");
     for (std::uint32_t k = 0; k < count; ++k) {
       constexpr std::size_t head = 46;
       require(at, head);
@@ -60,7 +61,8 @@ class ZipArchive {
   bool has(const std::string& name) const { return find(name) != entries_.end(); }
 
   /// The content of a file. Memory is taken for what comes out, at most the size in the directory.
-  std::vector<std::byte> read(const std::string& name) const {
+  /// Errors  StorageError (too_long) if that is above `limit` bytes.
+  std::vector<std::byte> read(const std::string& name, std::uintmax_t limit = no_number) const {
     const auto entry = find(name);
     if (entry == entries_.end()) refuse(Reason::wrong_content, "no '" + name + "' in it");
     const std::string source = source_ + ": " + name;
@@ -68,8 +70,11 @@ class ZipArchive {
       throw StorageError(reason, {source, ": ", why});
     };
     if ((entry->flags & 1) != 0) fail(Reason::wrong_content, "is encrypted");
-    if (entry->packed == 0xFFFFFFFF || entry->unpacked == 0xFFFFFFFF)
-      fail(Reason::wrong_content, "is larger than 4 GiB");
+    if (entry->packed == no_number || entry->unpacked == no_number || entry->offset == no_number)
+      fail(Reason::wrong_content, "needs ZIP64, which is not read (NumPy uses it from 2 GiB on)");
+    if (entry->unpacked > limit)
+      throw StorageError(Reason::too_long, {source, ": ", entry->unpacked,
+                                            " bytes unpacked, at most ", limit, " are allowed"});
     constexpr std::size_t head = 30;
     const std::size_t at = entry->offset;
     require(at, head);

@@ -122,7 +122,8 @@ struct BlockKept {
 };
 
 /// Where a piece's activations are during a pass: in the memory that keeps them; or as numbers in
-/// `scratch`, of which `stored` keeps pairs. Both passes then see the same rounded numbers.
+/// `scratch`, of which `stored` keeps pairs. Only the backward pass then sees rounded numbers, the
+/// same ones whether they were stored or recomputed.
 template <class T, class Stored>
 class KeptMemory {
  public:
@@ -142,9 +143,11 @@ class KeptMemory {
   /// At the end of the forward pass.
   void save() const {
     if constexpr (as_pairs)
-      if (stored_ != nullptr)
+      if (stored_ != nullptr) {
+        if (checkpointing_ == Checkpointing::store) centre();
         each_array([](T* from, T* to, Index n) { std::copy_n(from, n, to); },
                    [](T* from, BrainPair* to, Index n) { pair_numbers(from, n, to); });
+      }
   }
   /// At the begin of the backward pass.
   void load() const {
@@ -154,14 +157,15 @@ class KeptMemory {
   }
   /// After what is not stored was recomputed: rounds it as save() does.
   void round() const {
-    if constexpr (as_pairs)
-      for_numbers([](T* x, Index n) {
-        for (; n > 0; n -= chunk, x += chunk) {
-          std::array<BrainPair, chunk / 2> pairs;
-          pair_numbers(x, std::min(n, chunk), pairs.data());
-          widen_numbers(pairs.data(), std::min(n, chunk), x);
-        }
-      });
+    if constexpr (as_pairs) {
+      centre();
+      T* x = kept_.qkv;
+      for (Index n = rows_ * (4 * s_.D + s_.hidden); n > 0; n -= chunk, x += chunk) {
+        std::array<BrainPair, chunk / 2> pairs;
+        pair_numbers(x, std::min(n, chunk), pairs.data());
+        widen_numbers(pairs.data(), std::min(n, chunk), x);
+      }
+    }
   }
 
  private:
@@ -181,7 +185,16 @@ class KeptMemory {
     exact(kept_.norm_rows, next(4 * rows_), 4 * rows_);
     rounded(kept_.qkv, pairs(next((others + 1) / 2)), others);
   }
-  void for_numbers(const auto& body) const { body(kept_.qkv, rows_ * (4 * s_.D + s_.hidden)); }
+  /// Takes away the means of middle's rows, which only norm2 reads from now on: rounding then keeps
+  /// the differences of large, almost constant rows.
+  void centre() const {
+    T* const mean = kept_.norm2(rows_).mean;
+    for (Index i = 0; i < rows_; ++i) {
+      T* const row = kept_.middle + i * s_.D;
+      for (Index j = 0; j < s_.D; ++j) row[j] -= mean[i];
+      mean[i] = T{0};
+    }
+  }
 
   T* stored_;
   Checkpointing checkpointing_;

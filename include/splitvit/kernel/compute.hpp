@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/core/error.hpp>         // joined
+#include <splitvit/core/error.hpp>         // ArgumentError
 #include <splitvit/kernel/brain_pair.hpp>  // BrainPair, has_brain_unit
 #include <splitvit/kernel/simd.hpp>        // instruction_set
 
@@ -22,7 +22,8 @@ void require_compute(Compute compute) {
   if (!has_brain_unit)
     throw ArgumentError(
         {"compute bf16: this program was compiled for ", instruction_set(),
-         " without AVX512_BF16; wanted -march=native on a processor that has it, or float32"});
+         " without AVX512_BF16; wanted xsimd and -march=native on a processor that has it, or "
+         "float32"});
 }
 
 /// Calls body.operator()<Stored>() with the type of the factors in a product (gemm.hpp).

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__linux__)
-#include <sys/syscall.h>  // SYS_arch_prctl
-#include <unistd.h>       // syscall
-#endif
-
 #include <algorithm>  // copy_n, fill_n
 
 #include <splitvit/core/shape.hpp>         // Index
 #include <splitvit/kernel/brain_pair.hpp>  // BrainPair, has_brain_unit
 #include <splitvit/kernel/tile.hpp>        // TileResult, TileRows
+
+#if SPLITVIT_USE_XSIMD && defined(__AVX512BF16__) && defined(__AVX512BW__) && \
+    defined(__AVX512DQ__) && defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__linux__)
+#define SPLITVIT_HAS_AMX 1
+#include <sys/syscall.h>  // SYS_arch_prctl
+#include <unistd.h>       // syscall
+#else
+#define SPLITVIT_HAS_AMX 0
+#endif
 
 // A larger tile of C, by the unit for matrices of bfloat16 (AMX). An instruction adds the products
 // of 16 pairs to C: it sums those of the first numbers and those of the second ones, each from zero
@@ -24,7 +28,7 @@ inline constexpr Index unit_size = 16;
 /// Rows of C that are computed at a time.
 inline constexpr Index unit_rows = 2 * unit_size;
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__linux__)
+#if SPLITVIT_HAS_AMX
 inline constexpr bool has_matrix_unit = has_brain_unit;
 
 /// Whether this process may use the unit, which Linux grants once, on request.
@@ -47,6 +51,7 @@ class MatrixUnit {
     Shape shape;
     std::fill_n(shape.bytes, 8, std::uint16_t{64});
     std::fill_n(shape.rows, 8, std::uint8_t{16});
+    asm volatile("" : : "m"(shape));  // g++ 12 knows of 8 of the 64 bytes that are read
     _tile_loadconfig(&shape);
   }
   ~MatrixUnit() {
@@ -128,7 +133,7 @@ class MatrixUnit;
 template <class T, class Stored>
 inline constexpr bool by_matrix_unit = has_matrix_unit && !std::same_as<T, Stored>;
 
-/// What multiplies blocks of them: nothing if that is no unit.
+/// What multiplies blocks of them: NoUnit where tiles do it.
 struct NoUnit {};
 template <class T, class Stored>
 using UnitOf = std::conditional_t<by_matrix_unit<T, Stored>, MatrixUnit, NoUnit>;

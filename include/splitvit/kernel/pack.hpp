@@ -44,9 +44,9 @@ inline void pair_rows(const float* first, const float* second, Index count, Brai
   constexpr Index L = lanes<float>;
   for (Index j = 0; j < tile_cols<float>; j += L) {
     const Index some = std::clamp<Index>(count - j, 0, L);
-    const auto zero = Pack<float>(0.0f);
     store(to + j, interleaved(load_first(first + j, some),
-                              second == nullptr ? zero : load_first(second + j, some)));
+                              load_first((second == nullptr ? first : second) + j,
+                                         second == nullptr ? 0 : some)));
   }
 }
 
@@ -153,7 +153,7 @@ class LeftRows<float, BrainPair> {
   /// The pairs of columns k and k + 1 of an A that lies by columns; from `end` on there are zeros.
   static PairPack from_columns(const Factor<float>& a, Index row, Index rows, Index k, Index end) {
     const auto column = [&](Index j) {
-      return j < end ? load_first(a.at(row, j), rows) : Pack<float>(0.0f);
+      return load_first(a.at(row, std::min(j, end - 1)), j < end ? rows : 0);
     };
     return interleaved(column(k), column(k + 1));
   }

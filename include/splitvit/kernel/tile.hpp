@@ -19,7 +19,7 @@ template <class T>
 inline constexpr Index tile_cols = 2 * lanes<T>;
 
 /// The rows of A that a tile reads: (i, k) is at a[i * row_step + k * col_step]; one step is 1. An
-/// element of A or B is a T, or a pair of numbers, of which a column of A and a row of B have K.
+/// element is a T, or a pair of numbers; a row of A and a column of B have K elements.
 template <class Stored>
 struct TileRows {
   const Stored* a;

@@ -123,7 +123,8 @@ struct Block {
                              bias, attn.qkv.compute);
   }
 
-  /// How all products are computed. Errors  std::invalid_argument if this build cannot.
+  /// How products are computed, except for attention's in cls().
+  /// Errors  std::invalid_argument if this build cannot.
   void use(Compute compute) {
     kernel::require_compute<T>(compute);
     for (Linear<T>* layer : {&attn.qkv, &attn.proj, &mlp.fc1, &mlp.fc2}) layer->compute = compute;
