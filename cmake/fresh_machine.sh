@@ -106,7 +106,7 @@ bare_system() {
     return 1
   }
   shift "$count"
-  git -c safe.directory='*' clone -q --no-hardlinks "file://$root" "$work/system/root/splitvit"
+  git -c safe.directory='*' clone -q --no-hardlinks "file://$root" "$work/system/srv/splitvit"
   mount -t proc proc "$work/system/proc"
   mount -t devpts -o newinstance,ptmxmode=0666 devpts "$work/system/dev/pts"
   echo "fresh_machine: a bare $(. "$work/system/etc/os-release" && echo "$PRETTY_NAME")," \
@@ -115,7 +115,7 @@ bare_system() {
   start=$SECONDS
   env -i HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" ${http_proxy:+"http_proxy=$http_proxy"} \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    chroot "$work/system" bash -c 'cd /root/splitvit && exec "$@"' bash "$@" || code=$?
+    chroot "$work/system" bash -c 'cd /srv/splitvit && exec "$@"' bash "$@" || code=$?
   echo "fresh_machine: '$*' ended with $code after $((SECONDS - start)) s" >&2
   return "$code"
 }

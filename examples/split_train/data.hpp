@@ -39,7 +39,7 @@ splitvit::Index classes_of(const std::string& text);
 /// The parts of a text between commas, of which there is always one.
 std::vector<std::string> split_at_commas(const std::string& text);
 
-/// The files behind the colon of --data, of which there must be so many.
+/// The files behind the colon of --data, which must be `count`.
 ///
 /// Errors  UsageError that says what was wanted.
 std::vector<std::string> files_of(const std::string& text, std::size_t count,

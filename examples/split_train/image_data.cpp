@@ -4,6 +4,7 @@
 #include <chrono>      // steady_clock
 #include <cstdio>      // fprintf
 #include <filesystem>  // exists, path
+#include <functional>  // function
 #include <string>      // string
 #include <utility>     // move
 

@@ -10,6 +10,7 @@
 #include <splitvit/images/idx_gz.hpp>
 #include <splitvit/images/image_file.hpp>
 #include <splitvit/images/jpeg.hpp>
+#include <splitvit/images/library_calls.hpp>
 #include <splitvit/images/limits.hpp>
 #include <splitvit/images/npz.hpp>
 #include <splitvit/images/png.hpp>

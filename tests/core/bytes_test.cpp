@@ -12,6 +12,7 @@
 
 using splitvit::ByteReader;
 using splitvit::ByteWriter;
+using splitvit::number_at;
 using splitvit::Reason;
 using splitvit::WireError;
 
@@ -61,6 +62,16 @@ TEST_CASE("bytes: what is written is read again", "[core]") {
   CHECK(reader.get_text(0).empty());
   CHECK(reader.left() == 0);
   CHECK_NOTHROW(reader.expect_end());
+}
+
+TEST_CASE("bytes: a number of any width, in either order", "[core]") {
+  const auto bytes = std::as_bytes(std::span{"\x01\x02\xFE\x04\x05\x06\x07\x08\x09"});
+  CHECK(number_at(bytes, 1, 1, std::endian::big) == 0x02);
+  CHECK(number_at(bytes, 1, 2, std::endian::big) == 0x02FE);
+  CHECK(number_at(bytes, 1, 2, std::endian::little) == 0xFE02);
+  CHECK(number_at(bytes, 1, 8, std::endian::big) == 0x02FE040506070809);
+  CHECK(number_at(bytes, 0, 8, std::endian::little) == 0x0807060504FE0201);
+  CHECK(number_at(bytes, 3, 0, std::endian::little) == 0);
 }
 
 TEST_CASE("bytes: hostile bytes give a WireError and no more", "[core]") {

@@ -19,6 +19,17 @@ std::array<std::byte, sizeof(T)> little_endian(std::array<std::byte, sizeof(T)> 
 }
 }  // namespace detail
 
+/// The unsigned number of `width` bytes, at most 8, that begins at bytes[at], in a file of another
+/// program. The caller has checked that they are there.
+inline std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t at, std::size_t width,
+                               std::endian order) {
+  std::uint64_t value = 0;
+  for (std::size_t k = 0; k < width; ++k)
+    value = value << 8 | std::to_integer<std::uint64_t>(
+                             bytes[at + (order == std::endian::big ? k : width - 1 - k)]);
+  return value;
+}
+
 template <class T>
 concept Arithmetic = std::is_arithmetic_v<T>;
 

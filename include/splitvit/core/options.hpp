@@ -126,7 +126,7 @@ inline std::string joined_names(std::span<const Named<Index>> all, const char* b
   for (const auto& [name, number] : all) text += joined({text.empty() ? "" : between, name});
   return text;
 }
-/// The entry with this number; null if there is none.
+/// The entry with this number, or null.
 inline const Named<Index>* find_number(std::span<const Named<Index>> all, Index number) {
   for (const Named<Index>& one : all)
     if (one.value == number) return &one;

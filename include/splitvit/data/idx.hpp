@@ -4,6 +4,7 @@
 #include <algorithm>   // copy, max_element
 #include <filesystem>  // path, exists
 
+#include <splitvit/core/bytes.hpp>     // number_at
 #include <splitvit/core/error.hpp>     // Reason, StorageError
 #include <splitvit/core/file.hpp>      // read_file
 #include <splitvit/core/shape.hpp>     // Index
@@ -29,9 +30,8 @@ struct IdxReader {
     if (bytes.size() - at < 4)
       fail_at(at == 0 ? Reason::foreign_file : Reason::damaged_file, source, at,
               {"the header is cut off"});
-    std::uint32_t value = 0;
-    for (int i = 0; i < 4; ++i) value = (value << 8) | std::to_integer<std::uint32_t>(bytes[at++]);
-    return value;
+    at += 4;
+    return static_cast<std::uint32_t>(number_at(bytes, at - 4, 4, std::endian::big));
   }
 
   /// The number that tells what is in the file.

@@ -142,8 +142,9 @@ inline Tensor<std::uint8_t> equalise(Tensor<std::uint8_t> image) {
   });
 }
 
-/// The image seen through an affine map: pixel (x, y) is the one at (a x + b y + c, d x + e y + f),
-/// all counted from the corner and read at the middle of pixels; black where there is none.
+/// The image seen through an affine map: pixel (x, y) is taken from (a x + b y + c, d x + e y + f).
+/// Coordinates begin at the corner of the image and are those of the pixels' centres. What lies
+/// outside of the image is black.
 struct AffineMap {
   double a = 1, b = 0, c = 0, d = 0, e = 1, f = 0;
 

@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/core/bytes.hpp>     // number_at
 #include <splitvit/core/shape.hpp>     // Index, ShapeError
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::images {
 
-/// How a camera was held: the orientation 1 to 8 in EXIF data, which begin with the byte order. 1,
-/// upright, where there is none or it makes no sense.
+/// How a camera was held: the orientation, 1 to 8, in EXIF data, which begin with the byte order.
+/// Data without a valid orientation count as 1, upright.
 /// Source  EXIF 2.3 (JEITA CP-3451C), 4.6.4, tag 0x0112; TIFF 6.0, section 2.
 inline int exif_orientation(std::span<const std::byte> bytes) {
   if (bytes.size() < 8 || bytes[0] != bytes[1]) return 1;
   const auto first = std::to_integer<char>(bytes[0]);
   if (first != 'I' && first != 'M') return 1;
-  const auto number = [&](std::size_t at, std::size_t width) {
-    std::size_t value = 0;
-    for (std::size_t k = 0; k < width; ++k)
-      value =
-          value << 8 | std::to_integer<std::size_t>(bytes[at + (first == 'M' ? k : width - 1 - k)]);
-    return value;
+  const auto number = [&](std::size_t at, std::size_t width) -> std::size_t {
+    return number_at(bytes, at, width, first == 'M' ? std::endian::big : std::endian::little);
   };
   const std::size_t directory = number(4, 4);
   if (number(2, 2) != 42 || directory > bytes.size() - 2) return 1;

@@ -89,7 +89,7 @@ struct ListedPair {
   FolderListing test;
 };
 
-/// Lists a folder for training and one for testing; labels are those of the first.
+/// Lists a folder for training and one for testing. The first one numbers the classes of both.
 /// Errors  as list_folder; StorageError (wrong_content) if the second has a class of its own.
 inline ListedPair list_folders(const std::filesystem::path& train,
                                const std::filesystem::path& test) {

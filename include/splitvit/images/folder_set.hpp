@@ -89,7 +89,6 @@ class FolderSet {
                             "': not one image can be read; ", reason_of(file)});
   }
 
-  const std::string& name() const { return listing_.name; }
   const std::vector<std::string>& class_names() const { return listing_.classes; }
   /// One line for each file that was left out: its path and what is wrong with it.
   const std::vector<std::string>& skipped() const { return skipped_; }

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <csetjmp>  // jmp_buf, longjmp, setjmp
-#include <cstdio>   // FILE, which jpeglib.h uses
+#include <cstdio>  // FILE, which jpeglib.h uses
 
 #include <jerror.h>
 #include <jpeglib.h>
 
-#include <splitvit/core/error.hpp>     // StorageError
-#include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/images/exif.hpp>    // exif_orientation, upright
-#include <splitvit/images/limits.hpp>  // ImageLimits
-#include <splitvit/tensor/tensor.hpp>  // Tensor
+#include <splitvit/core/error.hpp>            // StorageError
+#include <splitvit/core/shape.hpp>            // Index
+#include <splitvit/images/exif.hpp>           // exif_orientation, upright
+#include <splitvit/images/library_calls.hpp>  // LibraryCalls
+#include <splitvit/images/limits.hpp>         // ImageLimits, require_size
+#include <splitvit/tensor/tensor.hpp>         // Tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::images {
 
 namespace detail {
-/// One file in libjpeg's hands. The library reports an error by a jump, which must not pass over an
-/// object with a destructor: each call to it is a `step` of its own.
+/// One file in libjpeg's hands.
 class JpegReader {
  public:
   explicit JpegReader(const std::string& source) : source_{source} {
@@ -32,7 +31,7 @@ class JpegReader {
   ~JpegReader() { jpeg_destroy_decompress(&state_); }
 
   Tensor<std::uint8_t> decode(std::span<const std::byte> bytes, const ImageLimits& limits) {
-    step([&] {
+    calls_.step([&] {
       jpeg_create_decompress(&state_);  // keeps err and client_data
       state_.progress = &progress_;
       jpeg_mem_src(&state_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
@@ -43,7 +42,7 @@ class JpegReader {
     if (state_.jpeg_color_space == JCS_CMYK || state_.jpeg_color_space == JCS_YCCK)
       throw StorageError(Reason::wrong_content,
                          {source_, ": a CMYK JPEG, wanted RGB or grey (convert it first)"});
-    step([&] {
+    calls_.step([&] {
       state_.out_color_space = JCS_RGB;  // from grey, too
       jpeg_start_decompress(&state_);
     });
@@ -52,7 +51,7 @@ class JpegReader {
     auto out = Tensor<std::uint8_t>::uninitialised({3, height, width});
     std::vector<std::uint8_t> row(static_cast<std::size_t>(3 * width));
     for (Index y = 0; y < height; ++y) {
-      step([&] {
+      calls_.step([&] {
         JSAMPROW rows = row.data();
         jpeg_read_scanlines(&state_, &rows, 1);
       });
@@ -71,8 +70,9 @@ class JpegReader {
     return *static_cast<JpegReader*>(state->client_data);
   }
   [[noreturn]] static void on_error(j_common_ptr state) {
-    state->err->format_message(state, self(state).text_.data());
-    std::longjmp(self(state).failed_, 1);
+    std::array<char, JMSG_LENGTH_MAX> text;
+    state->err->format_message(state, text.data());
+    self(state).calls_.fail(text.data());
   }
   // Most warnings are about what does not matter; these mean that pixels are missing.
   static void on_message(j_common_ptr state, int level) {
@@ -82,20 +82,7 @@ class JpegReader {
   }
   static void on_progress(j_common_ptr state) {
     if (reinterpret_cast<j_decompress_ptr>(state)->input_scan_number <= max_scans) return;
-    std::string_view{"too many scans"}.copy(self(state).text_.data(), JMSG_LENGTH_MAX - 1);
-    std::longjmp(self(state).failed_, 1);
-  }
-
-  template <class Call>
-  bool succeeds(const Call& call) {
-    if (setjmp(failed_) != 0) return false;
-    call();
-    return true;
-  }
-  template <class Call>
-  void step(const Call& call) {
-    if (!succeeds(call))
-      throw StorageError(Reason::damaged_file, {source_, ": JPEG: ", text_.data()});
+    self(state).calls_.fail("too many scans");
   }
 
   int orientation() const {
@@ -112,8 +99,7 @@ class JpegReader {
   jpeg_decompress_struct state_{};
   jpeg_error_mgr errors_{};
   jpeg_progress_mgr progress_{};
-  std::jmp_buf failed_{};
-  std::array<char, JMSG_LENGTH_MAX> text_{};
+  LibraryCalls calls_{source_, "JPEG"};
 };
 }  // namespace detail
 

@@ -5,6 +5,7 @@
 #include <charconv>    // from_chars
 #include <filesystem>  // path
 
+#include <splitvit/core/bytes.hpp>     // number_at
 #include <splitvit/core/error.hpp>     // StorageError
 #include <splitvit/core/file.hpp>      // read_file
 #include <splitvit/core/shape.hpp>     // Index
@@ -29,7 +30,8 @@ struct NpyArray {
 };
 
 /// Takes apart a .npy file; `source` names it in messages.
-/// Errors  StorageError: foreign_file if it is none; damaged_file if header and size do not fit;
+/// Errors  StorageError: foreign_file for another kind of file; damaged_file if header and size do
+/// not fit;
 ///         wrong_content for Fortran order or values that are no whole numbers of 1 to 8 bytes.
 /// Source  numpy.lib.format, versions 1.0 to 3.0.
 inline NpyArray parse_npy(std::vector<std::byte> file, const std::string& source) {
@@ -40,9 +42,7 @@ inline NpyArray parse_npy(std::vector<std::byte> file, const std::string& source
   if (!text.starts_with("\x93NUMPY") || text.size() < 12)
     refuse(Reason::foreign_file, "no array of NumPy");
   const std::size_t length_bytes = text[6] == 1 ? 2 : 4;
-  std::size_t length = 0;
-  for (std::size_t k = length_bytes; k-- > 0;)
-    length = length << 8 | std::to_integer<std::size_t>(file[8 + k]);
+  const std::size_t length = number_at(file, 8, length_bytes, std::endian::little);
   const std::size_t begin = 8 + length_bytes;
   if (length > text.size() - begin) refuse(Reason::damaged_file, "the header is cut off");
   const std::string_view header = text.substr(begin, length);
@@ -128,9 +128,7 @@ inline std::vector<Index> npy_labels(const NpyArray& array, const std::string& s
   std::vector<Index> out;
   const auto width = static_cast<std::size_t>(array.width());
   for (std::size_t at = 0; at < array.values().size(); at += width) {
-    std::uint64_t value = 0;
-    for (std::size_t k = width; k-- > 0;)
-      value = value << 8 | std::to_integer<std::uint64_t>(array.values()[at + k]);
+    const std::uint64_t value = number_at(array.values(), at, width, std::endian::little);
     // A negative number is a large one: its highest bit is set.
     const bool negative = array.type[1] == 'i' && value >> (8 * width - 1) != 0;
     if (negative || value > 65535)

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <csetjmp>  // jmp_buf, longjmp, setjmp
 #include <cstring>  // memcpy
 
 #include <png.h>
 
-#include <splitvit/core/error.hpp>     // StorageError
-#include <splitvit/core/shape.hpp>     // Index
-#include <splitvit/images/exif.hpp>    // exif_orientation, upright
-#include <splitvit/images/limits.hpp>  // ImageLimits
-#include <splitvit/tensor/tensor.hpp>  // Tensor
+#include <splitvit/core/bytes.hpp>            // number_at
+#include <splitvit/core/error.hpp>            // StorageError
+#include <splitvit/core/shape.hpp>            // Index
+#include <splitvit/images/exif.hpp>           // exif_orientation, upright
+#include <splitvit/images/library_calls.hpp>  // LibraryCalls
+#include <splitvit/images/limits.hpp>         // ImageLimits, require_size
+#include <splitvit/tensor/tensor.hpp>         // Tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::images {
 
@@ -25,9 +26,7 @@ inline std::span<const std::byte> png_exif(std::span<const std::byte> bytes,
   for (std::size_t at = 8;;) {  // length, four letters, data, checksum
     if (bytes.size() < at + 12)
       throw StorageError(Reason::damaged_file, {source, ": PNG: the end is missing"});
-    std::size_t length = 0;
-    for (std::size_t k = 0; k < 4; ++k)
-      length = length << 8 | std::to_integer<std::size_t>(bytes[at + k]);
+    const std::size_t length = number_at(bytes, at, 4, std::endian::big);
     if (length > bytes.size() - at - 12)
       throw StorageError(Reason::damaged_file, {source, ": PNG: the end is missing"});
     const std::string_view name = text.substr(at + 4, 4);
@@ -37,7 +36,7 @@ inline std::span<const std::byte> png_exif(std::span<const std::byte> bytes,
   }
 }
 
-/// One file in libpng's hands. As with libjpeg, no jump may pass over an object with a destructor.
+/// One file in libpng's hands.
 class PngReader {
  public:
   PngReader(std::span<const std::byte> bytes, const std::string& source)
@@ -56,7 +55,7 @@ class PngReader {
 
   Tensor<std::uint8_t> decode(const ImageLimits& limits) {
     const std::span<const std::byte> exif = png_exif(bytes_, source_);
-    step([&] {
+    calls_.step([&] {
       png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
       png_set_chunk_malloc_max(png_, 1 << 22);
       png_set_read_fn(png_, this, on_read);
@@ -65,7 +64,7 @@ class PngReader {
     const png_uint_32 height = png_get_image_height(png_, info_);
     const png_uint_32 width = png_get_image_width(png_, info_);
     require_size(height, width, limits, source_);
-    step([&] {  // whatever it is, to RGB of 8 bits
+    calls_.step([&] {  // whatever it is, to RGB of 8 bits
       png_set_expand(png_);
       png_set_strip_16(png_);
       png_set_strip_alpha(png_);
@@ -79,7 +78,7 @@ class PngReader {
     std::vector<std::uint8_t> pixels(row * height);
     std::vector<png_bytep> rows;
     for (std::size_t y = 0; y < height; ++y) rows.push_back(pixels.data() + y * row);
-    step([&] {
+    calls_.step([&] {
       png_read_image(png_, rows.data());
       png_read_end(png_, info_);
     });
@@ -93,9 +92,7 @@ class PngReader {
 
  private:
   [[noreturn]] static void on_error(png_structp png, png_const_charp text) {
-    auto& self = *static_cast<PngReader*>(png_get_error_ptr(png));
-    self.text_[std::string_view{text}.copy(self.text_.data(), self.text_.size() - 1)] = '\0';
-    std::longjmp(self.failed_, 1);
+    static_cast<PngReader*>(png_get_error_ptr(png))->calls_.fail(text);
   }
   static void on_warning(png_structp, png_const_charp) {}
   static void on_read(png_structp png, png_bytep to, std::size_t size) {
@@ -105,23 +102,10 @@ class PngReader {
     self.at_ += size;
   }
 
-  template <class Call>
-  bool succeeds(const Call& call) {
-    if (setjmp(failed_) != 0) return false;
-    call();
-    return true;
-  }
-  template <class Call>
-  void step(const Call& call) {
-    if (!succeeds(call))
-      throw StorageError(Reason::damaged_file, {source_, ": PNG: ", text_.data()});
-  }
-
   std::span<const std::byte> bytes_;
   std::size_t at_ = 0;
   const std::string& source_;
-  std::jmp_buf failed_{};
-  std::array<char, 200> text_{};
+  LibraryCalls calls_{source_, "PNG"};
   png_structp png_;
   png_infop info_;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>  // find_if
 
+#include <splitvit/core/bytes.hpp>   // number_at
 #include <splitvit/core/error.hpp>   // StorageError
 #include <splitvit/images/gzip.hpp>  // inflate_raw, zip_checksum
 
@@ -103,10 +104,7 @@ class ZipArchive {
       refuse(Reason::damaged_file, "the zip archive points behind its end");
   }
   std::uint32_t number(std::size_t at, std::size_t width) const {
-    std::uint32_t value = 0;
-    for (std::size_t k = width; k-- > 0;)
-      value = value << 8 | std::to_integer<std::uint32_t>(bytes_[at + k]);
-    return value;
+    return static_cast<std::uint32_t>(number_at(bytes_, at, width, std::endian::little));
   }
   std::vector<Entry>::const_iterator find(const std::string& name) const {
     return std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.name == name; });

@@ -66,8 +66,8 @@ struct BlockSizes {
   /// The numbers of a piece that both modes store, and that `store` adds, in whole cache lines.
   Index attention_numbers() const { return whole_lines(D + H); }
   Index other_numbers() const { return whole_lines(4 * D + hidden + 4); }
-  /// The room for what a piece stores, in floats. As pairs, two numbers take that of one, except
-  /// for the sums of attention and the means and scales of norms.
+  /// The room for what a piece stores, in floats. A pair takes the room of one float. The sums of
+  /// attention, and the means and scales of norms, are always floats.
   template <class Stored>
   Index stored_numbers(Checkpointing checkpointing) const {
     const bool all = checkpointing == Checkpointing::store;

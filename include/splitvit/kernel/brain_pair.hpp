@@ -51,6 +51,11 @@ inline float add_pair(BrainPair a, BrainPair b, float sum) {
 /// Pairs that one instruction handles. A build for AVX512_BF16 has that instruction; in others
 /// plain code gives the same bits, slowly.
 #if SPLITVIT_USE_XSIMD && defined(__AVX512BF16__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
+#define SPLITVIT_HAS_BRAIN_UNIT 1
+#else
+#define SPLITVIT_HAS_BRAIN_UNIT 0
+#endif
+#if SPLITVIT_HAS_BRAIN_UNIT
 inline constexpr bool has_brain_unit = true;
 struct PairPack {
   __m512i data;
@@ -114,7 +119,7 @@ inline void transpose(std::array<PairPack, 16>& rows) {
   exchange(std::integral_constant<std::size_t, 2>{});
   exchange(std::integral_constant<std::size_t, 1>{});
 }
-/// The first `count` numbers, at most those of a Pack, then zeros.
+/// A Pack of the first `count` numbers and zeros behind them.
 inline Pack<float> load_first(const float* from, Index count) {
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), from);
 }

@@ -7,8 +7,7 @@
 #include <splitvit/kernel/brain_pair.hpp>  // BrainPair, has_brain_unit
 #include <splitvit/kernel/tile.hpp>        // TileResult, TileRows
 
-#if SPLITVIT_USE_XSIMD && defined(__AVX512BF16__) && defined(__AVX512BW__) && \
-    defined(__AVX512DQ__) && defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__linux__)
+#if SPLITVIT_HAS_BRAIN_UNIT && defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__linux__)
 #define SPLITVIT_HAS_AMX 1
 #include <sys/syscall.h>  // SYS_arch_prctl
 #include <unistd.h>       // syscall
@@ -29,7 +28,7 @@ inline constexpr Index unit_size = 16;
 inline constexpr Index unit_rows = 2 * unit_size;
 
 #if SPLITVIT_HAS_AMX
-inline constexpr bool has_matrix_unit = has_brain_unit;
+inline constexpr bool has_matrix_unit = true;
 
 /// Whether this process may use the unit, which Linux grants once, on request.
 inline bool may_use_matrix_unit() {
