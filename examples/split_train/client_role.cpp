@@ -20,7 +20,7 @@
 #include <splitvit/data/loader.hpp>        // Loader
 #include <splitvit/nn/part.hpp>            // Part, make_part
 #include <splitvit/nn/principal_axes.hpp>  // pca_bottleneck, TokenMoments
-#include <splitvit/optim/adam.hpp>         // Adam
+#include <splitvit/optim/adam.hpp>         // AdamW
 #include <splitvit/report/format.hpp>      // shortest
 #include <splitvit/report/progress.hpp>    // Progress
 #include <splitvit/split/client.hpp>       // Client
@@ -56,6 +56,13 @@ std::string length_text(const Options& o) {
   return std::to_string(o.epochs) + " epochs";
 }
 
+std::string optimiser_text(const Options& o) {
+  std::string text = "Adam, lr " + sv::report::shortest(o.lr);
+  if (o.weight_decay > 0) text += ", weight decay " + sv::report::shortest(o.weight_decay);
+  if (o.warmup > 0) text += ", rising for " + std::to_string(o.warmup) + " steps";
+  return o.cosine ? text + ", falling as a cosine" : text;
+}
+
 }  // namespace
 
 sv::report::Run describe_run(const Options& o, const std::string& method, const Data& data) {
@@ -78,7 +85,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
            {"length", length_text(o)},
            {"evaluation", method_of(method).bottleneck ? "no stages or codec, but the bottleneck"
                                                        : "uncompressed"},
-           {"optimiser", "Adam, lr " + sv::report::shortest(o.lr)},
+           {"optimiser", optimiser_text(o)},
            {"augmentation", o.augment},
            {"threads of each process", number(o.threads)},
            {o.role == Role::both ? "compute" : "compute of the client", compute_name(o.compute)}},
@@ -108,11 +115,13 @@ class Training {
         test_{data.test, loader_options(false)},
         method_{method_of(method)},
         client_{start_part(),
-                sv::optim::Adam{.lr = options.lr},
+                sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
                 method_.stage,
                 method_.codec,
                 sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
-                {.seed = options.seed, .agreed = agreed_settings(options, method)}},
+                {.seed = options.seed,
+                 .training = {.schedule = schedule_of(schedule(), options.lr)},
+                 .agreed = agreed_settings(options, method, schedule())}},
         progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {
     if (decoder_) client_.give_decoder(*decoder_);
   }
@@ -141,6 +150,14 @@ class Training {
             .augment = augmentation_of(training ? options_.augment : "none"),
             .normalise = statistics_,
             .seed = options_.seed};
+  }
+
+  std::string schedule() const {
+    return schedule_text(
+        options_.cosine,
+        options_.steps.value_or(static_cast<std::uint64_t>(options_.epochs) *
+                                static_cast<std::uint64_t>(train_.batches_per_epoch())),
+        options_.warmup);
   }
 
   sv::nn::Part<float> start_part() {

@@ -50,6 +50,11 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
   need(!o.steps || *o.steps >= 1, "--steps must be at least 1");
   need(!o.budget_mib || *o.budget_mib > 0, "--budget-mib must be above 0");
   need(o.lr > 0 && o.lr < 1e6, "--lr must be above 0");
+  need(o.weight_decay >= 0 && o.weight_decay < 1e6, "--weight-decay must be at least 0");
+  need(!o.cosine || !o.budget_mib,
+       "--schedule cosine needs to know the steps: --epochs or --steps");
+  need(o.role != Role::server || (!o.cosine && o.warmup == 0),
+       "--schedule and --warmup are for the client, which tells its server");
   need(!o.test_share || (*o.test_share > 0 && *o.test_share < 1),
        "--test-share must be between 0 and 1, such as 0.2");
   need(o.data_memory_mib >= 0 && o.data_memory_mib <= Index{1} << 30,
@@ -152,6 +157,13 @@ std::optional<Options> parse_options(int argc, char** argv) {
     for (auto* const b : {epochs, steps, budget})
       if (a != b) a->excludes(b);
   app.add_option("--lr", o.lr, "learning rate of Adam");
+  app.add_option("--schedule", o.cosine,
+                 "of the learning rate: constant, or cosine, which ends at zero")
+      ->transform(CLI::CheckedTransformer(
+                      std::map<std::string, bool>{{"constant", false}, {"cosine", true}})
+                      .description(""));
+  app.add_option("--warmup", o.warmup, "steps in which the learning rate rises from almost zero");
+  app.add_option("--weight-decay", o.weight_decay, "of weights themselves, as AdamW");
   app.add_option("--augment", o.augment,
                  "random changes to training images: none, or some of flip, crop, resized-crop and "
                  "paper (RandAugment(2, 9), colours, flip), joined by commas");
@@ -209,6 +221,7 @@ std::vector<std::string> server_arguments(const Options& o, const std::string& m
   add("--cut", std::to_string(o.cut));
   add("--compress", method);
   add("--lr", sv::report::shortest(o.lr));
+  add("--weight-decay", sv::report::shortest(o.weight_decay));
   add("--seed", std::to_string(o.seed));
   add("--threads", std::to_string(o.threads));
   add("--compute", compute_name(o.compute));

@@ -37,6 +37,9 @@ struct Options {
   std::optional<std::uint64_t> steps;
   std::optional<double> budget_mib;
   double lr = 1e-3;
+  bool cosine = false;       ///< the schedule of the learning rate
+  std::uint64_t warmup = 0;  ///< steps
+  double weight_decay = 0;
   std::string augment = "none";
   std::vector<std::uint64_t> seeds{0};  ///< a run for each
   std::uint64_t seed = 0;               ///< of the run under way

@@ -17,7 +17,7 @@
 
 #include <splitvit/core/parallel.hpp>  // with_threads
 #include <splitvit/nn/part.hpp>        // make_part
-#include <splitvit/optim/adam.hpp>     // Adam
+#include <splitvit/optim/adam.hpp>     // AdamW
 #include <splitvit/split/server.hpp>   // Server
 #include <splitvit/transport/tcp.hpp>  // TcpListener
 
@@ -31,19 +31,20 @@ namespace sv = splitvit;
 
 namespace {
 
-/// The method of a client that says which one it uses.
+/// read(value) of what the client says of `key`.
 ///
-/// Errors  WireError (refused) if it says none, or one that does not exist.
-Method client_method(const std::string& own, const sv::wire::Hello& hello) {
-  for (const auto& [key, value] : hello.settings) {
-    if (key != method_setting) continue;
+/// Errors  WireError (refused) if it does not say it, or read() does not know the value.
+auto said_by(const sv::wire::Hello& hello, const std::string& key, const auto& read) {
+  for (const auto& setting : hello.settings) {
+    if (setting.key != key) continue;
     try {
-      return method_for(own, value);
+      return read(setting.value);
     } catch (const std::invalid_argument& error) {
       throw sv::WireError(sv::Reason::refused, std::string{"handshake refused: "} + error.what());
     }
   }
-  throw sv::WireError(sv::Reason::refused, "handshake refused: the client does not say its method");
+  throw sv::WireError(sv::Reason::refused,
+                      "handshake refused: the client does not say '" + key + "'");
 }
 
 }  // namespace
@@ -59,7 +60,13 @@ int run_server(const Options& options) {
   // Each client has a part of its own, which begins anew.
   std::shared_ptr<sv::split::Learner<float>> learner;
   const auto make_role = [&](const sv::wire::Hello& hello) {
-    const Method method = takes_any ? client_method(text, hello) : own;
+    const Method method =
+        takes_any ? said_by(hello, method_setting,
+                            [&](const std::string& theirs) { return method_for(text, theirs); })
+                  : own;
+    const auto schedule = said_by(hello, schedule_setting, [&](const std::string& theirs) {
+      return schedule_of(theirs, options.lr);
+    });
     auto part = sv::nn::make_part<float>(vit, options.cut, vit.depth, {.seed = options.seed});
     if (options.recompute) part.blocks.recompute(vit.depth - options.cut);
     part.use(options.compute);
@@ -67,8 +74,9 @@ int run_server(const Options& options) {
       part.decoder =
           sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
     start_weights(part, vit, options.weights);
-    learner = std::make_shared<sv::split::Learner<float>>(std::move(part),
-                                                          sv::optim::Adam{.lr = options.lr});
+    learner = std::make_shared<sv::split::Learner<float>>(
+        std::move(part), sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
+        sv::split::TrainingOptions{.schedule = schedule});
     return sv::split::ServerRole<float>{learner,
                                         sv::split::CutReceiver<float>{method.codec, options.seed}};
   };
@@ -76,7 +84,7 @@ int run_server(const Options& options) {
       make_role,
       {.seed = options.seed,
        .method = takes_any ? std::string{sv::wire::any_value} : own.stage.description(),
-       .agreed = agreed_settings(options, sv::wire::any_value)}};
+       .agreed = agreed_settings(options, sv::wire::any_value, sv::wire::any_value)}};
 
   sv::transport::TcpListener listener{options.endpoint};
   std::printf("listening on %s\n", listener.endpoint().text().c_str());

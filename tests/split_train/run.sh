@@ -38,6 +38,10 @@ refused "--compress none is given twice" --compress none adc:0.1 none
 refused "wanted shapes" --data nothing
 refused "there are" --model nothing
 
+refused "needs to know the steps" --schedule cosine --budget-mib 1
+refused "are for the client" --role server --listen 127.0.0.1:0 --warmup 5
+refused "--weight-decay must be at least 0" --weight-decay -1
+
 refused "wanted none, or some of flip" --augment sepia
 refused "flip is given twice" --augment flip,crop,flip
 refused "wanted none, or some of flip" --augment none,flip
