@@ -4,5 +4,5 @@
 // The version of splitvit. CMake reads it from here.
 
 #define SPLITVIT_VERSION_MAJOR 0
-#define SPLITVIT_VERSION_MINOR 1
+#define SPLITVIT_VERSION_MINOR 2
 #define SPLITVIT_VERSION_PATCH 0

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: MIT
-# Compiles SOURCE with COMPILER and the options in file FLAGS, once right and once wrong.
+# Compiles SOURCE with COMPILER and the options in file FLAGS, once right and once wrong: with
+# SPLITVIT_MISUSE=1, and with the options of its lines "// misuse: ".
 cmake_minimum_required(VERSION 3.24...4.2)
 
+file(STRINGS ${SOURCE} misuse_flags REGEX "^// misuse: ")
+list(TRANSFORM misuse_flags REPLACE "^// misuse: " "")
+
 function(compile misuse)
+  set(flags "")
+  if(misuse)
+    set(flags ${misuse_flags})
+  endif()
   execute_process(
-    COMMAND ${COMPILER} -std=c++20 -fsyntax-only @${FLAGS} -DSPLITVIT_MISUSE=${misuse} ${SOURCE}
+    COMMAND ${COMPILER} -std=c++20 -fsyntax-only @${FLAGS} -DSPLITVIT_MISUSE=${misuse} ${flags} ${SOURCE}
     RESULT_VARIABLE result ERROR_VARIABLE output OUTPUT_VARIABLE output)
   set(result "${result}" PARENT_SCOPE)
   set(output "${output}" PARENT_SCOPE)

@@ -47,6 +47,13 @@
 /// For example avx512_xsimd1_tbb1.
 #define SPLITVIT_BUILD SPLITVIT_JOIN(SPLITVIT_SIMD, SPLITVIT_USE_XSIMD, SPLITVIT_USE_TBB)
 
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ == 1)
+#error "splitvit needs NaN and infinity, and the order of sums: compile without -ffast-math"
+#endif
+#ifndef __cpp_exceptions
+#error "splitvit reports errors by exceptions: compile without -fno-exceptions"
+#endif
+
 // Macros that some systems' headers define. They would change std::min and numeric_limits::max.
 #undef min
 #undef max
