@@ -88,7 +88,7 @@ struct Part {
   /// std::invalid_argument if this build cannot.
   void use(Compute compute) {
     blocks.use(compute);
-    if (stem) stem->patch_embed.compute = compute;
+    if (stem) stem->patch_embed.use(compute);
   }
 
   /// The width of a token that comes in; a part with a stem takes images instead.

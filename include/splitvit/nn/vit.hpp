@@ -66,14 +66,20 @@ template <std::floating_point T>
 struct PatchEmbed {
   Variable<T> weight;  ///< (width, channels, patch, patch)
   Variable<T> bias;    ///< (width)
-  Compute compute = Compute::float32;
+  decltype(&patch_embed<T, T>) product = &patch_embed<T, T>;  ///< see Linear
 
   PatchEmbed(Index channels, Index patch, Index width)
       : weight{Variable<T>::parameter(Tensor<T>{Shape{width, channels, patch, patch}})},
         bias{Variable<T>::parameter(Tensor<T>{Shape{width}})} {}
 
   Variable<T> operator()(const Variable<T>& images) const {
-    return patch_embed(images, weight, bias, compute);
+    return product(images, weight, bias);
+  }
+
+  /// As Block::use.
+  void use(Compute compute) {
+    kernel::with_stored<T>(compute,
+                           [this]<class Stored>() { product = &patch_embed<T, Stored>; });
   }
 
   void each_parameter(auto&& see) const {
@@ -204,7 +210,7 @@ struct Vit {
   /// Errors  std::invalid_argument if this build cannot.
   void use(Compute compute) {
     blocks.use(compute);
-    stem.patch_embed.compute = compute;
+    stem.patch_embed.use(compute);
   }
 
   void each_parameter(auto&& see) const {
