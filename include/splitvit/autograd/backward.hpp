@@ -64,4 +64,7 @@ void backward(const Variable<T>& loss) {
   backward(loss, Tensor<T>::full(loss.shape(), T{1}));
 }
 
+SPLITVIT_ONCE(void backward(const Variable<float>&, Tensor<float>));
+SPLITVIT_ONCE(void backward(const Variable<float>&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD

@@ -93,4 +93,8 @@ AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<
   return {std::move(recorded), std::move(cls)};
 }
 
+SPLITVIT_ONCE(AttentionOutput<float> transformer_block<float, float>(
+    const Variable<float>&, const BlockVariables<float>&, Index, float, NeedWeights, Checkpointing,
+    const Tensor<float>&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD

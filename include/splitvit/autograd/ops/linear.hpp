@@ -39,9 +39,9 @@ Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variab
                       ": wanted x (..., in), weight (out, in), bias (out)"});
   const Shape shape = x.shape().with(x.shape().rank() - 1, weight.dim(0));
   Tensor<T> y = Tensor<T>::uninitialised(shape);
-  kernel::linear_forward<T, Stored>(
-      detail::as_matrix(x.value()), detail::as_matrix(weight.value()),
-      bias.defined() ? bias.value().data() : nullptr, detail::as_matrix(y));
+  kernel::linear_forward<T, Stored>(detail::as_matrix(x.value()), detail::as_matrix(weight.value()),
+                                    bias.defined() ? bias.value().data() : nullptr,
+                                    detail::as_matrix(y));
   return record(std::move(y), {x, weight, bias}, [=](const Tensor<T>&, const Tensor<T>& dy) {
     // forward: y = x W^T + b, so dx = dy W, dW = dy^T x, db = the sum of dy's rows
     x.add_gradient_from([&](Tensor<T>& dx) {
@@ -55,5 +55,8 @@ Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variab
     detail::add_bias_gradient(bias, dy);
   });
 }
+
+SPLITVIT_ONCE(Variable<float> linear<float, float>(const Variable<float>&, const Variable<float>&,
+                                                   const Variable<float>&));
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

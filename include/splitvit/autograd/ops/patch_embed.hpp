@@ -78,4 +78,9 @@ Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
   });
 }
 
+SPLITVIT_ONCE(Variable<float> patches(const Variable<float>&, Index));
+SPLITVIT_ONCE(Variable<float> patch_embed<float, float>(const Variable<float>&,
+                                                        const Variable<float>&,
+                                                        const Variable<float>&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD
