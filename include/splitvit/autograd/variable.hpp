@@ -24,9 +24,10 @@ template <std::floating_point T>
 class Operation {
  public:
   Operation() = default;
-  template <class Backward>
-  explicit Operation(Backward backward) : closure_{sizeof(Backward)} {
-    new (closure_.data()) Backward(std::move(backward));
+  template <class Given, class Backward = std::remove_cvref_t<Given>>
+    requires(!std::same_as<Backward, Operation>)
+  explicit Operation(Given&& backward) : closure_{sizeof(Backward)} {
+    new (closure_.data()) Backward(std::forward<Given>(backward));
     run_ = [](void* closure, const Tensor<T>& y, Tensor<T>&& dy) {
       (*static_cast<Backward*>(closure))(y, std::move(dy));
     };
@@ -150,7 +151,7 @@ class Variable {
   template <std::floating_point U, class Backward>
     requires std::invocable<Backward&, const Tensor<U>&, const Tensor<U>&>
   friend Variable<U> record(Tensor<U> value, std::initializer_list<Variable<U>> inputs,
-                            Backward backward);
+                            Backward&& backward);
 
   Variable(Tensor<T> value, std::initializer_list<Variable> inputs, detail::Operation<T> operation)
       : Variable{std::move(value)} {
@@ -180,9 +181,10 @@ class Variable {
 /// Where no input requires a gradient, or under NoGrad, nothing is kept.
 template <std::floating_point T, class Backward>
   requires std::invocable<Backward&, const Tensor<T>&, const Tensor<T>&>
-Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs, Backward backward) {
+Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
+                   Backward&& backward) {
   if (!Variable<T>::records(inputs)) return Variable<T>{std::move(value)};
-  return {std::move(value), inputs, detail::Operation<T>{std::move(backward)}};
+  return {std::move(value), inputs, detail::Operation<T>{std::forward<Backward>(backward)}};
 }
 
 template <std::floating_point T>
