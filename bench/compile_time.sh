@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # How long do two files take to compile, and how much memory does the compiler ask for (g++ only)?
-# 01_quickstart trains over a link; the other file trains an uncut deit_tiny.
+# 01_quickstart trains over a link; the other file trains an uncut deit_tiny. Each is compiled with
+# the headers alone, and separately, with SPLITVIT_SEPARATE (core/build.hpp).
 #
 #   compile_time.sh [--rounds N] [--against DIR] [--json FILE]
 #
-# --against compiles the same files of another checkout in turn, each from its own tree, and shows
-# the ratios. CXX and CXXFLAGS (-O2 -march=native) come from outside.
+# --against compiles the same files of another checkout in turn, from its own tree and with the
+# headers alone, and shows the ratios. CXX and CXXFLAGS (-O2 -march=native) come from outside.
 set -euo pipefail
 rounds=5 against='' json=''
 while (($# > 0)); do
@@ -33,12 +34,12 @@ int main() {
 }
 CODE
 
-# compile TREE FILE: user seconds, and megabytes, 0 if the compiler does not say.
+# compile TREE FILE FLAG...: user seconds, and megabytes, 0 if the compiler does not say.
 compile() {
   # shellcheck disable=SC2086
   (TIMEFORMAT='seconds %U'; time "${CXX:-g++}" -std=c++20 ${CXXFLAGS:--O2 -march=native} -ftime-report \
     -DSPLITVIT_USE_TBB=1 -DSPLITVIT_USE_XSIMD=1 -I"$1/include" -isystem /usr/include/eigen3 \
-    -c "$2" -o "$work/out.o") >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
+    "${@:3}" -c "$2" -o "$work/out.o") >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
   awk '/^ *TOTAL/ && $NF ~ /^[0-9]+M$/ { memory = $NF + 0 } /^seconds/ { seconds = $2 }
        END { print seconds, memory + 0 }' "$work/log"
 }
@@ -46,33 +47,36 @@ compile() {
 # The median, the smallest and the largest number of a column of stdin.
 spread() { awk '{ print $'"$1"' }' | sort -g | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)], x[1], x[NR] }'; }
 
-trees=("$root" ${against:+"$against"})
 records=()
 for file in 01_quickstart uncut; do
+  source=$root/examples/$file.cpp
+  [[ $file == uncut ]] && source=$work/uncut.cpp
   for ((round = 0; round < rounds; ++round)); do
-    for tree in "${!trees[@]}"; do
-      source=${trees[tree]}/examples/$file.cpp
-      if [[ $file == uncut && $tree == 0 ]]; then
-        source=$work/uncut.cpp
-      elif [[ $file == uncut ]]; then
-        source=$work/other_uncut.cpp
-        sed -n '/^cat >/,/^CODE$/p' "${trees[tree]}/bench/compile_time.sh" | sed '1d;$d' >"$source"
-      fi
-      compile "${trees[tree]}" "$source" >>"$work/$file.$tree"
-    done
+    compile "$root" "$source" >>"$work/$file.header-only"
+    compile "$root" "$source" -DSPLITVIT_SEPARATE=1 >>"$work/$file.separate"
+    [[ -n $against ]] || continue
+    other=$against/examples/$file.cpp
+    if [[ $file == uncut ]]; then
+      other=$work/other_uncut.cpp
+      sed -n '/^cat >/,/^CODE$/p' "$against/bench/compile_time.sh" | sed '1d;$d' >"$other"
+    fi
+    compile "$against" "$other" >>"$work/$file.other"
   done
-  read -r seconds least most < <(spread 1 <"$work/$file.0")
-  read -r memory _ < <(spread 2 <"$work/$file.0")
-  echo "$file: ${CXX:-g++} ${CXXFLAGS:--O2 -march=native}: $seconds user seconds ($least to $most," \
-    "$rounds rounds), $memory MB"
-  if [[ -n $against ]]; then
-    paste -d' ' "$work/$file.0" "$work/$file.1" | awk '{ print $1 / $3, $4 ? $2 / $4 : 0 }' >"$work/ratios"
-    read -r ratio lower upper < <(spread 1 <"$work/ratios")
-    read -r of_memory _ < <(spread 2 <"$work/ratios")
-    echo "$file: over $against: seconds $ratio ($lower to $upper), memory $of_memory"
-  fi
-  records+=("$(printf '{"name": "compile time, %s", "value": %s, "unit": "s", "min": %s, "max": %s, "rounds": %s}' \
-    "$file" "$seconds" "$least" "$most" "$rounds")")
+  for way in header-only separate; do
+    read -r seconds least most < <(spread 1 <"$work/$file.$way")
+    read -r memory _ < <(spread 2 <"$work/$file.$way")
+    echo "$file, $way: ${CXX:-g++} ${CXXFLAGS:--O2 -march=native}: $seconds user seconds" \
+      "($least to $most, $rounds rounds), $memory MB"
+    if [[ -n $against ]]; then
+      paste -d' ' "$work/$file.$way" "$work/$file.other" |
+        awk '{ print $1 / $3, $4 ? $2 / $4 : 0 }' >"$work/ratios"
+      read -r ratio lower upper < <(spread 1 <"$work/ratios")
+      read -r of_memory _ < <(spread 2 <"$work/ratios")
+      echo "$file, $way: over $against: seconds $ratio ($lower to $upper), memory $of_memory"
+    fi
+    records+=("$(printf '{"name": "compile time, %s, %s", "value": %s, "unit": "s", "min": %s, "max": %s, "rounds": %s}' \
+      "$file" "$way" "$seconds" "$least" "$most" "$rounds")")
+  done
 done
 if [[ -n $json ]]; then
   printf '[%s]\n' "$(IFS=,; echo "${records[*]}")" >"$json"

@@ -68,6 +68,16 @@ if cmake -S "$consumers/find_package" -B "$work/newer" -DCMAKE_PREFIX_PATH="$wor
   fail "version 99.0 was found, but $version is installed"
 fi
 
+echo "-- splitvit::separate, whose templates the user's file does not compile"
+configure separate -DCMAKE_PREFIX_PATH="$work/prefix"
+build_and_run separate
+object=$(find "$work/separate/CMakeFiles/consumer.dir" -name 'main.cpp.o*')
+nm -C "$object" | grep -q ' U .*transformer_block\|U .*Client<float>::train_step' ||
+  fail "nothing is left to the library"
+if nm -C "$object" | grep ' W .*kernel::multiply'; then
+  fail "products were compiled in the user's file"
+fi
+
 # What a package of the system brings counts as the system's: its warnings are not ours.
 as_system() { sed -E "s#-I(\\S*/eigen3)#-isystem \\1#" <<<"$1"; }
 

@@ -18,6 +18,8 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/splitvit-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/splitvit-config-version.cmake
   cmake/splitvit_images.cmake
+  cmake/splitvit_separate.cmake
+  cmake/splitvit_separate.cpp
   cmake/splitvit_xsimd.cmake
   DESTINATION ${splitvit_package_dir})
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <utility>
 
 #include <splitvit/core/parallel.hpp>
@@ -13,9 +12,9 @@ namespace splitvit {
 
 namespace {
 
-using Memory = std::unique_ptr<void, Deallocate>;
+using Bytes = Memory<std::byte>;
 
-Memory take(std::size_t bytes) { return Memory{allocate(bytes)}; }
+Bytes take(std::size_t bytes) { return Bytes{bytes}; }
 
 }  // namespace
 
@@ -37,17 +36,17 @@ TEST_CASE("workspace: sizes are rounded up by a quarter at most", "[core][worksp
 TEST_CASE("workspace: what was given back is taken again", "[core][workspace]") {
   const Workspace workspace;
   const Workspace::Use use{workspace};
-  const auto place = [](const Memory& memory) {
-    return reinterpret_cast<std::uintptr_t>(memory.get());
+  const auto place = [](const Bytes& memory) {
+    return reinterpret_cast<std::uintptr_t>(memory.data());
   };
   const auto first = place(take(1000));
   CHECK(place(take(1001)) == first);
   const std::size_t held = workspace.held();
   for (int i = 0; i < 10; ++i) {
-    const Memory a = take(1000), b = take(900'000);
+    const Bytes a = take(1000), b = take(900'000);
     CHECK(place(a) % 64 == 0);
     CHECK(place(b) % 64 == 0);
-    CHECK(a.get() != b.get());
+    CHECK(a.data() != b.data());
     if (i > 0)
       CHECK(workspace.held() == held + detail::bytes_of_class(detail::size_class_of(900'000)));
   }
@@ -79,7 +78,7 @@ TEST_CASE("workspace: memory may outlive it, and be given back anywhere", "[core
     const Workspace workspace;
     const Workspace::Use use{workspace};
     numbers.assign(1000, 7);
-    const Memory gone = take(100);
+    const Bytes gone = take(100);
   }
   CHECK(numbers[999] == 7);
   const Workspace other;
@@ -102,7 +101,7 @@ TEST_CASE("workspace: loops take from that of their caller", "[core][workspace]"
 
 TEST_CASE("workspace: moves", "[core][workspace]") {
   Workspace first;
-  const Memory kept = [&] {
+  const Bytes kept = [&] {
     const Workspace::Use use{first};
     return take(10);
   }();
@@ -117,12 +116,59 @@ TEST_CASE("workspace: moves", "[core][workspace]") {
 TEST_CASE("workspace: more than there can be is refused", "[core][workspace]") {
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
   CHECK_THROWS_AS(take(most), std::bad_alloc);
+  CHECK_THROWS_AS(allocate(most), std::bad_alloc);
   CHECK_THROWS_AS(Recycled<double>{}.allocate(most / 8), std::bad_alloc);
   const Workspace workspace;
   const Workspace::Use use{workspace};
   CHECK_THROWS_AS(take(most), std::bad_alloc);
   CHECK_THROWS_AS(take(most / 8), std::bad_alloc);
   CHECK(workspace.held() == 0);
+}
+
+TEST_CASE("workspace: memory is moved, not copied", "[core][workspace]") {
+  Memory<int> first{3}, second;
+  const int* const place = first.data();
+  first.data()[2] = 5;
+  second = std::move(first);
+  CHECK(second.data() == place);
+  const Memory<int> third{std::move(second)};
+  CHECK(third.data() == place);
+  CHECK(third.data()[2] == 5);
+}
+
+TEST_CASE("workspace: a vector of numbers does what std::vector does", "[core][workspace]") {
+  RecycledVector<int> ours{3, 1, 2};
+  std::vector<int> theirs{3, 1, 2};
+  CHECK(ours == theirs);
+  for (int i = 0; i < 100; ++i) {
+    ours.push_back(ours[0] + i);
+    theirs.push_back(theirs[0] + i);
+    CHECK(ours.back() == theirs.back());
+  }
+  CHECK(ours == theirs);
+  RecycledVector<int> copy = ours;
+  copy[1] = 7;
+  CHECK_FALSE(copy == ours);
+  CHECK(ours == theirs);
+  copy = ours;
+  CHECK(copy == ours);
+  RecycledVector<int> moved = std::move(copy);
+  CHECK(moved == theirs);
+  copy = std::move(moved);
+  CHECK(copy == theirs);
+  CHECK(moved.empty());
+  copy.resize(2);
+  copy.resize(4, copy[0]);
+  CHECK(copy == std::vector<int>{3, 1, 3, 3});
+  copy.assign(2, copy[1]);
+  CHECK(copy == std::vector<int>{1, 1});
+  copy.clear();
+  CHECK(copy.empty());
+  const std::vector<short> few{4, 5};
+  CHECK(RecycledVector<int>(few.begin(), few.end()) == std::vector<int>{4, 5});
+  CHECK(RecycledVector<int>(2, 6) == std::vector<int>{6, 6});
+  CHECK(RecycledVector<int>(2) == std::vector<int>{0, 0});
+  CHECK(std::span<const int>{ours}.size() == ours.size());
 }
 
 }  // namespace splitvit

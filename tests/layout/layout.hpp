@@ -71,6 +71,7 @@ inline const std::vector<Library>& libraries() {
       {"poll.h", tcp},
       {"unistd.h", {"transport/tcp.hpp", "io/", "kernel/matrix_unit.hpp"}},
       {"sys/syscall.h", {"kernel/matrix_unit.hpp"}},
+      {"sys/random.h", {"wire/handshake.hpp"}},
       {"fcntl.h", files},
       {"sys/stat.h", files},
       {"immintrin.h", intrinsics},

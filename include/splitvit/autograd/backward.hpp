@@ -6,7 +6,7 @@
 #include <unordered_set>  // unordered_set: asked, never walked through
 
 #include <splitvit/autograd/variable.hpp>  // Variable
-#include <splitvit/core/workspace.hpp>     // Recycled, RecycledVector
+#include <splitvit/core/workspace.hpp>     // Recycled
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -24,10 +24,11 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
         "backward: the result does not depend on anything that needs a gradient");
 
   // Inputs before users. An explicit stack: a graph may be deeper than the call stack.
-  RecycledVector<std::shared_ptr<Node>> order;
+  typename Node::Nodes order;
   std::unordered_set<const Node*, std::hash<const Node*>, std::equal_to<>, Recycled<const Node*>>
       seen{result.node().get()};
-  RecycledVector<std::pair<std::shared_ptr<Node>, std::size_t>> stack{{result.node(), 0}};
+  using Visit = std::pair<std::shared_ptr<Node>, std::size_t>;  // of a node and its next input
+  std::vector<Visit, Recycled<Visit>> stack{{result.node(), 0}};
   while (!stack.empty()) {
     auto& [node, next_input] = stack.back();
     if (next_input == node->inputs.size()) {
@@ -63,5 +64,8 @@ void backward(const Variable<T>& loss) {
         {"backward: a loss has one element, not shape ", loss.shape(), "; give a gradient"});
   backward(loss, Tensor<T>::full(loss.shape(), T{1}));
 }
+
+SPLITVIT_ONCE(void backward(const Variable<float>&, Tensor<float>));
+SPLITVIT_ONCE(void backward(const Variable<float>&));
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

@@ -3,9 +3,9 @@
 
 #include <algorithm>         // any_of
 #include <initializer_list>  // initializer_list
-#include <memory>            // shared_ptr, allocate_shared, unique_ptr
+#include <memory>            // shared_ptr, allocate_shared
 
-#include <splitvit/core/workspace.hpp>      // allocate, Recycled, Scoped and more
+#include <splitvit/core/workspace.hpp>      // Memory, Recycled, Scoped
 #include <splitvit/tensor/elementwise.hpp>  // add_to
 #include <splitvit/tensor/tensor.hpp>       // Tensor
 
@@ -24,59 +24,56 @@ template <std::floating_point T>
 class Operation {
  public:
   Operation() = default;
-  template <class Backward>
-  explicit Operation(Backward backward) {
-    std::unique_ptr<void, Deallocate> memory{allocate(sizeof(Backward))};
-    new (memory.get()) Backward(std::move(backward));
-    closure_ = {memory.release(), [](void* closure) {
-                  static_cast<Backward*>(closure)->~Backward();
-                  deallocate(closure);
-                }};
+  template <class Given, class Backward = std::remove_cvref_t<Given>>
+    requires(!std::same_as<Backward, Operation>)
+  explicit Operation(Given&& backward) : closure_{sizeof(Backward)} {
+    new (closure_.data()) Backward(std::forward<Given>(backward));
     run_ = [](void* closure, const Tensor<T>& y, Tensor<T>&& dy) {
       (*static_cast<Backward*>(closure))(y, std::move(dy));
     };
+    destroy_ = [](void* closure) { static_cast<Backward*>(closure)->~Backward(); };
+  }
+  Operation(Operation&&) noexcept = default;
+  Operation& operator=(Operation&& other) noexcept {
+    reset();
+    closure_ = std::move(other.closure_);
+    run_ = other.run_;
+    destroy_ = other.destroy_;
+    return *this;
+  }
+  ~Operation() { reset(); }
+
+  void operator()(const Tensor<T>& y, Tensor<T>&& dy) { run_(closure_.data(), y, std::move(dy)); }
+  void reset() {
+    if (closure_.data() == nullptr) return;
+    destroy_(closure_.data());
+    closure_ = Memory<std::byte>{};
   }
 
-  void operator()(const Tensor<T>& y, Tensor<T>&& dy) { run_(closure_.get(), y, std::move(dy)); }
-  void reset() { closure_.reset(); }
-
  private:
-  std::unique_ptr<void, void (*)(void*)> closure_{nullptr, nullptr};
+  Memory<std::byte> closure_;
   void (*run_)(void* closure, const Tensor<T>& y, Tensor<T>&& dy) = nullptr;
+  void (*destroy_)(void* closure) = nullptr;
 };
 
 /// One value of the graph. Keeps alive what it was computed from, never the other way.
 template <std::floating_point T>
 struct Node {
+  using Nodes = std::vector<std::shared_ptr<Node>, Recycled<std::shared_ptr<Node>>>;
+
   explicit Node(Tensor<T> v) : value{std::move(v)} {}
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
   /// Releases all nodes that only this one keeps alive, one by one: nested destructors of a deep
   /// graph would overflow the call stack.
-  ~Node() {
-    operation.reset();  // it holds the inputs, too
-    RecycledVector<std::shared_ptr<Node>> nodes = std::move(inputs);
-    while (!nodes.empty()) {
-      const std::shared_ptr<Node> node = std::move(nodes.back());
-      nodes.pop_back();
-      if (node.use_count() > 1) continue;
-      for (std::shared_ptr<Node>& input : node->inputs) nodes.push_back(std::move(input));
-      node->release();
-    }
-  }
+  ~Node();
 
   /// Frees what the operation saved. The value stays: a caller may still hold the handle.
-  void release() {
-    operation.reset();
-    inputs.clear();
-    gradient = Tensor<T>{};
-    requires_grad = false;
-    used_up = true;
-  }
+  void release();
 
   Tensor<T> value;
   Tensor<T> gradient;  // shape (0) until the first share arrives
-  RecycledVector<std::shared_ptr<Node>> inputs;
+  Nodes inputs;
   Operation<T> operation;
   bool requires_grad = false;
   bool used_up = false;  // its operation has been released
@@ -102,8 +99,7 @@ class Variable {
   /// No value yet.
   Variable() = default;
   /// A constant: data, which no gradient reaches.
-  explicit Variable(Tensor<T> value)
-      : node_{std::allocate_shared<Node>(Recycled<Node>{}, std::move(value))} {}
+  explicit Variable(Tensor<T> value);
   Variable(const Variable&) = default;
   Variable(Variable&&) noexcept = default;
   Variable& operator=(Variable other) noexcept {
@@ -111,7 +107,7 @@ class Variable {
     return *this;
   }
   /// Not inline: destructors of handles are everywhere, and were a tenth of a program.
-  [[gnu::noinline]] ~Variable() {}
+  [[gnu::noinline]] ~Variable();
   /// A leaf that collects a gradient: a weight.
   static Variable parameter(Tensor<T> value) {
     Variable leaf{std::move(value)};
@@ -138,15 +134,7 @@ class Variable {
 
   /// For the backward function of an operation. Does nothing where no gradient is required.
   /// Errors  ShapeError if the share has another shape than the value.
-  void add_gradient(Tensor<T> share) const {
-    if (!requires_grad()) return;
-    if (share.shape() != shape())
-      throw ShapeError({"add_gradient: a gradient ", share.shape(), " for a value ", shape()});
-    if (node_->gradient.empty())
-      node_->gradient = std::move(share);
-    else
-      add_to(node_->gradient, share);
-  }
+  void add_gradient(Tensor<T> share) const;
 
   /// Adds the share that fill(share) writes into an uninitialised tensor, where one is required.
   template <std::invocable<Tensor<T>&> Fill>
@@ -163,7 +151,7 @@ class Variable {
   template <std::floating_point U, class Backward>
     requires std::invocable<Backward&, const Tensor<U>&, const Tensor<U>&>
   friend Variable<U> record(Tensor<U> value, std::initializer_list<Variable<U>> inputs,
-                            Backward backward);
+                            Backward&& backward);
 
   Variable(Tensor<T> value, std::initializer_list<Variable> inputs, detail::Operation<T> operation)
       : Variable{std::move(value)} {
@@ -193,9 +181,53 @@ class Variable {
 /// Where no input requires a gradient, or under NoGrad, nothing is kept.
 template <std::floating_point T, class Backward>
   requires std::invocable<Backward&, const Tensor<T>&, const Tensor<T>&>
-Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs, Backward backward) {
+Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
+                   Backward&& backward) {
   if (!Variable<T>::records(inputs)) return Variable<T>{std::move(value)};
-  return {std::move(value), inputs, detail::Operation<T>{std::move(backward)}};
+  return {std::move(value), inputs, detail::Operation<T>{std::forward<Backward>(backward)}};
 }
+
+template <std::floating_point T>
+detail::Node<T>::~Node() {
+  operation.reset();  // it holds the inputs, too
+  Nodes nodes = std::move(inputs);
+  while (!nodes.empty()) {
+    const std::shared_ptr<Node> node = std::move(nodes.back());
+    nodes.pop_back();
+    if (node.use_count() > 1) continue;
+    for (std::shared_ptr<Node>& input : node->inputs) nodes.push_back(std::move(input));
+    node->release();
+  }
+}
+
+template <std::floating_point T>
+void detail::Node<T>::release() {
+  operation.reset();
+  inputs.clear();
+  gradient = Tensor<T>{};
+  requires_grad = false;
+  used_up = true;
+}
+
+template <std::floating_point T>
+Variable<T>::Variable(Tensor<T> value)
+    : node_{std::allocate_shared<Node>(Recycled<Node>{}, std::move(value))} {}
+
+template <std::floating_point T>
+void Variable<T>::add_gradient(Tensor<T> share) const {
+  if (!requires_grad()) return;
+  if (share.shape() != shape())
+    throw ShapeError({"add_gradient: a gradient ", share.shape(), " for a value ", shape()});
+  if (node_->gradient.empty())
+    node_->gradient = std::move(share);
+  else
+    add_to(node_->gradient, share);
+}
+
+template <std::floating_point T>
+Variable<T>::~Variable() = default;
+
+SPLITVIT_ONCE(struct detail::Node<float>);
+SPLITVIT_ONCE(class Variable<float>);
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

@@ -183,4 +183,6 @@ class AnyCodec {
   std::unique_ptr<Interface> codec_;
 };
 
+SPLITVIT_ONCE(class AnyCodec<float>);
+
 }  // namespace splitvit::inline SPLITVIT_BUILD::codec

@@ -87,4 +87,7 @@ CutBatch<T> gather_samples(CutBatch<T> batch, std::span<const Index> index) {
   return batch;
 }
 
+SPLITVIT_ONCE(CutBatch<float> gather_tokens(CutBatch<float>, const Tensor<Index>&));
+SPLITVIT_ONCE(CutBatch<float> gather_samples(CutBatch<float>, std::span<const Index>));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD::compress

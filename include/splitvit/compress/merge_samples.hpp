@@ -225,4 +225,6 @@ RecycledVector<Index> MergeSamples::clusters_of(const Tensor<T>& cls_attention, 
   return ids;
 }
 
+SPLITVIT_ONCE(CutBatch<float> MergeSamples::operator()(CutBatch<float>, Rng&) const);
+
 }  // namespace splitvit::inline SPLITVIT_BUILD::compress

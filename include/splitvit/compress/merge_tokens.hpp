@@ -108,7 +108,8 @@ class LikeTokens {
       return a.place < b.place;
     });  // sums have a fixed order
     for (auto pair = pairs.begin(); pair != taken; ++pair) merge(pair->from, pair->into);
-    std::erase_if(live_, [&](Index token) { return owner_[at(token)] != token; });
+    const auto merged = [&](Index token) { return owner_[at(token)] != token; };
+    live_.resize(at(std::remove_if(live_.begin(), live_.end(), merged) - live_.begin()));
     std::sort(live_.begin(), live_.end(),
               [&](Index a, Index b) { return lowest_[at(a)] < lowest_[at(b)]; });
   }

@@ -33,18 +33,7 @@ struct SelectTokens {
   RestToken rest = RestToken::none;          ///< what happens to the others
 
   template <std::floating_point T>
-  CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const {
-    require_consistent("SelectTokens", batch);
-    require_options("SelectTokens", *this);
-    if (!all_finite<T>(batch.cls_attention.view()))
-      throw std::invalid_argument("SelectTokens: an attention value is not finite");
-    const Index N = batch.token_count();
-    const Index P = kept_count(keep, N, 1);
-    if (P == N) return batch;
-    const bool with_rest = rest != RestToken::none && P > 1;
-    const Tensor<Index> chosen = choose_tokens(batch, score, with_rest ? P - 1 : P, rng);
-    return gather_with_rest(std::move(batch), chosen, with_rest ? rest : RestToken::none);
-  }
+  CutBatch<T> operator()(CutBatch<T> batch, Rng& rng) const;
 
   kernel::TokenStatistic required_statistic() const { return statistic_for(score); }
 
@@ -56,5 +45,21 @@ struct SelectTokens {
   }
   std::string description() const { return describe_options(*this); }
 };
+
+template <std::floating_point T>
+CutBatch<T> SelectTokens::operator()(CutBatch<T> batch, Rng& rng) const {
+  require_consistent("SelectTokens", batch);
+  require_options("SelectTokens", *this);
+  if (!all_finite<T>(batch.cls_attention.view()))
+    throw std::invalid_argument("SelectTokens: an attention value is not finite");
+  const Index N = batch.token_count();
+  const Index P = kept_count(keep, N, 1);
+  if (P == N) return batch;
+  const bool with_rest = rest != RestToken::none && P > 1;
+  const Tensor<Index> chosen = choose_tokens(batch, score, with_rest ? P - 1 : P, rng);
+  return gather_with_rest(std::move(batch), chosen, with_rest ? rest : RestToken::none);
+}
+
+SPLITVIT_ONCE(CutBatch<float> SelectTokens::operator()(CutBatch<float>, Rng&) const);
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::compress

@@ -54,6 +54,24 @@
 #error "splitvit reports errors by exceptions: compile without -fno-exceptions"
 #endif
 
+// With SPLITVIT_SEPARATE 1, files do not compile what SPLITVIT_ONCE(...) names, the larger
+// templates for float. One file of the program does, with SPLITVIT_SEPARATE_SOURCE 1, for the same
+// instruction set and libraries: cmake/splitvit_separate.cpp. Member functions that this is for are
+// defined outside of their classes: g++ compiles the others anyway, to be able to inline them.
+#ifndef SPLITVIT_SEPARATE
+#define SPLITVIT_SEPARATE 0
+#endif
+#ifndef SPLITVIT_SEPARATE_SOURCE
+#define SPLITVIT_SEPARATE_SOURCE 0
+#endif
+#if SPLITVIT_SEPARATE_SOURCE
+#define SPLITVIT_ONCE(...) template __VA_ARGS__
+#elif SPLITVIT_SEPARATE
+#define SPLITVIT_ONCE(...) extern template __VA_ARGS__
+#else
+#define SPLITVIT_ONCE(...) static_assert(true)
+#endif
+
 // Macros that some systems' headers define. They would change std::min and numeric_limits::max.
 #undef min
 #undef max

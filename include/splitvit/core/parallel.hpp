@@ -9,7 +9,7 @@
 #endif
 
 #include <splitvit/core/shape.hpp>      // Index
-#include <splitvit/core/workspace.hpp>  // RecycledVector, Scoped
+#include <splitvit/core/workspace.hpp>  // Recycled, Scoped
 
 #if SPLITVIT_USE_TBB
 #include <oneapi/tbb/blocked_range.h>  // blocked_range
@@ -147,7 +147,7 @@ void parallel_for(Index n, Index grain, const Body& body) {
 template <class T, class Partial, class Combine>
 T parallel_reduce(Index n, Index grain, T zero, const Partial& partial, const Combine& combine) {
   if (n <= 0) return zero;
-  RecycledVector<T> parts(static_cast<std::size_t>((n + grain - 1) / grain), zero);
+  std::vector<T, Recycled<T>> parts(static_cast<std::size_t>((n + grain - 1) / grain), zero);
   parallel_for(n, grain, [&](Index begin, Index end) {
     parts[static_cast<std::size_t>(begin / grain)] = partial(begin, end);
   });

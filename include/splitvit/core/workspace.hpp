@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // equal
+#include <algorithm>  // copy, equal, max
 #include <atomic>     // atomic
 #include <bit>        // countl_zero
 #include <mutex>      // mutex, lock_guard
@@ -174,11 +174,6 @@ inline void deallocate(void* memory) {
     detail::free_block(block);
 }
 
-/// For unique_ptr to memory from allocate().
-struct Deallocate {
-  void operator()(void* memory) const { deallocate(memory); }
-};
-
 /// An allocator for standard containers, over allocate().
 template <class T>
 struct Recycled {
@@ -197,13 +192,123 @@ struct Recycled {
   bool operator==(const Recycled&) const = default;
 };
 
+/// Owns memory from allocate() for numbers, which it does not initialise. Like unique_ptr, which
+/// takes compilers much more time and memory.
 template <class T>
-using RecycledVector = std::vector<T, Recycled<T>>;
+class Memory {
+ public:
+  Memory() = default;
+  explicit Memory(std::size_t count) : data_{Recycled<T>{}.allocate(count)} {}
+  Memory(Memory&& other) noexcept : data_{other.data_} { other.data_ = nullptr; }
+  Memory& operator=(Memory&& other) noexcept {
+    T* const mine = data_;
+    data_ = other.data_;
+    other.data_ = mine;
+    return *this;
+  }
+  ~Memory() { deallocate(data_); }
 
-/// Element for element.
+  T* data() const { return data_; }
+
+ private:
+  T* data_ = nullptr;
+};
+
+/// A vector of numbers, or of structs of numbers, over allocate(). Its functions mean what those of
+/// std::vector mean, which takes compilers much more time and memory.
 template <class T>
-bool operator==(const RecycledVector<T>& a, const std::vector<T>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end());
-}
+class RecycledVector {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  using value_type = T;
+
+  RecycledVector() = default;
+  explicit RecycledVector(std::size_t count, const T& value = T{}) { resize(count, value); }
+  RecycledVector(std::initializer_list<T> values) { append(values.begin(), values.end()); }
+  template <class Iterator>
+    requires(!std::is_integral_v<Iterator>)
+  RecycledVector(Iterator first, Iterator last) {
+    for (; first != last; ++first) push_back(static_cast<T>(*first));
+  }
+  RecycledVector(const RecycledVector& other) { append(other.begin(), other.end()); }
+  RecycledVector(RecycledVector&& other) noexcept { swap(other); }
+  RecycledVector& operator=(const RecycledVector& other) {
+    if (this == &other) return *this;
+    clear();
+    append(other.begin(), other.end());
+    return *this;
+  }
+  RecycledVector& operator=(RecycledVector&& other) noexcept {
+    swap(other);
+    other.clear();
+    return *this;
+  }
+  ~RecycledVector() = default;
+
+  T* data() { return memory_.data(); }
+  const T* data() const { return memory_.data(); }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  T* begin() { return data(); }
+  T* end() { return data() + size_; }
+  const T* begin() const { return data(); }
+  const T* end() const { return data() + size_; }
+  T& operator[](std::size_t i) { return data()[i]; }
+  const T& operator[](std::size_t i) const { return data()[i]; }
+  T& back() { return data()[size_ - 1]; }
+  const T& back() const { return data()[size_ - 1]; }
+
+  void clear() { size_ = 0; }
+  void reserve(std::size_t count) {
+    if (count <= room_) return;
+    Memory<T> larger{count};
+    std::copy(begin(), end(), larger.data());
+    memory_ = std::move(larger);
+    room_ = count;
+  }
+  void resize(std::size_t count, const T& value = T{}) {
+    const T copy = value;  // it may be one of these
+    reserve(count);
+    for (; size_ < count; ++size_) data()[size_] = copy;
+    size_ = count;
+  }
+  void assign(std::size_t count, const T& value) {
+    const T copy = value;
+    clear();
+    resize(count, copy);
+  }
+  void push_back(const T& value) {
+    const T copy = value;
+    append(&copy, &copy + 1);
+  }
+  /// Appends numbers that are not its own.
+  void append(const T* first, const T* last) {
+    const auto count = static_cast<std::size_t>(last - first);
+    if (size_ + count > room_) reserve(std::max(2 * room_, size_ + count));
+    std::copy(first, last, end());
+    size_ += count;
+  }
+
+  /// Element for element.
+  friend bool operator==(const RecycledVector& a, const RecycledVector& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+  friend bool operator==(const RecycledVector& a, const std::vector<T>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+
+ private:
+  void swap(RecycledVector& other) {
+    Memory<T> memory = std::move(other.memory_);
+    other.memory_ = std::move(memory_);
+    memory_ = std::move(memory);
+    std::swap(size_, other.size_);
+    std::swap(room_, other.room_);
+  }
+
+  Memory<T> memory_;
+  std::size_t size_ = 0, room_ = 0;
+};
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

@@ -21,19 +21,11 @@ namespace splitvit::inline SPLITVIT_BUILD::data {
 template <class Item>
 class Prefetch {
  public:
-  Prefetch(Index begin, Index end, Index ahead, std::function<Item(Index)> make)
-      : state_{std::make_unique<State>()} {
-    state_->next = begin;
-    state_->end = end;
-    state_->room = static_cast<std::size_t>(std::max<Index>(ahead, 0));
-    state_->make = std::move(make);
-    if (state_->room > 0 && begin < end)
-      state_->thread = std::jthread{[s = state_.get()](std::stop_token stop) { s->run(stop); }};
-  }
+  Prefetch(Index begin, Index end, Index ahead, std::function<Item(Index)> make);
 
   /// The next item; nothing after the last one.
   /// Errors  What make threw is thrown here in the place of its item, and again afterwards.
-  std::optional<Item> next() { return state_->room > 0 ? state_->take() : state_->make_now(); }
+  std::optional<Item> next();
 
  private:
   struct State {     // behind a pointer, so that a Prefetch can be moved while its thread runs
@@ -47,48 +39,73 @@ class Prefetch {
     std::exception_ptr error;
     std::jthread thread;  ///< last, so that it ends before what it uses
 
-    void run(const std::stop_token& stop) {
-      std::unique_lock lock{guard};
-      while (next < end) {
-        if (!changed.wait(lock, stop, [this] { return ready.size() < room; })) return;
-        try {
-          lock.unlock();
-          Item item = make(next);  // only this thread changes next
-          lock.lock();
-          ready.push_back(std::move(item));
-          ++next;
-        } catch (...) {
-          if (!lock.owns_lock()) lock.lock();
-          error = std::current_exception();
-          next = end;
-        }
-        changed.notify_all();
-      }
-    }
+    void run(const std::stop_token& stop);
 
-    std::optional<Item> take() {
-      std::unique_lock lock{guard};
-      changed.wait(lock, [this] { return !ready.empty() || next >= end; });
-      if (ready.empty()) {
-        if (error) std::rethrow_exception(error);
-        return std::nullopt;
-      }
-      std::optional<Item> item{std::move(ready.front())};
-      ready.pop_front();
-      lock.unlock();
-      changed.notify_all();
-      return item;
-    }
+    std::optional<Item> take();
 
-    std::optional<Item> make_now() {
-      if (next >= end) return std::nullopt;
-      std::optional<Item> item{make(next)};
-      ++next;  // after the item: an error comes again when asked again
-      return item;
-    }
+    std::optional<Item> make_now();
   };
 
   std::unique_ptr<State> state_;
 };
+
+template <class Item>
+Prefetch<Item>::Prefetch(Index begin, Index end, Index ahead, std::function<Item(Index)> make)
+    : state_{std::make_unique<State>()} {
+  state_->next = begin;
+  state_->end = end;
+  state_->room = static_cast<std::size_t>(std::max<Index>(ahead, 0));
+  state_->make = std::move(make);
+  if (state_->room > 0 && begin < end)
+    state_->thread = std::jthread{[s = state_.get()](std::stop_token stop) { s->run(stop); }};
+}
+
+template <class Item>
+std::optional<Item> Prefetch<Item>::next() {
+  return state_->room > 0 ? state_->take() : state_->make_now();
+}
+
+template <class Item>
+void Prefetch<Item>::State::run(const std::stop_token& stop) {
+  std::unique_lock lock{guard};
+  while (next < end) {
+    if (!changed.wait(lock, stop, [this] { return ready.size() < room; })) return;
+    try {
+      lock.unlock();
+      Item item = make(next);  // only this thread changes next
+      lock.lock();
+      ready.push_back(std::move(item));
+      ++next;
+    } catch (...) {
+      if (!lock.owns_lock()) lock.lock();
+      error = std::current_exception();
+      next = end;
+    }
+    changed.notify_all();
+  }
+}
+
+template <class Item>
+std::optional<Item> Prefetch<Item>::State::take() {
+  std::unique_lock lock{guard};
+  changed.wait(lock, [this] { return !ready.empty() || next >= end; });
+  if (ready.empty()) {
+    if (error) std::rethrow_exception(error);
+    return std::nullopt;
+  }
+  std::optional<Item> item{std::move(ready.front())};
+  ready.pop_front();
+  lock.unlock();
+  changed.notify_all();
+  return item;
+}
+
+template <class Item>
+std::optional<Item> Prefetch<Item>::State::make_now() {
+  if (next >= end) return std::nullopt;
+  std::optional<Item> item{make(next)};
+  ++next;  // after the item: an error comes again when asked again
+  return item;
+}
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::data

@@ -97,7 +97,6 @@ struct BlockPiece {
   }
 
   /// From the output of attention to the input of GELU; `finish` is multiply()'s, for kept.before.
-  template <class Finish = NoFinish>
   void expand(const Weights& w, T* normal, const Finish& finish = {}) const {
     const auto middle = dense(kept.middle, rows, s.D);
     multiply<T>(dense(kept.attended, rows, s.D), w.proj, middle, Into::replace, p[proj_bias],

@@ -5,7 +5,8 @@
 #include <splitvit/kernel/brain_pair.hpp>  // BrainPair, has_brain_unit
 #include <splitvit/kernel/simd.hpp>        // instruction_set
 
-namespace splitvit::inline SPLITVIT_BUILD::kernel {
+namespace splitvit::inline SPLITVIT_BUILD {
+namespace kernel {
 
 /// The numbers that the products of a layer multiply. Sums, and all else, stay of type T.
 enum class Compute {
@@ -36,4 +37,8 @@ void with_stored(Compute compute, const Body& body) {
   body.template operator()<T>();
 }
 
-}  // namespace splitvit::inline SPLITVIT_BUILD::kernel
+}  // namespace kernel
+
+using kernel::Compute;
+
+}  // namespace splitvit::inline SPLITVIT_BUILD

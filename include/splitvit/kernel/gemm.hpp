@@ -159,14 +159,30 @@ void multiply_block([[maybe_unused]] const UnitOf<T, Stored>& unit, Index rows, 
 }
 }  // namespace detail
 
-struct NoFinish {
-  void operator()(Index, Index, Index, Index) const {}
+/// What is called for blocks of a product, by reference, or nothing. Behind a pointer to a
+/// function, so that multiply() is compiled once for all.
+class Finish {
+ public:
+  Finish() = default;
+  template <class F>
+  Finish(const F& f)
+      : f_{&f}, call_{[](const void* self, Index row, Index rows, Index column, Index columns) {
+          (*static_cast<const F*>(self))(row, rows, column, columns);
+        }} {}
+
+  void operator()(Index row, Index rows, Index column, Index columns) const {
+    if (call_ != nullptr) call_(f_, row, rows, column, columns);
+  }
+
+ private:
+  const void* f_ = nullptr;
+  void (*call_)(const void*, Index, Index, Index, Index) = nullptr;
 };
 
 /// C (M, N) = A (M, K) B (K, N) + bias, or added to C. On one thread. bias (N) or null, only with
 /// Into::replace. `finish(row, rows, column, columns)` is called once for each block of C as soon
 /// as it is complete, while it is in the first-level cache.
-template <class T, class Stored, class Finish = NoFinish>
+template <class T, class Stored>
 void multiply(const Factor<T>& a, const Packed<T, Stored>& b, const Matrix<T>& c,
               Into into = Into::replace, const T* bias = nullptr, const Finish& finish = {}) {
   const Index K = b.depth();

@@ -318,7 +318,7 @@ Clustering<T> kmeans(const Matrix<const T>& rows, Index clusters, const KMeansOp
                                           ? random_rows(rows, clusters, rng)
                                           : plus_plus_rows(rows, x, clusters, rng);
   RecycledVector<T> start;
-  for (const Index row : taken) start.insert(start.end(), rows.row(row), rows.row(row + 1));
+  for (const Index row : taken) start.append(rows.row(row), rows.row(row + 1));
   const auto K = static_cast<Index>(taken.size());
   return detail::Lloyd<T>{x, dense<const T>(start.data(), K, rows.cols)}.run(options);
 }

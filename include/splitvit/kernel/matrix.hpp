@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <memory>  // unique_ptr
-
 #include <splitvit/core/shape.hpp>      // Index
-#include <splitvit/core/workspace.hpp>  // allocate, Deallocate
+#include <splitvit/core/workspace.hpp>  // Memory
 
 namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
@@ -61,16 +59,16 @@ class Scratch {
 
   T* room(Index count) {
     if (count > size_) {
-      data_.reset();
-      data_.reset(static_cast<T*>(allocate(static_cast<std::size_t>(count) * sizeof(T))));
+      data_ = Memory<T>{};
+      data_ = Memory<T>{static_cast<std::size_t>(count)};
       size_ = count;
     }
-    return data_.get();
+    return data_.data();
   }
-  T* data() const { return data_.get(); }
+  T* data() const { return data_.data(); }
 
  private:
-  std::unique_ptr<T, Deallocate> data_;
+  Memory<T> data_;
   Index size_ = 0;
 };
 

@@ -278,7 +278,7 @@ class NearestCodeword {
         if (k >= codewords_.rows) break;  // padding, near to a box that is infinitely large
         const T* const value = codewords_.row(k);
         candidates_.push_back(static_cast<T>(k));
-        values_.insert(values_.end(), value, value + x_.width);
+        values_.append(value, value + x_.width);
       }
     }
   }

@@ -6,10 +6,10 @@
 #include <splitvit/autograd/ops/attention.hpp>   // attention, cls_attention
 #include <splitvit/autograd/ops/block.hpp>       // transformer_block
 #include <splitvit/autograd/ops/layer_norm.hpp>  // layer_norm
-#include <splitvit/autograd/ops/linear.hpp>      // Compute, linear
+#include <splitvit/autograd/ops/linear.hpp>      // linear
 #include <splitvit/autograd/ops/tokens.hpp>      // cls_token
 #include <splitvit/autograd/variable.hpp>        // Variable
-#include <splitvit/kernel/compute.hpp>           // require_compute
+#include <splitvit/kernel/compute.hpp>           // Compute, with_stored
 #include <splitvit/nn/concepts.hpp>              // nested
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
@@ -20,14 +20,15 @@ template <std::floating_point T>
 struct Linear {
   Variable<T> weight;  ///< (out, in)
   Variable<T> bias;    ///< (out)
-  Compute compute = Compute::float32;
+  /// Or linear with another type of factors in its products; see Block::use.
+  decltype(&linear<T, T>) product = &linear<T, T>;
 
   /// All parameters zero; see init.hpp.
   Linear(Index in, Index out)
       : weight{Variable<T>::parameter(Tensor<T>{Shape{out, in}})},
         bias{Variable<T>::parameter(Tensor<T>{Shape{out}})} {}
 
-  Variable<T> operator()(const Variable<T>& x) const { return linear(x, weight, bias, compute); }
+  Variable<T> operator()(const Variable<T>& x) const { return product(x, weight, bias); }
 
   void each_parameter(auto&& see) const {
     see("weight", weight);
@@ -110,6 +111,7 @@ struct Block {
   LayerNorm<T> norm2;
   Mlp<T> mlp;
   Checkpointing checkpointing = Checkpointing::store;
+  decltype(&transformer_block<T, T>) whole = &transformer_block<T, T>;  ///< likewise
 
   Block(Index width, Index heads, Index hidden)
       : norm1{width}, attn{width, heads}, norm2{width}, mlp{width, hidden} {}
@@ -119,15 +121,18 @@ struct Block {
     const BlockVariables<T> parameters{
         norm1.weight, norm1.bias, attn.qkv.weight, attn.qkv.bias, attn.proj.weight, attn.proj.bias,
         norm2.weight, norm2.bias, mlp.fc1.weight,  mlp.fc1.bias,  mlp.fc2.weight,   mlp.fc2.bias};
-    return transformer_block(x, parameters, attn.heads, norm1.eps, need_weights, checkpointing,
-                             bias, attn.qkv.compute);
+    return whole(x, parameters, attn.heads, norm1.eps, need_weights, checkpointing, bias);
   }
 
-  /// How products are computed, except for attention's in cls().
+  /// How products are computed, except for attention's in cls(). Only a program that calls this
+  /// compiles them for bf16.
   /// Errors  std::invalid_argument if this build cannot.
   void use(Compute compute) {
-    kernel::require_compute<T>(compute);
-    for (Linear<T>* layer : {&attn.qkv, &attn.proj, &mlp.fc1, &mlp.fc2}) layer->compute = compute;
+    kernel::with_stored<T>(compute, [this]<class Stored>() {
+      for (Linear<T>* layer : {&attn.qkv, &attn.proj, &mlp.fc1, &mlp.fc2})
+        layer->product = &linear<T, Stored>;
+      whole = &transformer_block<T, Stored>;
+    });
   }
 
   /// Computes the CLS token only, all that a classifier reads from a last block, in a quarter of

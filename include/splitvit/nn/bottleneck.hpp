@@ -8,7 +8,7 @@
 #include <splitvit/core/random.hpp>              // Rng
 #include <splitvit/core/text.hpp>                // exact_text
 #include <splitvit/nn/block.hpp>                 // Linear
-#include <splitvit/nn/concepts.hpp>              // nested
+#include <splitvit/nn/concepts.hpp>              // nested, ParameterVisitor
 #include <splitvit/nn/init.hpp>                  // name_hash
 
 // Bottleneck: two small networks around a cut, trained with the model. The encoder makes every
@@ -105,13 +105,14 @@ struct LinearStack {
 template <std::floating_point T, class Network>
 Network initialised(const std::string& prefix, Network network, const Rng& rng) {
   double bound = 0.0;  // set by the weight, which comes before its bias
-  network.each_parameter([&](const std::string& name, const Variable<T>& parameter) {
+  const auto set = [&](const std::string& name, const Variable<T>& parameter) {
     Rng own = rng.at(name_hash(prefix + name));
     if (parameter.shape().rank() == 2)
       bound = 1.0 / std::sqrt(static_cast<double>(parameter.dim(1)));
     for (T& value : parameter.mutable_value().span())
       value = static_cast<T>(own.uniform(-bound, bound));
-  });
+  };
+  network.each_parameter(ParameterVisitor<T>{set});
   return network;
 }
 }  // namespace detail

@@ -5,8 +5,37 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
 
+/// Calls `see(name, parameter)`, which it refers to. Modules are compiled once for all visitors.
 template <std::floating_point T>
-using ParameterVisitor = void (*)(const std::string& name, const Variable<T>& parameter);
+class ParameterVisitor {
+ public:
+  template <class See>
+    requires(!std::same_as<See, ParameterVisitor>)
+  explicit ParameterVisitor(const See& see) : ParameterVisitor{&see, {}, call<See>} {}
+
+  void operator()(const std::string& name, const Variable<T>& parameter) const {
+    call_(see_, prefix_ + name, parameter);
+  }
+  /// The same with `prefix` before all names, while this one lives.
+  ParameterVisitor with_prefix(const std::string& prefix) const {
+    return {this, prefix, call<ParameterVisitor>};
+  }
+
+ private:
+  using Call = void (*)(const void* see, const std::string& name, const Variable<T>& parameter);
+
+  ParameterVisitor(const void* see, std::string prefix, Call call)
+      : see_{see}, prefix_{std::move(prefix)}, call_{call} {}
+
+  template <class See>
+  static void call(const void* see, const std::string& name, const Variable<T>& parameter) {
+    (*static_cast<const See*>(see))(name, parameter);
+  }
+
+  const void* see_;
+  std::string prefix_;
+  Call call_;
+};
 
 /// A type with named parameters: module.each_parameter(see) calls see(name, variable) for each of
 /// them, always in the same order; names are unique, and timm's if timm has such a module. A copy
@@ -18,8 +47,11 @@ concept Module = requires(const M& module, ParameterVisitor<T> see) { module.eac
 /// Shows the parameters of a module inside another one, with `prefix` before their names.
 template <class M, class See>
 void nested(const std::string& prefix, const M& module, See&& see) {
-  module.each_parameter(
-      [&](const std::string& name, const auto& parameter) { see(prefix + name, parameter); });
+  if constexpr (requires { see.with_prefix(prefix); })
+    module.each_parameter(see.with_prefix(prefix));
+  else
+    module.each_parameter(
+        [&](const std::string& name, const auto& parameter) { see(prefix + name, parameter); });
 }
 
 template <std::floating_point T>
@@ -29,9 +61,10 @@ using NamedParameters = std::vector<std::pair<std::string, Variable<T>>>;
 template <std::floating_point T, Module<T> M>
 NamedParameters<T> parameters(const M& module) {
   NamedParameters<T> all;
-  module.each_parameter([&](const std::string& name, const Variable<T>& parameter) {
+  const auto add = [&](const std::string& name, const Variable<T>& parameter) {
     all.emplace_back(name, parameter);
-  });
+  };
+  module.each_parameter(ParameterVisitor<T>{add});
   return all;
 }
 

@@ -62,4 +62,10 @@ Vit<T> make_vit(const VitConfig& config, const Rng& rng) {
   return vit;
 }
 
+SPLITVIT_ONCE(std::vector<Part<float>> cut<float>(const VitConfig&, const std::vector<Index>&,
+                                                  const Rng&));
+SPLITVIT_ONCE(std::pair<Part<float>, Part<float>> cut_in_two<float>(const VitConfig&, Index,
+                                                                    const Rng&));
+SPLITVIT_ONCE(Vit<float> make_vit<float>(const VitConfig&, const Rng&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD::nn

@@ -4,7 +4,7 @@
 #include <cmath>  // sqrt, abs
 
 #include <splitvit/core/random.hpp>  // Rng
-#include <splitvit/nn/concepts.hpp>  // Module
+#include <splitvit/nn/concepts.hpp>  // Module, ParameterVisitor
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
 
@@ -34,7 +34,7 @@ inline double truncated_normal(double deviation, Rng& rng) {
 template <std::floating_point T, Module<T> M>
 void initialise(const M& module, const Rng& rng) {
   double patch_bound = 0;  // set by the weight, which comes before its bias
-  module.each_parameter([&](const std::string& name, const Variable<T>& parameter) {
+  const auto set = [&](const std::string& name, const Variable<T>& parameter) {
     Rng own = rng.at(detail::name_hash(name));
     Tensor<T>& value = parameter.mutable_value();
     const auto fill = [&](const auto& draw) {
@@ -51,7 +51,8 @@ void initialise(const M& module, const Rng& rng) {
     } else {
       fill([&] { return is_weight ? 1.0 : 0.0; });
     }
-  });
+  };
+  module.each_parameter(ParameterVisitor<T>{set});
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::nn

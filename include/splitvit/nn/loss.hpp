@@ -56,4 +56,7 @@ void apply_sample_weights(Tensor<T>& targets, std::span<const Index> sizes) {
   }
 }
 
+SPLITVIT_ONCE(std::vector<Index> argmax(const Tensor<float>&));
+SPLITVIT_ONCE(Index count_correct(const Tensor<float>&, const Labels&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD::nn

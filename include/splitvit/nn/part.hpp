@@ -42,14 +42,7 @@ struct Part {
   std::optional<Encoder<T>> encoder = {};        ///< of a bottleneck at the output
 
   /// Parameters zero, norms one; see make_part. Errors  as require_part.
-  Part(const VitConfig& c, Index first_, Index last_)
-      : config{(require_part(c, first_, last_), c)},
-        first{first_},
-        last{last_},
-        blocks{c, first_, last_} {
-    if (first == 0) stem.emplace(c.channels, c.patch, c.patches(), c.dim);
-    if (last == c.depth) classifier.emplace(c);
-  }
+  Part(const VitConfig& c, Index first_, Index last_);
 
   /// Computes the batch at the cut after this part, for compression stages and then encode().
   /// Shapes  input: images (B, channels, image, image) if there is a stem, else tokens
@@ -60,36 +53,22 @@ struct Part {
   /// Source  log_sizes: proportional attention of Token Merging, arXiv:2210.09461.
   AtCut<T> to_cut(const Variable<T>& input, NeedWeights need_weights = NeedWeights::cls,
                   TokenStatistic statistic = TokenStatistic::none,
-                  const Tensor<T>& log_sizes = {}) const {
-    if (classifier) refuse("to_cut", "no cut follows its classifier");
-    TokenStatistics<T> statistics{statistic, config.heads};
-    auto out = blocks(tokens_of("to_cut", input), need_weights, &statistics, log_sizes);
-    return {std::move(out.y), std::move(out.cls_attention), std::move(statistics).result()};
-  }
+                  const Tensor<T>& log_sizes = {}) const;
 
   /// Encodes the tokens at the cut after this part.
   /// Shapes  tokens (B, N, D), any number of samples and tokens -> (B, N, output_width()).
   /// Errors  std::logic_error for a part that ends with the classifier.
-  Variable<T> encode(const Variable<T>& tokens) const {
-    if (classifier) refuse("encode", "no cut follows its classifier");
-    return encoder ? (*encoder)(tokens) : tokens;
-  }
+  Variable<T> encode(const Variable<T>& tokens) const;
 
   /// The class scores, of the part that ends with the classifier.
   /// Shapes  input and log_sizes as in to_cut -> (B, classes).
   /// Errors  as to_cut, but std::logic_error for a part that ends at a cut.
-  Variable<T> logits(const Variable<T>& input, const Tensor<T>& log_sizes = {}) const {
-    if (!classifier) refuse("logits", "it ends at a cut and has no classifier");
-    return (*classifier)(blocks.cls(tokens_of("logits", input), log_sizes));
-  }
+  Variable<T> logits(const Variable<T>& input, const Tensor<T>& log_sizes = {}) const;
 
   /// How the products of stem and blocks are computed; those of a bottleneck and the classifier,
   /// and all that crosses a cut, stay of type T, so the other party may choose for itself. Errors
   /// std::invalid_argument if this build cannot.
-  void use(Compute compute) {
-    blocks.use(compute);
-    if (stem) stem->patch_embed.compute = compute;
-  }
+  void use(Compute compute);
 
   /// The width of a token that comes in; a part with a stem takes images instead.
   Index input_width() const { return decoder ? decoder->input_width() : config.dim; }
@@ -97,15 +76,7 @@ struct Part {
   Index output_width() const { return encoder ? encoder->output_width() : config.dim; }
 
   /// On one line, for messages: "blocks [0, 3) of 12, with stem".
-  std::string description() const {
-    std::string text = joined({"blocks [", first, ", ", last, ") of ", config.depth});
-    const char* before = ", with ";
-    using Piece = std::pair<bool, const char*>;
-    for (const auto& [has, name] : {Piece{decoder, "decoder"}, Piece{stem, "stem"},
-                                    Piece{classifier, "classifier"}, Piece{encoder, "encoder"}})
-      if (has) text += std::exchange(before, " and ") + std::string{name};
-    return text;
-  }
+  std::string description() const;
 
   void each_parameter(auto&& see) const {
     if (decoder) nested("decoder.", *decoder, see);
@@ -116,16 +87,7 @@ struct Part {
   }
 
  private:
-  Variable<T> tokens_of(const char* operation, const Variable<T>& input) const {
-    if (stem && decoder)
-      refuse(operation, "no cut comes before its stem, so it cannot have a decoder");
-    if (stem) return (*stem)(input);
-    const Shape& shape = input.shape();
-    if (shape.rank() != 3 || shape[1] < 1 || shape[2] != input_width())
-      throw ShapeError({"Part: ", operation, ": tokens ", shape.text(), ", wanted (B, N, ",
-                        input_width(), ") with N >= 1"});
-    return decoder ? (*decoder)(input) : input;
-  }
+  Variable<T> tokens_of(const char* operation, const Variable<T>& input) const;
 
   [[noreturn]] void refuse(const char* operation, const char* reason) const {
     throw std::logic_error(
@@ -141,5 +103,68 @@ Part<T> make_part(const VitConfig& config, Index first, Index last, const Rng& r
   initialise<T>(part, rng);
   return part;
 }
+
+template <std::floating_point T>
+Part<T>::Part(const VitConfig& c, Index first_, Index last_)
+    : config{(require_part(c, first_, last_), c)},
+      first{first_},
+      last{last_},
+      blocks{c, first_, last_} {
+  if (first == 0) stem.emplace(c.channels, c.patch, c.patches(), c.dim);
+  if (last == c.depth) classifier.emplace(c);
+}
+
+template <std::floating_point T>
+AtCut<T> Part<T>::to_cut(const Variable<T>& input, NeedWeights need_weights,
+                         TokenStatistic statistic, const Tensor<T>& log_sizes) const {
+  if (classifier) refuse("to_cut", "no cut follows its classifier");
+  TokenStatistics<T> statistics{statistic, config.heads};
+  auto out = blocks(tokens_of("to_cut", input), need_weights, &statistics, log_sizes);
+  return {std::move(out.y), std::move(out.cls_attention), std::move(statistics).result()};
+}
+
+template <std::floating_point T>
+Variable<T> Part<T>::encode(const Variable<T>& tokens) const {
+  if (classifier) refuse("encode", "no cut follows its classifier");
+  return encoder ? (*encoder)(tokens) : tokens;
+}
+
+template <std::floating_point T>
+Variable<T> Part<T>::logits(const Variable<T>& input, const Tensor<T>& log_sizes) const {
+  if (!classifier) refuse("logits", "it ends at a cut and has no classifier");
+  return (*classifier)(blocks.cls(tokens_of("logits", input), log_sizes));
+}
+
+template <std::floating_point T>
+void Part<T>::use(Compute compute) {
+  blocks.use(compute);
+  if (stem) stem->patch_embed.use(compute);
+}
+
+template <std::floating_point T>
+std::string Part<T>::description() const {
+  std::string text = joined({"blocks [", first, ", ", last, ") of ", config.depth});
+  const char* before = ", with ";
+  using Piece = std::pair<bool, const char*>;
+  for (const auto& [has, name] : {Piece{decoder, "decoder"}, Piece{stem, "stem"},
+                                  Piece{classifier, "classifier"}, Piece{encoder, "encoder"}})
+    if (has) text += std::exchange(before, " and ") + std::string{name};
+  return text;
+}
+
+template <std::floating_point T>
+Variable<T> Part<T>::tokens_of(const char* operation, const Variable<T>& input) const {
+  if (stem && decoder)
+    refuse(operation, "no cut comes before its stem, so it cannot have a decoder");
+  if (stem) return (*stem)(input);
+  const Shape& shape = input.shape();
+  if (shape.rank() != 3 || shape[1] < 1 || shape[2] != input_width())
+    throw ShapeError({"Part: ", operation, ": tokens ", shape.text(), ", wanted (B, N, ",
+                      input_width(), ") with N >= 1"});
+  return decoder ? (*decoder)(input) : input;
+}
+
+SPLITVIT_ONCE(struct Part<float>);
+SPLITVIT_ONCE(Part<float> make_part<float>(const VitConfig&, Index, Index, const Rng&));
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::nn

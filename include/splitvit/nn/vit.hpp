@@ -64,16 +64,19 @@ inline VitConfig vit_named(std::string_view name) {
 /// Shapes  images (B, channels, H, W) -> (B, patches, width).
 template <std::floating_point T>
 struct PatchEmbed {
-  Variable<T> weight;  ///< (width, channels, patch, patch)
-  Variable<T> bias;    ///< (width)
-  Compute compute = Compute::float32;
+  Variable<T> weight;                                         ///< (width, channels, patch, patch)
+  Variable<T> bias;                                           ///< (width)
+  decltype(&patch_embed<T, T>) product = &patch_embed<T, T>;  ///< see Linear
 
   PatchEmbed(Index channels, Index patch, Index width)
       : weight{Variable<T>::parameter(Tensor<T>{Shape{width, channels, patch, patch}})},
         bias{Variable<T>::parameter(Tensor<T>{Shape{width}})} {}
 
-  Variable<T> operator()(const Variable<T>& images) const {
-    return patch_embed(images, weight, bias, compute);
+  Variable<T> operator()(const Variable<T>& images) const { return product(images, weight, bias); }
+
+  /// As Block::use.
+  void use(Compute compute) {
+    kernel::with_stored<T>(compute, [this]<class Stored>() { product = &patch_embed<T, Stored>; });
   }
 
   void each_parameter(auto&& see) const {
@@ -112,9 +115,7 @@ struct Blocks {
   std::vector<Block<T>> blocks;
   Index first = 0;
 
-  Blocks(const VitConfig& c, Index first_, Index last) : first{first_} {
-    for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
-  }
+  Blocks(const VitConfig& c, Index first_, Index last);
 
   /// The first `count` blocks recompute activations in the backward pass, the others store them. A
   /// block that recomputes needs a ninth of the memory and a seventh more time. A last block that
@@ -137,24 +138,11 @@ struct Blocks {
   /// Shapes  x (B, N, dim), bias of the attention scores (B, N) or empty -> y (B, N, dim).
   AttentionOutput<T> operator()(Variable<T> x, NeedWeights need_weights = NeedWeights::none,
                                 TokenStatistics<T>* statistics = nullptr,
-                                const Tensor<T>& bias = {}) const {
-    AttentionOutput<T> out{std::move(x), {}};
-    for (const Block<T>& block : blocks) {
-      const bool last = &block == &blocks.back();
-      if (statistics != nullptr && statistics->required(last))
-        statistics->update(block.attn.qkv(block.norm1(out.y)).value(), bias);
-      out = block(out.y, last ? need_weights : NeedWeights::none, bias);
-    }
-    return out;
-  }
+                                const Tensor<T>& bias = {}) const;
 
   /// Computes the CLS token only. The last block then skips the other tokens.
   /// Shapes  x (B, N, dim), bias of the attention scores (B, N) or empty -> (B, dim).
-  Variable<T> cls(Variable<T> x, const Tensor<T>& bias = {}) const {
-    for (const Block<T>& block : blocks)
-      x = &block == &blocks.back() ? block.cls(x, bias) : block(x, NeedWeights::none, bias).y;
-    return x;
-  }
+  Variable<T> cls(Variable<T> x, const Tensor<T>& bias = {}) const;
 
   void each_parameter(auto&& see) const {
     Index number = first;
@@ -190,11 +178,7 @@ struct Vit {
   Classifier<T> classifier;
 
   /// Parameters zero, norms one; see make_vit in cut.hpp. Errors  as require_valid.
-  explicit Vit(const VitConfig& c)
-      : config{(require_valid(c), c)},
-        stem{c.channels, c.patch, c.patches(), c.dim},
-        blocks{c, 0, c.depth},
-        classifier{c} {}
+  explicit Vit(const VitConfig& c);
 
   Variable<T> operator()(const Variable<T>& images) const {
     return classifier(blocks.cls(stem(images)));
@@ -204,7 +188,7 @@ struct Vit {
   /// Errors  std::invalid_argument if this build cannot.
   void use(Compute compute) {
     blocks.use(compute);
-    stem.patch_embed.compute = compute;
+    stem.patch_embed.use(compute);
   }
 
   void each_parameter(auto&& see) const {
@@ -213,5 +197,41 @@ struct Vit {
     classifier.each_parameter(see);
   }
 };
+
+template <std::floating_point T>
+Blocks<T>::Blocks(const VitConfig& c, Index first_, Index last) : first{first_} {
+  for (Index i = first; i < last; ++i) blocks.emplace_back(c.dim, c.heads, c.mlp_ratio * c.dim);
+}
+
+template <std::floating_point T>
+AttentionOutput<T> Blocks<T>::operator()(Variable<T> x, NeedWeights need_weights,
+                                         TokenStatistics<T>* statistics,
+                                         const Tensor<T>& bias) const {
+  AttentionOutput<T> out{std::move(x), {}};
+  for (const Block<T>& block : blocks) {
+    const bool last = &block == &blocks.back();
+    if (statistics != nullptr && statistics->required(last))
+      statistics->update(block.attn.qkv(block.norm1(out.y)).value(), bias);
+    out = block(out.y, last ? need_weights : NeedWeights::none, bias);
+  }
+  return out;
+}
+
+template <std::floating_point T>
+Variable<T> Blocks<T>::cls(Variable<T> x, const Tensor<T>& bias) const {
+  for (const Block<T>& block : blocks)
+    x = &block == &blocks.back() ? block.cls(x, bias) : block(x, NeedWeights::none, bias).y;
+  return x;
+}
+
+template <std::floating_point T>
+Vit<T>::Vit(const VitConfig& c)
+    : config{(require_valid(c), c)},
+      stem{c.channels, c.patch, c.patches(), c.dim},
+      blocks{c, 0, c.depth},
+      classifier{c} {}
+
+SPLITVIT_ONCE(struct Vit<float>);
+SPLITVIT_ONCE(struct Blocks<float>);
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::nn

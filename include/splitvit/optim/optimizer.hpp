@@ -81,33 +81,10 @@ class Optimizer {
   template <class Rule>
     requires UpdateRule<Rule, T>
   Optimizer(Rule rule, NamedParameters<T> parameters)
-      : rule_{std::move(rule)}, parameters_{std::move(parameters)}, lr_{rule_.lr} {
-    rule_.require_options();
-    slots_ = rule_.state_names().size();
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const auto& [name, parameter] = parameters_[i];
-      if (!parameter.defined())
-        throw ArgumentError({"Optimizer: parameter ", name, " has no value"});
-      for (std::size_t earlier = 0; earlier < i; ++earlier)
-        if (parameters_[earlier].first == name)
-          throw ArgumentError({"Optimizer: two parameters are called ", name});
-      for (std::size_t slot = 0; slot < slots_; ++slot) state_.emplace_back(parameter.shape());
-    }
-    updates_.resize(parameters_.size());
-  }
+      : Optimizer{std::move(parameters), AnyRule<T>{std::move(rule)}} {}
 
   /// Updates every parameter that has a gradient; the others, and their state, are left alone.
-  void step() {
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const Variable<T>& parameter = parameters_[i].second;
-      if (!parameter.has_gradient()) continue;
-      RecycledVector<std::span<T>> state;
-      for (std::size_t slot = 0; slot < slots_; ++slot)
-        state.push_back(state_[i * slots_ + slot].span());
-      rule_.update(++updates_[i], lr_, parameter.mutable_value().span(),
-                   parameter.gradient().span(), std::span<const std::span<T>>{state});
-    }
-  }
+  void step();
 
   void clear_gradients() {
     for (const auto& [name, parameter] : parameters_) parameter.clear_gradient();
@@ -135,6 +112,8 @@ class Optimizer {
   std::span<const std::uint64_t> updates() const { return updates_; }
 
  private:
+  Optimizer(NamedParameters<T> parameters, AnyRule<T> rule);
+
   AnyRule<T> rule_;
   NamedParameters<T> parameters_;
   double lr_;
@@ -162,5 +141,38 @@ double clip_gradients(const NamedParameters<T>& parameters, double max_norm) {
         parameter.mutable_gradient() = scale(parameter.gradient(), static_cast<T>(factor));
   return norm;
 }
+
+template <std::floating_point T>
+Optimizer<T>::Optimizer(NamedParameters<T> parameters, AnyRule<T> rule)
+    : rule_{std::move(rule)}, parameters_{std::move(parameters)}, lr_{rule_.lr} {
+  rule_.require_options();
+  slots_ = rule_.state_names().size();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const auto& [name, parameter] = parameters_[i];
+    if (!parameter.defined()) throw ArgumentError({"Optimizer: parameter ", name, " has no value"});
+    for (std::size_t earlier = 0; earlier < i; ++earlier)
+      if (parameters_[earlier].first == name)
+        throw ArgumentError({"Optimizer: two parameters are called ", name});
+    for (std::size_t slot = 0; slot < slots_; ++slot) state_.emplace_back(parameter.shape());
+  }
+  updates_.resize(parameters_.size());
+}
+
+template <std::floating_point T>
+void Optimizer<T>::step() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Variable<T>& parameter = parameters_[i].second;
+    if (!parameter.has_gradient()) continue;
+    RecycledVector<std::span<T>> state;
+    for (std::size_t slot = 0; slot < slots_; ++slot)
+      state.push_back(state_[i * slots_ + slot].span());
+    rule_.update(++updates_[i], lr_, parameter.mutable_value().span(), parameter.gradient().span(),
+                 std::span<const std::span<T>>{state});
+  }
+}
+
+SPLITVIT_ONCE(class AnyRule<float>);
+SPLITVIT_ONCE(class Optimizer<float>);
+SPLITVIT_ONCE(double clip_gradients(const NamedParameters<float>&, double));
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::optim

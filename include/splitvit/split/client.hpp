@@ -4,8 +4,7 @@
 #include <algorithm>  // max
 #include <memory>     // make_unique, unique_ptr
 
-#include <splitvit/codec/any_codec.hpp>     // Codec
-#include <splitvit/codec/float32.hpp>       // Float32
+#include <splitvit/codec/any_codec.hpp>     // AnyCodec, Codec
 #include <splitvit/compress/any_stage.hpp>  // AnyStage
 #include <splitvit/core/labels.hpp>         // Labels
 #include <splitvit/core/workspace.hpp>      // Workspace
@@ -58,68 +57,29 @@ class Client {
   Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          std::type_identity_t<compress::AnyStage<T>> stage, Code codec, Link link,
          const ClientOptions& options = {})
-      : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training},
-                             CutSender<T>{std::move(stage), std::move(codec), options.seed}},
-               std::move(link), options) {}
+      : Client(codec::AnyCodec<T>{std::move(codec)}, std::move(part), std::move(rule),
+               std::move(stage), std::move(link), options) {}
   /// With codec Float32.
   template <transport::Transport Link>
   Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          std::type_identity_t<compress::AnyStage<T>> stage, Link link,
          const ClientOptions& options = {})
-      : Client(std::move(part), std::move(rule), std::move(stage), codec::Float32{},
+      : Client(codec::AnyCodec<T>{}, std::move(part), std::move(rule), std::move(stage),
                std::move(link), options) {}
-  Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options = {})
-      : role_{std::move(role)}, options_{options}, link_{std::move(link)} {
-    require_no_heartbeat("Client", options_.session);
-    state_->client = options_.client;
-    connect();
-  }
+  Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options = {});
 
   /// Continues the session over another link. Closes the old one.
   /// Errors  As the constructor; WireError (wrong_step) if the server is at another step.
-  void reconnect(transport::AnyLink link) {
-    disconnect();
-    link_ = std::move(link);
-    connect();
-  }
+  void reconnect(transport::AnyLink link);
 
   /// Closes the link without a goodbye. The server keeps the session for reconnect.
-  void disconnect() {
-    session_.reset();
-    link_.reset();
-  }
+  void disconnect();
 
   /// Trains on one batch.
   ///
   /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit.
-  StepReport train_step(Tensor<T> images, const Labels& labels) {
-    const Workspace::Use use{workspace_};
-    StepReport report{.step = session().next().step, .traffic = {}, .seconds = {}};
-    const Traffic before = traffic(Column::training);
-    Timer timer;
-    try {
-      const auto payload = role_.forward({.client = options_.client, .step = report.step},
-                                         std::move(images), labels, report);
-      timer.lap();
-      session().send_step(payload);
-    } catch (...) {
-      role_.discard();  // nothing has been sent
-      throw;
-    }
-    connected([&] {
-      const wire::Event answer = wire::next(*link_, *session_, wire::MessageKind::backward);
-      const double waited = timer.lap();
-      role_.backward(answer.payload, report);
-      report.seconds.link = std::max(0.0, waited - report.seconds.server);
-      session_->prepare();
-      role_.commit(report);
-      session_->commit();
-      decoder_.clear();  // the server has it
-    });
-    report.traffic = traffic(Column::training) - before;
-    return report;
-  }
+  StepReport train_step(Tensor<T> images, const Labels& labels);
 
   /// Trains on all batches of a source. `each(report)` is called after every step and may return
   /// false to stop. To train a batch again after a failure, keep it and call train_step.
@@ -138,20 +98,9 @@ class Client {
   template <BatchSource<T> Source>
   Evaluation evaluate(Source&& source) {
     const Traffic before = traffic(Column::evaluation);
-    Evaluation result;
-    double loss_sum = 0;
-    while (auto batch = source.next()) {
-      const Workspace::Use use{workspace_};
-      const Labels& labels = batch->labels;
-      const wire::Bytes question = role_.evaluate(std::move(batch->images), labels);
-      const wire::Bytes answer =
-          ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
-      const Score score = Score::read(answer, labels.row_count());
-      loss_sum += score.loss_sum;
-      result.correct += score.correct;
-      result.samples += labels.row_count();
-    }
-    if (result.samples > 0) result.loss = loss_sum / static_cast<double>(result.samples);
+    Evaluation result;  // its loss is a sum at first
+    while (auto batch = source.next()) add_batch(result, std::move(batch->images), batch->labels);
+    if (result.samples > 0) result.loss /= static_cast<double>(result.samples);
     result.traffic = traffic(Column::evaluation) - before;
     return result;
   }
@@ -160,32 +109,20 @@ class Client {
   /// Its bytes count as training traffic.
   ///
   /// Errors  std::logic_error after a step, or if the encoder has other options or another width.
-  void give_decoder(const nn::Decoder<T>& decoder) {
-    role_.require_fitting(decoder);
-    decoder_ = weights_payload<T>(decoder);
-    send(wire::MessageKind::weights, decoder_);
-  }
+  void give_decoder(const nn::Decoder<T>& decoder);
 
   /// Fetches the server's part. Errors  WireError if it does not follow this one.
-  nn::Part<T> fetch_server_part() {
-    nn::Part<T> other{part().config, part().last, part().config.depth};
-    if (part().encoder) other.decoder.emplace(part().config.dim, part().encoder->options);
-    read_weights<T>(ask(wire::MessageKind::fetch_weights, {}, wire::MessageKind::weights), other);
-    return other;
-  }
+  nn::Part<T> fetch_server_part();
 
   /// Says goodbye. The server then ends the session without an error.
-  void close() {
-    require_in_step("close");
-    send(wire::MessageKind::bye, {});
-  }
+  void close();
 
   const nn::Part<T>& part() const { return role_.part(); }
   const ClientRole<T>& role() const { return role_; }
   /// Steps that have been applied.
   std::uint64_t steps() const { return state_->steps.last(); }
   /// The bytes that have crossed the link for this purpose, over all connections.
-  Traffic traffic(Column column) const { return traffic_of(*state_, column); }
+  Traffic traffic(Column column) const;
 
   /// Weights, optimiser, codec and session. See core/state.hpp.
   void each_state(auto&& see) {
@@ -194,61 +131,22 @@ class Client {
   }
 
  private:
-  void connect() {
-    const CutSender<T>& sender = role_.sender();
-    session_.emplace(wire::Session::client(
-        *state_,
-        settings_of(part(),
-                    options_.method.empty() ? sender.stage().description() : options_.method,
-                    sender.codec().description(), options_.agreed),
-        options_.session, transport::Clock::now()));
-    wait_for(wire::MessageKind::welcome);
-    // The server may have got it or not.
-    if (!decoder_.empty() && session().agreed().last_step == 0)
-      send(wire::MessageKind::weights, decoder_);
-  }
+  Client(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
+         compress::AnyStage<T> stage, transport::AnyLink link, const ClientOptions& options);
 
-  wire::Session& session() {
-    if (!session_ || !session_->is_open())
-      throw std::logic_error("client: the connection is over; reconnect to go on");
-    return *session_;
-  }
+  void connect();
+  wire::Session& session();
   /// Errors  std::logic_error if the answer to the server's last step was lost.
-  void require_in_step(const char* operation) {
-    if (const std::uint64_t there = session().agreed().last_step; there > steps())
-      throw std::logic_error(joined({operation, ": the server has applied step ", there,
-                                     ", whose answer was lost; train its batch again first"}));
-  }
-
+  void require_in_step(const char* operation);
   /// Runs `action`. If it throws, the connection ends, and the server is told why if possible.
-  auto connected(const auto& action) {
-    try {
-      return action();
-    } catch (const WireError& error) {
-      role_.discard();
-      wire::tell(*link_, *session_, error);
-      disconnect();
-      throw;
-    } catch (...) {
-      role_.discard();
-      disconnect();
-      throw;
-    }
-  }
-  void send(wire::MessageKind kind, wire::Bytes payload) {
-    session().send(kind, std::array{payload});
-    connected([&] { wire::flush(*link_, *session_); });
-  }
+  auto connected(const auto& action);
+  void send(wire::MessageKind kind, wire::Bytes payload);
   /// Waits for a message and returns its payload. Writes what is queued before.
-  wire::Bytes wait_for(wire::MessageKind kind) {
-    return connected([&] { return wire::next(*link_, *session_, kind).payload; });
-  }
+  wire::Bytes wait_for(wire::MessageKind kind);
   /// Sends a question and returns the payload of its answer.
-  wire::Bytes ask(wire::MessageKind question, wire::Bytes payload, wire::MessageKind answer) {
-    require_in_step(wire::name(question));
-    session().send(question, std::array{payload});
-    return wait_for(answer);
-  }
+  wire::Bytes ask(wire::MessageKind question, wire::Bytes payload, wire::MessageKind answer);
+  /// Evaluates a batch and adds its losses and counts to `sums`.
+  void add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels);
 
   ClientRole<T> role_;
   ClientOptions options_;
@@ -258,5 +156,166 @@ class Client {
   std::vector<std::byte> decoder_;  // given, until the first step is applied
   Workspace workspace_;
 };
+
+template <std::floating_point T>
+Client<T>::Client(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
+                  compress::AnyStage<T> stage, transport::AnyLink link,
+                  const ClientOptions& options)
+    : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training},
+                           CutSender<T>{std::move(stage), std::move(codec), options.seed}},
+             std::move(link), options) {}
+
+template <std::floating_point T>
+Client<T>::Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options)
+    : role_{std::move(role)}, options_{options}, link_{std::move(link)} {
+  require_no_heartbeat("Client", options_.session);
+  state_->client = options_.client;
+  connect();
+}
+
+template <std::floating_point T>
+void Client<T>::reconnect(transport::AnyLink link) {
+  disconnect();
+  link_ = std::move(link);
+  connect();
+}
+
+template <std::floating_point T>
+void Client<T>::disconnect() {
+  session_.reset();
+  link_.reset();
+}
+
+template <std::floating_point T>
+auto Client<T>::connected(const auto& action) {
+  try {
+    return action();
+  } catch (const WireError& error) {
+    role_.discard();
+    wire::tell(*link_, *session_, error);
+    disconnect();
+    throw;
+  } catch (...) {
+    role_.discard();
+    disconnect();
+    throw;
+  }
+}
+
+template <std::floating_point T>
+StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
+  const Workspace::Use use{workspace_};
+  StepReport report{.step = session().next().step, .traffic = {}, .seconds = {}};
+  const Traffic before = traffic(Column::training);
+  Timer timer;
+  try {
+    const auto payload = role_.forward({.client = options_.client, .step = report.step},
+                                       std::move(images), labels, report);
+    timer.lap();
+    session().send_step(payload);
+  } catch (...) {
+    role_.discard();  // nothing has been sent
+    throw;
+  }
+  connected([&] {
+    const wire::Event answer = wire::next(*link_, *session_, wire::MessageKind::backward);
+    const double waited = timer.lap();
+    role_.backward(answer.payload, report);
+    report.seconds.link = std::max(0.0, waited - report.seconds.server);
+    session_->prepare();
+    role_.commit(report);
+    session_->commit();
+    decoder_.clear();  // the server has it
+  });
+  report.traffic = traffic(Column::training) - before;
+  return report;
+}
+
+template <std::floating_point T>
+void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels) {
+  const Workspace::Use use{workspace_};
+  const wire::Bytes question = role_.evaluate(std::move(images), labels);
+  const wire::Bytes answer =
+      ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
+  const Score score = Score::read(answer, labels.row_count());
+  sums.loss += score.loss_sum;
+  sums.correct += score.correct;
+  sums.samples += labels.row_count();
+}
+
+template <std::floating_point T>
+void Client<T>::give_decoder(const nn::Decoder<T>& decoder) {
+  role_.require_fitting(decoder);
+  decoder_ = weights_payload<T>(decoder);
+  send(wire::MessageKind::weights, decoder_);
+}
+
+template <std::floating_point T>
+nn::Part<T> Client<T>::fetch_server_part() {
+  nn::Part<T> other{part().config, part().last, part().config.depth};
+  if (part().encoder) other.decoder.emplace(part().config.dim, part().encoder->options);
+  read_weights<T>(ask(wire::MessageKind::fetch_weights, {}, wire::MessageKind::weights), other);
+  return other;
+}
+
+template <std::floating_point T>
+void Client<T>::close() {
+  require_in_step("close");
+  send(wire::MessageKind::bye, {});
+}
+
+template <std::floating_point T>
+Traffic Client<T>::traffic(Column column) const {
+  return traffic_of(*state_, column);
+}
+
+template <std::floating_point T>
+void Client<T>::connect() {
+  const CutSender<T>& sender = role_.sender();
+  session_.emplace(wire::Session::client(
+      *state_,
+      settings_of(part(), options_.method.empty() ? sender.stage().description() : options_.method,
+                  sender.codec().description(), options_.agreed),
+      options_.session, transport::Clock::now()));
+  wait_for(wire::MessageKind::welcome);
+  // The server may have got it or not.
+  if (!decoder_.empty() && session().agreed().last_step == 0)
+    send(wire::MessageKind::weights, decoder_);
+}
+
+template <std::floating_point T>
+wire::Session& Client<T>::session() {
+  if (!session_ || !session_->is_open())
+    throw std::logic_error("client: the connection is over; reconnect to go on");
+  return *session_;
+}
+
+template <std::floating_point T>
+void Client<T>::require_in_step(const char* operation) {
+  if (const std::uint64_t there = session().agreed().last_step; there > steps())
+    throw std::logic_error(joined({operation, ": the server has applied step ", there,
+                                   ", whose answer was lost; train its batch again first"}));
+}
+
+template <std::floating_point T>
+void Client<T>::send(wire::MessageKind kind, wire::Bytes payload) {
+  session().send(kind, std::array{payload});
+  connected([&] { wire::flush(*link_, *session_); });
+}
+
+template <std::floating_point T>
+wire::Bytes Client<T>::wait_for(wire::MessageKind kind) {
+  return connected([&] { return wire::next(*link_, *session_, kind).payload; });
+}
+
+template <std::floating_point T>
+wire::Bytes Client<T>::ask(wire::MessageKind question, wire::Bytes payload,
+                           wire::MessageKind answer) {
+  require_in_step(wire::name(question));
+  session().send(question, std::array{payload});
+  return wait_for(answer);
+}
+
+SPLITVIT_ONCE(class Client<float>);
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -50,9 +50,10 @@ class Learner {
 
   /// Weights, the optimiser's state, and the number of steps. See core/state.hpp.
   void each_state(auto&& see) {
-    part_.each_parameter([&](const std::string& name, const Variable<T>& parameter) {
+    const auto see_weight = [&](const std::string& name, const Variable<T>& parameter) {
       see("weights." + name, parameter.mutable_value().span());
-    });
+    };
+    part_.each_parameter(nn::ParameterVisitor<T>{see_weight});
     show_state(optimizer_, see, "optimizer.");
     see(std::string{"steps"}, steps_);
   }

@@ -7,7 +7,6 @@
 #include <mutex>       // lock_guard, mutex
 
 #include <splitvit/codec/any_codec.hpp>     // AnyCodec, Codec
-#include <splitvit/codec/float32.hpp>       // Float32
 #include <splitvit/core/workspace.hpp>      // Workspace
 #include <splitvit/nn/part.hpp>             // Part
 #include <splitvit/optim/optimizer.hpp>     // AnyRule
@@ -42,48 +41,20 @@ class Server {
   template <codec::Codec<T> Code>
   Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule, Code codec,
          const ServerOptions& options = {})
-      : learner_{std::make_shared<Learner<T>>(std::move(part), std::move(rule), options.training)},
-        options_{options} {
-    require_no_heartbeat("Server", options_.session);
-    make_role_ = [learner = learner_, code = codec::AnyCodec<T>{std::move(codec)},
-                  seed = options.seed](const wire::Hello&) {
-      return ServerRole<T>{learner, CutReceiver<T>{code, seed}};
-    };
-    make_role_({});  // throws for a part that no client can use
-  }
+      : Server(codec::AnyCodec<T>{std::move(codec)}, std::move(part), std::move(rule), options) {}
   /// With codec Float32.
   Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          const ServerOptions& options = {})
-      : Server(std::move(part), std::move(rule), codec::Float32{}, options) {}
+      : Server(codec::AnyCodec<T>{}, std::move(part), std::move(rule), options) {}
   /// A role for each client, with a part of its own or a shared one.
-  explicit Server(MakeRole make_role, const ServerOptions& options = {})
-      : make_role_{std::move(make_role)}, options_{options} {
-    require_no_heartbeat("Server", options_.session);
-  }
+  explicit Server(MakeRole make_role, const ServerOptions& options = {});
 
   /// Serves one client until it says goodbye. When its link broke, serve its new one.
   ///
   /// Errors  WireError if the settings differ or the client sends invalid bytes; it is told why.
   ///         TransportError if the link fails, is closed without goodbye, or is silent for too
   ///         long. A step is applied as a whole or not at all; the server can serve again.
-  void serve(transport::AnyLink link) {
-    auto session = wire::Session::server(options_.session, transport::Clock::now());
-    std::shared_ptr<KnownClient> client;
-    try {
-      wire::next(link, session, wire::MessageKind::hello);
-      client = admit(session);
-      while (answer(link, session, *client)) {
-      }
-      leave(*client, false);
-    } catch (const ReasonedError& error) {
-      give_up(link, session, client.get(), error);
-      throw;
-    } catch (...) {
-      give_up(link, session, client.get(),
-              WireError{Reason::peer_failed, "the server has failed at this step"});
-      throw;
-    }
-  }
+  void serve(transport::AnyLink link);
 
   /// The part that all clients share. Errors  std::logic_error if each role has its own.
   const nn::Part<T>& part() const { return learner().part(); }
@@ -102,6 +73,9 @@ class Server {
   }
 
  private:
+  Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
+         const ServerOptions& options);
+
   /// A client that is or was connected.
   struct KnownClient {
     explicit KnownClient(ServerRole<T> r, wire::SessionState s = {}, bool decoder = false)
@@ -127,115 +101,25 @@ class Server {
   ///
   /// A client that reconnects gets a copy of its role and state: the thread of its older connection
   /// may still send from the original; it ends at the next message.
-  std::shared_ptr<KnownClient> admit(wire::Session& session) {
-    const std::shared_ptr<KnownClient> older = find(session.hello().session);
-    if (older == nullptr)
-      return admit(session, std::make_shared<KnownClient>(make_role_(session.hello())));
-    const std::lock_guard of_older{older->guard};  // it may be computing
-    if (older->is_superseded)
-      throw WireError(Reason::superseded, "a newer connection of this client came first");
-    auto client = admit(
-        session, std::make_shared<KnownClient>(older->role, older->state, older->has_decoder));
-    older->is_superseded = true;
-    return client;
-  }
-  std::shared_ptr<KnownClient> admit(wire::Session& session, std::shared_ptr<KnownClient> client) {
-    const ServerRole<T>& role = client->role;
-    if (const auto refusal = wire::compare_settings(
-            session.hello().settings,
-            settings_of(role.part(), options_.method, role.receiver().codec().description(),
-                        options_.agreed)))
-      session.refuse(*refusal);
-    const std::lock_guard lock{guard_};
-    if (!clients_.contains(session.hello().session)) make_room(session);
-    session.admit(client->state);
-    client->last_used = ++admitted_;
-    clients_[client->state.id] = client;
-    return client;
-  }
-
-  std::shared_ptr<KnownClient> find(const wire::SessionId& id) {
-    const std::lock_guard lock{guard_};
-    const auto known = clients_.find(id);
-    return known == clients_.end() ? nullptr : known->second;
-  }
+  std::shared_ptr<KnownClient> admit(wire::Session& session);
+  std::shared_ptr<KnownClient> admit(wire::Session& session, std::shared_ptr<KnownClient> client);
+  std::shared_ptr<KnownClient> find(const wire::SessionId& id);
 
   /// Forgets the oldest client that is not connected; refuses the new one if all are.
-  void make_room(wire::Session& session) {
-    if (clients_.size() < options_.most_sessions) return;
-    auto oldest = clients_.end();
-    for (auto at = clients_.begin(); at != clients_.end(); ++at)
-      if (!at->second->is_connected &&
-          (oldest == clients_.end() || at->second->last_used < oldest->second->last_used))
-        oldest = at;
-    if (oldest == clients_.end())
-      session.refuse({"session", "a new one", std::to_string(clients_.size()) + " already"});
-    clients_.erase(oldest);
-  }
+  void make_room(wire::Session& session);
 
   /// The client's connection is over. `keeps` says whether the client may come back.
-  void leave(KnownClient& client, bool keeps) {
-    const std::lock_guard lock{guard_};
-    client.is_connected = false;
-    const auto known = clients_.find(client.state.id);
-    if (!keeps && known != clients_.end() && known->second.get() == &client) clients_.erase(known);
-  }
+  void leave(KnownClient& client, bool keeps);
 
   /// Tells the peer why, and keeps a client that has something to come back to.
   void give_up(transport::AnyLink& link, wire::Session& session, KnownClient* client,
-               const ReasonedError& error) {
-    if (client == nullptr) return wire::tell(link, session, error);
-    bool keeps = false;
-    {
-      const std::lock_guard lock{client->guard};
-      keeps = client->state.steps.last() > 0 || client->has_decoder || client->is_superseded;
-      if (!client->is_superseded) session.fail(error);
-    }
-    leave(*client, keeps);
-    wire::flush_if_possible(link, session);
-  }
+               const ReasonedError& error);
 
   /// Answers one message; false after a goodbye.
-  bool answer(transport::AnyLink& link, wire::Session& session, KnownClient& client) {
-    const wire::Event event = wire::next(link, session, client.guard);
-    const std::lock_guard lock{client.guard};
-    if (client.is_superseded)
-      throw WireError(Reason::superseded, "a newer connection of this client has taken over");
-    const std::lock_guard computing{computing_};
-    const Workspace::Use use{workspace_};
-    const std::uint64_t largest = session.agreed().largest_message;
-    const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
-      client.answer = std::move(payload);
-      session.send(kind, std::array{wire::Bytes{client.answer}});
-    };
-    using enum wire::MessageKind;
-    if (event.kind == forward) {
-      train(session, client, event, largest);
-    } else if (event.kind == evaluate) {
-      reply(evaluated, client.role.evaluate(event.payload, largest).payload());
-    } else if (event.kind == fetch_weights) {
-      reply(weights, weights_payload<T>(client.role.part()));
-    } else if (event.kind == weights) {
-      client.role.take_decoder(event.payload);
-      client.has_decoder = true;
-    }
-    return event.kind != bye;
-  }
+  bool answer(transport::AnyLink& link, wire::Session& session, KnownClient& client);
 
   void train(wire::Session& session, KnownClient& client, const wire::Event& event,
-             std::uint64_t largest) {
-    std::vector<std::byte>& reply = session.new_reply();
-    try {
-      client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
-                          largest, reply);
-      session.prepare();
-      client.role.commit(reply);
-      session.commit();
-    } catch (...) {
-      client.role.discard();
-      throw;
-    }
-  }
+             std::uint64_t largest);
 
   std::shared_ptr<Learner<T>> learner_;
   MakeRole make_role_;
@@ -246,5 +130,162 @@ class Server {
   std::mutex computing_;  // one thread computes
   Workspace workspace_;   // of that thread
 };
+
+template <std::floating_point T>
+Server<T>::Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
+                  const ServerOptions& options)
+    : learner_{std::make_shared<Learner<T>>(std::move(part), std::move(rule), options.training)},
+      options_{options} {
+  require_no_heartbeat("Server", options_.session);
+  make_role_ = [learner = learner_, codec = std::move(codec),
+                seed = options.seed](const wire::Hello&) {
+    return ServerRole<T>{learner, CutReceiver<T>{codec, seed}};
+  };
+  make_role_({});  // throws for a part that no client can use
+}
+
+template <std::floating_point T>
+Server<T>::Server(MakeRole make_role, const ServerOptions& options)
+    : make_role_{std::move(make_role)}, options_{options} {
+  require_no_heartbeat("Server", options_.session);
+}
+
+template <std::floating_point T>
+void Server<T>::serve(transport::AnyLink link) {
+  auto session = wire::Session::server(options_.session, transport::Clock::now());
+  std::shared_ptr<KnownClient> client;
+  try {
+    wire::next(link, session, wire::MessageKind::hello);
+    client = admit(session);
+    while (answer(link, session, *client)) {
+    }
+    leave(*client, false);
+  } catch (const ReasonedError& error) {
+    give_up(link, session, client.get(), error);
+    throw;
+  } catch (...) {
+    give_up(link, session, client.get(),
+            WireError{Reason::peer_failed, "the server has failed at this step"});
+    throw;
+  }
+}
+
+template <std::floating_point T>
+auto Server<T>::admit(wire::Session& session) -> std::shared_ptr<KnownClient> {
+  const std::shared_ptr<KnownClient> older = find(session.hello().session);
+  if (older == nullptr)
+    return admit(session, std::make_shared<KnownClient>(make_role_(session.hello())));
+  const std::lock_guard of_older{older->guard};  // it may be computing
+  if (older->is_superseded)
+    throw WireError(Reason::superseded, "a newer connection of this client came first");
+  auto client =
+      admit(session, std::make_shared<KnownClient>(older->role, older->state, older->has_decoder));
+  older->is_superseded = true;
+  return client;
+}
+
+template <std::floating_point T>
+auto Server<T>::admit(wire::Session& session, std::shared_ptr<KnownClient> client)
+    -> std::shared_ptr<KnownClient> {
+  const ServerRole<T>& role = client->role;
+  if (const auto refusal = wire::compare_settings(
+          session.hello().settings,
+          settings_of(role.part(), options_.method, role.receiver().codec().description(),
+                      options_.agreed)))
+    session.refuse(*refusal);
+  const std::lock_guard lock{guard_};
+  if (!clients_.contains(session.hello().session)) make_room(session);
+  session.admit(client->state);
+  client->last_used = ++admitted_;
+  clients_[client->state.id] = client;
+  return client;
+}
+
+template <std::floating_point T>
+auto Server<T>::find(const wire::SessionId& id) -> std::shared_ptr<KnownClient> {
+  const std::lock_guard lock{guard_};
+  const auto known = clients_.find(id);
+  return known == clients_.end() ? nullptr : known->second;
+}
+
+template <std::floating_point T>
+void Server<T>::make_room(wire::Session& session) {
+  if (clients_.size() < options_.most_sessions) return;
+  auto oldest = clients_.end();
+  for (auto at = clients_.begin(); at != clients_.end(); ++at)
+    if (!at->second->is_connected &&
+        (oldest == clients_.end() || at->second->last_used < oldest->second->last_used))
+      oldest = at;
+  if (oldest == clients_.end())
+    session.refuse({"session", "a new one", std::to_string(clients_.size()) + " already"});
+  clients_.erase(oldest);
+}
+
+template <std::floating_point T>
+void Server<T>::leave(KnownClient& client, bool keeps) {
+  const std::lock_guard lock{guard_};
+  client.is_connected = false;
+  const auto known = clients_.find(client.state.id);
+  if (!keeps && known != clients_.end() && known->second.get() == &client) clients_.erase(known);
+}
+
+template <std::floating_point T>
+void Server<T>::give_up(transport::AnyLink& link, wire::Session& session, KnownClient* client,
+                        const ReasonedError& error) {
+  if (client == nullptr) return wire::tell(link, session, error);
+  bool keeps = false;
+  {
+    const std::lock_guard lock{client->guard};
+    keeps = client->state.steps.last() > 0 || client->has_decoder || client->is_superseded;
+    if (!client->is_superseded) session.fail(error);
+  }
+  leave(*client, keeps);
+  wire::flush_if_possible(link, session);
+}
+
+template <std::floating_point T>
+bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownClient& client) {
+  const wire::Event event = wire::next(link, session, client.guard);
+  const std::lock_guard lock{client.guard};
+  if (client.is_superseded)
+    throw WireError(Reason::superseded, "a newer connection of this client has taken over");
+  const std::lock_guard computing{computing_};
+  const Workspace::Use use{workspace_};
+  const std::uint64_t largest = session.agreed().largest_message;
+  const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
+    client.answer = std::move(payload);
+    session.send(kind, std::array{wire::Bytes{client.answer}});
+  };
+  using enum wire::MessageKind;
+  if (event.kind == forward) {
+    train(session, client, event, largest);
+  } else if (event.kind == evaluate) {
+    reply(evaluated, client.role.evaluate(event.payload, largest).payload());
+  } else if (event.kind == fetch_weights) {
+    reply(weights, weights_payload<T>(client.role.part()));
+  } else if (event.kind == weights) {
+    client.role.take_decoder(event.payload);
+    client.has_decoder = true;
+  }
+  return event.kind != bye;
+}
+
+template <std::floating_point T>
+void Server<T>::train(wire::Session& session, KnownClient& client, const wire::Event& event,
+                      std::uint64_t largest) {
+  std::vector<std::byte>& reply = session.new_reply();
+  try {
+    client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
+                        largest, reply);
+    session.prepare();
+    client.role.commit(reply);
+    session.commit();
+  } catch (...) {
+    client.role.discard();
+    throw;
+  }
+}
+
+SPLITVIT_ONCE(class Server<float>);
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::split

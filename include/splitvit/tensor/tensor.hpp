@@ -2,10 +2,9 @@
 #pragma once
 
 #include <algorithm>  // fill_n, copy_n
-#include <memory>     // unique_ptr
 
 #include <splitvit/core/shape.hpp>      // Index, Shape
-#include <splitvit/core/workspace.hpp>  // allocate, Deallocate
+#include <splitvit/core/workspace.hpp>  // Memory
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -87,8 +86,8 @@ class Tensor {
   Index dim(std::size_t axis) const { return shape_[axis]; }
   Index size() const { return shape_.elements(); }
   bool empty() const { return size() == 0; }
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
+  T* data() { return data_.data(); }
+  const T* data() const { return data_.data(); }
   std::span<T> span() { return {data(), static_cast<std::size_t>(size())}; }
   std::span<const T> span() const { return {data(), static_cast<std::size_t>(size())}; }
   T& operator[](Index i) { return data()[i]; }
@@ -110,9 +109,9 @@ class Tensor {
  private:
   struct Uninitialised {};
   Tensor(const Shape& shape, Uninitialised)
-      : data_{Recycled<T>{}.allocate(static_cast<std::size_t>(shape.elements()))}, shape_{shape} {}
+      : data_{static_cast<std::size_t>(shape.elements())}, shape_{shape} {}
 
-  std::unique_ptr<T, Deallocate> data_;
+  Memory<T> data_;
   Shape shape_{0};
 };
 

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <algorithm>  // find
-#include <random>     // random_device
+
+#include <sys/random.h>  // getentropy
 
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // ArgumentError, joined, Reason, TextParts, WireError
@@ -39,9 +40,11 @@ using SessionId = std::array<std::uint64_t, 2>;
 
 /// A random id that cannot be guessed: from the system, not from a seed.
 inline SessionId random_session_id() {
-  std::random_device device;
-  const auto word = [&] { return (std::uint64_t{device()} << 32) | device(); };
-  return {word(), word() | 1};  // never zero
+  SessionId id;
+  if (getentropy(id.data(), sizeof(id)) != 0)
+    throw std::runtime_error("random_session_id: the system gives no random numbers");
+  id[1] |= 1;  // never zero
+  return id;
 }
 
 /// The client's first message.

@@ -31,4 +31,7 @@ Variable<T> relu(const Variable<T>& x) {
       });
 }
 
+SPLITVIT_ONCE(Variable<float> gelu(const Variable<float>&));
+SPLITVIT_ONCE(Variable<float> relu(const Variable<float>&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD

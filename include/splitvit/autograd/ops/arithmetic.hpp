@@ -47,4 +47,9 @@ Variable<T> square(const Variable<T>& x) {
   return mul(x, x);
 }
 
+SPLITVIT_ONCE(Variable<float> add(const Variable<float>&, const Variable<float>&));
+SPLITVIT_ONCE(Variable<float> sub(const Variable<float>&, const Variable<float>&));
+SPLITVIT_ONCE(Variable<float> mul(const Variable<float>&, const Variable<float>&));
+SPLITVIT_ONCE(Variable<float> scale(const Variable<float>&, float));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD

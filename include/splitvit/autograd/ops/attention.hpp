@@ -94,4 +94,8 @@ Variable<T> cls_attention(const Variable<T>& qkv, Index heads, const Tensor<T>& 
       });
 }
 
+SPLITVIT_ONCE(AttentionOutput<float> attention(const Variable<float>&, Index, NeedWeights,
+                                               const Tensor<float>&));
+SPLITVIT_ONCE(Variable<float> cls_attention(const Variable<float>&, Index, const Tensor<float>&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD

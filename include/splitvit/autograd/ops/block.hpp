@@ -4,7 +4,6 @@
 #include <splitvit/autograd/ops/attention.hpp>  // AttentionOutput, NeedWeights, data_of, require_bias
 #include <splitvit/autograd/variable.hpp>       // Variable, record
 #include <splitvit/kernel/block.hpp>            // block_forward, block_backward
-#include <splitvit/kernel/compute.hpp>          // Compute, with_stored
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -14,7 +13,6 @@ template <std::floating_point T>
 using BlockVariables = std::array<Variable<T>, kernel::block_parts>;
 
 using kernel::Checkpointing;
-using kernel::Compute;
 
 namespace detail {
 template <class T>
@@ -50,14 +48,13 @@ kernel::BlockSizes require_block_shapes(const Variable<T>& x, const BlockVariabl
 ///
 /// Shapes  x (B, N, D) -> y (B, N, D); bias, cls_attention and their units as for attention().
 /// Grad    x and all parameters.
-/// Errors  ShapeError; std::invalid_argument if this build cannot compute so.
-template <std::floating_point T>
+/// Errors  ShapeError.
+template <std::floating_point T, class Stored = T>
 AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<T>& parameters,
                                      Index heads, T eps,
                                      NeedWeights need_weights = NeedWeights::none,
                                      Checkpointing checkpointing = Checkpointing::store,
-                                     const Tensor<T>& bias = {},
-                                     Compute compute = Compute::float32) {
+                                     const Tensor<T>& bias = {}) {
   const kernel::BlockSizes s = detail::require_block_shapes(x, parameters, heads);
   detail::require_bias("transformer_block", bias, s.B, s.N);
   const auto& p = parameters;
@@ -68,18 +65,16 @@ AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<
   Tensor<T> cls;
   if (need_weights == NeedWeights::cls) cls = Tensor<T>::uninitialised(Shape{s.B, s.N});
   Tensor<T> memory;
-  kernel::with_stored<T>(compute, [&]<class Stored>() {
-    if (grad_enabled() && (learns || x.requires_grad()))
-      memory = Tensor<T>::uninitialised(
-          Shape{s.pieces() * s.template stored_numbers<Stored>(checkpointing)});
-    kernel::block_forward<T, Stored>(x.value().data(), detail::data_of(bias), detail::values_of(p),
-                                     eps, y.data(), detail::data_of(cls), memory.data(),
-                                     checkpointing, s);
-  });
+  if (grad_enabled() && (learns || x.requires_grad()))
+    memory = Tensor<T>::uninitialised(
+        Shape{s.pieces() * s.template stored_numbers<Stored>(checkpointing)});
+  kernel::block_forward<T, Stored>(x.value().data(), detail::data_of(bias), detail::values_of(p),
+                                   eps, y.data(), detail::data_of(cls), memory.data(),
+                                   checkpointing, s);
 
   Variable<T> recorded = record(
       std::move(y), {x, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11]},
-      [x, bias, parameters, s, eps, learns, checkpointing, compute, memory = std::move(memory)](
+      [x, bias, parameters, s, eps, learns, checkpointing, memory = std::move(memory)](
           const Tensor<T>&, const Tensor<T>& dy) mutable {
         Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
         std::array<Tensor<T>, kernel::block_parts> gradients;
@@ -88,16 +83,18 @@ AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<
           gradients[i] = Tensor<T>::uninitialised(parameters[i].shape());
           pointers[i] = gradients[i].data();
         }
-        kernel::with_stored<T>(compute, [&]<class Stored>() {
-          kernel::block_backward<T, Stored>(
-              x.value().data(), detail::data_of(bias), dy.data(), memory.data(), checkpointing,
-              detail::values_of(parameters), eps, dx.data(), learns ? &pointers : nullptr, s);
-        });
+        kernel::block_backward<T, Stored>(
+            x.value().data(), detail::data_of(bias), dy.data(), memory.data(), checkpointing,
+            detail::values_of(parameters), eps, dx.data(), learns ? &pointers : nullptr, s);
         x.add_gradient(std::move(dx));
         for (std::size_t i = 0; learns && i < gradients.size(); ++i)
           parameters[i].add_gradient(std::move(gradients[i]));
       });
   return {std::move(recorded), std::move(cls)};
 }
+
+SPLITVIT_ONCE(AttentionOutput<float> transformer_block<float, float>(
+    const Variable<float>&, const BlockVariables<float>&, Index, float, NeedWeights, Checkpointing,
+    const Tensor<float>&));
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

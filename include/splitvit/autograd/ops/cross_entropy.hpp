@@ -78,4 +78,8 @@ Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels) {
   return cross_entropy(logits, target_rows<T>(labels, logits.shape().back()));
 }
 
+SPLITVIT_ONCE(Variable<float> cross_entropy(const Variable<float>&, const Tensor<float>&));
+SPLITVIT_ONCE(Tensor<float> target_rows<float>(const Labels&, Index));
+SPLITVIT_ONCE(Variable<float> cross_entropy(const Variable<float>&, const Labels&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD

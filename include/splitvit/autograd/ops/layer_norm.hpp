@@ -40,4 +40,7 @@ Variable<T> layer_norm(const Variable<T>& x, const Variable<T>& weight, const Va
                 });
 }
 
+SPLITVIT_ONCE(Variable<float> layer_norm(const Variable<float>&, const Variable<float>&,
+                                         const Variable<float>&, float));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD

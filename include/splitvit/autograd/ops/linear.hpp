@@ -2,12 +2,9 @@
 #pragma once
 
 #include <splitvit/autograd/variable.hpp>  // Variable, record
-#include <splitvit/kernel/compute.hpp>     // Compute, with_stored
 #include <splitvit/kernel/linear.hpp>      // linear_forward and its gradients
 
 namespace splitvit::inline SPLITVIT_BUILD {
-
-using kernel::Compute;
 
 namespace detail {
 /// The last axis as columns, all others as rows.
@@ -28,41 +25,38 @@ void add_bias_gradient(const Variable<T>& bias, const Tensor<T>& dy) {
 }
 }  // namespace detail
 
-/// y = x W^T + b, as torch.nn.functional.linear.
+/// y = x W^T + b, as torch.nn.functional.linear. Stored is the type of the factors in all products
+/// (kernel/gemm.hpp), here and in the operations that follow.
 ///
 /// Shapes  x (..., in), weight (out, in), bias (out) or not defined -> (..., out).
 /// Grad    all three.
-/// Errors  ShapeError; std::invalid_argument if this build cannot compute so.
-template <std::floating_point T>
-Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias = {},
-                   Compute compute = Compute::float32) {
+/// Errors  ShapeError.
+template <std::floating_point T, class Stored = T>
+Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias = {}) {
   if (x.shape().rank() < 1 || weight.shape().rank() != 2 || x.shape().back() != weight.dim(1) ||
       (bias.defined() && bias.shape() != Shape{weight.dim(0)}))
     throw ShapeError({"linear: x ", x.shape(), ", weight ", weight.shape(), detail::bias_text(bias),
                       ": wanted x (..., in), weight (out, in), bias (out)"});
   const Shape shape = x.shape().with(x.shape().rank() - 1, weight.dim(0));
   Tensor<T> y = Tensor<T>::uninitialised(shape);
-  kernel::with_stored<T>(compute, [&]<class Stored>() {
-    kernel::linear_forward<T, Stored>(
-        detail::as_matrix(x.value()), detail::as_matrix(weight.value()),
-        bias.defined() ? bias.value().data() : nullptr, detail::as_matrix(y));
-  });
+  kernel::linear_forward<T, Stored>(detail::as_matrix(x.value()), detail::as_matrix(weight.value()),
+                                    bias.defined() ? bias.value().data() : nullptr,
+                                    detail::as_matrix(y));
   return record(std::move(y), {x, weight, bias}, [=](const Tensor<T>&, const Tensor<T>& dy) {
     // forward: y = x W^T + b, so dx = dy W, dW = dy^T x, db = the sum of dy's rows
     x.add_gradient_from([&](Tensor<T>& dx) {
-      kernel::with_stored<T>(compute, [&]<class Stored>() {
-        kernel::linear_input_gradient<T, Stored>(
-            detail::as_matrix(dy), detail::as_matrix(weight.value()), detail::as_matrix(dx));
-      });
+      kernel::linear_input_gradient<T, Stored>(
+          detail::as_matrix(dy), detail::as_matrix(weight.value()), detail::as_matrix(dx));
     });
     weight.add_gradient_from([&](Tensor<T>& dw) {
-      kernel::with_stored<T>(compute, [&]<class Stored>() {
-        kernel::linear_weight_gradient<T, Stored>(
-            detail::as_matrix(dy), detail::as_matrix(x.value()), detail::as_matrix(dw));
-      });
+      kernel::linear_weight_gradient<T, Stored>(detail::as_matrix(dy), detail::as_matrix(x.value()),
+                                                detail::as_matrix(dw));
     });
     detail::add_bias_gradient(bias, dy);
   });
 }
+
+SPLITVIT_ONCE(Variable<float> linear<float, float>(const Variable<float>&, const Variable<float>&,
+                                                   const Variable<float>&));
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

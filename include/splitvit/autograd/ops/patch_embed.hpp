@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/autograd/ops/linear.hpp>  // add_bias_gradient, bias_text, Compute
+#include <splitvit/autograd/ops/linear.hpp>  // add_bias_gradient, bias_text
 #include <splitvit/autograd/variable.hpp>    // Variable, record
 #include <splitvit/core/parallel.hpp>        // parallel_for
-#include <splitvit/kernel/compute.hpp>       // with_stored
 #include <splitvit/kernel/patch_embed.hpp>   // PatchSizes, patch_embed_forward and its gradients
 
 namespace splitvit::inline SPLITVIT_BUILD {
@@ -46,10 +45,10 @@ Variable<T> patches(const Variable<T>& images, Index patch) {
 /// Shapes  images (B, channels, H, W), weight (D, channels, P, P), bias (D) or not defined
 ///         -> (B, patches, D), patches in row-major order.
 /// Grad    all three.
-/// Errors  ShapeError; std::invalid_argument if this build cannot compute so.
-template <std::floating_point T>
+/// Errors  ShapeError.
+template <std::floating_point T, class Stored = T>
 Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
-                        const Variable<T>& bias, Compute compute = Compute::float32) {
+                        const Variable<T>& bias) {
   const Shape& w = weight.shape();
   if (images.shape().rank() != 4 || w.rank() != 4 || w[1] != images.dim(1) || w[2] != w[3] ||
       (bias.defined() && bias.shape() != Shape{w[0]}))
@@ -62,27 +61,26 @@ Variable<T> patch_embed(const Variable<T>& images, const Variable<T>& weight,
   const auto as_matrix = [D, pixels = s.pixels()](auto& numbers) {
     return kernel::dense(numbers.data(), D, pixels);
   };
-  kernel::with_stored<T>(compute, [&]<class Stored>() {
-    kernel::patch_embed_forward<T, Stored>(images.value().data(), B, as_matrix(weight.value()),
-                                           bias.defined() ? bias.value().data() : nullptr, y.data(),
-                                           s);
-  });
+  kernel::patch_embed_forward<T, Stored>(images.value().data(), B, as_matrix(weight.value()),
+                                         bias.defined() ? bias.value().data() : nullptr, y.data(),
+                                         s);
   return record(std::move(y), {images, weight, bias}, [=](const Tensor<T>&, const Tensor<T>& dy) {
     // a linear layer over rows of pixels: dx = dy W, dW = dy^T x, db = the sum of dy's rows
     images.add_gradient_from([&](Tensor<T>& dx) {
-      kernel::with_stored<T>(compute, [&]<class Stored>() {
-        kernel::patch_embed_image_gradient<T, Stored>(dy.data(), B, as_matrix(weight.value()),
-                                                      dx.data(), s);
-      });
+      kernel::patch_embed_image_gradient<T, Stored>(dy.data(), B, as_matrix(weight.value()),
+                                                    dx.data(), s);
     });
     weight.add_gradient_from([&](Tensor<T>& dw) {
-      kernel::with_stored<T>(compute, [&]<class Stored>() {
-        kernel::patch_embed_weight_gradient<T, Stored>(images.value().data(), dy.data(), B,
-                                                       as_matrix(dw), s);
-      });
+      kernel::patch_embed_weight_gradient<T, Stored>(images.value().data(), dy.data(), B,
+                                                     as_matrix(dw), s);
     });
     detail::add_bias_gradient(bias, dy);
   });
 }
+
+SPLITVIT_ONCE(Variable<float> patches(const Variable<float>&, Index));
+SPLITVIT_ONCE(Variable<float> patch_embed<float, float>(const Variable<float>&,
+                                                        const Variable<float>&,
+                                                        const Variable<float>&));
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

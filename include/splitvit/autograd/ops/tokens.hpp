@@ -67,4 +67,8 @@ Variable<T> cls_token(const Variable<T>& x) {
   });
 }
 
+SPLITVIT_ONCE(Variable<float> with_cls_token(const Variable<float>&, const Variable<float>&,
+                                             const Variable<float>&));
+SPLITVIT_ONCE(Variable<float> cls_token(const Variable<float>&));
+
 }  // namespace splitvit::inline SPLITVIT_BUILD
