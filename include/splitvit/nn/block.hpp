@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/autograd/ops/activation.hpp>  // gelu
-#include <splitvit/autograd/ops/arithmetic.hpp>  // add
-#include <splitvit/autograd/ops/attention.hpp>   // attention, cls_attention
-#include <splitvit/autograd/ops/block.hpp>       // transformer_block
-#include <splitvit/autograd/ops/layer_norm.hpp>  // layer_norm
-#include <splitvit/autograd/ops/linear.hpp>      // Compute, linear
-#include <splitvit/autograd/ops/tokens.hpp>      // cls_token
-#include <splitvit/autograd/variable.hpp>        // Variable
-#include <splitvit/kernel/compute.hpp>           // require_compute
-#include <splitvit/nn/concepts.hpp>              // nested
+#include <splitvit/autograd/ops/activation.hpp>          // gelu
+#include <splitvit/autograd/ops/arithmetic.hpp>          // add
+#include <splitvit/autograd/ops/attention.hpp>           // attention, cls_attention
+#include <splitvit/autograd/ops/block.hpp>               // transformer_block
+#include <splitvit/autograd/ops/cls_self_attention.hpp>  // cls_self_attention
+#include <splitvit/autograd/ops/layer_norm.hpp>          // layer_norm
+#include <splitvit/autograd/ops/linear.hpp>              // Compute, linear
+#include <splitvit/autograd/ops/tokens.hpp>              // cls_token
+#include <splitvit/autograd/variable.hpp>                // Variable
+#include <splitvit/kernel/compute.hpp>                   // require_compute
+#include <splitvit/nn/concepts.hpp>                      // nested
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
 
@@ -73,9 +74,13 @@ struct Attention {
     return attended;
   }
 
-  /// Row 0 of y only. Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
+  /// Row 0 of y only; for Compute::bf16 without keys and values, which leaves so little work that
+  /// its products are of type T.
+  /// Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
   Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
-    return proj(cls_attention(qkv(x), heads, bias));
+    return proj(qkv.compute == Compute::bf16
+                    ? cls_self_attention(x, qkv.weight, qkv.bias, heads, bias)
+                    : cls_attention(qkv(x), heads, bias));
   }
 
   void each_parameter(auto&& see) const {
@@ -123,7 +128,7 @@ struct Block {
                              bias, attn.qkv.compute);
   }
 
-  /// How products are computed, except for attention's in cls().
+  /// How products are computed, except for those of attention in cls().
   /// Errors  std::invalid_argument if this build cannot.
   void use(Compute compute) {
     kernel::require_compute<T>(compute);
@@ -131,8 +136,8 @@ struct Block {
   }
 
   /// Computes the CLS token only, all that a classifier reads from a last block, in a quarter of
-  /// the work: the other tokens need keys and values only.
-  /// Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
+  /// the work or less: the other tokens need keys and values only, for Compute::bf16 not even
+  /// those. Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
   Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
     const Variable<T> middle = add(cls_token(x), attn.cls(norm1(x), bias));
     return add(middle, mlp(norm2(middle)));
