@@ -221,8 +221,8 @@ void block_forward(const T* x, const T* bias, const BlockPointers<const T>& para
 }
 
 /// dx (B N, D) from dy (B N, D), given what block_forward read and stored; the rest is recomputed,
-/// to the bits that it would have stored. `gradient` gets the gradients of all parameters; null:
-/// they are not computed.
+/// to the bits that it would have stored. dx may be dy. `gradient` gets the gradients of all
+/// parameters; null: they are not computed.
 template <class T, class Stored = T>
 void block_backward(const T* x, const T* bias, const T* dy, T* stored, Checkpointing checkpointing,
                     const BlockPointers<const T>& parameters, T eps, T* dx,
