@@ -12,7 +12,7 @@
 #include <splitvit/kernel/matrix.hpp>      // dense, Matrix, Scratch
 #include <splitvit/kernel/simd.hpp>        // lanes, prefetch
 #include <splitvit/kernel/tile.hpp>        // tile_cols
-#include <splitvit/kernel/vector_ops.hpp>  // add_numbers
+#include <splitvit/kernel/vector_ops.hpp>  // add_numbers, add_rows
 
 // A pre-norm transformer block as one operation:
 //
@@ -71,7 +71,7 @@ template <class T, class Stored>
 void weight_gradient(const Matrix<const T>& dy, const Packed<T, Stored>& x, T* dw, T* db,
                      Into into) {
   multiply<T>(transposed(dy), x, dense(dw, dy.cols, x.cols()), into);
-  for (Index i = 0; i < dy.rows; ++i) add_numbers(db, dy.row(i), dy.cols);
+  add_rows(db, dy.data, dy.rows, dy.cols, dy.stride);
 }
 
 /// A few samples, which one thread computes.
