@@ -125,7 +125,7 @@ struct BlockPiece {
     const auto active = dense(memory.data() + rows * s.D, rows, s.hidden);
     expand(w, memory.data(), [&](Index row, Index count, Index column, Index cols) {
       for (Index i = row; i < row + count; ++i)
-        gelu_values(before.row(i) + column, active.row(i) + column, cols);
+        gelu_values<T, Stored>(before.row(i) + column, active.row(i) + column, cols);
     });
     const auto out = dense(y, rows, s.D);
     multiply<T>(active, w.fc2, out, Into::replace, p[fc2_bias], adding<T>(kept.middle, out));
@@ -154,7 +154,7 @@ struct BlockPiece {
                   active.write(row, count, column, cols, [&](Index i, Index j, Index n, T* to) {
                     fetch<T>(before, i, j + n);
                     T* const slope = d_before.row(i) + j;
-                    gelu_values_and_gradient<T>(before.row(i) + j, slope, to, slope, n);
+                    gelu_values_and_gradient<T, Stored>(before.row(i) + j, slope, to, slope, n);
                   });
                 });
     if (gradient != nullptr) {
