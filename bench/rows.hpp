@@ -9,7 +9,7 @@
 #include <vector>     // vector
 
 #include <splitvit/core/parallel.hpp>   // available_threads
-#include <splitvit/kernel/compute.hpp>  // Compute, require_compute
+#include <splitvit/kernel/compute.hpp>  // Compute, compute_text, require_compute
 #include <splitvit/kernel/simd.hpp>     // instruction_set, lanes
 
 // What all benchmarks share: a clock, their command line, and rows of measured values of which they
@@ -95,7 +95,7 @@ class Rows {
   void report(const Arguments& arguments) {
     std::printf("%s, %td lanes of float, %s, %d threads, %s\n", kernel::instruction_set(),
                 kernel::lanes<float>, SPLITVIT_USE_TBB ? "oneTBB" : "std::thread",
-                arguments.threads, arguments.compute == kernel::Compute::bf16 ? "bf16" : "float32");
+                arguments.threads, kernel::compute_text(arguments.compute));
     for (Row& row : rows_) {
       std::ranges::sort(row.values);
       std::printf("%-34s %10.3f %-14s (%.3f to %.3f, %zu rounds)\n", row.name.c_str(), row.median(),

@@ -12,8 +12,9 @@
 // Each round measures the peak and then every model, so that all see the same machine. Floating
 // point operations are counted as products only, and only those that are done: forward and for a
 // sample N (24 D^2 + 4 N D) in a block, in the last one 6 N D^2 for queries, keys and values and
-// 4 N D + 18 D^2 for CLS alone, and the patch embedding; three times that for a step, where the
-// patch embedding needs no input gradient (twice). What recomputing does again is not counted.
+// 4 N D + 18 D^2 for CLS alone (with bf16 in all 4 N D H + 24 D^2, H heads), and the patch
+// embedding; three times that for a step, where the patch embedding needs no input gradient
+// (twice). What recomputing does again is not counted.
 
 #include <functional>
 #include <memory>
@@ -31,10 +32,12 @@ using namespace splitvit;
 
 namespace {
 
-double step_gflop(const nn::VitConfig& c, Index batch) {
+double step_gflop(const nn::VitConfig& c, Index batch, Compute compute) {
   const auto N = static_cast<double>(c.tokens()), D = static_cast<double>(c.dim);
-  const double blocks = static_cast<double>(c.depth - 1) * N * (24 * D * D + 4 * N * D) +
-                        6 * N * D * D + 4 * N * D + 18 * D * D;
+  const double last = compute == Compute::bf16
+                          ? 4 * N * D * static_cast<double>(c.heads) + 24 * D * D
+                          : 6 * N * D * D + 4 * N * D + 18 * D * D;
+  const double blocks = static_cast<double>(c.depth - 1) * N * (24 * D * D + 4 * N * D) + last;
   const double patches = 2 * static_cast<double>(c.patches() * c.channels * c.patch * c.patch) * D;
   return 1e-9 * static_cast<double>(batch) * (3 * blocks + 2 * patches);
 }
@@ -46,7 +49,7 @@ Measured whole(bench::Rows& rows, const bench::WholeModel& model) {
   auto step = std::make_shared<bench::Whole>(model);
   (*step)();
   (*step)();
-  const double gflop = step_gflop(model.config, model.count);
+  const double gflop = step_gflop(model.config, model.count, model.compute);
   return [&rows, model, step, gflop](double peak) {
     const double time = bench::seconds_of([&] { (*step)(); });
     const std::string& name = model.name;

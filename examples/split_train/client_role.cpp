@@ -88,7 +88,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
            {"optimiser", optimiser_text(o)},
            {"augmentation", o.augment},
            {"threads of each process", number(o.threads)},
-           {o.role == Role::both ? "compute" : "compute of the client", compute_name(o.compute)}},
+           {o.role == Role::both ? "compute" : "compute of the client", compute_text(o.compute)}},
       .rows = {},
       .test_samples = static_cast<std::uint64_t>(data.test.size()),
       .evaluation_traffic = {}};

@@ -7,6 +7,7 @@
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/attention.hpp>
 #include <splitvit/autograd/ops/block.hpp>
+#include <splitvit/autograd/ops/cls_self_attention.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/autograd/ops/layer_norm.hpp>
 #include <splitvit/autograd/ops/linear.hpp>

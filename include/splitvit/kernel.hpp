@@ -8,6 +8,7 @@
 #include <splitvit/kernel/block.hpp>
 #include <splitvit/kernel/block_kept.hpp>
 #include <splitvit/kernel/brain_pair.hpp>
+#include <splitvit/kernel/cls_self_attention.hpp>
 #include <splitvit/kernel/compute.hpp>
 #include <splitvit/kernel/dct.hpp>
 #include <splitvit/kernel/fft.hpp>

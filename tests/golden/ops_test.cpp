@@ -29,6 +29,7 @@ class OpsCase {
       : tolerance{golden::tolerance<T>()}, file_{&file}, name_{std::move(name)} {}
 
   golden::Tolerance tolerance;
+  Compute compute = Compute::float32;  ///< of layers that know it
 
   const std::string& name() const { return name_; }
   bool has(const std::string& tensor) const { return file_->has(at(tensor)); }
@@ -74,7 +75,7 @@ template <class T>
 void check_linear(OpsCase<T>& c) {
   const auto x = c.leaf("x"), weight = c.leaf("weight");
   const auto bias = c.has("bias") ? c.leaf("bias") : Variable<T>{};
-  c.check_and_pull(linear(x, weight, bias));
+  c.check_and_pull(linear(x, weight, bias, c.compute));
   c.agrees("gx", x.gradient());
   c.agrees("gweight", weight.gradient());
   if (bias.defined()) c.agrees("gbias", bias.gradient());
@@ -165,7 +166,7 @@ void check_attention(OpsCase<T>& c) {
 template <class T>
 void check_patch_embed(OpsCase<T>& c) {
   const auto x = c.leaf("x"), weight = c.leaf("weight"), bias = c.leaf("bias");
-  c.check_and_pull(patch_embed(x, weight, bias));
+  c.check_and_pull(patch_embed(x, weight, bias, c.compute));
   c.agrees("gx", x.gradient());
   c.agrees("gweight", weight.gradient());
   c.agrees("gbias", bias.gradient());
@@ -183,7 +184,8 @@ void check_tokens(OpsCase<T>& c) {
 template <class T>
 void check_block(OpsCase<T>& c) {
   const auto x = c.leaf("x");
-  const nn::Block<T> block{x.dim(2), c.integer("heads"), c.shape("mlp.fc1.weight")[0]};
+  nn::Block<T> block{x.dim(2), c.integer("heads"), c.shape("mlp.fc1.weight")[0]};
+  block.use(c.compute);
   for (const auto& [name, parameter] : nn::parameters<T>(block))
     parameter.mutable_value() = c.get(name);
   c.check_and_pull(block(x).y);
@@ -239,6 +241,33 @@ TEMPLATE_TEST_CASE("golden: operations", "[golden][ops]", double, float) {
     check(c);
     return true;
   });
+}
+
+TEST_CASE("golden: operations with products of bfloat16", "[golden][ops]") {
+  if (!kernel::has_brain_unit) return;
+  // Both factors of a term are off by 0.0016 of themselves (root mean square) and at most by 2^-8,
+  // each on its own. A sum of K terms is then off by 0.0023 of the root of the sum of their
+  // squares, which is about the size of the sum: the same for any K. Four times that is 2^-6.8,
+  // allowed beside the largest of all sums. A block has up to ten products in a row, so the root of
+  // ten times as much.
+  constexpr double product = 0x1p-7, block = 0x1p-5;
+  int seen = 0;
+  golden::each_case<float>("ops", [&](const golden::Case<float>& own) {
+    if (own.has("p0.init")) return false;
+    OpsCase<float> c{own.file, own.name};
+    c.compute = Compute::bf16;
+    const bool is_block = c.has("norm1.weight");
+    c.tolerance = {.rtol = is_block ? block : product, .atol = 1e-6};
+    if (is_block)
+      check_block(c);
+    else if (c.has("weight") && !c.has("eps"))
+      c.shape("weight").rank() == 4 ? check_patch_embed(c) : check_linear(c);
+    else
+      return false;
+    ++seen;
+    return true;
+  });
+  CHECK(seen >= 3);
 }
 
 }  // namespace splitvit

@@ -68,7 +68,7 @@ TEST_CASE("block_kept: as pairs, rounded numbers come back, sums and norms as th
       std::vector<float> stored(at(s.stored_numbers<BrainPair>(way) + 1), 7.0f);
       Scratch<float> before, after;
       const detail::KeptMemory<float, BrainPair> saved{stored.data(), way, before, s.N, s};
-      const Index D = s.N * s.D, others = s.N * (4 * s.D + s.hidden);
+      const Index D = s.N * s.D, others = s.N * (3 * s.D + s.hidden);
       const auto fill = [&](float* to, Index n) {
         for (Index i = 0; i < n; ++i) to[i] = static_cast<float>(rng.normal());
       };
@@ -76,8 +76,6 @@ TEST_CASE("block_kept: as pairs, rounded numbers come back, sums and norms as th
       fill(saved.kept().log_sums, s.N * s.H);
       fill(saved.kept().qkv, others);
       fill(saved.kept().norm_rows, 4 * s.N);
-      std::vector<float> centred(saved.kept().middle, saved.kept().middle + D);
-      for (Index i = 0; i < D; ++i) centred[at(i)] -= saved.kept().norm2(s.N).mean[i / s.D];
       saved.save();
       CHECK(stored.back() == 7.0f);
       const detail::KeptMemory<float, BrainPair> loaded{stored.data(), way, after, s.N, s};
@@ -96,15 +94,13 @@ TEST_CASE("block_kept: as pairs, rounded numbers come back, sums and norms as th
         std::copy_n(saved.kept().qkv, others, loaded.kept().qkv);
         std::copy_n(saved.kept().norm_rows, 4 * s.N, loaded.kept().norm_rows);
         loaded.round();
-        CHECK(wrong(loaded.kept().qkv, saved.kept().qkv, 3 * D, true) == 0);
-        CHECK(wrong(loaded.kept().before, saved.kept().before, s.N * s.hidden, true) == 0);
+        CHECK(wrong(loaded.kept().qkv, saved.kept().qkv, others, true) == 0);
+        CHECK(wrong(loaded.kept().norm_rows, saved.kept().norm_rows, 4 * s.N, false) == 0);
       }
-      CHECK(wrong(loaded.kept().middle, centred.data(), D, true) == 0);
-      for (Index i = 0; i < s.N; ++i) CHECK(loaded.kept().norm2(s.N).mean[i] == 0.0f);
     }
   const BlockSizes deit{.B = 32, .N = 197, .D = 192, .H = 3, .hidden = 768};
   CHECK(deit.stored_numbers<BrainPair>(Checkpointing::store) <
-        deit.stored_numbers<float>(Checkpointing::store) * 51 / 100);
+        deit.stored_numbers<float>(Checkpointing::store) * 46 / 100);
 }
 
 }  // namespace splitvit::kernel

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <limits>
 #include <vector>
 
 #include <splitvit/kernel/block.hpp>
@@ -13,17 +16,17 @@ namespace splitvit::kernel {
 
 namespace {
 
-/// What a block gives from drawn numbers around `level`: y, the attention of CLS, dx, then all
-/// gradients.
+/// What a block gives from drawn numbers that change(x, dy) has changed: y, the attention of CLS,
+/// dx, then all gradients.
 template <class Stored>
 std::vector<std::vector<float>> block_results(const BlockSizes& s, Checkpointing checkpointing,
-                                              float level = 0) {
+                                              const auto& change) {
   using test::at;
   Rng rng{.seed = 71};
   const Index numbers = s.B * s.N * s.D;
   auto x = test::drawn_vector<float>(numbers, rng);
-  for (float& value : x) value += level;
-  const auto dy = test::drawn_vector<float>(numbers, rng);
+  auto dy = test::drawn_vector<float>(numbers, rng);
+  change(x, dy);
   std::vector<std::vector<float>> parameters, out{x, std::vector<float>(at(s.B * s.N)), dy};
   BlockPointers<const float> values;
   BlockPointers<float> gradients;
@@ -44,6 +47,10 @@ std::vector<std::vector<float>> block_results(const BlockSizes& s, Checkpointing
   block_backward<float, Stored>(x.data(), nullptr, dy.data(), stored.data(), checkpointing, values,
                                 1e-6f, out[2].data(), &gradients, s);
   return out;
+}
+template <class Stored>
+auto block_results(const BlockSizes& s, Checkpointing checkpointing) {
+  return block_results<Stored>(s, checkpointing, [](auto&, auto&) {});
 }
 
 }  // namespace
@@ -72,11 +79,55 @@ TEST_CASE("block: pairs of bfloat16 give what float gives, within 1 %", "[kernel
 TEST_CASE("block: pairs keep the gradients of large, almost constant rows", "[kernel][block]") {
   const BlockSizes s{.B = 2, .N = 17, .D = 64, .H = 2, .hidden = 128};
   for (const float level : {20.0f, 100.0f}) {
-    const auto wanted = block_results<float>(s, Checkpointing::store, level);
-    const auto ours = block_results<BrainPair>(s, Checkpointing::store, level);
+    const auto raise = [&](std::vector<float>& x, std::vector<float>&) {
+      for (float& value : x) value += level;
+    };
+    const auto wanted = block_results<float>(s, Checkpointing::store, raise);
+    const auto ours = block_results<BrainPair>(s, Checkpointing::store, raise);
     for (const std::size_t i : {std::size_t{2}, 3 + norm2_weight, 3 + norm1_weight, 3 + fc1_weight})
       CHECK(test::relative_error<float>(ours[i], wanted[i]) <= 0.01);
   }
+}
+
+TEST_CASE("block: pairs end as float does with infinities, NaN and huge numbers, in their sample",
+          "[kernel][block]") {
+  const BlockSizes s{.B = 2, .N = 9, .D = 32, .H = 2, .hidden = 64};
+  using Limits = std::numeric_limits<float>;
+  const auto one = static_cast<std::ptrdiff_t>(s.N * s.D);  // the first sample's numbers
+  for (const float extreme :
+       {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), 1e38f, -3e38f, 1e20f})
+    for (const bool in_x : {true, false}) {
+      INFO(extreme << (in_x ? " in x" : " in dy"));
+      const auto change = [&](std::vector<float>& x, std::vector<float>& dy) {
+        (in_x ? x : dy)[5] = extreme;
+      };
+      const auto usual = block_results<BrainPair>(s, Checkpointing::store);
+      const auto exact = block_results<float>(s, Checkpointing::store, change);
+      for (const Checkpointing way : {Checkpointing::store, Checkpointing::recompute}) {
+        const auto ours = block_results<BrainPair>(s, way, change);
+        for (const std::size_t i : {0, 2}) {  // y and dx
+          int different = 0;
+          for (std::ptrdiff_t j = 0; j < one; ++j)
+            different +=
+                std::isfinite(ours[i][test::at(j)]) != std::isfinite(exact[i][test::at(j)]);
+          CHECK(different == 0);
+          CHECK(std::equal(ours[i].begin() + one, ours[i].end(), usual[i].begin() + one));
+        }
+      }
+    }
+}
+
+TEST_CASE("block: pairs take numbers below 2^-126 for zero", "[kernel][block]") {
+  const BlockSizes s{.B = 2, .N = 5, .D = 16, .H = 2, .hidden = 32};
+  const auto with = [&](float number) {
+    return block_results<BrainPair>(s, Checkpointing::store, [&](auto&, std::vector<float>& dy) {
+      std::fill(dy.begin(), dy.end(), number);
+    });
+  };
+  const auto zeros = with(0.0f);
+  CHECK(zeros[2] == std::vector<float>(test::at(s.B * s.N * s.D)));
+  CHECK(with(1e-39f) == zeros);
+  CHECK(with(1e-36f)[2] != zeros[2]);
 }
 
 TEST_CASE("block: pairs give the same bits for any number of threads", "[kernel][block]") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <string>
 #include <type_traits>
 
 #include <splitvit/kernel/compute.hpp>
@@ -30,6 +31,12 @@ TEST_CASE("compute: the type of factors, where the build has instructions for it
     CHECK_THAT(text(use), ContainsSubstring("without AVX512_BF16; wanted xsimd and -march=native"));
     CHECK(calls == 2);
   }
+}
+
+TEST_CASE("compute: its text names the unit in use", "[kernel][compute]") {
+  const std::string text = compute_text(Compute::bf16);
+  CHECK(text == (detail::may_use_matrix_unit() ? "bf16 by AMX" : "bf16 by VDPBF16PS"));
+  CHECK(compute_text(Compute::float32) == std::string{"float32"});
 }
 
 }  // namespace splitvit::kernel

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <vector>
 
+#include <splitvit/kernel/brain_pair.hpp>
 #include <splitvit/kernel/gelu.hpp>
 
 #include "support/catch.hpp"
@@ -43,6 +45,51 @@ TEMPLATE_TEST_CASE("gelu: equals the plain version, both directions", "[kernel][
     CHECK(apart(ours, y) <= 64 * test::unit<T>);
     CHECK(apart(ours_dx, dx) <= 64 * test::unit<T>);
   }
+}
+
+TEST_CASE("gelu: for products of pairs, errors within their bounds for any number",
+          "[kernel][gelu]") {
+  using Limits = std::numeric_limits<float>;
+  std::vector<float> x{Limits::denorm_min(),
+                       -Limits::denorm_min(),
+                       Limits::min(),
+                       -Limits::min(),
+                       1e38f,
+                       -1e38f,
+                       Limits::max(),
+                       Limits::lowest(),
+                       Limits::infinity(),
+                       0.0f};
+  for (int i = -60'000; i <= 60'000; ++i) x.push_back(static_cast<float>(i) / 5'000);
+  const std::vector<float> dy(x.size(), 1.0f);
+  std::vector<float> y(x.size()), value(x.size()), slope(x.size());
+  const auto n = static_cast<Index>(x.size());
+  gelu_values<float, BrainPair>(x.data(), y.data(), n);
+  gelu_values_and_gradient<float, BrainPair>(x.data(), dy.data(), value.data(), slope.data(), n);
+  CHECK(test::equal_bits(y, value));
+  int wrong = 0;
+  double largest = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::isinf(x[i])) continue;
+    const auto v = static_cast<double>(x[i]);
+    const double exact = v * cumulative(v), d = cumulative(v) + v * density(v);
+    const double off = std::abs(static_cast<double>(value[i]) - exact);
+    largest = std::max(largest, off / (1 + std::abs(v)));
+    wrong += off > 0x1p-14 + 2 * test::unit<float> * std::abs(exact);
+    wrong += v > -1 && off > 0x1p-12 * std::abs(exact) + 1e-44;  // a denormal may be zero
+    wrong += std::abs(static_cast<double>(slope[i]) - d) > 0x1p-13;
+  }
+  CHECK(wrong == 0);
+  CHECK(largest > 0x1p-20);  // it is not the exact one
+  const std::vector<float> ends{Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN()};
+  std::vector<float> at_ends(3), slopes(3);
+  gelu_values_and_gradient<float, BrainPair>(ends.data(), dy.data(), at_ends.data(), slopes.data(),
+                                             3);
+  CHECK(at_ends[0] == Limits::infinity());
+  CHECK(slopes[0] == Approx(1));
+  CHECK(std::abs(at_ends[1]) < 1e-6f);
+  CHECK(std::abs(slopes[1]) < 1e-6f);
+  CHECK((std::isnan(at_ends[2]) && std::isnan(slopes[2])));
 }
 
 TEMPLATE_TEST_CASE("gelu: far from zero it is x or nothing", "[kernel][gelu]", float, double) {

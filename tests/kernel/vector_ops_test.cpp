@@ -38,6 +38,21 @@ TEMPLATE_TEST_CASE("numbers: agree with plain loops, for whole packs and the res
   }
 }
 
+TEMPLATE_TEST_CASE("numbers: rows are added in order, to the bits of one after the other",
+                   "[kernel]", float, double) {
+  using T = TestType;
+  Rng rng{.seed = 5};
+  for (const Index rows : {0, 1, 3, 4, 9})
+    for (const Index cols : {0, 1, 16, 37}) {
+      const Index stride = cols + 2;
+      const auto x = test::drawn_vector<T>(rows * stride, rng);
+      auto sum = test::drawn_vector<T>(cols, rng), wanted = sum;
+      add_rows(sum.data(), x.data(), rows, cols, stride);
+      for (Index i = 0; i < rows; ++i) add_numbers(wanted.data(), x.data() + i * stride, cols);
+      CHECK(test::equal_bits(sum, wanted));
+    }
+}
+
 TEMPLATE_TEST_CASE("softmax: equals the plain version, both directions", "[kernel][softmax]", float,
                    double) {
   using T = TestType;

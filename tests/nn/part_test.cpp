@@ -241,10 +241,29 @@ TEST_CASE("part: bf16 in all blocks and the stem, and in no other part", "[nn][p
         std::pair{Compute::float32, Compute::bf16}}) {
     const auto rounded = gradients(client, server);
     double worst = 0;
-    for (std::size_t i = 0; i < exact.size(); ++i)
-      if (!exact[i].shape().rank() || exact[i].shape() != Shape{3 * config.dim})  // qkv.bias
-        worst = std::max(worst, test::relative_error<float>(rounded[i].span(), exact[i].span()));
-    CHECK(worst <= 0.03);
+    const auto compare = [&](std::span<const float> ours, std::span<const float> wanted) {
+      worst = std::max(worst, test::relative_error<float>(ours, wanted));
+    };
+    // Both factors of a product are off by 0.0016 of themselves (root mean square), each on its
+    // own, so their sums are by 0.0023 of their size, whatever their length. Forth and back, a
+    // gradient is behind at most four blocks of ten such products in a row: 0.0023 times the root
+    // of 40, a little more for the first than for the last.
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      const auto ours = rounded[i].span(), wanted = exact[i].span();
+      if (exact[i].shape() != Shape{3 * config.dim}) {
+        compare(ours, wanted);
+        continue;
+      }
+      // qkv.bias: of queries and values; that of keys is zero but for the roundings of its terms.
+      const auto D = static_cast<std::size_t>(config.dim);
+      for (const std::size_t begin : {std::size_t{0}, 2 * D})
+        compare(ours.subspan(begin, D), wanted.subspan(begin, D));
+      CHECK(std::sqrt(std::inner_product(ours.begin() + D, ours.begin() + 2 * D, ours.begin() + D,
+                                         0.0)) <=
+            0.02 *
+                std::sqrt(std::inner_product(wanted.begin(), wanted.end(), wanted.begin(), 0.0)));
+    }
+    CHECK(worst <= 0.02);
     CHECK(worst > 1e-5);
   }
 }

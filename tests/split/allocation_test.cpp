@@ -61,13 +61,10 @@ namespace {
 template <class Stage>
 long allocations_of_steps(const Stage& stage, Compute compute = Compute::float32) {
   auto ends = transport::memory_pair();
-  auto server_part = test::server_part<float>(), client_part = test::client_part<float>();
-  server_part.use(compute);
-  client_part.use(compute);
-  split::Server server{std::move(server_part), optim::Adam{}};
+  split::Server server{test::server_part(compute), optim::Adam{}};
   std::jthread serving{[&] { with_threads(1, [&] { server.serve(std::move(ends.second)); }); }};
   with_threads(1, [&] {
-    split::Client client{std::move(client_part), optim::Adam{}, stage, std::move(ends.first)};
+    split::Client client{test::client_part(compute), optim::Adam{}, stage, std::move(ends.first)};
     auto batch = test::RandomBatches<float>{.samples = 12}.make();
     const Labels labels = batch.labels;
     std::vector<Tensor<float>> images(6, batch.images);

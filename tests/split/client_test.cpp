@@ -26,11 +26,13 @@ namespace {
 
 /// Trains a few steps over a link and returns both halves' weights.
 template <class T, class Stage, class Links>
-std::vector<T> train_split(const Stage& stage, Links links, int threads, Index steps = 3) {
+std::vector<T> train_split(const Stage& stage, Links links, int threads, Index steps = 3,
+                           Compute client_compute = Compute::float32,
+                           Compute server_compute = Compute::float32) {
   return with_threads(threads, [&] {
-    split::Server server{test::server_part<T>(), optim::Adam{.lr = 1e-2}};
+    split::Server server{test::server_part<T>(server_compute), optim::Adam{.lr = 1e-2}};
     Serving serving{server, std::move(links.second)};
-    split::Client client{test::client_part<T>(),
+    split::Client client{test::client_part<T>(client_compute),
                          optim::Adam{.lr = 1e-2},
                          stage,
                          std::move(links.first),
@@ -72,6 +74,47 @@ TEST_CASE("client: equal bits for any number of threads, over memory and TCP", "
   for (const int threads : {2, 3, 8})
     CHECK(train_split<float>(compress::adc(0.4), transport::memory_pair(), threads, 5) == expected);
   CHECK(train_split<float>(compress::adc(0.4), test::tcp_pair(), 2, 5) == expected);
+}
+
+TEST_CASE("client: bf16 with bf16 or float32: equal bits for any number of threads", "[split]") {
+  if (!kernel::has_brain_unit) return;
+  const auto exact = train_split<float>(compress::adc(0.4), transport::memory_pair(), 1);
+  for (const auto& [client, server] :
+       {std::pair{Compute::bf16, Compute::bf16}, std::pair{Compute::bf16, Compute::float32},
+        std::pair{Compute::float32, Compute::bf16}}) {
+    const auto run = [&](int threads) {
+      return train_split<float>(compress::adc(0.4), transport::memory_pair(), threads, 3, client,
+                                server);
+    };
+    const auto once = run(1);
+    CHECK(once != exact);
+    for (const int threads : {1, 2, 3, 4, 5, 6, 7, 8}) CHECK(run(threads) == once);
+  }
+}
+
+TEST_CASE("client: bf16 learns a batch by heart with bf16 or float32, as fast as float32",
+          "[split]") {
+  if (!kernel::has_brain_unit) return;
+  const auto last_loss = [](Compute client_compute, Compute server_compute) {
+    auto links = transport::memory_pair();
+    split::Server server{test::server_part(server_compute), optim::Adam{}};
+    Serving serving{server, std::move(links.second)};
+    split::Client client{test::client_part(client_compute), optim::Adam{}, compress::Identity{},
+                         std::move(links.first)};
+    const auto batch = RandomBatches<float>{}.make();
+    double loss = 0;
+    for (int step = 0; step < 100; ++step)
+      loss = client.train_step(batch.images, batch.labels).loss;
+    client.close();
+    serving.finish();
+    return loss;
+  };
+  const double exact = last_loss(Compute::float32, Compute::float32);
+  CHECK(exact < 0.5);
+  for (const auto& [client, server] :
+       {std::pair{Compute::bf16, Compute::bf16}, std::pair{Compute::bf16, Compute::float32},
+        std::pair{Compute::float32, Compute::bf16}})
+    CHECK(last_loss(client, server) == Approx(exact).epsilon(0.1));
 }
 
 TEST_CASE("client: compression changes what is learnt and what is sent", "[split]") {

@@ -38,12 +38,16 @@ inline constexpr nn::VitConfig small_vit{
 inline constexpr Rng start{.seed = 5};  ///< of the weights
 
 template <class T = float>
-nn::Part<T> client_part() {
-  return nn::make_part<T>(small_vit, 0, 1, start);
+nn::Part<T> client_part(Compute compute = Compute::float32) {
+  nn::Part<T> part = nn::make_part<T>(small_vit, 0, 1, start);
+  part.use(compute);
+  return part;
 }
 template <class T = float>
-nn::Part<T> server_part() {
-  return nn::make_part<T>(small_vit, 1, 3, start);
+nn::Part<T> server_part(Compute compute = Compute::float32) {
+  nn::Part<T> part = nn::make_part<T>(small_vit, 1, 3, start);
+  part.use(compute);
+  return part;
 }
 
 /// What a client of small_vit says in its handshake.

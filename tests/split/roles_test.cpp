@@ -23,10 +23,11 @@ constexpr std::uint64_t largest = 1 << 20;
 
 /// Both roles of small_vit, with a codec that has state.
 struct Roles {
+  Compute compute = Compute::float32;
   std::shared_ptr<split::Learner<float>> learner =
-      std::make_shared<split::Learner<float>>(test::server_part(), optim::Adam{.lr = 1e-2});
+      std::make_shared<split::Learner<float>>(test::server_part(compute), optim::Adam{.lr = 1e-2});
   split::ClientRole<float> client{
-      split::Learner<float>{test::client_part(), optim::Adam{.lr = 1e-2}},
+      split::Learner<float>{test::client_part(compute), optim::Adam{.lr = 1e-2}},
       split::CutSender<float>{compress::adc(0.5), codec::SlAcc{}, 3}};
   split::ServerRole<float> server{learner, split::CutReceiver<float>{codec::SlAcc{}, 3}};
   split::StepReport report = {};
@@ -83,7 +84,9 @@ TEST_CASE("roles: until commit nothing has changed, and a discarded step comes a
 }
 
 TEST_CASE("roles: their state is all that others need to go on alike", "[split]") {
-  Roles first, second;
+  const auto compute = GENERATE(Compute::float32, Compute::bf16);
+  if (compute == Compute::bf16 && !kernel::has_brain_unit) return;
+  Roles first{compute}, second{compute};
   RandomBatches<float> batches;
   for (std::uint64_t step = 1; step <= 2; ++step) first.train(step, batches.make());
   set_state_bytes(second.client, state_bytes(first.client));

@@ -105,6 +105,30 @@ RowSum<T> exponentials(T* row, Index N, T factor) {
   return {T{1} / sum, most + std::log(sum)};
 }
 
+/// Turns a row of N scores into probabilities: softmax(factor scores + bias).
+template <class T>
+void softmax_of_scores(T* row, const T* bias, Index N, T factor) {
+  using P = Pack<T>;
+  if (bias != nullptr) add_bias(row, bias, N, factor);
+  const T most = largest(row, N) * factor;
+  transform<T>(
+      N, row, [&](const auto& score) { return exp_of_score<T>(score, P(factor), P(most)); }, row);
+  const T sum = accumulate<T>(N, [](const auto& e) { return e; }, row);
+  scale_numbers(row, T{1} / sum, row, N);
+}
+
+/// Turns dp (N), the gradient of probabilities p, into that of scores: factor p (dp - <dp, p>).
+template <class T>
+void gradient_of_scores(T* dp, const T* p, Index N, T factor) {
+  using P = Pack<T>;
+  transform<T>(
+      N, dp,
+      [factor, mean = dot(p, dp, N)](const auto& d, const auto& prob) {
+        return P(factor) * prob * (d - P(mean));
+      },
+      dp, p);
+}
+
 /// Row b of an optional (B, N).
 template <class T>
 T* row_of(T* matrix, Index b, Index N) {
@@ -246,7 +270,6 @@ void attention_backward(const T* qkv, const T* y, const T* log_sums, const T* dy
 template <class T>
 void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
                 const T* bias = nullptr) {
-  using P = Pack<T>;
   const Index d = s.head_width();
   const T factor = detail::score_scale<T>(s);
   std::fill_n(y, s.D, T{});
@@ -255,13 +278,7 @@ void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
     const auto k = detail::head_of(qkv, s, 1, h), v = detail::head_of(qkv, s, 2, h);
     T* const p = probabilities + h * s.N;
     for (Index j = 0; j < s.N; ++j) p[j] = dot(q, k.row(j), d);
-    if (bias != nullptr) detail::add_bias(p, bias, s.N, factor);
-    const T most = largest(p, s.N) * factor;
-    transform<T>(
-        s.N, p,
-        [&](const auto& score) { return detail::exp_of_score<T>(score, P(factor), P(most)); }, p);
-    const T sum = accumulate<T>(s.N, [](const auto& e) { return e; }, p);
-    scale_numbers(p, T{1} / sum, p, s.N);
+    detail::softmax_of_scores(p, bias, s.N, factor);
     for (Index j = 0; j < s.N; ++j) add_scaled(y + h * d, v.row(j), p[j], d);
   }
 }
@@ -270,7 +287,6 @@ void attend_cls(const T* qkv, T* y, T* probabilities, const AttentionSizes& s,
 template <class T>
 void attend_cls_backward(const T* qkv, const T* probabilities, const T* dy, T* dqkv,
                          const AttentionSizes& s) {
-  using P = Pack<T>;
   const Index d = s.head_width();
   const T factor = detail::score_scale<T>(s);
   const Scratch<T> memory(s.N);
@@ -284,13 +300,7 @@ void attend_cls_backward(const T* qkv, const T* probabilities, const T* dy, T* d
     const T* const p = probabilities + h * s.N;
     const T* const g = dy + h * d;
     for (Index j = 0; j < s.N; ++j) ds[j] = dot(g, v.row(j), d);  // for now dp
-    // forward: p = softmax(factor q k^T + bias), so ds = factor p (dp - <dp, p>)
-    transform<T>(
-        s.N, ds,
-        [factor, mean = dot(p, ds, s.N)](const auto& dp, const auto& prob) {
-          return P(factor) * prob * (dp - P(mean));
-        },
-        ds, p);
+    detail::gradient_of_scores(ds, p, s.N, factor);
     for (Index j = 0; j < s.N; ++j) {
       add_scaled(dq, k.row(j), ds[j], d);
       scale_numbers(q, ds[j], dk.row(j), d);

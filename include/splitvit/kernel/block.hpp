@@ -12,7 +12,7 @@
 #include <splitvit/kernel/matrix.hpp>      // dense, Matrix, Scratch
 #include <splitvit/kernel/simd.hpp>        // lanes, prefetch
 #include <splitvit/kernel/tile.hpp>        // tile_cols
-#include <splitvit/kernel/vector_ops.hpp>  // add_numbers
+#include <splitvit/kernel/vector_ops.hpp>  // add_numbers, add_rows
 
 // A pre-norm transformer block as one operation:
 //
@@ -45,20 +45,22 @@ auto adding(const T* around, const Matrix<T>& c) {
 }
 
 /// The weights of a block, packed for multiply(): the transposes, or for `backward` the weights
-/// themselves. `forward_again` goes up to the input of GELU, for the backward pass.
+/// themselves. For the backward pass, `forward_again` has what leads to the input of GELU, and
+/// `middle_again` what leads from the output of attention to the middle.
 template <class T, class Stored>
 struct PackedBlock {
   Packed<T, Stored> qkv, proj, fc1, fc2;
 
-  enum class Way { forward, forward_again, backward };
+  enum class Way { forward, forward_again, middle_again, backward };
 
   PackedBlock(const BlockPointers<const T>& p, const BlockSizes& s, Way way) {
     const auto pack = [way](Packed<T, Stored>& to, const T* w, Index out, Index in) {
       const Matrix<const T> weight = dense(w, out, in);
       to.pack_in_parallel(way == Way::backward ? Factor<T>{weight} : transposed(weight));
     };
-    pack(qkv, p[qkv_weight], 3 * s.D, s.D);
     pack(proj, p[proj_weight], s.D, s.D);
+    if (way == Way::middle_again) return;
+    pack(qkv, p[qkv_weight], 3 * s.D, s.D);
     pack(fc1, p[fc1_weight], s.hidden, s.D);
     if (way != Way::forward_again) pack(fc2, p[fc2_weight], s.D, s.hidden);
   }
@@ -69,7 +71,7 @@ template <class T, class Stored>
 void weight_gradient(const Matrix<const T>& dy, const Packed<T, Stored>& x, T* dw, T* db,
                      Into into) {
   multiply<T>(transposed(dy), x, dense(dw, dy.cols, x.cols()), into);
-  for (Index i = 0; i < dy.rows; ++i) add_numbers(db, dy.row(i), dy.cols);
+  add_rows(db, dy.data, dy.rows, dy.cols, dy.stride);
 }
 
 /// A few samples, which one thread computes.
@@ -96,12 +98,17 @@ struct BlockPiece {
                 p[qkv_bias]);
   }
 
-  /// From the output of attention to the input of GELU; `finish` is multiply()'s, for kept.before.
-  void expand(const Weights& w, T* normal, const Finish& finish = {}) const {
+  /// From the output of attention to the middle. As pairs, rounded outputs give the same bits.
+  void join(const Weights& w) const {
     const auto middle = dense(kept.middle, rows, s.D);
     multiply<T>(dense(kept.attended, rows, s.D), w.proj, middle, Into::replace, p[proj_bias],
                 adding(x, middle));
-    normalise_rows<T>(middle.data, norm2(), kept.norm2(rows), normal, rows, s.D);
+  }
+
+  /// From the output of attention to the input of GELU; `finish` is multiply()'s, for kept.before.
+  void expand(const Weights& w, T* normal, const Finish& finish = {}) const {
+    join(w);
+    normalise_rows<T>(kept.middle, norm2(), kept.norm2(rows), normal, rows, s.D);
     multiply<T>(dense(normal, rows, s.D), w.fc1, dense(kept.before, rows, s.hidden), Into::replace,
                 p[fc1_bias], finish);
   }
@@ -117,7 +124,7 @@ struct BlockPiece {
     const auto active = dense(memory.data() + rows * s.D, rows, s.hidden);
     expand(w, memory.data(), [&](Index row, Index count, Index column, Index cols) {
       for (Index i = row; i < row + count; ++i)
-        gelu_values(before.row(i) + column, active.row(i) + column, cols);
+        gelu_values<T, Stored>(before.row(i) + column, active.row(i) + column, cols);
     });
     const auto out = dense(y, rows, s.D);
     multiply<T>(active, w.fc2, out, Into::replace, p[fc2_bias], adding<T>(kept.middle, out));
@@ -146,7 +153,7 @@ struct BlockPiece {
                   active.write(row, count, column, cols, [&](Index i, Index j, Index n, T* to) {
                     fetch<T>(before, i, j + n);
                     T* const slope = d_before.row(i) + j;
-                    gelu_values_and_gradient<T>(before.row(i) + j, slope, to, slope, n);
+                    gelu_values_and_gradient<T, Stored>(before.row(i) + j, slope, to, slope, n);
                   });
                 });
     if (gradient != nullptr) {
@@ -213,17 +220,19 @@ void block_forward(const T* x, const T* bias, const BlockPointers<const T>& para
 }
 
 /// dx (B N, D) from dy (B N, D), given what block_forward read and stored; the rest is recomputed,
-/// to the bits that it would have stored. `gradient` gets the gradients of all parameters; null:
-/// they are not computed.
+/// to the bits that it would have stored. dx may be dy. `gradient` gets the gradients of all
+/// parameters; null: they are not computed.
 template <class T, class Stored = T>
 void block_backward(const T* x, const T* bias, const T* dy, T* stored, Checkpointing checkpointing,
                     const BlockPointers<const T>& parameters, T eps, T* dx,
                     const BlockPointers<T>* gradient, const BlockSizes& s) {
   using Packs = detail::PackedBlock<T, Stored>;
   const Packs weights{parameters, s, Packs::Way::backward};
+  const bool recompute = checkpointing == Checkpointing::recompute;
   std::optional<Packs> forward_weights;
-  if (checkpointing == Checkpointing::recompute)
-    forward_weights.emplace(parameters, s, Packs::Way::forward_again);
+  if (recompute || detail::KeptMemory<T, Stored>::as_pairs)
+    forward_weights.emplace(parameters, s,
+                            recompute ? Packs::Way::forward_again : Packs::Way::middle_again);
   const Index pieces = s.pieces(), slots = s.slots(), numbers = s.parameters();
   Scratch<T> memory;
   if (gradient != nullptr) memory.room(slots * numbers);
@@ -246,10 +255,12 @@ void block_backward(const T* x, const T* bias, const T* dy, T* stored, Checkpoin
       const T* const piece_bias = detail::row_of(bias, begin, s.N);
       const detail::BlockPiece<T, Stored> piece{
           x + offset, piece_bias, kept.kept(), samples, parameters, eps, s};
-      if (forward_weights) {
+      if (recompute) {
         piece.project(*forward_weights, normal.room(piece.rows * s.D));
         piece.expand(*forward_weights, normal.data());
         kept.round();
+      } else if (forward_weights) {
+        piece.join(*forward_weights);
       }
       piece.backward(weights, dy + offset, dx + offset, sums ? &*sums : nullptr,
                      i == first ? Into::replace : Into::add);

@@ -35,7 +35,7 @@ using BlockPointers = std::array<T*, block_parts>;
 
 /// Activation checkpointing: which activations the forward pass stores for the backward pass.
 enum class Checkpointing {
-  store,      ///< all, 9 numbers for each one of x: the fastest
+  store,      ///< all, 9 numbers for each one of x, or 8 as pairs: the fastest
   recompute,  ///< the output of attention, 1 number for each one of x
 };
 
@@ -67,13 +67,14 @@ struct BlockSizes {
   Index attention_numbers() const { return whole_lines(D + H); }
   Index other_numbers() const { return whole_lines(4 * D + hidden + 4); }
   /// The room for what a piece stores, in floats. A pair takes the room of one float. The sums of
-  /// attention, and the means and scales of norms, are always floats.
+  /// attention, and the means and scales of norms, are always floats. Where attention's output is
+  /// stored as pairs, the middle of the block is not stored: it comes from that output.
   template <class Stored>
   Index stored_numbers(Checkpointing checkpointing) const {
     const bool all = checkpointing == Checkpointing::store;
     if constexpr (std::same_as<Stored, BrainPair>)
       return whole_lines(H) + whole_lines(D) / 2 + 16 +
-             (all ? whole_lines(4) + whole_lines(4 * D + hidden) / 2 + 16 : 0);
+             (all ? whole_lines(4) + whole_lines(3 * D + hidden) / 2 + 16 : 0);
     else
       return attention_numbers() + (all ? other_numbers() : 0);
   }
@@ -99,8 +100,8 @@ struct BlockKept {
   T* attended;   ///< (N, D): the output of attention
   T* log_sums;   ///< (H, N)
   T* qkv;        ///< (N, 3 D)
-  T* middle;     ///< (N, D)
   T* before;     ///< (N, hidden): the input of GELU
+  T* middle;     ///< (N, D)
   T* norm_rows;  ///< (4, N): mean and scale of both norms
 
   /// The arrays of `rows` tokens lie in `stored`, with room for stored_numbers(), or null; what is
@@ -113,17 +114,17 @@ struct BlockKept {
         qkv{stored != nullptr && checkpointing == Checkpointing::recompute
                 ? scratch.room(s.other_numbers())
                 : attended + s.attention_numbers()},
-        middle{qkv + rows * 3 * s.D},
-        before{middle + rows * s.D},
-        norm_rows{before + rows * s.hidden} {}
+        before{qkv + rows * 3 * s.D},
+        middle{before + rows * s.hidden},
+        norm_rows{middle + rows * s.D} {}
 
   NormKept<T> norm1(Index rows) const { return {norm_rows, norm_rows + rows}; }
   NormKept<T> norm2(Index rows) const { return {norm_rows + 2 * rows, norm_rows + 3 * rows}; }
 };
 
 /// Where a piece's activations are during a pass: in the memory that keeps them; or as numbers in
-/// `scratch`, of which `stored` keeps pairs. Only the backward pass then sees rounded numbers, the
-/// same ones whether they were stored or recomputed.
+/// `scratch`, of which `stored` keeps pairs, but for `middle`. Only the backward pass then sees
+/// rounded numbers, the same ones whether they were stored or recomputed.
 template <class T, class Stored>
 class KeptMemory {
  public:
@@ -143,11 +144,9 @@ class KeptMemory {
   /// At the end of the forward pass.
   void save() const {
     if constexpr (as_pairs)
-      if (stored_ != nullptr) {
-        if (checkpointing_ == Checkpointing::store) centre();
+      if (stored_ != nullptr)
         each_array([](T* from, T* to, Index n) { std::copy_n(from, n, to); },
                    [](T* from, BrainPair* to, Index n) { pair_numbers(from, n, to); });
-      }
   }
   /// At the begin of the backward pass.
   void load() const {
@@ -158,9 +157,8 @@ class KeptMemory {
   /// After what is not stored was recomputed: rounds it as save() does.
   void round() const {
     if constexpr (as_pairs) {
-      centre();
       T* x = kept_.qkv;
-      for (Index n = rows_ * (4 * s_.D + s_.hidden); n > 0; n -= chunk, x += chunk) {
+      for (Index n = others(); n > 0; n -= chunk, x += chunk) {
         std::array<BrainPair, chunk / 2> pairs;
         pair_numbers(x, std::min(n, chunk), pairs.data());
         widen_numbers(pairs.data(), std::min(n, chunk), x);
@@ -178,23 +176,14 @@ class KeptMemory {
       return std::exchange(at, at + (numbers + 15) / 16 * 16);
     };
     const auto pairs = [](T* memory) { return reinterpret_cast<BrainPair*>(memory); };
-    const Index n = rows_ * s_.D, others = rows_ * (4 * s_.D + s_.hidden);
+    const Index n = rows_ * s_.D;
     exact(kept_.log_sums, next(rows_ * s_.H), rows_ * s_.H);
     rounded(kept_.attended, pairs(next((n + 1) / 2)), n);
     if (checkpointing_ == Checkpointing::recompute) return;
     exact(kept_.norm_rows, next(4 * rows_), 4 * rows_);
-    rounded(kept_.qkv, pairs(next((others + 1) / 2)), others);
+    rounded(kept_.qkv, pairs(next((others() + 1) / 2)), others());
   }
-  /// Takes away the means of middle's rows, which only norm2 reads from now on: rounding then keeps
-  /// the differences of large, almost constant rows.
-  void centre() const {
-    T* const mean = kept_.norm2(rows_).mean;
-    for (Index i = 0; i < rows_; ++i) {
-      T* const row = kept_.middle + i * s_.D;
-      for (Index j = 0; j < s_.D; ++j) row[j] -= mean[i];
-      mean[i] = T{0};
-    }
-  }
+  Index others() const { return rows_ * (3 * s_.D + s_.hidden); }  // qkv, before
 
   T* stored_;
   Checkpointing checkpointing_;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/core/error.hpp>         // ArgumentError
-#include <splitvit/kernel/brain_pair.hpp>  // BrainPair, has_brain_unit
-#include <splitvit/kernel/simd.hpp>        // instruction_set
+#include <splitvit/core/error.hpp>          // ArgumentError
+#include <splitvit/kernel/brain_pair.hpp>   // BrainPair, has_brain_unit
+#include <splitvit/kernel/matrix_unit.hpp>  // may_use_matrix_unit
+#include <splitvit/kernel/simd.hpp>         // instruction_set
 
 namespace splitvit::inline SPLITVIT_BUILD {
 namespace kernel {
@@ -25,6 +26,12 @@ void require_compute(Compute compute) {
         {"compute bf16: this program was compiled for ", instruction_set(),
          " without AVX512_BF16; wanted xsimd and -march=native on a processor that has it, or "
          "float32"});
+}
+
+/// For people: how this process computes so.
+inline const char* compute_text(Compute compute) {
+  if (compute == Compute::float32) return "float32";
+  return detail::may_use_matrix_unit() ? "bf16 by AMX" : "bf16 by VDPBF16PS";
 }
 
 /// Calls body.operator()<Stored>() with the type of the factors in a product (gemm.hpp).

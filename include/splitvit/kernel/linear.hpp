@@ -5,7 +5,7 @@
 
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/gemm.hpp>        // multiply, Packed
-#include <splitvit/kernel/vector_ops.hpp>  // add_numbers
+#include <splitvit/kernel/vector_ops.hpp>  // add_numbers, add_rows
 
 namespace splitvit::inline SPLITVIT_BUILD::kernel {
 
@@ -42,7 +42,7 @@ template <class T>
 void add_column_sums(const Matrix<const T>& x, T* out) {
   const auto sums =
       detail::sum_over_blocks<T>(x.rows, 256, x.cols, [&](Index begin, Index end, T* sum) {
-        for (Index i = begin; i < end; ++i) add_numbers(sum, x.row(i), x.cols);
+        add_rows(sum, x.row(begin), end - begin, x.cols, x.stride);
       });
   add_numbers(out, sums.data(), x.cols);
 }

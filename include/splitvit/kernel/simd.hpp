@@ -221,14 +221,22 @@ P if_smaller(const P& a, const P& b, const P& yes, const P& no) {
     return select(a < b, yes, no);  // of xsimd, by argument-dependent lookup
 }
 
+/// The smaller of two numbers. If b is NaN, so is the result.
 template <class P>
 P smaller(const P& a, const P& b) {
-  return detail::math::min(a, b);
+  if constexpr (std::is_arithmetic_v<P>)
+    return a < b ? a : b;
+  else
+    return detail::math::min(a, b);
 }
 
+/// The larger of two numbers. If b is NaN, so is the result.
 template <class P>
 P larger(const P& a, const P& b) {
-  return detail::math::max(a, b);
+  if constexpr (std::is_arithmetic_v<P>)
+    return a > b ? a : b;
+  else
+    return detail::math::max(a, b);
 }
 
 /// exp(x) for x <= 0, NaN for NaN. T is the element type of P. In float a polynomial, accurate to 2

@@ -28,6 +28,21 @@ void add_numbers(T* sum, const T* x, Index n) {
   transform<T>(n, sum, [](const auto& a, const auto& b) { return a + b; }, sum, x);
 }
 
+/// sum (cols) += each of `rows` rows of x, one after the other; four at a time, so that the sum is
+/// read and written less often.
+template <class T>
+void add_rows(T* sum, const T* x, Index rows, Index cols, Index stride) {
+  Index i = 0;
+  for (; i + 4 <= rows; i += 4, x += 4 * stride)
+    transform<T>(
+        cols, sum,
+        [](const auto& s, const auto& a, const auto& b, const auto& c, const auto& d) {
+          return s + a + b + c + d;
+        },
+        sum, x, x + stride, x + 2 * stride, x + 3 * stride);
+  for (; i < rows; ++i, x += stride) add_numbers(sum, x, cols);
+}
+
 /// sum += factor x
 template <class T>
 void add_scaled(T* sum, const T* x, T factor, Index n) {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/autograd/ops/activation.hpp>  // gelu
-#include <splitvit/autograd/ops/arithmetic.hpp>  // add
-#include <splitvit/autograd/ops/attention.hpp>   // attention, cls_attention
-#include <splitvit/autograd/ops/block.hpp>       // transformer_block
-#include <splitvit/autograd/ops/layer_norm.hpp>  // layer_norm
-#include <splitvit/autograd/ops/linear.hpp>      // linear
-#include <splitvit/autograd/ops/tokens.hpp>      // cls_token
-#include <splitvit/autograd/variable.hpp>        // Variable
-#include <splitvit/kernel/compute.hpp>           // Compute, with_stored
-#include <splitvit/nn/concepts.hpp>              // nested
+#include <splitvit/autograd/ops/activation.hpp>          // gelu
+#include <splitvit/autograd/ops/arithmetic.hpp>          // add
+#include <splitvit/autograd/ops/attention.hpp>           // attention, cls_attention
+#include <splitvit/autograd/ops/block.hpp>               // transformer_block
+#include <splitvit/autograd/ops/cls_self_attention.hpp>  // cls_self_attention
+#include <splitvit/autograd/ops/layer_norm.hpp>          // layer_norm
+#include <splitvit/autograd/ops/linear.hpp>              // Compute, linear
+#include <splitvit/autograd/ops/tokens.hpp>              // cls_token
+#include <splitvit/autograd/variable.hpp>                // Variable
+#include <splitvit/kernel/compute.hpp>                   // require_compute
+#include <splitvit/nn/concepts.hpp>                      // nested
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
 
@@ -64,6 +65,8 @@ struct Attention {
   Linear<T> qkv;   ///< queries, keys and values at once, with bias
   Linear<T> proj;  ///< mixes the outputs of the heads
   Index heads;
+  /// Or without_keys, for Compute::bf16; see Block::use.
+  decltype(&Attention::with_keys) cls_attended = &Attention::with_keys;
 
   Attention(Index width, Index heads_) : qkv{width, 3 * width}, proj{width, width}, heads{heads_} {}
 
@@ -74,9 +77,19 @@ struct Attention {
     return attended;
   }
 
-  /// Row 0 of y only. Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
+  /// Row 0 of y only.
+  /// Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
   Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
-    return proj(cls_attention(qkv(x), heads, bias));
+    return proj(cls_attended(*this, x, bias));
+  }
+
+  /// What cls() projects, from keys and values of all tokens.
+  static Variable<T> with_keys(const Attention& a, const Variable<T>& x, const Tensor<T>& bias) {
+    return cls_attention(a.qkv(x), a.heads, bias);
+  }
+  /// The same without them, which leaves so little work that its products are of type T.
+  static Variable<T> without_keys(const Attention& a, const Variable<T>& x, const Tensor<T>& bias) {
+    return cls_self_attention(x, a.qkv.weight, a.qkv.bias, a.heads, bias);
   }
 
   void each_parameter(auto&& see) const {
@@ -124,20 +137,22 @@ struct Block {
     return whole(x, parameters, attn.heads, norm1.eps, need_weights, checkpointing, bias);
   }
 
-  /// How products are computed, except for attention's in cls(). Only a program that calls this
-  /// compiles them for bf16.
+  /// How products are computed, except for those of attention in cls(). Only a program that calls
+  /// this compiles them for bf16.
   /// Errors  std::invalid_argument if this build cannot.
   void use(Compute compute) {
     kernel::with_stored<T>(compute, [this]<class Stored>() {
       for (Linear<T>* layer : {&attn.qkv, &attn.proj, &mlp.fc1, &mlp.fc2})
         layer->product = &linear<T, Stored>;
       whole = &transformer_block<T, Stored>;
+      attn.cls_attended =
+          std::same_as<T, Stored> ? &Attention<T>::with_keys : &Attention<T>::without_keys;
     });
   }
 
   /// Computes the CLS token only, all that a classifier reads from a last block, in a quarter of
-  /// the work: the other tokens need keys and values only.
-  /// Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
+  /// the work or less: the other tokens need keys and values only, for Compute::bf16 not even
+  /// those. Shapes  x (B, N, width), bias (B, N) or empty -> (B, width).
   Variable<T> cls(const Variable<T>& x, const Tensor<T>& bias = {}) const {
     const Variable<T> middle = add(cls_token(x), attn.cls(norm1(x), bias));
     return add(middle, mlp(norm2(middle)));

@@ -75,8 +75,7 @@ AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<
   Variable<T> recorded = record(
       std::move(y), {x, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11]},
       [x, bias, parameters, s, eps, learns, checkpointing, memory = std::move(memory)](
-          const Tensor<T>&, const Tensor<T>& dy) mutable {
-        Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
+          const Tensor<T>&, Tensor<T> dy) mutable {
         std::array<Tensor<T>, kernel::block_parts> gradients;
         kernel::BlockPointers<T> pointers;
         for (std::size_t i = 0; learns && i < gradients.size(); ++i) {
@@ -85,8 +84,8 @@ AttentionOutput<T> transformer_block(const Variable<T>& x, const BlockVariables<
         }
         kernel::block_backward<T, Stored>(
             x.value().data(), detail::data_of(bias), dy.data(), memory.data(), checkpointing,
-            detail::values_of(parameters), eps, dx.data(), learns ? &pointers : nullptr, s);
-        x.add_gradient(std::move(dx));
+            detail::values_of(parameters), eps, dy.data(), learns ? &pointers : nullptr, s);
+        x.add_gradient(std::move(dy));  // dx, in the same memory
         for (std::size_t i = 0; learns && i < gradients.size(); ++i)
           parameters[i].add_gradient(std::move(gradients[i]));
       });

@@ -27,14 +27,13 @@ Variable<T> layer_norm(const Variable<T>& x, const Variable<T>& weight, const Va
                                 {mean.data(), scale.data()}, y.data(), M, D);
   return record(std::move(y), {x, weight, bias},
                 [x, weight, bias, M, D, mean = std::move(mean), scale = std::move(scale)](
-                    const Tensor<T>&, const Tensor<T>& dy) mutable {
-                  Tensor<T> dx = Tensor<T>::uninitialised(x.shape());
+                    const Tensor<T>&, Tensor<T> dy) mutable {
                   Tensor<T> dw{weight.shape()};
                   Tensor<T> db{bias.shape()};
                   kernel::layer_norm_backward<T>(x.value().data(), weight.value().data(),
-                                                 {mean.data(), scale.data()}, dy.data(), dx.data(),
+                                                 {mean.data(), scale.data()}, dy.data(), dy.data(),
                                                  dw.data(), db.data(), M, D);
-                  x.add_gradient(std::move(dx));
+                  x.add_gradient(std::move(dy));  // dx, in the same memory
                   weight.add_gradient(std::move(dw));
                   bias.add_gradient(std::move(db));
                 });
