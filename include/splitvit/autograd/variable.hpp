@@ -187,8 +187,9 @@ Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
   return {std::move(value), inputs, detail::Operation<T>{std::forward<Backward>(backward)}};
 }
 
+namespace detail {
 template <std::floating_point T>
-detail::Node<T>::~Node() {
+Node<T>::~Node() {
   operation.reset();  // it holds the inputs, too
   Nodes nodes = std::move(inputs);
   while (!nodes.empty()) {
@@ -199,6 +200,7 @@ detail::Node<T>::~Node() {
     node->release();
   }
 }
+}  // namespace detail
 
 template <std::floating_point T>
 void detail::Node<T>::release() {

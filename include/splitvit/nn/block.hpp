@@ -66,7 +66,8 @@ struct Attention {
   Linear<T> proj;  ///< mixes the outputs of the heads
   Index heads;
   /// Or without_keys, for Compute::bf16; see Block::use.
-  decltype(&Attention::with_keys) cls_attended = &Attention::with_keys;
+  Variable<T> (*cls_attended)(const Attention&, const Variable<T>& x,
+                              const Tensor<T>& bias) = &Attention::with_keys;
 
   Attention(Index width, Index heads_) : qkv{width, 3 * width}, proj{width, width}, heads{heads_} {}
 
