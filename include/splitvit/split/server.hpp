@@ -212,7 +212,7 @@ class Server {
     if (event.kind == forward) {
       train(session, client, event, largest);
     } else if (event.kind == evaluate) {
-      reply(evaluated, client.role.evaluate(event.payload, largest).payload());
+      reply(evaluated, client.role.answer(event.payload, largest));
     } else if (event.kind == fetch_weights) {
       reply(weights, weights_payload<T>(client.role.part()));
     } else if (event.kind == weights) {
