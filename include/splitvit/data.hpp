@@ -11,6 +11,7 @@
 #include <splitvit/data/normalise.hpp>
 #include <splitvit/data/prefetch.hpp>
 #include <splitvit/data/rand_augment.hpp>
+#include <splitvit/data/relabelled.hpp>
 #include <splitvit/data/resize.hpp>
 #include <splitvit/data/shapes.hpp>
 #include <splitvit/data/transform.hpp>

@@ -9,7 +9,10 @@
 #include <splitvit/nn/cut.hpp>
 #include <splitvit/nn/init.hpp>
 #include <splitvit/nn/loss.hpp>
+#include <splitvit/nn/model_info.hpp>
 #include <splitvit/nn/part.hpp>
 #include <splitvit/nn/token_statistics.hpp>
 #include <splitvit/nn/vit.hpp>
+#include <splitvit/nn/vit_weights.hpp>
+#include <splitvit/nn/weight_names.hpp>
 #include <splitvit/nn/weights.hpp>

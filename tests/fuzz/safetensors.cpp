@@ -12,6 +12,8 @@
 
 #include <splitvit/core/error.hpp>
 #include <splitvit/io/safetensors.hpp>
+#include <splitvit/nn/model_info.hpp>
+#include <splitvit/nn/weights.hpp>
 
 namespace {
 
@@ -37,6 +39,18 @@ void check(bool fine) {
   if (!fine) std::abort();
 }
 
+/// As the weights of a model: names of other programs, sizes, and what the metadata say.
+void read_as_vit(const io::SafeTensors& file) {
+  const nn::VitWeights weights{file};
+  for (const std::string& name : weights.names())
+    if (file.contains(name) && file.dtype(name) != Dtype::u8 && file.dtype(name) != Dtype::i64)
+      check(weights.get<float>(name).shape() == weights.shape(name));
+  const nn::VitConfig sizes = nn::sizes_of(weights);
+  const auto info = nn::model_info(weights);
+  if (info) check(info->sizes.dim == sizes.dim);
+  nn::load_notes({.image = 32, .patch = 8}, weights);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -60,6 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(again.names().size() == file.names().size());
     check(again.metadata() == file.metadata());
     for (const std::string& name : file.names()) check(again.shape(name) == file.shape(name));
+    read_as_vit(again);
   } catch (const StorageError&) {
     // what a bad file must give
   }

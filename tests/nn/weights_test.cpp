@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -152,6 +153,67 @@ TEST_CASE("weights: another number of classes keeps the classifier's start", "[n
   CHECK(equal_weights(into.blocks, from.blocks));
 }
 
+TEST_CASE("weights: without a classifier in the file, the model's own stays", "[nn]") {
+  const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
+  const auto into = nn::make_vit<float>(small, Rng{.seed = 2});
+  const auto fresh = nn::make_vit<float>(small, Rng{.seed = 2});
+  const auto headless = file_of(from, [](auto& all) {
+    std::erase_if(all, [](const auto& t) { return t.name.starts_with("head."); });
+  });
+  CHECK(nn::load_weights<float>(into, small, headless).head_kept);
+  CHECK(equal_weights(into.classifier.head, fresh.classifier.head));
+  CHECK(equal_weights(into.classifier.norm, from.classifier.norm));
+  CHECK(nn::load_notes(small, headless) == "the classifier starts anew: the file has none");
+  // Half a classifier is none of another kind: something is missing.
+  const auto half = file_of(from, [](auto& all) {
+    std::erase_if(all, [](const auto& t) { return t.name == "head.bias"; });
+  });
+  CHECK_THAT(refusal(into, half), ContainsSubstring("missing: head.bias"));
+  const auto odd = file_of(from, [](auto& all) {
+    static const Tensor<float> bias{Shape{6}};
+    std::erase_if(all, [](const auto& t) { return t.name == "head.bias"; });
+    all.emplace_back("head.bias", bias);
+  });
+  CHECK_THAT(refusal(into, odd), ContainsSubstring("of another shape: head.bias (6) for (5)"));
+}
+
+TEST_CASE("weights: a classifier that averages tokens is replaced, norm and all", "[nn]") {
+  const auto from = nn::make_vit<float>(small, Rng{.seed = 1});
+  const auto into = nn::make_vit<float>(small, Rng{.seed = 2});
+  const auto averages = file_of(from, [](auto& all) {
+    for (auto& t : all)
+      if (t.name.starts_with("norm.")) t.name = "fc_" + t.name;
+  });
+  CHECK(nn::load_weights<float>(into, small, averages).head_kept);
+  CHECK(equal_weights(into.blocks, from.blocks));
+  CHECK(nn::load_notes(small, averages) ==
+        "left out: fc_norm.bias, fc_norm.weight, head.bias, head.weight; the classifier starts "
+        "anew: the file's averages tokens");
+  const auto normless = file_of(from, [](auto& all) {
+    std::erase_if(all, [](const auto& t) { return t.name.starts_with("norm."); });
+  });
+  CHECK_THAT(refusal(into, normless), ContainsSubstring("missing: norm.weight, norm.bias"));
+}
+
+TEST_CASE("weights: numbers that are not finite are refused", "[nn]") {
+  auto from = nn::make_vit<float>(small, Rng{.seed = 1});
+  from.blocks.blocks[1].mlp.fc1.bias.mutable_value()[3] = std::numeric_limits<float>::quiet_NaN();
+  const auto into = nn::make_vit<float>(small, Rng{.seed = 2});
+  CHECK(refusal(into, file_of(from)) ==
+        "test.safetensors: blocks.1.mlp.fc1.bias has values that are not finite");
+}
+
+TEST_CASE("weights: notes name what is replaced and resampled", "[nn]") {
+  nn::VitConfig other = small;
+  other.classes = 9;
+  other.image = 16;
+  const auto file = file_of(nn::make_vit<float>(small, Rng{.seed = 1}));
+  CHECK(nn::load_notes(small, file).empty());
+  CHECK(nn::load_notes(other, file) ==
+        "the classifier starts anew: the file's has 5 classes, wanted 9; positions resampled "
+        "from 2 x 2 to 4 x 4");
+}
+
 TEST_CASE("weights: another image size resamples the positions", "[nn]") {
   nn::VitConfig larger = small;
   larger.image = 16;
@@ -172,12 +234,12 @@ TEST_CASE("weights: keys that do not fit are all named, and nothing is changed",
       return t.name == "norm.bias" || t.name == "blocks.1.mlp.fc1.bias";
     });
     all.emplace_back("blocks.1.mlp.fc1.bias", odd);
-    all.emplace_back("head_dist.bias", odd);
+    all.emplace_back("blocks.0.attn.rope", odd);
   });
   const std::string text = refusal(into, broken);
   CHECK_THAT(text, ContainsSubstring("test.safetensors"));
   CHECK_THAT(text, ContainsSubstring("missing: norm.bias"));
-  CHECK_THAT(text, ContainsSubstring("unexpected: head_dist.bias"));
+  CHECK_THAT(text, ContainsSubstring("unexpected: blocks.0.attn.rope"));
   CHECK_THAT(text, ContainsSubstring("of another shape: blocks.1.mlp.fc1.bias (7) for (32)"));
   CHECK(equal_weights(into, fresh));
 

@@ -334,6 +334,23 @@ TEST_CASE("client: evaluation equals that of the whole model and learns nothing"
   parties.finish();
 }
 
+TEST_CASE("client: predictions without labels are the scores of the whole model", "[split]") {
+  test::Parties parties{compress::adc(0.2)};
+  RandomBatches<float> batches;
+  const auto vit = nn::make_vit<float>(small_vit, start);
+  while (const auto batch = batches.next()) {
+    const Tensor<float> scores = parties.client.predict(batch->images);
+    const Tensor<float> wanted = vit(Variable<float>{batch->images}).value();
+    REQUIRE(scores.shape() == Shape{6, 5});
+    for (Index i = 0; i < scores.size(); ++i) CHECK(scores[i] == Approx(wanted[i]).margin(1e-5));
+  }
+  CHECK(parties.client.traffic(split::Column::training).total() == 0);
+  CHECK_THROWS_WITH(parties.client.predict(Tensor<float>{Shape{2, 3, 8, 9}}),
+                    ContainsSubstring("predict: images (2, 3, 8, 9)"));
+  CHECK_THROWS_AS(parties.client.predict(Tensor<float>{}), ShapeError);
+  parties.finish();
+}
+
 TEST_CASE("client: fetches the server's weights", "[split]") {
   test::Parties parties{compress::Identity{}};
   parties.client.train_epoch(RandomBatches<float>{});

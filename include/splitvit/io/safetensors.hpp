@@ -11,13 +11,14 @@
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/dtype.hpp>  // Dtype, dtype_of, HasDtype
 #include <splitvit/core/error.hpp>  // ArgumentError, joined, Reason, ShapeError, StorageError, TextParts
-#include <splitvit/core/file.hpp>       // read_file
-#include <splitvit/core/shape.hpp>      // Index, Shape
-#include <splitvit/core/utf8.hpp>       // json_quoted
-#include <splitvit/io/file.hpp>         // write_file_atomically
-#include <splitvit/io/json.hpp>         // parse_json, Json
-#include <splitvit/kernel/float16.hpp>  // BrainFloat, HalfFloat
-#include <splitvit/tensor/tensor.hpp>   // Tensor, TensorView
+#include <splitvit/core/file.hpp>         // read_file
+#include <splitvit/core/shape.hpp>        // Index, Shape
+#include <splitvit/core/utf8.hpp>         // json_quoted
+#include <splitvit/io/file.hpp>           // write_file_atomically
+#include <splitvit/io/json.hpp>           // parse_json, Json
+#include <splitvit/io/other_weights.hpp>  // other_weights
+#include <splitvit/kernel/float16.hpp>    // BrainFloat, HalfFloat
+#include <splitvit/tensor/tensor.hpp>     // Tensor, TensorView
 
 // Named tensors in files that other tools read and write too:
 //
@@ -48,6 +49,17 @@ inline constexpr std::array<DtypeFacts, 6> dtypes = {{{Dtype::u8, "U8", 1},
                                                       {Dtype::f32, "F32", 4},
                                                       {Dtype::f64, "F64", 8}}};
 
+/// Other kinds, with the bytes of an element: their tensors may stand in a file, but are not read.
+inline constexpr std::array<std::pair<std::string_view, Index>, 9> unread_dtypes = {{{"BOOL", 1},
+                                                                                     {"I8", 1},
+                                                                                     {"F8_E4M3", 1},
+                                                                                     {"F8_E5M2", 1},
+                                                                                     {"I16", 2},
+                                                                                     {"U16", 2},
+                                                                                     {"I32", 4},
+                                                                                     {"U32", 4},
+                                                                                     {"U64", 8}}};
+
 /// `dtype` must be in the table.
 constexpr const DtypeFacts& facts(Dtype dtype) {
   return *std::ranges::find(dtypes, dtype, &DtypeFacts::dtype);
@@ -65,7 +77,11 @@ class SafeTensors {
   const std::vector<std::string>& names() const { return names_; }  ///< in the order of their data
   bool contains(std::string_view name) const { return entries_.find(name) != entries_.end(); }
   const Shape& shape(std::string_view name) const { return entry(name).shape; }
-  Dtype dtype(std::string_view name) const { return entry(name).dtype; }
+  /// Errors  StorageError (wrong_content) for a kind that is not read.
+  Dtype dtype(std::string_view name) const {
+    if (const auto dtype = entry(name).dtype) return *dtype;
+    refuse(name, "another kind");
+  }
   const Metadata& metadata() const { return metadata_; }
   const std::string& source() const { return source_; }  ///< for messages: the file's path
 
@@ -95,8 +111,7 @@ class SafeTensors {
       if (found.dtype == Dtype::bf16) return convert(std::uint16_t{}, kernel::BrainFloat::value<T>);
       wanted = "floating-point numbers";
     }
-    throw StorageError(Reason::wrong_content, {source_, ": tensor ", json_quoted(name), " is ",
-                                               facts(found.dtype).name, ", wanted ", wanted});
+    refuse(name, wanted);
   }
 
  private:
@@ -104,10 +119,16 @@ class SafeTensors {
   friend SafeTensors parse_safetensors(std::vector<std::byte> bytes, const std::string& source);
 
   struct Entry {
-    Dtype dtype;
+    std::string_view kind;  // as the file spells it
+    std::optional<Dtype> dtype;
     Shape shape;
-    std::size_t begin, end;  // in bytes_
+    std::size_t begin = 0, end = 0;  // in bytes_
   };
+
+  [[noreturn]] void refuse(std::string_view name, std::string_view wanted) const {
+    throw StorageError(Reason::wrong_content, {source_, ": tensor ", json_quoted(name), " is ",
+                                               entry(name).kind, ", wanted ", wanted});
+  }
 
   const Entry& entry(std::string_view name) const {
     const auto found = entries_.find(name);
@@ -139,6 +160,9 @@ class SafeTensors::Parser {
     const auto length = ByteReader{bytes, out_.source_}.get<std::uint64_t>();
     const std::string header_size = joined({"header of ", length, " bytes"});
     // Text and archives read as a length are enormous: most likely another format.
+    if (const std::string_view other = other_weights(bytes);
+        !other.empty() && length > safetensors_header_limit)
+      fail(Reason::foreign_file, {other});
     if (length > (std::uint64_t{1} << 48) || length < 2)
       fail(Reason::foreign_file, {header_size, ": not a safetensors file"});
     if (length > safetensors_header_limit)
@@ -166,6 +190,7 @@ class SafeTensors::Parser {
   [[noreturn]] void fail(Reason reason, TextParts why) const {
     throw StorageError(reason, {out_.source_, ": ", joined(why)});
   }
+
   [[noreturn]] void fail_at(std::string_view name, TextParts why) const {
     fail(Reason::damaged_file, {"tensor ", json_quoted(name), ": ", joined(why)});
   }
@@ -179,10 +204,20 @@ class SafeTensors::Parser {
     }
   }
 
-  Dtype read_dtype(const std::string& name, const Json* value) const {
+  /// Sets kind and dtype; returns the bytes of an element.
+  Index read_dtype(const std::string& name, const Json* value, SafeTensors::Entry& entry) const {
     if (value == nullptr || value->text() == nullptr) fail_at(name, {"dtype is missing"});
-    for (const DtypeFacts& known : dtypes)
-      if (known.name == *value->text()) return known.dtype;
+    for (const DtypeFacts& known : dtypes) {
+      if (known.name != *value->text()) continue;
+      entry.kind = known.name;
+      entry.dtype = known.dtype;
+      return known.bytes;
+    }
+    for (const auto& [kind, bytes] : unread_dtypes) {
+      if (kind != *value->text()) continue;
+      entry.kind = kind;
+      return bytes;
+    }
     fail(Reason::wrong_content, {"tensor ", json_quoted(name), ": dtype ",
                                  json_quoted(*value->text()), " is not supported"});
   }
@@ -205,7 +240,8 @@ class SafeTensors::Parser {
     for (const auto& member : *value.object())
       if (member.first != "dtype" && member.first != "shape" && member.first != "data_offsets")
         fail_at(name, {"unknown key ", json_quoted(member.first)});
-    const Dtype dtype = read_dtype(name, value.find("dtype"));
+    SafeTensors::Entry entry;
+    const Index each = read_dtype(name, value.find("dtype"), entry);
     const auto extents = read_numbers(name, "shape", value.find("shape"));
     const auto range = read_numbers(name, "data_offsets", value.find("data_offsets"));
     if (extents.size() > Shape::max_rank)
@@ -215,19 +251,18 @@ class SafeTensors::Parser {
     const std::string offsets = joined({"data_offsets [", range[0], ", ", range[1], "]"});
     if (range[0] > range[1] || static_cast<std::size_t>(range[1]) > data_size_)
       fail_at(name, {offsets, " do not lie in ", data_size_, " bytes of data"});
-    Shape shape;
     try {
-      shape = Shape{std::span{extents}};
+      entry.shape = Shape{std::span{extents}};
     } catch (const ShapeError& error) {
       fail_at(name, {error.what()});
     }
     const Index bytes = range[1] - range[0];
-    if (bytes % facts(dtype).bytes != 0 || bytes / facts(dtype).bytes != shape.elements())
-      fail_at(name, {"shape ", shape.text(), " of ", facts(dtype).name, " does not fit ", offsets});
+    if (bytes % each != 0 || bytes / each != entry.shape.elements())
+      fail_at(name, {"shape ", entry.shape, " of ", entry.kind, " does not fit ", offsets});
+    entry.begin = data_begin_ + static_cast<std::size_t>(range[0]);
+    entry.end = data_begin_ + static_cast<std::size_t>(range[1]);
     out_.names_.push_back(name);
-    out_.entries_.emplace(
-        name, SafeTensors::Entry{dtype, shape, data_begin_ + static_cast<std::size_t>(range[0]),
-                                 data_begin_ + static_cast<std::size_t>(range[1])});
+    out_.entries_.emplace(name, entry);
   }
 
   /// The tensors must fill the data: no gap, no overlap, nothing behind them.

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // any_of, copy_n, fill, max
-#include <cmath>      // lround, sqrt
+#include <algorithm>  // any_of, copy_n, fill
 #include <set>        // set
 
-#include <splitvit/io/safetensors.hpp>   // SafeTensors, NamedTensor
+#include <splitvit/core/finite.hpp>      // all_finite
+#include <splitvit/io/safetensors.hpp>   // NamedTensor
 #include <splitvit/kernel/resample.hpp>  // Resample
 #include <splitvit/nn/concepts.hpp>      // Module, NamedParameters, parameters
 #include <splitvit/nn/part.hpp>          // Part
 #include <splitvit/nn/vit.hpp>           // Vit, VitConfig
+#include <splitvit/nn/vit_weights.hpp>   // grid_side, listed, VitWeights
 #include <splitvit/tensor/tensor.hpp>    // Tensor
 
-// The weights of a ViT, or of parts of one, as safetensors files with timm's names.
+// The weights of a ViT, or of parts of one, from and to safetensors files. Written with timm's
+// names.
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
 
@@ -24,8 +26,8 @@ template <std::floating_point T>
 Tensor<T> resample_positions(const Tensor<T>& positions, Index grid) {
   const Shape& shape = positions.shape();
   const Index patches = shape.rank() == 3 ? shape[1] - 1 : 0;
-  const Index old = std::lround(std::sqrt(static_cast<double>(std::max<Index>(patches, 0))));
-  if (shape.rank() != 3 || shape[0] != 1 || patches < 1 || old * old != patches || grid < 1)
+  const Index old = grid_side(patches);
+  if (shape.rank() != 3 || shape[0] != 1 || old < 1 || grid < 1)
     throw ShapeError({"resample_positions: positions ", shape.text(), " to a grid of ", grid,
                       ": wanted (1, 1 + G * G, D)"});
   const Index D = shape[2];
@@ -53,21 +55,45 @@ Tensor<T> resample_positions(const Tensor<T>& positions, Index grid) {
   return out;
 }
 
-/// What load_weights did besides copying.
+/// What load_weights does besides copying.
 struct LoadReport {
-  bool head_kept = false;            ///< another number of classes: head.* was left unchanged
-  bool bottleneck_kept = false;      ///< not in the file: encoder and decoder were left unchanged
+  bool head_kept = false;            ///< no classifier, or other classes: head.* is left unchanged
+  bool bottleneck_kept = false;      ///< not in the file: encoder and decoder are left unchanged
   bool positions_resampled = false;  ///< another image size
 };
 
-namespace detail {
-inline std::string listed(const std::string& what, const std::vector<std::string>& names) {
-  constexpr std::size_t most = 5;
-  if (names.empty()) return {};
-  std::string text = "; " + what + " ";
-  for (std::size_t i = 0; i < names.size() && i < most; ++i) text += (i > 0 ? ", " : "") + names[i];
-  if (names.size() > most) text += joined({" and ", names.size() - most, " more"});
+/// Whether a file has a classifier for these classes.
+inline bool has_classifier(const VitWeights& file, Index classes) {
+  return file.contains("head.weight") && file.shape("head.weight").rank() == 2 &&
+         file.shape("head.weight")[0] == classes;
+}
+
+/// What happens when a file's weights are loaded into a model of these sizes: names that are
+/// changed, tensors that are left out, replaced or resampled; on one line, empty for nothing.
+inline std::string load_notes(const VitConfig& config, const VitWeights& file) {
+  std::vector<std::string> all = file.notes();
+  if (!file.dropped().empty()) all.push_back("left out: " + listed(file.dropped()));
+  std::string why = file.classifier_fault();
+  if (why.empty() && !file.contains("head.weight")) why = "the file has none";
+  if (why.empty() && !has_classifier(file, config.classes))
+    why = joined({"the file's has ", file.shape("head.weight")[0], " classes, wanted ",
+                  config.classes});
+  if (!why.empty()) all.push_back("the classifier starts anew: " + why);
+  if (file.contains("pos_embed") && file.shape("pos_embed").rank() == 3) {
+    const Index from = grid_side(file.shape("pos_embed")[1] - 1);
+    const Index to = config.image / config.patch;
+    if (from != to)
+      all.push_back(
+          joined({"positions resampled from ", from, " x ", from, " to ", to, " x ", to}));
+  }
+  std::string text;
+  for (const std::string& one : all) text += (text.empty() ? "" : "; ") + one;
   return text;
+}
+
+namespace detail {
+inline std::string listed_as(const char* what, const std::vector<std::string>& names) {
+  return names.empty() ? "" : joined({"; ", what, " ", listed(names)});
 }
 
 inline bool of_bottleneck(const std::string& name) {
@@ -101,32 +127,38 @@ std::vector<io::NamedTensor> borrowed(const NamedParameters<T>& parameters) {
 
 template <std::floating_point T>
 LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& config,
-                           const io::SafeTensors& file) {
-  LoadReport report;
+                           const VitWeights& file) {
+  LoadReport report{.head_kept = !has_classifier(file, config.classes)};
   std::vector<std::string> missing, unexpected, mis_shaped;
   std::vector<std::pair<Variable<T>, Tensor<T>>> found;
   const bool file_has_bottleneck = std::ranges::any_of(file.names(), of_bottleneck);
+  const bool has_all_of_head = file.contains("head.weight") == file.contains("head.bias");
   bool has_bottleneck = false;
   for (const auto& [name, parameter] : into) {
+    const bool of_head = name.starts_with("head.");
     if (of_bottleneck(name)) has_bottleneck = true;
     if (of_bottleneck(name) && !file_has_bottleneck) {
       report.bottleneck_kept = true;
       continue;
     }
+    if (of_head && report.head_kept && has_all_of_head) continue;
     if (!file.contains(name)) {
-      missing.push_back(name);
+      // A classifier that averages tokens has a norm of its own instead.
+      if (!name.starts_with("norm.") || file.classifier_fault().empty()) missing.push_back(name);
       continue;
     }
     const Shape& shape = file.shape(name);
-    if (shape == parameter.shape()) {
-      found.emplace_back(parameter, file.template get<T>(name));
-    } else if (name.starts_with("head.") && shape.rank() == parameter.shape().rank() &&
-               shape.with(0, 1) == parameter.shape().with(0, 1)) {
-      report.head_kept = true;
-    } else if (name == "pos_embed" && shape.rank() == 3 && shape[2] == config.dim) {
-      found.emplace_back(
-          parameter, resample_positions(file.template get<T>(name), config.image / config.patch));
-      report.positions_resampled = true;
+    const bool same_grid = shape == parameter.shape();
+    const bool positions = name == "pos_embed" && shape.rank() == 3 && shape[0] == 1 &&
+                           shape[2] == config.dim && grid_side(shape[1] - 1) > 0;
+    if (same_grid || positions) {
+      Tensor<T> value = file.template get<T>(name);
+      if (!all_finite(std::span<const T>{value.span()}))
+        throw StorageError(Reason::wrong_content,
+                           {file.source(), ": ", name, " has values that are not finite"});
+      if (!same_grid) value = resample_positions(value, config.image / config.patch);
+      report.positions_resampled = report.positions_resampled || !same_grid;
+      found.emplace_back(parameter, std::move(value));
     } else {
       mis_shaped.push_back(name + " " + shape.text() + " for " + parameter.shape().text());
     }
@@ -143,20 +175,20 @@ LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& conf
   if (!missing.empty() || !unexpected.empty() || !mis_shaped.empty())
     throw StorageError(
         Reason::wrong_content,
-        {file.source(), ": not the weights of this model", listed("missing:", missing),
-         listed("unexpected:", unexpected), listed("of another shape:", mis_shaped)});
+        {file.source(), ": not the weights of this model", listed_as("missing:", missing),
+         listed_as("unexpected:", unexpected), listed_as("of another shape:", mis_shaped)});
   for (auto& [parameter, value] : found) parameter.mutable_value() = std::move(value);
   return report;
 }
 }  // namespace detail
 
-/// Fills a ViT or one part of it from a file with the weights of a whole model; LoadReport says
-/// what may differ.
-/// Errors  StorageError (wrong_content) naming the file and the keys that are missing,
-///         unexpected or of another shape. A bottleneck in the file is unexpected unless the
+/// Fills a ViT or one part of it from a file with the weights of a whole model, io::SafeTensors or
+/// VitWeights; LoadReport and load_notes say what may differ.
+/// Errors  StorageError (wrong_content) naming the file and the keys that are missing, unexpected,
+///         of another shape or not finite. A bottleneck in the file is unexpected unless the
 ///         module has its encoder or its decoder. Nothing is changed then.
 template <std::floating_point T, Module<T> M>
-LoadReport load_weights(const M& module, const VitConfig& config, const io::SafeTensors& file) {
+LoadReport load_weights(const M& module, const VitConfig& config, const VitWeights& file) {
   return detail::load_parameters<T>(parameters<T>(module), config, file);
 }
 
@@ -164,7 +196,7 @@ LoadReport load_weights(const M& module, const VitConfig& config, const io::Safe
 /// the last. A bottleneck in the file is expected if any of the parts has its encoder or decoder.
 /// Errors  as above; std::invalid_argument for no part, or as joined_weights.
 template <std::floating_point T>
-LoadReport load_weights(std::span<const Part<T>> parts, const io::SafeTensors& file) {
+LoadReport load_weights(std::span<const Part<T>> parts, const VitWeights& file) {
   if (parts.empty()) throw std::invalid_argument("load_weights: no part, wanted at least one");
   return detail::load_parameters<T>(detail::joined_parameters<T>("load_weights", parts),
                                     parts.front().config, file);

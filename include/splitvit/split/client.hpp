@@ -4,19 +4,21 @@
 #include <algorithm>  // max
 #include <memory>     // make_unique, unique_ptr
 
-#include <splitvit/codec/any_codec.hpp>     // AnyCodec, Codec
-#include <splitvit/compress/any_stage.hpp>  // AnyStage
-#include <splitvit/core/labels.hpp>         // Labels
-#include <splitvit/core/workspace.hpp>      // Workspace
-#include <splitvit/nn/part.hpp>             // Part
-#include <splitvit/optim/optimizer.hpp>     // AnyRule
-#include <splitvit/split/client_role.hpp>   // ClientRole, CutSender, Learner, StepId
-#include <splitvit/split/messages.hpp>      // Score, read_weights, weights_payload
-#include <splitvit/split/options.hpp>       // ClientOptions, settings_of
-#include <splitvit/split/report.hpp>        // Column, EpochReport, Evaluation, StepReport, Timer
-#include <splitvit/transport/any_link.hpp>  // AnyLink
-#include <splitvit/wire/io.hpp>             // flush, next, tell
-#include <splitvit/wire/session.hpp>        // Session, SessionState
+#include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
+#include <splitvit/compress/any_stage.hpp>   // AnyStage
+#include <splitvit/core/bytes.hpp>           // ByteReader
+#include <splitvit/core/labels.hpp>          // Labels
+#include <splitvit/core/workspace.hpp>       // Workspace
+#include <splitvit/nn/part.hpp>              // Part
+#include <splitvit/optim/optimizer.hpp>      // AnyRule
+#include <splitvit/split/client_role.hpp>    // ClientRole, CutSender, Learner, StepId
+#include <splitvit/split/messages.hpp>       // Score, read_weights, weights_payload
+#include <splitvit/split/options.hpp>        // ClientOptions, settings_of
+#include <splitvit/split/report.hpp>         // Column, EpochReport, Evaluation, StepReport, Timer
+#include <splitvit/transport/any_link.hpp>   // AnyLink
+#include <splitvit/wire/io.hpp>              // flush, next, tell
+#include <splitvit/wire/session.hpp>         // Session, SessionState
+#include <splitvit/wire/tensor_payload.hpp>  // get_tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -103,6 +105,20 @@ class Client {
     if (result.samples > 0) result.loss /= static_cast<double>(result.samples);
     result.traffic = traffic(Column::evaluation) - before;
     return result;
+  }
+
+  /// The class scores of images. The server needs no labels.
+  /// Shapes  images (B, channels, image, image) -> (B, classes).
+  Tensor<T> predict(Tensor<T> images) {
+    const Workspace::Use use{workspace_};
+    const Shape wanted{images.shape().rank() == 0 ? 0 : images.dim(0), part().config.classes};
+    const wire::Bytes question = role_.predict(std::move(images));
+    ByteReader answer{ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated),
+                      "scores"};
+    auto scores = Tensor<T>::uninitialised(wanted);
+    wire::get_tensor<T>(answer, wanted, scores.span(), "scores");
+    answer.expect_end();
+    return scores;
   }
 
   /// Gives the server an initial decoder, such as one from pca_bottleneck, before the first step.

@@ -104,17 +104,15 @@ class ClientRole {
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model.
   std::span<const std::byte> evaluate(Tensor<T> images, const Labels& labels) {
     require_batch("evaluate", images, labels);
-    const NoGrad no_grad;
-    const Variable<T> tokens =
-        part().encode(part().to_cut(Variable<T>{std::move(images)}, NeedWeights::none).tokens);
     label_bytes_.clear();
     wire::put_labels(labels, part().config.classes, label_bytes_);
-    payload_.clear();
-    ForwardMessage{.samples = tokens.dim(0), .tokens = tokens.dim(1), .labels = label_bytes_}
-        .put_header(payload_);
-    Rng none;
-    codec::encode<T>(codec::Float32{}, tokens.value().view(), payload_, none);
-    return payload_;
+    return question(std::move(images));
+  }
+  /// An evaluate message without labels, which asks for the class scores.
+  std::span<const std::byte> predict(Tensor<T> images) {
+    require_images("predict", images, images.shape().rank() == 0 ? 0 : images.dim(0));
+    label_bytes_.clear();
+    return question(std::move(images));
   }
 
   /// Errors  std::logic_error after the first step, or if the decoder does not fit the encoder.
@@ -139,12 +137,28 @@ class ClientRole {
 
  private:
   void require_batch(const char* operation, const Tensor<T>& images, const Labels& labels) const {
+    require_images(operation, images, labels.row_count());
+    labels.require_classes(operation, part().config.classes);
+  }
+  void require_images(const char* operation, const Tensor<T>& images, Index rows) const {
     const nn::VitConfig& vit = part().config;
-    const Shape wanted{labels.row_count(), vit.channels, vit.image, vit.image};
-    if (images.shape() != wanted || labels.empty())
-      throw ShapeError({operation, ": images ", images.shape(), " with ", labels.row_count(),
-                        " labels: this model takes ", wanted});
-    labels.require_classes(operation, vit.classes);
+    const Shape wanted{rows, vit.channels, vit.image, vit.image};
+    if (images.shape() != wanted || rows == 0)
+      throw ShapeError({operation, ": images ", images.shape(), " for ", rows,
+                        " rows: this model takes ", wanted});
+  }
+
+  /// The payload of an evaluate message with the labels in label_bytes_.
+  std::span<const std::byte> question(Tensor<T> images) {
+    const NoGrad no_grad;
+    const Variable<T> tokens =
+        part().encode(part().to_cut(Variable<T>{std::move(images)}, NeedWeights::none).tokens);
+    payload_.clear();
+    ForwardMessage{.samples = tokens.dim(0), .tokens = tokens.dim(1), .labels = label_bytes_}
+        .put_header(payload_);
+    Rng none;
+    codec::encode<T>(codec::Float32{}, tokens.value().view(), payload_, none);
+    return payload_;
   }
 
   Learner<T> learner_;

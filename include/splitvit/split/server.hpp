@@ -260,7 +260,7 @@ bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownCl
   if (event.kind == forward) {
     train(session, client, event, largest);
   } else if (event.kind == evaluate) {
-    reply(evaluated, client.role.evaluate(event.payload, largest).payload());
+    reply(evaluated, client.role.answer(event.payload, largest));
   } else if (event.kind == fetch_weights) {
     reply(weights, weights_payload<T>(client.role.part()));
   } else if (event.kind == weights) {

@@ -5,17 +5,18 @@
 #include <cmath>      // isfinite
 #include <memory>     // shared_ptr
 
-#include <splitvit/autograd/backward.hpp>  // backward
-#include <splitvit/autograd/variable.hpp>  // NoGrad
-#include <splitvit/codec/float32.hpp>      // Float32
-#include <splitvit/core/error.hpp>         // Reason, WireError
-#include <splitvit/core/labels.hpp>        // Labels
-#include <splitvit/nn/loss.hpp>            // count_correct
-#include <splitvit/split/cut.hpp>          // CutReceiver, StepId
-#include <splitvit/split/learner.hpp>      // Learner
-#include <splitvit/split/messages.hpp>     // BackwardMessage, ForwardMessage, Score, read_weights
-#include <splitvit/split/report.hpp>       // Timer
-#include <splitvit/wire/labels.hpp>        // read_labels
+#include <splitvit/autograd/backward.hpp>    // backward
+#include <splitvit/autograd/variable.hpp>    // NoGrad
+#include <splitvit/codec/float32.hpp>        // Float32
+#include <splitvit/core/error.hpp>           // Reason, WireError
+#include <splitvit/core/labels.hpp>          // Labels
+#include <splitvit/nn/loss.hpp>              // count_correct
+#include <splitvit/split/cut.hpp>            // CutReceiver, StepId
+#include <splitvit/split/learner.hpp>        // Learner
+#include <splitvit/split/messages.hpp>       // BackwardMessage, ForwardMessage, Score, read_weights
+#include <splitvit/split/report.hpp>         // Timer
+#include <splitvit/wire/labels.hpp>          // read_labels
+#include <splitvit/wire/tensor_payload.hpp>  // put_tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -81,15 +82,23 @@ class ServerRole {
   Score evaluate(std::span<const std::byte> payload, std::uint64_t largest) const {
     const NoGrad no_grad;
     const ForwardMessage came = read(payload, largest);
-    if (!came.sizes.empty() || !came.token_sizes.empty())
-      throw WireError(Reason::malformed, "evaluate: sizes of samples or tokens came");
-    auto decoded =
-        codec::decode<T>(codec::Float32{}, came.encoded, came.shape(part().input_width()));
     const Labels labels = wire::read_labels(came.labels, came.samples, part().config.classes);
-    const Variable<T> logits = part().logits(Variable<T>{std::move(decoded.values)});
+    const Variable<T> logits = logits_of(came);
     const double mean = static_cast<double>(cross_entropy(logits, labels).value()[0]);
     return {.loss_sum = mean * static_cast<double>(came.samples),
             .correct = nn::count_correct(logits.value(), labels)};
+  }
+
+  /// The payload of the answer to an evaluate message: a Score, or the class scores (samples,
+  /// classes) if it came without labels. Errors  WireError for invalid bytes.
+  std::vector<std::byte> answer(std::span<const std::byte> payload, std::uint64_t largest) const {
+    const ForwardMessage came = read(payload, largest);
+    if (!came.labels.empty()) return evaluate(payload, largest).payload();
+    const NoGrad no_grad;
+    const Tensor<T> scores = logits_of(came).value();
+    std::vector<std::byte> out;
+    wire::put_tensor<T>(out, scores.shape(), scores.span());
+    return out;
   }
 
   /// Errors  WireError without a decoder here, after a step, or if names or shapes differ.
@@ -106,6 +115,15 @@ class ServerRole {
   void each_state(auto&& see) { show_state(receiver_, see); }
 
  private:
+  /// Of an evaluate message.
+  Variable<T> logits_of(const ForwardMessage& came) const {
+    if (!came.sizes.empty() || !came.token_sizes.empty())
+      throw WireError(Reason::malformed, "evaluate: sizes of samples or tokens came");
+    auto decoded =
+        codec::decode<T>(codec::Float32{}, came.encoded, came.shape(part().input_width()));
+    return part().logits(Variable<T>{std::move(decoded.values)});
+  }
+
   ForwardMessage read(std::span<const std::byte> payload, std::uint64_t largest) const {
     const nn::VitConfig& vit = part().config;
     return ForwardMessage::read(payload, {.tokens = vit.tokens(),

@@ -23,8 +23,8 @@ enum class MessageKind : std::uint8_t {
   refuse = 3,         ///< server: the settings differ
   forward = 4,        ///< client: step, activations, labels
   backward = 5,       ///< server: step, gradient, loss
-  evaluate = 6,       ///< client: activations, labels; no gradient wanted
-  evaluated = 7,      ///< server: sum of losses, number of correct predictions
+  evaluate = 6,       ///< client: activations, labels or none; no gradient wanted
+  evaluated = 7,      ///< server: sum of losses, number of correct predictions, or class scores
   fetch_weights = 8,  ///< client: asks for the server part
   weights = 9,        ///< server: its part; client: an initial decoder
   bye = 10,           ///< either: no more messages will follow
