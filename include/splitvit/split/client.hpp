@@ -134,11 +134,13 @@ class Client {
     return report;
   }
 
-  /// Loss and accuracy, with the bottleneck, but without stage and codec: one prediction a sample.
+  /// Loss and accuracy, also by class, with the bottleneck, but without stage and codec: one
+  /// prediction a sample.
   template <BatchSource<T> Source>
   Evaluation evaluate(Source&& source) {
     const Traffic before = traffic(Column::evaluation);
     Evaluation result;
+    result.classes.resize(static_cast<std::size_t>(part().config.classes));
     double loss_sum = 0;
     while (auto batch = source.next()) {
       const Workspace::Use use{workspace_};
@@ -148,7 +150,13 @@ class Client {
           ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
       const Score score = Score::read(answer, labels.row_count());
       loss_sum += score.loss_sum;
-      result.correct += score.correct;
+      for (Index i = 0; i < labels.row_count(); ++i) {
+        const Index correct = score.correct[static_cast<std::size_t>(i)] ? 1 : 0;
+        auto& of_class = result.classes[static_cast<std::size_t>(labels.row(i).argmax())];
+        of_class.correct += correct;
+        ++of_class.samples;
+        result.correct += correct;
+      }
       result.samples += labels.row_count();
     }
     if (result.samples > 0) result.loss = loss_sum / static_cast<double>(result.samples);
