@@ -17,8 +17,10 @@ so that both see the same neighbours: for programs of one thread on a machine th
 """
 import argparse
 import shlex
+import shutil
+import sys
 
-from rounds import Round, row_of, write
+from rounds import Round, require_programs, row_of, write
 
 
 def main():
@@ -31,6 +33,11 @@ def main():
     parser.add_argument("--json")
     args = parser.parse_args()
     commands = [shlex.split(args.first), shlex.split(args.second)]
+    if any(len(command) < 2 for command in commands):
+        sys.exit("compare_programs.py: wanted a program and the name of its row in one argument")
+    require_programs(*(command[0] for command in commands))
+    if args.at_once and not shutil.which("taskset"):
+        sys.exit("compare_programs.py: --at-once needs taskset (apt-get install util-linux)")
     ratios = []
     for number in range(args.rounds):
         if args.at_once:

@@ -15,13 +15,17 @@ median of the rounds' ratios, with the smallest and the largest, and both peaks 
 import argparse
 import os
 import resource
+import sys
 import time
 
-import torch
-from torch import nn
-from torch.nn import functional as F
+from rounds import Round, require_programs, row_of, write
 
-from rounds import Round, row_of, write
+try:
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+except ImportError:
+    sys.exit("compare_pytorch.py needs torch: pip install torch==2.13.0")
 
 SIZES = {  # image, patch, dim, heads, depth, classes, batch
     "cifar": (32, 4, 192, 3, 6, 10, 128),
@@ -78,6 +82,7 @@ def main():
     parser.add_argument("--json")
     args = parser.parse_args()
 
+    require_programs(*(os.path.join(args.programs, name) for name in ("step", "memory")))
     options = ("--threads", str(args.threads), "--compute", args.compute)
     ours_name = f"{args.model}_recompute_{args.recompute}" if args.recompute else args.model
 

@@ -18,6 +18,10 @@ while (($# > 0)); do
     *) echo "usage: compile_time.sh [--rounds N] [--against DIR] [--json FILE]" >&2; exit 2 ;;
   esac
 done
+command -v "${CXX:-g++}" >/dev/null || {
+  echo "compile_time.sh: there is no compiler ${CXX:-g++} (apt-get install g++, or set CXX)" >&2
+  exit 1
+}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -30,21 +30,23 @@ def main():
     if not rows:
         sys.exit("draw_results.py: no row in these files is a ratio")
     most = max(1.0, *(row["max"] for row in rows)) * 1.05
+    labels = max(LABELS, 20 + 8 * max(len(row["name"]) for row in rows))  # the names must fit
+    width = WIDTH - LABELS + labels
     height = TOP + len(rows) * (BAR + GAP) + 30
 
     def x(value):
-        return LABELS + value / most * (WIDTH - LABELS - 90)
+        return labels + value / most * (width - labels - 90)
 
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
            f'font-family="system-ui, sans-serif" font-size="13" fill="{INK}">',
-           f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+           f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
            f'<text x="16" y="28" font-size="16" font-weight="600">{html.escape(args.title)}</text>',
            f'<text x="16" y="48" fill="{SOFT}">median of the rounds; the line goes from the '
            'smallest to the largest</text>']
     for i, row in enumerate(rows):
         y = TOP + i * (BAR + GAP)
         middle = y + BAR / 2
-        out += [f'<text x="{LABELS - 10}" y="{y + 14}" text-anchor="end">'
+        out += [f'<text x="{labels - 10}" y="{y + 14}" text-anchor="end">'
                 f'{html.escape(row["name"])}</text>',
                 f'<rect x="{x(0):.1f}" y="{y}" width="{x(row["value"]) - x(0):.1f}" '
                 f'height="{BAR}" rx="2" fill="{FILL}"/>',

@@ -81,21 +81,25 @@ def main():
     low = math.floor(min(p[1] - p[2] for p in shown) / 5) * 5
     high = math.ceil(max(p[1] + p[2] for p in shown) / 5) * 5
 
+    lines["uncompressed"] = [points["none"]]
+    right = max(RIGHT, 40 + 9 * max(map(len, lines)))  # the names must fit
+    width = WIDTH - RIGHT + right
+
     def x(share):  # fewer bytes lie to the right
-        return LEFT + math.log(most / share) / math.log(most / least) * (WIDTH - LEFT - RIGHT)
+        return LEFT + math.log(most / share) / math.log(most / least) * (width - LEFT - right)
 
     def y(accuracy):
         return HEIGHT - BOTTOM - (accuracy - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" '
            f'font-family="system-ui, sans-serif" font-size="13" fill="{INK}">',
-           f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+           f'<rect width="{width}" height="{HEIGHT}" fill="#ffffff"/>',
            f'<text x="16" y="28" font-size="16" font-weight="600">{html.escape(args.title)}</text>',
            f'<text x="16" y="48" fill="{SOFT}">test accuracy, %</text>',
-           f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" fill="{SOFT}" '
+           f'<text x="{(LEFT + width - right) / 2}" y="{HEIGHT - 12}" fill="{SOFT}" '
            'text-anchor="middle">bytes of a step, % of uncompressed: fewer to the right</text>']
     for accuracy in range(math.ceil(low / 10) * 10, high + 1, 10):
-        out += [f'<path d="M{LEFT} {y(accuracy):.1f}H{WIDTH - RIGHT}" stroke="{RULE}"/>',
+        out += [f'<path d="M{LEFT} {y(accuracy):.1f}H{width - right}" stroke="{RULE}"/>',
                 f'<text x="{LEFT - 8}" y="{y(accuracy) + 4:.1f}" text-anchor="end" '
                 f'fill="{SOFT}">{accuracy}</text>']
     for share in (1, 2.5, 5, 10, 25, 50, 100):
@@ -104,7 +108,6 @@ def main():
                     f'<text x="{x(share):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle" '
                     f'fill="{SOFT}">{share}</text>']
 
-    lines["uncompressed"] = [points["none"]]
     by_height = sorted(lines, key=lambda name: -lines[name][-1][1])
     labels = dict(zip(by_height, spread([y(lines[name][-1][1]) for name in by_height], 17)))
     for number, (name, own) in enumerate(lines.items()):
@@ -120,7 +123,7 @@ def main():
                            f'V{y(accuracy + deviation):.1f}" stroke="{colour}"/>')
             out.append(f'<circle cx="{x(share):.1f}" cy="{y(accuracy):.1f}" '
                        f'r="{4.5 if bold else 3}" fill="{colour}"/>')
-        end, label = WIDTH - RIGHT + 26, labels[name]
+        end, label = width - right + 26, labels[name]
         out += [f'<path d="M{x(own[-1][0]) + 6:.1f} {y(own[-1][1]):.1f}L{end - 4} {label:.1f}" '
                 f'stroke="{colour}" stroke-width="0.6" opacity="0.6"/>',
                 f'<text x="{end}" y="{label + 4:.1f}" fill="{colour}" '

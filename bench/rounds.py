@@ -2,9 +2,22 @@
 """What the comparisons share: running a program of this folder for one round, and their rows."""
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import tempfile
+
+
+def require_programs(*paths):
+    """Ends with a line that says how to build it if there is no such program."""
+    for path in paths:
+        if shutil.which(path):
+            continue
+        build = os.path.dirname(os.path.dirname(path)) or "."
+        if not os.path.exists(os.path.join(build, "CMakeCache.txt")):
+            build = "build/release"
+        raise SystemExit(f"there is no program {path}; build it with: cmake --preset release && "
+                         f"cmake --build {build} --target bench_{os.path.basename(path)}")
 
 
 class Round:

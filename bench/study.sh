@@ -66,6 +66,14 @@ real_once=(
   merge-tokens:0.37:send_sizes=yes@q:4
 )
 
+# Before anything else is done.
+require_program() {
+  command -v "$program" >/dev/null && return
+  echo "study.sh: there is no program $program; build it with: cmake --preset release &&" \
+    "cmake --build build/release --target split_train" >&2
+  exit 1
+}
+
 usage() {
   sed -n '/^#   bench/s/^# *//p' "${BASH_SOURCE[0]}" >&2
   exit 2
@@ -74,12 +82,14 @@ usage() {
 case ${1:-} in
   small)
     (($# >= 4)) || usage
+    require_program
     exec "$program" --data "cifar:$2,$3" --out "$4" --model vit_micro --image 64 --cut 1 \
       --batch 64 --lr 1e-3 --augment flip,crop --budget-mib 48 --seed 1 2 3 --threads 1 \
       --compress "${small[@]}" "${@:5}"
     ;;
   real)
     (($# >= 5)) || usage
+    require_program
     common=(--data "cifar:$2,$3" --weights "$4" --model deit_tiny --image 224 --cut 3 --batch 32
       --lr 1e-4 --steps 32 --threads 1)
     "$program" "${common[@]}" --out "$5/three_seeds" --seed 1 2 3 \

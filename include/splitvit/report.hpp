@@ -10,4 +10,5 @@
 #include <splitvit/report/run.hpp>
 #include <splitvit/report/summary.hpp>
 #include <splitvit/report/svg.hpp>
+#include <splitvit/report/table.hpp>
 #include <splitvit/report/ticks.hpp>

@@ -113,7 +113,7 @@ TEST_CASE("state: bytes that do not fit change nothing", "[core]") {
     CHECK_THROWS_AS(set_state_bytes(to, std::span{bytes}.first(size)), std::invalid_argument);
   auto longer = bytes;
   longer.push_back(std::byte{0});
-  CHECK_THROWS_WITH(set_state_bytes(to, longer), ContainsSubstring("1 bytes too many"));
+  CHECK_THROWS_WITH(set_state_bytes(to, longer), ContainsSubstring("1 byte too many"));
   to.wide.push_back(0);
   CHECK_THROWS_WITH(set_state_bytes(to, bytes),
                     ContainsSubstring("2 numbers for 'wide', wanted 3"));

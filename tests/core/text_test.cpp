@@ -27,4 +27,10 @@ TEST_CASE("text: a number is all of a text", "[core]") {
   CHECK_FALSE(number_from<double>("1,5"));
 }
 
+TEST_CASE("text: a count and its noun", "[core]") {
+  CHECK(counted(0, "file") == "0 files");
+  CHECK(counted(1, "file") == "1 file");
+  CHECK(counted(std::uint64_t{2}, "file") == "2 files");
+}
+
 }  // namespace splitvit

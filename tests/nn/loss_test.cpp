@@ -43,7 +43,7 @@ TEMPLATE_TEST_CASE("count_correct: counts rows whose argmax class is right", "[n
   CHECK(count({1, 1, 1}) == 1);
   CHECK(count({0, 1, 1}) == 0);
   CHECK(test::text_of<ShapeError>([&] { count({0, 1}); }) ==
-        "count_correct: logits (3, 2) for labels of 2 rows");
+        "correct_rows: logits (3, 2) for labels of 2 rows");
   CHECK(count_correct(Tensor<T>{{0, 2}}, Labels{}) == 0);
   // the right class of a soft label is its most probable one, the lowest of several
   CHECK(count_correct(logits, Labels::weighted({{{0, 0.4f}, {1, 0.6f}},

@@ -32,6 +32,20 @@ TEST_CASE("bars: parts of a bar lie end to end, lengths in proportion", "[report
   CHECK(number(2, "width") == Approx(3 * number(3, "width")).margin(0.3));
 }
 
+TEST_CASE("bars: a long name takes several lines", "[report]") {
+  const std::string name(60, 'm');
+  const auto height = [](const std::string& svg) {
+    return std::stod(svg.substr(svg.find("0 0 480 ") + 8));
+  };
+  const auto drawn = [](const std::string& of) {
+    return report::render_svg(BarChart{.title = "t", .groups = {{of, {{"up", {1}, ""}}}}});
+  };
+  const std::string svg = drawn(name);
+  CHECK(count(svg, "class=\"sv-name\"") == 2);
+  CHECK(svg.find("\xE2\x80\xA6") == std::string::npos);
+  CHECK(height(svg) > height(drawn("m")) + 10);
+}
+
 TEST_CASE("bars: no bars, zeros and odd numbers", "[report]") {
   CHECK_THAT(report::render_svg(BarChart{.title = "t"}), ContainsSubstring(">no data</text>"));
   const double nan = std::numeric_limits<double>::quiet_NaN();

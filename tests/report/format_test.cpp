@@ -91,6 +91,14 @@ TEST_CASE("shorten: fits, and says so", "[report]") {
   CHECK(report::shorten("\xE4\xBD\xA0\xE5\xA5\xBD", 3) == "\xE4\xBD\xA0\xE2\x80\xA6");
 }
 
+TEST_CASE("broken: pieces that fit, nothing lost", "[report]") {
+  CHECK(report::broken("abcdef", 4) == std::vector<std::string>{"abcd", "ef"});
+  CHECK(report::broken("", 4) == std::vector<std::string>{""});
+  const std::string wide = "\xE4\xBD\xA0\xE5\xA5\xBD";  // two characters of two columns
+  CHECK(report::broken(wide, 3) == std::vector<std::string>{wide.substr(0, 3), wide.substr(3)});
+  CHECK(report::broken(wide, 1).size() == 2);  // a character is never divided
+}
+
 TEST_CASE("padding: by columns, never negative", "[report]") {
   CHECK(report::padding("\xC3\xA4", 3) == "  ");
   CHECK(report::padding("long", 2).empty());

@@ -75,6 +75,28 @@ TEST_CASE("render_html: no runs, runs without rows, and odd numbers", "[report]"
   CHECK(well_formed::all_finite(page));
 }
 
+TEST_CASE("render_html: accuracy by class beside that of the majority class", "[report]") {
+  std::vector<Run> runs = comparison();
+  CHECK(report::render_html(runs).find("Accuracy by class") == std::string::npos);
+  runs[0].classes = {{"<cat>", 60, 57}, {"dog", 140, 7}};
+  runs[1].classes = {{"<cat>", 60, 60}, {"dog", 140, 21}};
+  runs[2].classes = {{"<cat>", 60, 30}, {"other", 140, 0}};
+  const std::string page = report::render_html(runs);
+  CHECK(well_formed::fault(page) == "");
+  CHECK(well_formed::all_finite(page));
+  for (const char* text : {">Majority class</th>", "<td>70.0 %</td>", "<h2>Accuracy by class</h2>",
+                           // the mean of two seeds, and the one seed that has this class
+                           ">&lt;cat&gt;</th><td>60</td><td>97.5 %</td><td>50.0 %</td>",
+                           ">dog</th><td>140</td><td>10.0 %</td><td>\xE2\x80\x93</td>"})
+    CHECK_THAT(page, ContainsSubstring(text));
+  CHECK(count(page, "<details") == 0);
+
+  runs[0].classes.assign(1000, {"c", 1, 1});
+  const std::string many = report::render_html(runs);
+  CHECK(well_formed::fault(many) == "");
+  CHECK_THAT(many, ContainsSubstring("<summary>All 1000 classes</summary>"));
+}
+
 TEST_CASE("render_html: text from outside is escaped", "[report]") {
   std::vector<Run> runs{samples::run("<script>alert(1)</script>", 1, 100, 0.9)};
   runs[0].settings = {{"\"><b>", "</td>&\x1b\xFF"}};

@@ -136,6 +136,31 @@ TEST_CASE("jsonl_run_line: settings in their order", "[report]") {
   CHECK_THAT(report::jsonl_run_line({}), ContainsSubstring("\"settings\":{}"));
 }
 
+TEST_CASE("jsonl_run_line: what ran, and how it was called", "[report]") {
+  const report::Run run{.method = "none",
+                        .program = {{"version", "0.1.0"}},
+                        .options = {{"data", "folder:\"x\""}, {"batch", "64"}}};
+  CHECK(report::jsonl_run_line(run) ==
+        "{\"record\":\"run\",\"method\":\"none\",\"seed\":0,\"settings\":{},"
+        "\"program\":{\"version\":\"0.1.0\"},"
+        "\"options\":{\"data\":\"folder:\\\"x\\\"\",\"batch\":\"64\"}}");
+}
+
+TEST_CASE("jsonl_end_line: each class and the baseline, where known", "[report]") {
+  report::Run run{
+      .method = "none", .seed = 7, .test_samples = 4, .evaluation_traffic = {{8, 1}, {}}};
+  const std::string bare =
+      "{\"record\":\"end\",\"method\":\"none\",\"seed\":7,\"test_samples\":4,"
+      "\"evaluation_bytes_up\":9,\"evaluation_bytes_down\":0,\"evaluation_payload_up\":8,"
+      "\"evaluation_payload_down\":0";
+  CHECK(report::jsonl_end_line(run) == bare + "}");
+  run.classes = {{"a\"b", 3, 2}, {"c", 1, 0}};
+  CHECK(report::jsonl_end_line(run) == bare +
+                                           ",\"majority_baseline\":0.75,\"classes\":["
+                                           "{\"name\":\"a\\\"b\",\"samples\":3,\"correct\":2},"
+                                           "{\"name\":\"c\",\"samples\":1,\"correct\":0}]}");
+}
+
 TEST_CASE("JsonlFile: a line a record, on disk at once", "[report]") {
   const support::TemporaryFolder folder;
   const auto path = folder.path() / "metrics.jsonl";

@@ -85,7 +85,10 @@ TEST_CASE("progress: the end of an epoch is shown, and only once", "[report]") {
 TEST_CASE("progress: a bar stays on its line and leaves a fresh one", "[report]") {
   std::ostringstream out;
   double now = 0;
-  Progress progress{out, Style::bar, {.redraw = 0.1, .width = 100, .now = [&now] { return now; }}};
+  Progress progress{
+      out,
+      Style::bar,
+      {.redraw = 0.1, .width = [] { return std::size_t{100}; }, .now = [&now] { return now; }}};
   for (std::uint64_t step = 1; step <= 5; ++step, now += 1) progress.update(state(1, step));
   CHECK(count(out.str(), "\n") == 0);
   CHECK(count(out.str(), "\r") == 5);
@@ -109,13 +112,34 @@ TEST_CASE("progress: a bar never reaches the last column", "[report]") {
   for (const std::size_t width : {1u, 2u, 10u, 20u, 40u, 60u, 80u, 200u}) {
     std::ostringstream out;
     double now = 0;
-    Progress progress{out, Style::bar, {.width = width, .now = [&now] { return now; }}};
+    Progress progress{
+        out, Style::bar, {.width = [width] { return width; }, .now = [&now] { return now; }}};
     for (std::uint64_t step = 1; step <= 10; ++step, now += 1) progress.update(state(1, step));
     std::string drawn = out.str();
     drawn = drawn.substr(drawn.rfind('\r') + 1);
     drawn = drawn.substr(0, drawn.find('\x1b'));
     CHECK(report::columns(drawn) <= std::max<std::size_t>(width, 2) - 1);
   }
+}
+
+TEST_CASE("progress: a bar follows a terminal that is resized", "[report]") {
+  std::ostringstream out;
+  double now = 0;
+  std::size_t width = 100;
+  Progress progress{
+      out, Style::bar, {.width = [&width] { return width; }, .now = [&now] { return now; }}};
+  const auto drawn = [&] {
+    progress.update(state(1, static_cast<std::uint64_t>(++now)));
+    const std::string all = out.str();
+    const std::string last = all.substr(all.rfind('\r') + 1);
+    return report::columns(last.substr(0, last.find('\x1b')));
+  };
+  CHECK(drawn() > 40);
+  CHECK(drawn() > 40);
+  width = 40;
+  CHECK(drawn() <= 39);
+  width = 120;
+  CHECK(drawn() > 60);
 }
 
 TEST_CASE("progress: notes and clear make room for other output", "[report]") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <cmath>
 #include <limits>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include <splitvit/report/summary.hpp>
@@ -96,4 +98,39 @@ TEST_CASE("headline: whatever there is, a sentence", "[report]") {
   run.rows.back().loss = std::numeric_limits<double>::quiet_NaN();
   CHECK(report::headline(report::summarise({&run, 1})) == "adc trained for 30 steps.");
   CHECK(report::accuracy_text(report::summarise({&run, 1})[0]) == report::no_number);
+}
+
+TEST_CASE("summary_table: accuracy, bytes both ways, ratio, seconds", "[report]") {
+  const std::vector<Run> runs{samples::run("none", 1, 1048576, 0.97),
+                              samples::run("adc:0.1", 1, 104858, 0.96),
+                              samples::run("adc:0.1", 2, 104858, 0.94)};
+  const samples::CommaLocale comma;
+  CHECK(report::render_table(report::summary_table(runs)) ==
+        "method   test accuracy    MiB    ratio  seconds\n"
+        "-------  -------------  -----  -------  -------\n"
+        "none            97.0 %  45.00  100.0 %     12.8\n"
+        "adc:0.1   95.0 \xC2\xB1 1.0 %   4.50   10.0 %     12.8\n");
+}
+
+TEST_CASE("summary_table: 80 columns, whatever the methods are called", "[report]") {
+  const std::string name =
+      GENERATE(std::string(40, 'm'), std::string(78, 'm'), std::string(500, 'm'));
+  std::vector<Run> runs{samples::run("none", 1, 1u << 30, 0.9), samples::run(name, 1, 100, 0.8),
+                        samples::run(name + "x", 1, 100, 0.7)};
+  for (Run& run : runs) run.test_samples = 1000;
+  std::istringstream lines{report::render_table(report::summary_table(runs))};
+  std::string all;
+  for (std::string line; std::getline(lines, line);) {
+    CHECK(report::columns(line) <= 80);
+    all += line;
+  }
+  CHECK_THAT(all, ContainsSubstring(name + "x"));  // nothing is cut off
+  CHECK_THAT(all, ContainsSubstring("70.0 \xC2\xB1 1.4 %"));
+}
+
+TEST_CASE("summarise: the baseline of the most frequent class", "[report]") {
+  Run run = samples::run("none", 1, 100, 0.9);
+  CHECK_FALSE(report::summarise({&run, 1})[0].baseline.has_value());
+  run.classes = {{"a", 30, 20}, {"b", 70, 60}};
+  CHECK(*report::summarise({&run, 1})[0].baseline == Approx(0.7));
 }

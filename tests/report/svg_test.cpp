@@ -96,11 +96,56 @@ TEST_CASE("render_svg: names keep the order of their lines", "[report]") {
 
 TEST_CASE("render_svg: names fit into the drawing", "[report]") {
   Chart chart = two_lines();
-  chart.series[0].name = "a rather long name of a method that goes on";
+  chart.series[0].name = "merge-tokens:0.31@q:4";
   const std::string svg = report::render_svg(chart);
   const auto x = name_attribute(svg, "x");
-  CHECK(x[0] + report::detail::text_width("a rather long name of a\xE2\x80\xA6") <= 480);
-  CHECK_THAT(svg, ContainsSubstring(">a rather long name of a\xE2\x80\xA6</text>"));
+  REQUIRE(x.size() == 2);
+  CHECK(x[0] + report::detail::bold_width(chart.series[0].name) <= 480);
+  CHECK_THAT(svg, ContainsSubstring(">merge-tokens:0.31@q:4</text>"));
+}
+
+TEST_CASE("render_svg: long names stand below, whole", "[report]") {
+  Chart chart = two_lines();
+  const std::string name = "merge-tokens:0.31:send_sizes=yes:features=keys@slacc:4,min_bits=1";
+  const std::string endless(5000, 'm');
+  chart.series[0].name = name;
+  chart.series[1].name = endless;
+  const std::string svg = report::render_svg(chart);
+  CHECK(well_formed::fault(svg) == "");
+  CHECK(name_attribute(svg, "x").empty());  // no name at the end of a line
+  CHECK(count(svg, "class=\"sv-line ") == 4);
+  std::string all;  // the pieces of the names, in order
+  for (std::size_t i = svg.find("class=\"sv-name"); i != std::string::npos;
+       i = svg.find("class=\"sv-name", i + 1)) {
+    const std::size_t begin = svg.rfind("<text", i), text = svg.find('>', i) + 1;
+    const std::string piece = svg.substr(text, svg.find('<', text) - text);
+    CHECK(std::stod(svg.substr(svg.find(" x=\"", begin) + 4)) + report::detail::bold_width(piece) <=
+          480);
+    CHECK(std::stod(svg.substr(svg.find(" y=\"", begin) + 4)) <
+          std::stod(svg.substr(svg.find("0 0 480 ") + 8)));  // the height
+    all += piece;
+  }
+  CHECK(all.starts_with(name));
+  CHECK(all.size() < name.size() + 210);  // of what has no end, the beginning
+}
+
+TEST_CASE("render_svg: names stand below where one would cover the end of another line",
+          "[report]") {
+  Chart chart = two_lines();
+  CHECK(name_attribute(report::render_svg(chart), "x").size() == 2);
+  chart.series[1].points.back() = {9.5, 0.9};  // left of the other end, at its height
+  CHECK(name_attribute(report::render_svg(chart), "x").empty());
+  chart.series[1].points.back() = {9.5, 0.5};
+  CHECK(name_attribute(report::render_svg(chart), "x").size() == 2);
+}
+
+TEST_CASE("wrapped: pieces that fit, broken behind punctuation, nothing lost", "[report]") {
+  using report::detail::wrapped;
+  CHECK(wrapped("", 100).empty());
+  CHECK(wrapped("short", 100) == std::vector<std::string>{"short"});
+  CHECK(wrapped("merge:0.5,select:0.3", 130) ==
+        std::vector<std::string>{"merge:0.5,", "select:0.3"});
+  CHECK(wrapped("mmmm", 1) == std::vector<std::string>{"m", "m", "m", "m"});
 }
 
 TEST_CASE("render_svg: one point, equal values, no values", "[report]") {

@@ -320,14 +320,24 @@ TEST_CASE("client: evaluation equals that of the whole model and learns nothing"
   const auto vit = nn::make_vit<float>(small_vit, start);
   RandomBatches<float> batches;
   Index correct = 0;
+  std::vector<split::Evaluation::Class> classes(static_cast<std::size_t>(small_vit.classes));
   double loss = 0;
   while (const auto batch = batches.next()) {
     const Variable<float> logits = vit(Variable<float>{batch->images});
-    correct += nn::count_correct(logits.value(), batch->labels);
+    const Labels labels = batch->labels;
+    correct += nn::count_correct(logits.value(), labels);
+    const auto predicted = nn::argmax(logits.value());
+    for (Index i = 0; i < labels.row_count(); ++i) {
+      const Index label = labels.row(i).argmax();
+      ++classes[static_cast<std::size_t>(label)].samples;
+      if (predicted[static_cast<std::size_t>(i)] == label)
+        ++classes[static_cast<std::size_t>(label)].correct;
+    }
     loss += static_cast<double>(cross_entropy(logits, batch->labels).value()[0]);
   }
   CHECK(result.samples == 18);
   CHECK(result.correct == correct);
+  CHECK(result.classes == classes);
   CHECK(result.loss == Approx(loss / 3));
   CHECK(numbers_of<float>(parties.client.part()) == numbers_of<float>(test::client_part<float>()));
   CHECK(nn::parameters<float>(parties.client.part()).front().second.requires_grad());

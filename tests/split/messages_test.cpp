@@ -135,10 +135,18 @@ TEST_CASE("messages: backward messages and scores are checked", "[split]") {
     CHECK_THROWS_AS(split::BackwardMessage::read(payload), WireError);
   }
 
-  const auto score = split::Score{.loss_sum = 2.5, .correct = 3}.payload();
-  CHECK(split::Score::read(score, 3).correct == 3);
-  CHECK(split::Score::read(score, 3).loss_sum == 2.5);
-  CHECK_THROWS_AS(split::Score::read(score, 2), WireError);
+  const std::vector<bool> correct{true, false, true, true, false, false, false, false, true, true};
+  const auto score = split::Score{.loss_sum = 2.5, .correct = correct}.payload();
+  CHECK(score.size() == 10);
+  CHECK(split::Score::read(score, 10).correct == correct);
+  CHECK(split::Score::read(score, 10).loss_sum == 2.5);
+  using test::reason_of;
+  CHECK(reason_of<WireError>([&] { split::Score::read(score, 9); }) == Reason::malformed);
+  CHECK(reason_of<WireError>([&] { split::Score::read(score, 8); }) == Reason::malformed);
+  CHECK(reason_of<WireError>([&] { split::Score::read(score, 17); }) == Reason::truncated);
+  CHECK(reason_of<WireError>([] {
+          split::Score::read(split::Score{.loss_sum = std::nan("")}.payload(), 0);
+        }) == Reason::not_finite);
 }
 
 TEST_CASE("messages: weights fill a module or change nothing", "[split]") {

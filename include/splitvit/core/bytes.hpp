@@ -7,6 +7,7 @@
 
 #include <splitvit/core/error.hpp>  // joined, Reason, TextParts, WireError
 #include <splitvit/core/shape.hpp>  // Index
+#include <splitvit/core/text.hpp>   // counted
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -89,7 +90,8 @@ class ByteReader {
   void require(Index count, std::size_t size) const {
     // Divided, not multiplied: a hostile count must not overflow.
     if (static_cast<std::size_t>(count) > left() / size)
-      refuse(Reason::truncated, {left(), " bytes for ", count, " elements of ", size, " bytes"});
+      refuse(Reason::truncated, {counted(left(), "byte"), " for ", counted(count, "element"),
+                                 " of ", counted(size, "byte")});
   }
 
   template <Arithmetic T>
@@ -135,7 +137,7 @@ class ByteReader {
 
   /// Every byte must have been used.
   void expect_end() const {
-    if (left() > 0) refuse(Reason::malformed, {left(), " bytes too many at its end"});
+    if (left() > 0) refuse(Reason::malformed, {counted(left(), "byte"), " too many at its end"});
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <system_error>  // error_code
 
 #include <splitvit/core/error.hpp>  // joined, Reason, StorageError, TextParts
+#include <splitvit/core/text.hpp>   // counted
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -28,7 +29,8 @@ inline std::vector<std::byte> read_file(const std::filesystem::path& path, std::
     refuse(Reason::cannot_open, {"not a regular file"});
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error) refuse(Reason::cannot_open, {error.message()});
-  if (size > limit) refuse(Reason::too_long, {size, " bytes, at most ", limit, " are allowed"});
+  if (size > limit)
+    refuse(Reason::too_long, {counted(size, "byte"), ", at most ", limit, " are allowed"});
   errno = 0;
   std::ifstream file{path, std::ios::binary};
   if (!file)
@@ -37,7 +39,7 @@ inline std::vector<std::byte> read_file(const std::filesystem::path& path, std::
   std::vector<std::byte> bytes(static_cast<std::size_t>(size));
   file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   if (static_cast<std::uintmax_t>(file.gcount()) != size)
-    refuse(Reason::damaged_file, {"ends after ", file.gcount(), " of ", size, " bytes"});
+    refuse(Reason::damaged_file, {"ends after ", file.gcount(), " of ", counted(size, "byte")});
   return bytes;
 }
 

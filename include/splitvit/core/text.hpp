@@ -24,4 +24,10 @@ std::optional<Number> number_from(std::string_view text) {
   return number;
 }
 
+/// A count and its noun, whose plural ends in s: "1 file", "2 files".
+template <std::integral Count>
+std::string counted(Count count, std::string_view noun) {
+  return std::to_string(count) + " " + std::string{noun} + (count == 1 ? "" : "s");
+}
+
 }  // namespace splitvit::inline SPLITVIT_BUILD

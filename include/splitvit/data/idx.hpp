@@ -8,6 +8,7 @@
 #include <splitvit/core/error.hpp>     // Reason, StorageError
 #include <splitvit/core/file.hpp>      // read_file
 #include <splitvit/core/shape.hpp>     // Index
+#include <splitvit/core/text.hpp>      // counted
 #include <splitvit/data/concepts.hpp>  // fail_at, ImageSet, require_alike, TrainTest
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
@@ -50,7 +51,7 @@ struct IdxReader {
     const std::size_t left = bytes.size() - at;
     if (left != wanted)
       fail_at(Reason::damaged_file, source, at,
-              {left, " bytes behind the header, wanted ", wanted});
+              {counted(left, "byte"), " behind the header, wanted ", wanted});
     return bytes.subspan(at);
   }
 };
@@ -71,7 +72,7 @@ inline Tensor<std::uint8_t> parse_idx_images(std::span<const std::byte> bytes,
   if ((channels != 1 && channels != 3) || height < 1 || width < 1 || height > 65536 ||
       width > 65536)
     detail::fail_at(Reason::wrong_content, source, reader.at,
-                    {channels, " channels of ", height, " by ", width, " pixels"});
+                    {counted(channels, "channel"), " of ", height, " by ", width, " pixels"});
   const std::uintmax_t pixels = std::uintmax_t{channels} * height * width;  // below 2^34
   if (count > (std::uintmax_t{1} << 62) / pixels)
     detail::fail_at(Reason::damaged_file, source, 4, {"more pixels than can be counted"});
@@ -131,15 +132,15 @@ inline ImageSet parse_idx(std::span<const std::byte> images, std::span<const std
   const std::string source = files.labels.string();
   set.labels = parse_idx_labels(labels, source);
   if (set.size() != set.images.dim(0))
-    detail::fail_at(
-        Reason::wrong_content, source, 4,
-        {set.size(), " labels for ", set.images.dim(0), " images in ", files.images.string()});
+    detail::fail_at(Reason::wrong_content, source, 4,
+                    {counted(set.size(), "label"), " for ", counted(set.images.dim(0), "image"),
+                     " in ", files.images.string()});
   if (set.labels.empty()) throw StorageError(Reason::wrong_content, {source, ": no samples"});
   const auto largest = std::ranges::max_element(set.labels);
   if (options.classes > 0 && *largest >= options.classes)
     throw StorageError(Reason::wrong_content,
                        {source, ": label ", *largest, " at sample ", largest - set.labels.begin(),
-                        ", there are ", options.classes, " classes"});
+                        "; wanted below ", options.classes});
   set.class_count = options.classes > 0 ? options.classes : *largest + 1;
   return set;
 }

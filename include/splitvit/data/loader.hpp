@@ -8,6 +8,7 @@
 #include <splitvit/core/parallel.hpp>   // available_threads, parallel_for, with_threads
 #include <splitvit/core/random.hpp>     // Rng
 #include <splitvit/core/shape.hpp>      // Index, Shape
+#include <splitvit/core/text.hpp>       // counted
 #include <splitvit/data/concepts.hpp>   // Dataset, ImageSet
 #include <splitvit/data/normalise.hpp>  // ChannelStatistics
 #include <splitvit/data/prefetch.hpp>   // Prefetch
@@ -143,9 +144,10 @@ Loader<T, Set>::Plan::Plan(const Set& images, const LoaderOptions& o)
   require(o.image >= 0, {"image must not be negative: ", o.image});
   require(o.ahead >= 0, {"ahead must not be negative: ", o.ahead});
   require(o.channels == 1 || o.channels == 3, {"channels must be 1 or 3, not ", o.channels});
-  require(in[0] == o.channels || in[0] == 1, {o.channels, " channels wanted, images have ", in[0]});
+  require(in[0] == o.channels || in[0] == 1,
+          {counted(o.channels, "channel"), " wanted, images have ", in[0]});
   require(!o.drop_last || size >= o.batch,
-          {"not one full batch of ", o.batch, " in ", size, " samples"});
+          {"not one full batch of ", o.batch, " in ", counted(size, "sample")});
 
   const Index height = o.image > 0 ? o.image : in[1];
   const Index width = o.image > 0 ? o.image : in[2];

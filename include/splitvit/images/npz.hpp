@@ -9,6 +9,7 @@
 #include <splitvit/core/error.hpp>     // StorageError
 #include <splitvit/core/file.hpp>      // read_file
 #include <splitvit/core/shape.hpp>     // Index
+#include <splitvit/core/text.hpp>      // counted
 #include <splitvit/data/concepts.hpp>  // ImageSet, require_alike, TrainTest
 #include <splitvit/images/zip.hpp>     // ZipArchive
 #include <splitvit/tensor/tensor.hpp>  // Tensor
@@ -85,7 +86,7 @@ inline NpyArray parse_npy(std::vector<std::byte> file, const std::string& source
   }
   if (file.size() - out.begin != wanted)
     refuse(Reason::damaged_file,
-           joined({file.size() - out.begin, " bytes of values, wanted ", wanted}));
+           joined({counted(file.size() - out.begin, "byte"), " of values, wanted ", wanted}));
   out.file = std::move(file);
   return out;
 }
@@ -152,8 +153,8 @@ inline data::ImageSet npz_set(const ZipArchive& archive, const std::string& imag
   set.labels = npy_labels(array(labels), file.string() + ": " + labels);
   if (set.labels.empty() || set.size() != set.images.dim(0))
     throw StorageError(Reason::wrong_content,
-                       {file.string(), ": ", set.images.dim(0), " images in ", images, ", ",
-                        set.size(), " labels in ", labels});
+                       {file.string(), ": ", counted(set.images.dim(0), "image"), " in ", images,
+                        ", ", counted(set.size(), "label"), " in ", labels});
   set.class_count = *std::ranges::max_element(set.labels) + 1;
   return set;
 }

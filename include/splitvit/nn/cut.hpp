@@ -2,6 +2,7 @@
 #pragma once
 
 #include <splitvit/core/random.hpp>  // Rng
+#include <splitvit/core/text.hpp>    // counted
 #include <splitvit/nn/init.hpp>      // initialise
 #include <splitvit/nn/part.hpp>      // Part, make_part
 #include <splitvit/nn/vit.hpp>       // Vit, VitConfig
@@ -27,7 +28,7 @@ inline void require_cuts(const VitConfig& config, const std::vector<Index>& cuts
     before = c;
   }
   if (!fits)
-    throw ArgumentError({"cuts (", text, "): a model of ", config.depth, " blocks ",
+    throw ArgumentError({"cuts (", text, "): a model of ", counted(config.depth, "block"), " ",
                          config.depth < 2 ? "cannot be cut"
                                           : joined({"can be cut after 1 to ", config.depth - 1,
                                                     ", at least once, in ascending order"})});

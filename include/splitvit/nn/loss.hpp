@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max_element
+#include <algorithm>  // count, max_element
 #include <numeric>    // accumulate
 
 #include <splitvit/core/labels.hpp>    // Labels
+#include <splitvit/core/text.hpp>      // counted
 #include <splitvit/tensor/tensor.hpp>  // Tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
@@ -22,19 +23,25 @@ std::vector<Index> argmax(const Tensor<T>& rows) {
   return ids;
 }
 
-/// The number of rows whose largest score is at the right class, which for soft labels is the most
+/// For each row whether its largest score is at the right class, which for soft labels is the most
 /// probable one. The lowest class wins a tie.
-/// Shapes  logits (B, C), C >= 1, labels of B rows.
+/// Shapes  logits (B, C), C >= 1, labels of B rows -> B values.
 /// Errors  ShapeError.
 template <std::floating_point T>
-Index count_correct(const Tensor<T>& logits, const Labels& labels) {
+std::vector<bool> correct_rows(const Tensor<T>& logits, const Labels& labels) {
   if (logits.shape().rank() != 2 || logits.dim(1) < 1 || logits.dim(0) != labels.row_count())
-    throw ShapeError({"count_correct: logits ", logits.shape().text(), " for labels of ",
-                      labels.row_count(), " rows"});
-  Index correct = 0, b = 0;
+    throw ShapeError({"correct_rows: logits ", logits.shape().text(), " for labels of ",
+                      counted(labels.row_count(), "row")});
+  std::vector<bool> correct;
   for (const Index predicted : argmax(logits))
-    correct += predicted == labels.row(b++).argmax() ? 1 : 0;
+    correct.push_back(predicted == labels.row(static_cast<Index>(correct.size())).argmax());
   return correct;
+}
+
+/// The number of these rows. Shapes, errors  as correct_rows.
+template <std::floating_point T>
+Index count_correct(const Tensor<T>& logits, const Labels& labels) {
+  return std::ranges::count(correct_rows(logits, labels), true);
 }
 
 /// Weighs each row by its number of samples: scales row k of the targets by

@@ -5,6 +5,7 @@
 
 #include <splitvit/autograd/ops/patch_embed.hpp>  // patch_embed
 #include <splitvit/autograd/ops/tokens.hpp>       // with_cls_token
+#include <splitvit/core/text.hpp>                 // counted
 #include <splitvit/nn/block.hpp>                  // Block, LayerNorm
 #include <splitvit/nn/concepts.hpp>               // nested
 #include <splitvit/nn/token_statistics.hpp>       // TokenStatistics
@@ -123,7 +124,8 @@ struct Blocks {
   /// Errors  std::invalid_argument unless count is from 0 to the number of blocks.
   void recompute(Index count) {
     if (count < 0 || count > std::ssize(blocks))
-      throw ArgumentError({"recompute: ", count, " blocks, wanted 0 to ", blocks.size()});
+      throw ArgumentError(
+          {"recompute: ", counted(count, "block"), ", wanted 0 to ", blocks.size()});
     for (Block<T>& block : blocks)
       block.checkpointing = count-- > 0 ? Checkpointing::recompute : Checkpointing::store;
   }

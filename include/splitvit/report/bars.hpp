@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max, min
+#include <algorithm>  // adjacent_find, max, min
 #include <cmath>      // isfinite
 
-#include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_box, svg_text
+#include <splitvit/report/detail/svg_parts.hpp>  // svg_begin, svg_box, svg_text, wrapped
 #include <splitvit/report/ticks.hpp>             // Unit, linear_ticks
 
 namespace splitvit::inline SPLITVIT_BUILD::report {
@@ -58,7 +58,7 @@ inline std::string bar_legend(const BarChart& chart, double& y) {
 /// The chart as an <svg> element, with horizontal bars. Parts of a bar differ by lightness.
 inline std::string render_svg(const BarChart& chart) {
   using namespace detail;
-  constexpr double bar_height = 15, bar_pitch = 19, name_height = 21, group_gap = 9;
+  constexpr double bar_height = 15, bar_pitch = 19, name_pitch = 17, name_gap = 4, group_gap = 9;
   double longest = 0, names = 0, notes = 0;
   for (const BarGroup& group : chart.groups)
     for (const Bar& bar : group.bars) {
@@ -77,8 +77,11 @@ inline std::string render_svg(const BarChart& chart) {
   const double first = y;
   std::string bars;
   for (const BarGroup& group : chart.groups) {
-    bars += svg_text(edge, y + 14, shorten(one_line(group.name), 52), "sv-name");
-    y += name_height;
+    for (const std::string& line : wrapped(shown_name(group.name), chart.width - 2 * edge)) {
+      bars += svg_text(edge, y + 14, line, "sv-name");
+      y += name_pitch;
+    }
+    y += name_gap;
     for (const Bar& bar : group.bars) {
       if (!bar.name.empty()) bars += svg_text(left - 6, y + 12, bar.name, "sv-soft", "end");
       double x = left;
@@ -93,14 +96,19 @@ inline std::string render_svg(const BarChart& chart) {
     y += group_gap;
   }
   if (longest > 0) {
-    double last_end = -1e9;
-    for (const Tick& tick : linear_ticks(0, longest, chart.unit, 4)) {
+    const auto touch = [unit](const Tick& a, const Tick& b) {
+      return unit * (b.at - a.at) < text_width(a.label) / 2 + text_width(b.label) / 2 + 5;
+    };
+    std::vector<Tick> ticks;
+    for (int about = 4; about >= 1; --about) {
+      ticks = linear_ticks(0, longest, chart.unit, about);
+      if (std::ranges::adjacent_find(ticks, touch) == ticks.end()) break;
+    }
+    for (const Tick& tick : ticks) {
       const double x = left + unit * tick.at;
       body += svg_line(x, first, x, y, "sv-grid");
-      const double half = text_width(tick.label) / 2;
-      if (x - half < last_end + 8) continue;
-      body += svg_text(std::max(x, half + 2), y + 17, tick.label, "", "middle");
-      last_end = std::max(x, half + 2) + half;
+      body +=
+          svg_text(std::max(x, text_width(tick.label) / 2 + 2), y + 17, tick.label, "", "middle");
     }
     y += 24;
     if (!chart.label.empty()) {

@@ -159,6 +159,23 @@ inline std::string shorten(std::string_view text, std::size_t limit) {
   return out + "\xE2\x80\xA6";
 }
 
+/// The text in pieces of at most `limit` columns, at least one of them.
+inline std::vector<std::string> broken(std::string_view text, std::size_t limit) {
+  std::vector<std::string> pieces(1);
+  std::size_t used = 0;
+  while (!text.empty()) {
+    const CodePoint c = first_code_point(text);
+    used += detail::columns_of(c.value);
+    if (used > limit && !pieces.back().empty()) {
+      pieces.emplace_back();
+      used = detail::columns_of(c.value);
+    }
+    pieces.back() += text.substr(0, c.bytes);
+    text.remove_prefix(c.bytes);
+  }
+  return pieces;
+}
+
 /// The spaces that a text needs to take `width` columns.
 inline std::string padding(std::string_view text, std::size_t width) {
   return std::string(width - std::min(width, columns(text)), ' ');

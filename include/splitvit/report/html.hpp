@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // all_of, any_of, find
+#include <algorithm>  // all_of, any_of, find, find_if
 
 #include <splitvit/report/charts.hpp>            // accuracy_against_bytes, traffic_bars, ...
 #include <splitvit/report/detail/svg_parts.hpp>  // colour_rules
@@ -48,6 +48,7 @@ dl{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.35rem 1.
 dt{font-weight:600;color:var(--strong)}
 dd{margin:0}
 .explained{padding:1rem 1.2rem}
+summary{cursor:pointer;margin-bottom:.6rem}
 @media (max-width:560px){main{padding:1.3rem .7rem 2rem}th,td{padding:.45rem .55rem}
 figure{padding:.6rem .4rem .3rem}dl{grid-template-columns:1fr;gap:.1rem}dd{margin-bottom:.6rem}}
 @media print{body{background:none;font-size:10.5pt}main{max-width:none;padding:0}.wide{overflow:visible}
@@ -103,6 +104,9 @@ inline std::string summary_section(std::span<const Summary> groups) {
       groups, [](const Summary& group) { return group.evaluation_traffic.total() > 0; });
   std::vector<std::string> header{"Method",   "Seeds",      "Epochs",        "Test accuracy",
                                   "Bytes up", "Bytes down", "Bytes vs. none"};
+  const bool has_baseline =
+      std::ranges::any_of(groups, [](const Summary& group) { return group.baseline.has_value(); });
+  if (has_baseline) header.insert(header.begin() + 4, "Majority class");
   if (evaluated) header.emplace_back("Evaluation bytes");
   const auto cells = [&](const Summary& group) {
     std::string seeds;
@@ -113,14 +117,62 @@ inline std::string summary_section(std::span<const Summary> groups) {
                                  human_bytes(group.traffic.up.total()),
                                  human_bytes(group.traffic.down.total()),
                                  ratio_text(group)};
+    if (has_baseline)
+      all.insert(all.begin() + 3,
+                 group.baseline ? percent(*group.baseline) : std::string{no_number});
     if (evaluated) all.push_back(human_bytes(group.evaluation_traffic.total()));
     return all;
   };
   return section("Summary", method_table(groups, header, cells),
                  "Accuracy is that of the last evaluation, not of the best. After \xC2\xB1: "
                  "with several seeds the population standard deviation over them; with one, "
-                 "the standard error that follows from the number of test images. Bytes are "
-                 "means over seeds, since the start of training.");
+                 "the standard error that follows from the number of test images. Majority class: "
+                 "what always naming the most frequent class of the test images would reach. Bytes "
+                 "are means over seeds, since the start of training.");
+}
+
+/// The share of a class that was recognised, as a mean over the runs of a group that have this
+/// class at this place.
+inline std::optional<double> class_accuracy(std::span<const Run> runs, const Summary& group,
+                                            std::size_t place, const std::string& name) {
+  std::vector<double> shares;
+  for (const std::size_t at : group.runs) {
+    const auto& classes = runs[at].classes;
+    if (place >= classes.size() || classes[place].name != name || classes[place].samples == 0)
+      continue;
+    shares.push_back(static_cast<double>(classes[place].correct) /
+                     static_cast<double>(classes[place].samples));
+  }
+  return mean(shares);
+}
+
+/// A row for each class, a column for each method; many classes are folded away.
+inline std::string class_section(std::span<const Run> runs, std::span<const Summary> groups) {
+  constexpr std::size_t many = 20;
+  const auto known =
+      std::ranges::find_if(runs, [](const Run& run) { return majority_baseline(run).has_value(); });
+  if (known == runs.end()) return {};
+  std::string header_cells =
+      element("th", "Class", "scope=\"col\"") + element("th", "Test images", "scope=\"col\"");
+  for (const Summary& group : groups) header_cells += element("th", group.label, "scope=\"col\"");
+  std::string rows;
+  for (std::size_t place = 0; place < known->classes.size(); ++place) {
+    const ClassScore& one = known->classes[place];
+    std::string cells = element("td", std::to_string(one.samples));
+    for (const Summary& group : groups) {
+      const auto share = class_accuracy(runs, group, place, one.name);
+      cells += element("td", share ? percent(*share) : no_number);
+    }
+    rows += row(one.name, cells);
+  }
+  std::string content = table(header_cells, rows);
+  if (known->classes.size() > many)
+    content = "<details>\n" +
+              element("summary", "All " + std::to_string(known->classes.size()) + " classes") +
+              "\n" + content + "</details>\n";
+  return section("Accuracy by class", content,
+                 "Of the last evaluation: correct over all test images of the class. Means over "
+                 "seeds.");
 }
 
 inline std::string time_section(std::span<const Summary> groups) {
@@ -222,7 +274,8 @@ inline std::string render_html(std::span<const Run> runs, const PageText& text =
       detail::element("h1", headline(groups)) + "\n</header>\n";
   if (!groups.empty())
     out += detail::summary_section(groups) + detail::charts_section(runs, groups) +
-           detail::time_section(groups) + detail::settings_section(runs, groups);
+           detail::class_section(runs, groups) + detail::time_section(groups) +
+           detail::settings_section(runs, groups);
   return out + detail::explanation_section() + "</main>\n</body>\n</html>\n";
 }
 

@@ -105,6 +105,14 @@ class LineFile {
   std::ofstream file_;
 };
 
+/// Settings as a JSON object.
+inline std::string json_object(const std::vector<Setting>& settings) {
+  std::string out;
+  for (const Setting& setting : settings)
+    out += (out.empty() ? "" : ",") + json_string(setting.key) + ':' + json_string(setting.value);
+  return '{' + out + '}';
+}
+
 inline std::string jsonl_begin(std::string_view record, const Run& run) {
   return "{\"record\":" + json_string(record) + ",\"method\":" + json_string(run.method);
 }
@@ -131,14 +139,13 @@ class CsvFile {
   detail::LineFile file_;
 };
 
-/// The first line of a run: method, seed and settings.
+/// The first line of a run: method, seed and settings; what ran and how it was called, where known.
 inline std::string jsonl_run_line(const Run& run) {
-  std::string settings;
-  for (const Setting& setting : run.settings)
-    settings +=
-        (settings.empty() ? "" : ",") + json_string(setting.key) + ':' + json_string(setting.value);
-  return joined(
-      {detail::jsonl_begin("run", run), ",\"seed\":", run.seed, ",\"settings\":{", settings, "}}"});
+  std::string out = joined({detail::jsonl_begin("run", run), ",\"seed\":", run.seed,
+                            ",\"settings\":", detail::json_object(run.settings)});
+  if (!run.program.empty()) out += ",\"program\":" + detail::json_object(run.program);
+  if (!run.options.empty()) out += ",\"options\":" + detail::json_object(run.options);
+  return out + '}';
 }
 
 /// A row of a run, with the names of the CSV columns. `record` is "epoch" or "step"; a number that
@@ -154,13 +161,22 @@ inline std::string jsonl_line(const Run& run, const Row& row, std::string_view r
   return out + '}';
 }
 
-/// The last line of a run that came to its end: what its evaluations cost.
+/// The last line of a run that came to its end: what its evaluations cost, and each class of the
+/// last one, where known.
 inline std::string jsonl_end_line(const Run& run) {
   const auto& [up, down] = run.evaluation_traffic;
+  std::string classes;
+  if (const auto baseline = majority_baseline(run)) {
+    classes = ",\"majority_baseline\":" + shortest(*baseline) + ",\"classes\":[";
+    for (const ClassScore& one : run.classes)
+      classes += joined({classes.back() == '[' ? "" : ",", "{\"name\":", json_string(one.name),
+                         ",\"samples\":", one.samples, ",\"correct\":", one.correct, "}"});
+    classes += ']';
+  }
   return joined({detail::jsonl_begin("end", run), ",\"seed\":", run.seed,
                  ",\"test_samples\":", run.test_samples, ",\"evaluation_bytes_up\":", up.total(),
                  ",\"evaluation_bytes_down\":", down.total(), ",\"evaluation_payload_up\":",
-                 up.payload, ",\"evaluation_payload_down\":", down.payload, "}"});
+                 up.payload, ",\"evaluation_payload_down\":", down.payload, classes, "}"});
 }
 
 /// Appends records to metrics.jsonl, new or old: one JSON object a line. "record" says what it is:

@@ -42,9 +42,10 @@ struct ProgressState {
 };
 
 struct ProgressOptions {
-  double every = 5;               ///< seconds between lines of Style::plain
-  double redraw = 0.1;            ///< seconds between drawings of Style::bar
-  std::size_t width = 80;         ///< columns of the terminal; the bar never fills the last
+  double every = 5;     ///< seconds between lines of Style::plain
+  double redraw = 0.1;  ///< seconds between drawings of Style::bar
+  /// Columns of the terminal, asked for each drawing; the bar never fills the last. Absent: 80.
+  std::function<std::size_t()> width{};
   std::function<double()> now{};  ///< seconds on any clock that only moves forward
 };
 
@@ -58,6 +59,7 @@ class Progress {
     using Clock = std::chrono::steady_clock;
     if (!options_.now)
       options_.now = [] { return Seconds{Clock::now().time_since_epoch()}.count(); };
+    if (!options_.width) options_.width = [] { return std::size_t{80}; };
   }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -137,7 +139,7 @@ class Progress {
     parts.push_back("down " + human_bytes(state_->traffic.down.total()));
     if (recent_seconds_ > 0) parts.push_back(fixed(recent_images_ / recent_seconds_, 0) + " img/s");
 
-    const std::size_t room = style_ == Style::bar ? std::max<std::size_t>(options_.width, 2) - 1
+    const std::size_t room = style_ == Style::bar ? std::max<std::size_t>(options_.width(), 2) - 1
                                                   : static_cast<std::size_t>(-1);
     std::string text;
     for (const std::string& part : parts) {

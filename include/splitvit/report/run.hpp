@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>  // max
+
 #include <splitvit/split/report.hpp>  // Seconds, Traffic
 
 namespace splitvit::inline SPLITVIT_BUILD::report {
@@ -23,6 +25,12 @@ struct Setting {
   friend bool operator==(const Setting&, const Setting&) = default;
 };
 
+/// The test images of one class, and how many of them the last evaluation has recognised.
+struct ClassScore {
+  std::string name;
+  std::uint64_t samples = 0, correct = 0;
+};
+
 /// The name of the method that compresses nothing, to which others are compared.
 inline constexpr const char* reference_method = "none";
 
@@ -36,6 +44,10 @@ struct Run {
   std::vector<Row> rows{};              ///< in the order of their steps
   std::uint64_t test_samples = 0;       ///< images in an evaluation; 0 where that is not known
   split::Traffic evaluation_traffic{};  ///< of all evaluations, kept apart from training
+  std::vector<ClassScore> classes{};    ///< empty where that is not known
+  // Only for metrics.jsonl:
+  std::vector<Setting> program{};  ///< what ran: version, compiler, date
+  std::vector<Setting> options{};  ///< how it was called, in the words of the command line
 };
 
 /// The accuracy of the last row that has one: the last evaluation, not the best.
@@ -43,6 +55,17 @@ inline std::optional<double> final_accuracy(const Run& run) {
   for (auto row = run.rows.rbegin(); row != run.rows.rend(); ++row)
     if (row->test_accuracy) return row->test_accuracy;
   return std::nullopt;
+}
+
+/// The accuracy of always naming the most frequent class of the test images.
+inline std::optional<double> majority_baseline(const Run& run) {
+  std::uint64_t most = 0, all = 0;
+  for (const ClassScore& one : run.classes) {
+    most = std::max(most, one.samples);
+    all += one.samples;
+  }
+  if (all == 0) return std::nullopt;
+  return static_cast<double>(most) / static_cast<double>(all);
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::report

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, count_if, find, find_if, for_each, max, minmax
+#include <algorithm>  // clamp, count_if, find, find_if, max, min, minmax
 #include <cmath>      // isfinite, sqrt
 #include <numeric>    // accumulate
 
-#include <splitvit/report/format.hpp>  // columns, fixed, human_bytes, human_seconds, one_line, percent
+#include <splitvit/core/text.hpp>      // counted
+#include <splitvit/report/format.hpp>  // broken, columns, fixed, human_bytes, one_line, percent
 #include <splitvit/report/run.hpp>     // Run
-#include <splitvit/split/report.hpp>  // Seconds, Traffic
+#include <splitvit/report/table.hpp>   // Table
+#include <splitvit/split/report.hpp>   // Seconds, Traffic
 
 namespace splitvit::inline SPLITVIT_BUILD::report {
 
@@ -29,6 +31,7 @@ struct Summary {
   /// Bytes per step, both directions, divided by the reference method with the same seed;
   /// mean over the seeds that have such a run.
   std::optional<double> ratio;
+  std::optional<double> baseline;  ///< what always naming the most frequent class would reach
 };
 
 /// Links for which simulated_seconds is shown, in Mbit/s.
@@ -119,6 +122,7 @@ inline void fill(Summary& out, std::span<const Run> runs) {
   out.loss = mean(losses);
   out.ratio = mean(ratios);
   out.accuracy = mean(accuracies);
+  out.baseline = majority_baseline(runs[out.runs.front()]);
   const std::uint64_t samples = runs[out.runs.front()].test_samples;
   if (accuracies.size() > 1) {
     for (double& value : accuracies) value = (value - *out.accuracy) * (value - *out.accuracy);
@@ -195,7 +199,7 @@ inline std::string headline(std::span<const Summary> summaries) {
   if (chosen == nullptr) {
     const Summary& first = summaries.front();
     if (first.steps == 0) return "No training steps to report.";
-    return first.label + " trained for " + std::to_string(first.steps) + " steps" +
+    return first.label + " trained for " + counted(first.steps, "step") +
            (first.loss ? " to a loss of " + fixed(*first.loss, 3) : "") + ".";
   }
   const std::string reached = chosen->label + " reached " + percent(*chosen->accuracy);
@@ -221,63 +225,34 @@ inline std::string ratio_text(const Summary& summary) {
   return summary.ratio ? percent(*summary.ratio) : std::string{no_number};
 }
 
-/// Cells of text. The first column is aligned left, the others right.
-struct Table {
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
-};
+/// The screen's columns that summary_table keeps to, with no method longer than all of them.
+inline constexpr std::size_t summary_columns = 80;
 
-/// The table as lines of aligned columns; no tabs and no control codes.
-inline std::string render_table(const Table& table) {
-  std::vector<std::size_t> widths;
-  const auto measure = [&widths](const std::vector<std::string>& cells) {
-    widths.resize(std::max(widths.size(), cells.size()));
-    for (std::size_t i = 0; i < cells.size(); ++i)
-      widths[i] = std::max(widths[i], columns(one_line(cells[i])));
-  };
-  measure(table.header);
-  std::ranges::for_each(table.rows, measure);
-  std::string out;
-  const auto line = [&](const std::vector<std::string>& cells) {
-    std::string text;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      if (i > 0) text += "  ";
-      const std::string cell = one_line(cells[i]), space = padding(cell, widths[i]);
-      text += i == 0 ? cell + space : space + cell;
-    }
-    text.erase(text.find_last_not_of(' ') + 1);
-    out += text + "\n";
-  };
-  if (!table.header.empty()) {
-    line(table.header);
-    std::vector<std::string> rules;
-    for (const std::size_t width : widths) rules.emplace_back(width, '-');
-    line(rules);
-  }
-  std::ranges::for_each(table.rows, line);
-  return out;
-}
-
-/// A line for each method, averaged over seeds: accuracy, bytes, ratio, seconds, also those over
-/// simulated_links.
+/// A line for each method, averaged over seeds: accuracy, bytes both ways, their ratio to those of
+/// the reference, seconds of training. At most summary_columns wide: a label that is too long
+/// stands in lines of its own above its numbers. All else is in the report.
 inline Table summary_table(std::span<const Run> runs) {
-  const auto mebibytes = [](const split::Bytes& bytes) {
-    return fixed(static_cast<double>(bytes.total()) / (1024.0 * 1024.0), 2);
-  };
-  Table table;
-  table.header = {"method",   "seeds", "epochs", "test accuracy", "up MiB",
-                  "down MiB", "ratio", "client", "compression",   "server"};
-  for (const double megabits : simulated_links)
-    table.header.push_back("at " + fixed(megabits, 0) + " Mbit/s");
-  for (const Summary& summary : summarise(runs)) {
+  Table table{.header = {"method", "test accuracy", "MiB", "ratio", "seconds"}, .rows = {}};
+  for (const Summary& summary : summarise(runs))
     table.rows.push_back(
-        {summary.label, std::to_string(summary.seeds.size()), std::to_string(summary.epochs),
-         accuracy_text(summary), mebibytes(summary.traffic.up), mebibytes(summary.traffic.down),
-         ratio_text(summary), human_seconds(summary.seconds.client),
-         human_seconds(summary.seconds.compression), human_seconds(summary.seconds.server)});
-    for (const double megabits : simulated_links)
-      table.rows.back().push_back(human_seconds(simulated_seconds(summary, megabits)));
+        {one_line(summary.label), accuracy_text(summary),
+         fixed(static_cast<double>(summary.traffic.total()) / (1024.0 * 1024.0), 2),
+         ratio_text(summary), fixed(summary.seconds.total(), 1)});
+  std::size_t room = summary_columns;
+  for (std::size_t column = 1; column < table.header.size(); ++column) {
+    std::size_t width = columns(table.header[column]);
+    for (const auto& cells : table.rows) width = std::max(width, columns(cells[column]));
+    room -= std::min(room, width + 2);
   }
+  std::vector<std::vector<std::string>> rows;
+  for (auto& cells : table.rows) {
+    if (columns(cells[0]) > room) {
+      for (const std::string& line : broken(cells[0], summary_columns)) rows.push_back({line});
+      cells[0].clear();
+    }
+    rows.push_back(std::move(cells));
+  }
+  table.rows = std::move(rows);
   return table;
 }
 

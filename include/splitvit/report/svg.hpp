@@ -161,7 +161,7 @@ class LineChart {
     Range x, y;
     for (std::size_t i = 0; i < chart.series.size(); ++i) {
       const Series& series = chart.series[i];
-      Line line{shorten(one_line(series.name), 24), series.style.value_or(i + 1), {}};
+      Line line{shown_name(series.name), series.style.value_or(i + 1), {}};
       for (Point p : series.points) {
         if (!drawable(p.x) || !drawable(p.y) || (chart.log_x && p.x <= 0)) continue;
         if (!(drawable(p.low) && drawable(p.high) && p.low < p.high)) p.low = p.high = std::nan("");
@@ -176,6 +176,7 @@ class LineChart {
     height_ = std::max(chart.height,
                        top + bottom + line_height * (2.0 + static_cast<double>(lines_.size())));
     if (!lines_.empty()) lay_out(widened_x(x, chart.log_x), widened_y(y, chart.y_unit));
+    if (has_legend_) draw_legend();
   }
 
   std::string text() const {
@@ -188,7 +189,7 @@ class LineChart {
       out += axes();
       for (const Line& line : lines_) out += band(line);
       for (const Line& line : lines_) out += curve(line);
-      out += names();
+      out += has_legend_ ? legend_ : names();
     }
     return out + "</svg>\n";
   }
@@ -213,15 +214,21 @@ class LineChart {
     for (const Tick& tick : y_ticks_) left = std::max(left, text_width(tick.label) + edge + 8);
     x_ = {x.low, x.high, left, chart_.width - edge, chart_.log_x};
     y_ = {y.low, y.high, height_ - bottom, top, false};
-    // as much room at the right as the names need, given where their lines end
-    const double full = chart_.width - left;
-    double plot = full - 24;
+    // As much room at the right as the names need, given where their lines end. If that leaves too
+    // little for the lines, or a name covers the end of another line, the names come below.
+    const double full = chart_.width - left, without_names = full - 24;
+    double plot = without_names;
     for (const Line& line : lines_) {
       const double part = (x_(line.points.back().x) - x_.from) / (x_.to - x_.from);
-      const double room = full - text_width(line.name) - 20;
-      if (part > 0) plot = std::min(plot, room / part);
+      const double room = full - bold_width(line.name) - 20;
+      plot = std::min(plot, part > 0 ? room / part : room < 0 ? 0 : plot);
     }
-    x_.to = left + std::max(plot, full * 0.4);
+    x_.to = left + plot;
+    has_legend_ = plot < 0.4 * full || names_cover_ends();
+    if (has_legend_) {
+      x_.to = left + without_names;
+      y_.from = chart_.height - bottom;
+    }
     const auto touch = [this](const Tick& a, const Tick& b) {
       return x_(b.at) - x_(a.at) < text_width(a.label) / 2 + text_width(b.label) / 2 + 8;
     };
@@ -233,6 +240,19 @@ class LineChart {
     for (Line& line : lines_)
       for (Point& p : line.points)
         p = has_band(p) ? Point{x_(p.x), y_(p.y), y_(p.low), y_(p.high)} : Point{x_(p.x), y_(p.y)};
+  }
+
+  /// Before points are moved to their pixels.
+  bool names_cover_ends() const {
+    for (const Line& line : lines_)
+      for (const Line& other : lines_) {
+        const Point &end = line.points.back(), &covered = other.points.back();
+        const double right = x_(covered.x) - x_(end.x) - 9;  // of where the name begins
+        if (right > -4 && right < bold_width(line.name) + 8 &&
+            std::abs(y_(covered.y) - y_(end.y)) < line_height)
+          return true;
+      }
+    return false;
   }
 
   std::string axes() const {
@@ -291,12 +311,30 @@ class LineChart {
     return out;
   }
 
+  /// The names below the axis, each behind a piece of its line. The drawing grows.
+  void draw_legend() {
+    constexpr double text = edge + 36;
+    height_ = chart_.height + 4;
+    for (const Line& line : lines_) {
+      const double y = height_ + line_height / 2, middle = (edge + text - 8) / 2;
+      legend_ += svg_path("sv-line " + colour_class(line.style),
+                          "M" + xy(edge, y) + "L" + xy(text - 8, y), dashes_of(line.style)) +
+                 svg_marker(middle, y, line.style);
+      for (const std::string& piece : wrapped(line.name, chart_.width - edge - text)) {
+        legend_ += svg_text(text, height_ + 12.5, piece, "sv-name " + colour_class(line.style));
+        height_ += line_height;
+      }
+      height_ += 3;
+    }
+    height_ += 4;
+  }
+
   std::string names() const {
     std::vector<Label> labels;
     std::vector<Point> covered;
     for (const Line& line : lines_) {
       const Point& end = line.points.back();
-      labels.push_back({end.x + 9, end.y, text_width(line.name) + 4});
+      labels.push_back({end.x + 9, end.y, bold_width(line.name) + 4});
       Point from = line.points.front();
       for (const Point& to : line.points) {
         const double pieces = std::ceil(std::abs(to.x - from.x) / 6 + 1);
@@ -321,13 +359,15 @@ class LineChart {
   const Chart& chart_;
   std::vector<Line> lines_;
   double height_ = 0;
+  bool has_legend_ = false;  ///< because the names are too long for the ends of their lines
+  std::string legend_;
   Scale x_, y_;
   std::vector<Tick> x_ticks_, y_ticks_;
 };
 }  // namespace detail
 
-/// The chart as an <svg> element. Each line carries its name at its end; lines differ by colour,
-/// by marker and by dashes.
+/// The chart as an <svg> element. Each line carries its name at its end; long names stand in a
+/// legend below. Lines differ by colour, by marker and by dashes.
 inline std::string render_svg(const Chart& chart) { return detail::LineChart{chart}.text(); }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::report

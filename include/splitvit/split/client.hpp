@@ -96,11 +96,13 @@ class Client {
     return report;
   }
 
-  /// Loss and accuracy, with the bottleneck, but without stage and codec: one prediction a sample.
+  /// Loss and accuracy, also by class, with the bottleneck, but without stage and codec: one
+  /// prediction a sample.
   template <BatchSource<T> Source>
   Evaluation evaluate(Source&& source) {
     const Traffic before = traffic(Column::evaluation);
     Evaluation result;  // its loss is a sum at first
+    result.classes.resize(static_cast<std::size_t>(part().config.classes));
     while (auto batch = source.next()) add_batch(result, std::move(batch->images), batch->labels);
     if (result.samples > 0) result.loss /= static_cast<double>(result.samples);
     result.traffic = traffic(Column::evaluation) - before;
@@ -255,7 +257,13 @@ void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labe
       ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
   const Score score = Score::read(answer, labels.row_count());
   sums.loss += score.loss_sum;
-  sums.correct += score.correct;
+  for (Index i = 0; i < labels.row_count(); ++i) {
+    const Index correct = score.correct[static_cast<std::size_t>(i)] ? 1 : 0;
+    auto& of_class = sums.classes[static_cast<std::size_t>(labels.row(i).argmax())];
+    of_class.correct += correct;
+    ++of_class.samples;
+    sums.correct += correct;
+  }
   sums.samples += labels.row_count();
 }
 

@@ -7,6 +7,7 @@
 #include <splitvit/core/bytes.hpp>           // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>           // ArgumentError, Reason
 #include <splitvit/core/shape.hpp>           // Index, Shape
+#include <splitvit/core/text.hpp>            // counted
 #include <splitvit/core/workspace.hpp>       // RecycledVector
 #include <splitvit/nn/concepts.hpp>          // Module, parameters
 #include <splitvit/tensor/tensor.hpp>        // Tensor
@@ -65,8 +66,8 @@ struct ForwardMessage {
   void put_header(std::vector<std::byte>& out) const {
     const auto require_sizes = [&](std::size_t came, Index wanted) {
       if (came > 0 && static_cast<Index>(came) != wanted)
-        throw ArgumentError(
-            {"forward: ", came, " sizes for ", samples, " samples of ", tokens, " tokens"});
+        throw ArgumentError({"forward: ", counted(came, "size"), " for ",
+                             counted(samples, "sample"), " of ", counted(tokens, "token")});
     };
     require_sizes(sizes.size(), samples);
     require_sizes(token_sizes.size(), samples * tokens);
@@ -111,15 +112,16 @@ struct ForwardMessage {
                                                 static_cast<std::uint64_t>(most.classes)) *
                                        most.number_size;
     if (samples < 1 || tokens < 1 || tokens > agreed || samples > most.bytes / sample_bytes)
-      in.refuse(Reason::wrong_shape, {samples, " samples of ", tokens, " tokens came, at most ",
-                                      agreed, " tokens and ", most.bytes, " bytes are allowed"});
+      in.refuse(Reason::wrong_shape,
+                {counted(samples, "sample"), " of ", counted(tokens, "token"), " came, at most ",
+                 counted(agreed, "token"), " and ", counted(most.bytes, "byte"), " are allowed"});
     message.samples = static_cast<Index>(samples);
     message.tokens = static_cast<Index>(tokens);
     in.get_to(label_bytes);
     // A class id takes a byte here and 16 in memory.
     if (label_bytes > most.bytes / 16)
-      in.refuse(Reason::too_long,
-                {label_bytes, " bytes of labels came, at most ", most.bytes / 16, " are allowed"});
+      in.refuse(Reason::too_long, {counted(label_bytes, "byte"), " of labels came, at most ",
+                                   most.bytes / 16, " are allowed"});
     in.get_to(follow);
     if (follow > (sizes_follow | token_sizes_follow))
       in.refuse(Reason::malformed, {"the byte for sizes is ", follow, ", wanted 0 to 3"});
@@ -165,27 +167,36 @@ struct BackwardMessage {
   }
 };
 
-/// What the server sends in an evaluation: f64 sum of losses, u32 correct predictions.
+/// What the server sends in an evaluation: f64 sum of losses, then a bit for each sample, the
+/// lowest of a byte first: whether it was recognised. What is left of the last byte is zero.
 struct Score {
   double loss_sum = 0;
-  Index correct = 0;
+  std::vector<bool> correct = {};
 
   std::vector<std::byte> payload() const {
     std::vector<std::byte> out;
-    ByteWriter{out}.put(loss_sum, static_cast<std::uint32_t>(correct));
+    ByteWriter{out}.put(loss_sum);
+    const std::size_t begin = out.size();
+    out.resize(begin + (correct.size() + 7) / 8);
+    for (std::size_t i = 0; i < correct.size(); ++i)
+      if (correct[i]) out[begin + i / 8] |= std::byte{1} << (i % 8);
     return out;
   }
 
-  /// Errors  WireError: truncated, malformed for more correct predictions than samples.
+  /// Errors  WireError: truncated; malformed for too many bits; not_finite.
   static Score read(std::span<const std::byte> payload, Index samples) {
     ByteReader in{payload, "score"};
     Score score;
     score.loss_sum = in.get<double>();
-    score.correct = static_cast<Index>(in.get<std::uint32_t>());
+    const auto bit =
+        [bits = in.get_bytes((static_cast<std::size_t>(samples) + 7) / 8)](std::size_t i) {
+          return (bits[i / 8] >> (i % 8) & std::byte{1}) != std::byte{};
+        };
     in.expect_end();
-    if (score.correct > samples || !std::isfinite(score.loss_sum))
-      in.refuse(Reason::malformed,
-                {score.correct, " of ", samples, " correct, loss ", score.loss_sum});
+    for (Index i = 0; i < samples; ++i) score.correct.push_back(bit(static_cast<std::size_t>(i)));
+    for (auto i = static_cast<std::size_t>(samples); i % 8 != 0; ++i)
+      if (bit(i)) in.refuse(Reason::malformed, {"a bit came for sample ", i, " of ", samples});
+    if (!std::isfinite(score.loss_sum)) in.refuse(Reason::not_finite, {"loss ", score.loss_sum});
     return score;
   }
 };
@@ -216,7 +227,8 @@ void read_weights(std::span<const std::byte> payload, const M& module) {
   ByteReader in{payload, "weights"};
   const auto all = nn::parameters<T>(module);
   if (const auto count = in.get<std::uint32_t>(); count != all.size())
-    in.refuse(Reason::wrong_shape, {count, " tensors came, ", all.size(), " are expected"});
+    in.refuse(Reason::wrong_shape,
+              {counted(count, "tensor"), " came, ", all.size(), " are expected"});
   std::vector<Tensor<T>> values;
   for (const auto& [name, parameter] : all) {
     if (in.get_text(longest_name) != name)

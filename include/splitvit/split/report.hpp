@@ -133,9 +133,16 @@ struct EpochReport {
 
 /// How good the model is on data that it was not trained on.
 struct Evaluation {
+  /// The samples of one class; of soft labels, the most probable class counts.
+  struct Class {
+    Index correct = 0, samples = 0;
+    friend bool operator==(const Class&, const Class&) = default;
+  };
+
   double loss = 0;  ///< mean over samples
   Index correct = 0, samples = 0;
   Traffic traffic;
+  std::vector<Class> classes = {};  ///< one for each class of the model
 
   /// In [0, 1]; correct over samples.
   double accuracy() const {

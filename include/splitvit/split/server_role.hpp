@@ -10,7 +10,7 @@
 #include <splitvit/codec/float32.hpp>        // Float32
 #include <splitvit/core/error.hpp>           // Reason, WireError
 #include <splitvit/core/labels.hpp>          // Labels
-#include <splitvit/nn/loss.hpp>              // count_correct
+#include <splitvit/nn/loss.hpp>              // correct_rows
 #include <splitvit/split/cut.hpp>            // CutReceiver, StepId
 #include <splitvit/split/learner.hpp>        // Learner
 #include <splitvit/split/messages.hpp>       // BackwardMessage, ForwardMessage, Score, read_weights
@@ -86,7 +86,7 @@ class ServerRole {
     const Variable<T> logits = logits_of(came);
     const double mean = static_cast<double>(cross_entropy(logits, labels).value()[0]);
     return {.loss_sum = mean * static_cast<double>(came.samples),
-            .correct = nn::count_correct(logits.value(), labels)};
+            .correct = nn::correct_rows(logits.value(), labels)};
   }
 
   /// The payload of the answer to an evaluate message: a Score, or the class scores (samples,

@@ -21,7 +21,7 @@ struct Endpoint {
 /// Reads "HOST:PORT" or "[IPV6]:PORT". Errors  std::invalid_argument saying what is wrong.
 inline Endpoint parse_endpoint(std::string_view text) {
   const auto require = [&](bool holds, const char* why) {
-    if (!holds) throw std::invalid_argument("parse_endpoint: '" + std::string{text} + "': " + why);
+    if (!holds) throw std::invalid_argument("address '" + std::string{text} + "': " + why);
   };
   const std::size_t brackets = text.starts_with('[') ? 1 : 0;
   const std::size_t host_end = brackets > 0 ? text.find(']') : text.find(':');
@@ -29,7 +29,12 @@ inline Endpoint parse_endpoint(std::string_view text) {
           brackets > 0 ? "']' is missing" : "a port is missing, write HOST:PORT");
   const std::string_view host = text.substr(brackets, host_end - brackets);
   std::string_view port = text.substr(host_end + brackets);
-  require(!host.empty(), "a host is missing, write HOST:PORT");
+  require(!host.empty(),
+          "a host is missing, write HOST:PORT; 0.0.0.0:PORT is every IPv4 address of this machine, "
+          "[::]:PORT every address");
+  require(host != "*",
+          "'*' is no host; 0.0.0.0:PORT is every IPv4 address of this machine, [::]:PORT every "
+          "address");
   require(port.starts_with(':'), "a port is missing, write [IPV6]:PORT");
   port.remove_prefix(1);
   require(port.find(':') == port.npos, "an IPv6 address needs brackets, write [IPV6]:PORT");

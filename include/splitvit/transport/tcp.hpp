@@ -5,7 +5,7 @@
 #error "splitvit/transport/tcp.hpp needs POSIX sockets; write a Transport of your own instead"
 #endif
 
-#include <algorithm>     // clamp, find, min
+#include <algorithm>     // clamp, find, min, stable_partition
 #include <atomic>        // atomic
 #include <cerrno>        // errno
 #include <chrono>        // milliseconds, nanoseconds, seconds
@@ -155,8 +155,8 @@ class TcpLink {
     while (true) {
       const auto n = ::recv(fd(), into.data(), into.size(), 0);
       if (n >= 0) return static_cast<std::size_t>(n);
-      again_or_throw("read");
-      wait(POLLIN, deadline(), "read: the peer was silent until the deadline");
+      again_or_throw("reading");
+      wait(POLLIN, deadline(), "the peer was silent until the deadline");
     }
   }
 
@@ -164,9 +164,9 @@ class TcpLink {
     while (true) {
       const auto n = ::send(fd(), from.data(), from.size(), no_signal);
       if (n >= 0) return static_cast<std::size_t>(n);
-      again_or_throw("write");
+      again_or_throw("writing");
       wait(POLLOUT, std::min(deadline(), deadline_in(state_->write_stall)),
-           "write: the peer took no byte in time");
+           "the peer took no byte in time");
     }
   }
 
@@ -218,23 +218,24 @@ class TcpLink {
 
   void again_or_throw(const char* what) const {
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-      throw detail::socket_error(errno, "TcpLink to " + peer() + ": " + what);
+      throw detail::socket_error(errno, "connection to " + peer() + ": " + what);
   }
   void wait(short events, Deadline until, const char* what) const {
     if (!detail::wait_ready(fd(), events, until))
-      throw TransportError(Reason::timed_out, {"TcpLink to ", peer(), ": ", what});
+      throw TransportError(Reason::timed_out, {"connection to ", peer(), ": ", what});
   }
 
   std::unique_ptr<State> state_;
 };
 
-/// Waits for peers on one address: on loopback, unless another host is named.
+/// Waits for peers on one address: on loopback, unless another host is named. Of a name's
+/// addresses, IPv4 comes first, so that localhost is where callers of 127.0.0.1 look, too.
 class TcpListener {
  public:
   /// Errors  TransportError: cannot_connect for no such host, link_failed for a taken address.
   explicit TcpListener(const Endpoint& on = {}, const ListenOptions& options = {})
       : write_stall_{options.write_stall} {
-    const std::string what = "TcpListener on " + on.text();
+    const std::string what = "listening on " + on.text();
     std::array<int, 2> ends{};
     if (::pipe(ends.data()) != 0) throw detail::socket_error(errno, what);
     wake_read_ = detail::Descriptor{ends[0]};
@@ -244,7 +245,11 @@ class TcpListener {
 
     const auto addresses = detail::addresses_of(on);
     int error = 0;
-    for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
+    std::vector<const addrinfo*> order;
+    for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) order.push_back(at);
+    std::ranges::stable_partition(order,
+                                  [](const addrinfo* at) { return at->ai_family == AF_INET; });
+    for (const addrinfo* const at : order) {
       fd_ = detail::Descriptor{::socket(at->ai_family, at->ai_socktype, at->ai_protocol)};
       const int yes = 1;
       if (fd_.get() >= 0 &&
@@ -265,7 +270,7 @@ class TcpListener {
   /// Errors  TransportError: timed_out at the deadline, closed after close(), link_failed if
   ///         the system cannot accept, such as when no descriptors are left.
   TcpLink accept(Deadline deadline = no_deadline) {
-    const std::string what = "TcpListener on " + endpoint_.text();
+    const std::string what = "listening on " + endpoint_.text();
     while (true) {
       if (!detail::wait_ready(fd_.get(), POLLIN, deadline, wake_read_.get()))
         throw TransportError(Reason::timed_out, {what, ": nobody came before the deadline"});
@@ -302,7 +307,7 @@ class TcpListener {
 /// Errors  TransportError: cannot_connect if there is no such host or nobody listens, timed_out if
 ///         nobody answers, link_failed for any other error of the system.
 inline TcpLink connect_tcp(const Endpoint& to, const ConnectOptions& options = {}) {
-  const std::string what = "connect_tcp: " + to.text();
+  const std::string what = "connecting to " + to.text();
   const auto addresses = detail::addresses_of(to);
   const Deadline retry_until = deadline_in(options.retry_for);
   std::chrono::nanoseconds pause = std::chrono::milliseconds{20};

@@ -54,10 +54,58 @@ inline std::string colour_rules(Paper paper, const std::string& where) {
 inline std::string px(double value) { return trimmed(fixed(value, 1)); }
 inline std::string xy(double x, double y) { return px(x) + "," + px(y); }
 
-/// How wide a text is, for the system's fonts: an estimate on the safe side.
-inline double text_width(std::string_view text) {
-  return 0.58 * 13 * static_cast<double>(columns(text));
+/// How wide a character in bold is, in pixels: at most this, in the widest of the fonts above,
+/// which is DejaVu Sans.
+inline double bold_width_of(char32_t c) {
+  constexpr std::u32string_view narrowest = U" ',./:;IJ\\ijl|";
+  constexpr std::u32string_view narrow = U"!\"()*-[]_`frt";
+  constexpr std::u32string_view widest = U"%@MWmw";
+  constexpr double pixels = 13;  // of an em
+  const auto is_in = [c](std::u32string_view set) { return set.find(c) != set.npos; };
+  if (is_in(narrowest)) return 0.41 * pixels;
+  if (is_in(narrow)) return 0.53 * pixels;
+  if (is_in(widest)) return 1.11 * pixels;
+  if (c >= '0' && c <= '9') return 0.7 * pixels;
+  if (c >= 'a' && c <= 'z') return 0.72 * pixels;
+  return 0.88 * pixels * static_cast<double>(columns_of(c));
 }
+
+/// How wide a text in bold is, in pixels: an estimate on the safe side.
+inline double bold_width(std::string_view text) {
+  double width = 0;
+  while (!text.empty()) {
+    const CodePoint c = first_code_point(text);
+    width += bold_width_of(c.value);
+    text.remove_prefix(c.bytes);
+  }
+  return width;
+}
+
+/// How wide a text in normal weight is.
+inline double text_width(std::string_view text) { return 0.93 * bold_width(text); }
+
+/// The text in lines of at most `width` pixels in bold, broken behind punctuation where there is
+/// some in the second half of a line.
+inline std::vector<std::string> wrapped(std::string_view text, double width) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    std::size_t end = 0, mark = 0;
+    for (double used = 0; end < text.size();) {
+      const CodePoint c = first_code_point(text.substr(end));
+      used += bold_width_of(c.value);
+      if (used > width && end > 0) break;
+      end += c.bytes;
+      if (std::string_view{" ,:;@/"}.find(text[end - 1]) != std::string_view::npos) mark = end;
+    }
+    if (end < text.size() && mark > end / 2) end = mark;
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+  return lines;
+}
+
+/// The name of a method or a series as drawings show it: one line of a length that ends.
+inline std::string shown_name(std::string_view name) { return shorten(one_line(name), 200); }
 
 /// An attribute in an element, after a space; nothing if the value is empty.
 inline std::string attribute(const std::string& name, const std::string& value) {
