@@ -78,6 +78,28 @@ struct Node {
   bool requires_grad = false;
   bool used_up = false;  // its operation has been released
 };
+
+template <std::floating_point T>
+Node<T>::~Node() {
+  operation.reset();  // it holds the inputs, too
+  Nodes nodes = std::move(inputs);
+  while (!nodes.empty()) {
+    const std::shared_ptr<Node> node = std::move(nodes.back());
+    nodes.pop_back();
+    if (node.use_count() > 1) continue;
+    for (std::shared_ptr<Node>& input : node->inputs) nodes.push_back(std::move(input));
+    node->release();
+  }
+}
+
+template <std::floating_point T>
+void Node<T>::release() {
+  operation.reset();
+  inputs.clear();
+  gradient = Tensor<T>{};
+  requires_grad = false;
+  used_up = true;
+}
 }  // namespace detail
 
 /// Whether operations of this thread record a graph.
@@ -185,30 +207,6 @@ Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
                    Backward&& backward) {
   if (!Variable<T>::records(inputs)) return Variable<T>{std::move(value)};
   return {std::move(value), inputs, detail::Operation<T>{std::forward<Backward>(backward)}};
-}
-
-namespace detail {
-template <std::floating_point T>
-Node<T>::~Node() {
-  operation.reset();  // it holds the inputs, too
-  Nodes nodes = std::move(inputs);
-  while (!nodes.empty()) {
-    const std::shared_ptr<Node> node = std::move(nodes.back());
-    nodes.pop_back();
-    if (node.use_count() > 1) continue;
-    for (std::shared_ptr<Node>& input : node->inputs) nodes.push_back(std::move(input));
-    node->release();
-  }
-}
-}  // namespace detail
-
-template <std::floating_point T>
-void detail::Node<T>::release() {
-  operation.reset();
-  inputs.clear();
-  gradient = Tensor<T>{};
-  requires_grad = false;
-  used_up = true;
 }
 
 template <std::floating_point T>

@@ -74,7 +74,9 @@ auto state_numbers(Held held) {
 }
 
 /// Appends a value: its name, u8 kind, u64 how many numbers, the numbers.
-inline void write_value(ByteWriter& out, const std::string& name, StateValue value) {
+/// A template, as read_value is, so that only programs that use it compile it.
+template <std::same_as<ByteWriter> Out>
+void write_value(Out& out, const std::string& name, StateValue value) {
   out.put_text(name);
   out.put(static_cast<std::uint8_t>(value.index()));
   std::visit(
@@ -91,11 +93,12 @@ inline void write_value(ByteWriter& out, const std::string& name, StateValue val
 }
 
 /// Compares name, kind and size with what write_value wrote; copies the numbers if it `takes`.
-inline void read_value(ByteReader& in, bool takes, const std::string& name, StateValue value) {
+template <std::same_as<ByteReader> In>
+void read_value(In& in, bool takes, const std::string& name, StateValue value) {
   constexpr Reason misfit = Reason::wrong_content;
   const std::string found = in.get_text(in.left());
-  const auto kind = in.get<std::uint8_t>();
-  const auto count = in.get<std::uint64_t>();
+  const auto kind = in.template get<std::uint8_t>();
+  const auto count = in.template get<std::uint64_t>();
   if (found != name) in.refuse(misfit, {"'", found, "' where '", name, "' was wanted"});
   if (kind != value.index()) in.refuse(misfit, {"'", name, "' is another kind of value"});
   std::visit(

@@ -24,8 +24,8 @@ class ParameterVisitor {
  private:
   using Call = void (*)(const void* see, const std::string& name, const Variable<T>& parameter);
 
-  ParameterVisitor(const void* see, std::string prefix, Call shown)
-      : see_{see}, prefix_{std::move(prefix)}, call_{shown} {}
+  ParameterVisitor(const void* see, std::string prefix, Call function)
+      : see_{see}, prefix_{std::move(prefix)}, call_{function} {}
 
   template <class See>
   static void call(const void* see, const std::string& name, const Variable<T>& parameter) {
