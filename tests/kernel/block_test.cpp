@@ -105,7 +105,7 @@ TEST_CASE("block: pairs end as float does with infinities, NaN and huge numbers,
       const auto exact = block_results<float>(s, Checkpointing::store, change);
       for (const Checkpointing way : {Checkpointing::store, Checkpointing::recompute}) {
         const auto ours = block_results<BrainPair>(s, way, change);
-        for (const std::size_t i : {0, 2}) {  // y and dx
+        for (const std::size_t i : {std::size_t{0}, std::size_t{2}}) {  // y and dx
           int different = 0;
           for (std::ptrdiff_t j = 0; j < one; ++j)
             different +=
