@@ -17,7 +17,9 @@
 #include "split_train/data.hpp"         // load_data
 #include "split_train/options.hpp"      // parse_options
 #include "split_train/output.hpp"       // Output
+#include "split_train/predict.hpp"      // predict
 #include "split_train/server_role.hpp"  // run_server, ServerProcess
+#include "split_train/weights.hpp"      // use_weights
 
 namespace {
 
@@ -32,7 +34,11 @@ std::string program_line(const Options& options) {
 }
 
 Data data_of(const Options& options) {
-  return splitvit::with_threads(options.threads, [&] { return load_data(options); });
+  return splitvit::with_threads(options.threads, [&] {
+    Data data = load_data(options);
+    use_weights(data, options);
+    return data;
+  });
 }
 
 /// One run for each seed and method, as far as they are known before they begin.
@@ -62,6 +68,8 @@ int train(Options options) {
                  .several = options.methods.size() > 1,
                  .several_seeds = options.seeds.size() > 1},
                 planned};
+  if (options.start)
+    std::fprintf(stderr, "%s: %s\n", options.weights.c_str(), data.weights_notes.c_str());
   std::vector<Run> runs = output.earlier();
   for (const Run& run : planned) {
     const auto same = [&](const Run& other) {
@@ -89,6 +97,7 @@ int main(int argc, char** argv) {
   try {
     const auto options = parse_options(argc, argv);
     if (!options) return 0;
+    if (!options->predict.empty()) return predict(*options);
     return options->role == Role::server ? run_server(*options) : train(*options);
   } catch (const UsageError& error) {
     std::fprintf(stderr, "split_train: %s\n", error.what());

@@ -29,6 +29,7 @@
 #include "split_train/agreed.hpp"        // agreed_settings, start_weights
 #include "split_train/augmentation.hpp"  // augmentation_of
 #include "split_train/method.hpp"        // method_of
+#include "split_train/weights.hpp"       // saved_metadata
 
 namespace split_train {
 
@@ -75,6 +76,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
           {{"data", data.name},
            {"training images", number(data.train.size())},
            {"test images", number(data.test.size())},
+           {"classes", number(data.train.classes())},
            {"model", o.model},
            {"image", number(vit.image)},
            {"blocks", number(vit.depth)},
@@ -92,6 +94,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
       .rows = {},
       .test_samples = static_cast<std::uint64_t>(data.test.size()),
       .evaluation_traffic = {}};
+  if (o.start) run.settings.push_back({"weights", data.weights_notes});
   if (!data.skipped.empty()) run.settings.push_back({"files skipped", number(data.skipped.size())});
   return run;
 }
@@ -110,7 +113,7 @@ class Training {
         vit_{options.vit(data.train.classes())},
         run_{describe_run(options, method, data)},
         output_{output},
-        statistics_{options.weights.empty() ? data.statistics : sv::data::imagenet_statistics},
+        data_{data},
         train_{data.train, loader_options(true)},
         test_{data.test, loader_options(false)},
         method_{method_of(method)},
@@ -135,7 +138,8 @@ class Training {
     progress_.finish();
     if (!options_.eval_only) {
       const auto server_part = client_.fetch_server_part();
-      output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part));
+      output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part),
+                         saved_metadata(options_, run_.method, data_));
     }
     client_.close();
     output_.end(run_);
@@ -148,7 +152,7 @@ class Training {
             .image = vit_.image,
             .shuffle = training,
             .augment = augmentation_of(training ? options_.augment : "none"),
-            .normalise = statistics_,
+            .normalise = data_.statistics,
             .seed = options_.seed};
   }
 
@@ -168,8 +172,6 @@ class Training {
       part.encoder =
           sv::nn::make_encoder<float>(vit_.dim, *method_.bottleneck, {.seed = options_.seed});
     const auto loaded = start_weights(part, vit_, options_.weights);
-    if (loaded.positions_resampled)
-      run_.settings.push_back({"positions", "resampled to this image size"});
     const bool from_file = !options_.weights.empty() && !loaded.bottleneck_kept;
     const bool by_pca =
         method_.bottleneck && method_.bottleneck->start == sv::nn::BottleneckStart::pca;
@@ -279,7 +281,7 @@ class Training {
   sv::nn::VitConfig vit_;
   sv::report::Run run_;
   Output& output_;
-  sv::data::ChannelStatistics statistics_;
+  const Data& data_;
   sv::data::Loader<float, sv::data::AnyDataset> train_, test_;
   Method method_;
   std::optional<sv::nn::Decoder<float>> decoder_;  ///< for the server to start with

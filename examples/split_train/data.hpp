@@ -21,7 +21,9 @@ struct Data {
   std::string name;
   std::vector<std::string> class_names = {};  ///< in the order of the labels; empty: not known
   std::vector<std::string> skipped = {};      ///< files that were left out, and why
-  splitvit::data::ChannelStatistics statistics = {};  ///< of the training images
+  /// Of the training images, or what --weights ask for.
+  splitvit::data::ChannelStatistics statistics = {};
+  std::string weights_notes = {};  ///< what happens when --weights are loaded; empty without them
 };
 
 /// Reads or draws what --data names.

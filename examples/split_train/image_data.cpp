@@ -107,10 +107,7 @@ Data load_npz(const Options& o) {
 namespace {
 
 [[noreturn]] void refuse(const Options& o) {
-  throw UsageError(
-      "--data '" + o.data +
-      "': this program was built without libjpeg-turbo, libpng and zlib; cmake/setup.sh "
-      "installs them, then build again");
+  throw UsageError("--data '" + o.data + "': " + built_without_images);
 }
 
 }  // namespace

@@ -8,6 +8,10 @@
 
 namespace split_train {
 
+inline constexpr const char* built_without_images =
+    "this program was built without libjpeg-turbo, libpng and zlib; cmake/setup.sh installs them, "
+    "then build again";
+
 /// folder:TRAIN,TEST, or folder:DIR with --test-share.
 ///
 /// Errors  UsageError for another text, or if this program was built without JPEG and PNG;

@@ -13,6 +13,7 @@
 
 #include "split_train/augmentation.hpp"  // augmentation_of
 #include "split_train/method.hpp"        // method_of, method_usages, with_defaults
+#include "split_train/weights.hpp"       // use_weights
 
 namespace split_train {
 
@@ -27,6 +28,11 @@ std::string model_names() {
   return names;
 }
 
+bool is_named(const std::string& model) {
+  return std::ranges::find(sv::nn::named_vits, model, &sv::nn::NamedVit::name) !=
+         sv::nn::named_vits.end();
+}
+
 /// The first of several values that comes again; null if all differ.
 template <class Value>
 const Value* repeated(const std::vector<Value>& values) {
@@ -36,7 +42,7 @@ const Value* repeated(const std::vector<Value>& values) {
 }
 
 /// What CLI11 cannot check by itself.
-void check(Options& o, const std::string& listen, const std::string& connect) {
+void check(Options& o, const std::string& listen, const std::string& connect, const Given& given) {
   const auto need = [](bool holds, const std::string& text) {
     if (!holds) throw UsageError(text);
   };
@@ -66,6 +72,13 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
     throw UsageError("--compress " + *method + " is given twice");
   need(!o.resume || !o.out.empty(), "--resume needs --out");
   need(o.threads >= 0, "--threads must be at least 1");
+  need(o.classes >= 0, "--classes must be at least 1");
+  need(o.predict.empty() || !o.weights.empty(), "--predict needs --weights");
+  need(o.predict.empty() || o.role != Role::server,
+       "--predict is for the side that has the images");
+  need(o.predict.empty() || o.methods.size() == 1, "--predict takes one method");
+  need(o.role != Role::server || o.out.empty(), "--out is for the side that has the images");
+  need(!o.json || !o.predict.empty(), "--json goes with --predict");
   need(o.role == Role::both || o.methods.size() == 1,
        "several methods need --role both; give one to each server and client");
   need(o.role == Role::both || o.seeds.size() == 1,
@@ -75,6 +88,7 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
       o.role != Role::server || (o.augment == "none" && !o.test_share && o.on_bad_file == "refuse"),
       "--augment, --test-share and --on-bad-file are for the side that has the images");
   try {
+    use_weights(o, given);
     if (!listen.empty() || !connect.empty())
       o.endpoint = sv::transport::parse_endpoint(listen.empty() ? connect : listen);
     for (const std::string& method : o.methods) {
@@ -96,7 +110,7 @@ void check(Options& o, const std::string& listen, const std::string& connect) {
 }  // namespace
 
 sv::nn::VitConfig Options::vit(Index data_classes) const {
-  sv::nn::VitConfig config = sv::nn::vit_named(model);
+  sv::nn::VitConfig config = start ? start->sizes : sv::nn::vit_named(model);
   if (image != 0) config.image = image;
   config.classes = data_classes;
   sv::nn::require_valid(config);
@@ -131,10 +145,13 @@ std::optional<Options> parse_options(int argc, char** argv) {
                  "memory for images of a folder; those beyond it are read again in each epoch");
   app.add_option("--on-bad-file", o.on_bad_file, "image files that cannot be read")
       ->check(CLI::IsMember({"refuse", "skip"}));
-  app.add_option("--classes", o.classes, "for a server without --data");
+  app.add_option("--classes", o.classes,
+                 "more than the training images have; a server without --data needs it");
   app.add_option("--model", o.model, model_names());
   app.add_option("--image", o.image, "pixels on each side that images are resized to");
-  app.add_option("--weights", o.weights, "safetensors file to start from, with timm's names")
+  app.add_option("--weights", o.weights,
+                 "safetensors file to start from, with the names of this program, timm, DINO, "
+                 "Hugging Face or torchvision")
       ->check(CLI::ExistingFile);
   app.add_option("--cut", o.cut, "blocks that stay with the client");
   app.add_option("--compress", o.methods,
@@ -180,6 +197,9 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_flag("--recompute", o.recompute,
                "need a fraction of the memory and a seventh more time; the same results");
   app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
+  app.add_option("--predict", o.predict,
+                 "image files: print the five most probable classes of each by --weights");
+  app.add_flag("--json", o.json, "print what --predict finds as JSON");
   app.add_option("--out", o.out, "folder for metrics, model and report");
   app.add_flag("--resume", o.resume,
                "go on in --out: runs that are finished there are not run again");
@@ -203,7 +223,10 @@ std::optional<Options> parse_options(int argc, char** argv) {
     std::ranges::replace(text, '\n', ' ');
     throw UsageError(text + " (--help lists all options)");
   }
-  check(o, listen, connect);
+  check(o, listen, connect,
+        {.model = app.count("--model") > 0,
+         .cut = app.count("--cut") > 0,
+         .method = app.count("--compress") + app.count("--bottleneck") > 0});
   return o;
 }
 
@@ -215,8 +238,8 @@ std::vector<std::string> server_arguments(const Options& o, const std::string& m
     all.push_back(value);
   };
   add("--classes", std::to_string(classes));
-  add("--model", o.model);
-  if (o.image != 0) add("--image", std::to_string(o.image));
+  if (!o.start || (!o.own_weights && is_named(o.model))) add("--model", o.model);
+  add("--image", std::to_string(o.vit(classes).image));
   if (!o.weights.empty()) add("--weights", o.weights);
   add("--cut", std::to_string(o.cut));
   add("--compress", method);

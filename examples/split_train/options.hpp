@@ -8,6 +8,7 @@
 #include <vector>     // vector
 
 #include <splitvit/core/shape.hpp>          // Index
+#include <splitvit/nn/model_info.hpp>       // ModelInfo
 #include <splitvit/nn/vit.hpp>              // VitConfig
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
@@ -30,8 +31,12 @@ struct Options {
   Index image = 0;    ///< 0: that of the model
   Index classes = 0;  ///< 0: as many as the data has
   std::string weights;
-  Index cut = 0;                             ///< 0: half the blocks
-  std::vector<std::string> methods{"none"};  ///< see method.hpp
+  std::optional<splitvit::nn::ModelInfo> start;  ///< of the model in --weights
+  bool own_weights = false;                      ///< whether split_train has written --weights
+  std::vector<std::string> predict;              ///< image files
+  bool json = false;                             ///< what --predict prints
+  Index cut = 0;                                 ///< 0: half the blocks
+  std::vector<std::string> methods{"none"};      ///< see method.hpp
   Index batch = 64;
   Index epochs = 10;
   std::optional<std::uint64_t> steps;

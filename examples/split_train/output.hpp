@@ -81,7 +81,8 @@ class Output {
 
   /// model.safetensors, or model-METHOD-seedSEED.safetensors where there are several of these.
   void save_model(const splitvit::report::Run& run,
-                  const std::vector<splitvit::io::NamedTensor>& weights) {
+                  const std::vector<splitvit::io::NamedTensor>& weights,
+                  const splitvit::io::Metadata& metadata) {
     if (!folder_) return;
     std::string name = "model";
     // A folder that is resumed may hold other models already.
@@ -89,8 +90,7 @@ class Output {
     if (options_.several_seeds || options_.resume) name += "-seed" + std::to_string(run.seed);
     for (char& c : name)
       if (std::string_view{":,@=()/"}.find(c) != std::string_view::npos) c = '-';
-    splitvit::io::write_safetensors(*folder_ / (name + ".safetensors"), weights,
-                                    {{"format", "pt"}});
+    splitvit::io::write_safetensors(*folder_ / (name + ".safetensors"), weights, metadata);
   }
 
   /// Returns where the report lies; empty without a folder.

@@ -21,9 +21,10 @@
 #include <splitvit/split/server.hpp>   // Server
 #include <splitvit/transport/tcp.hpp>  // TcpListener
 
-#include "split_train/agreed.hpp"  // agreed_settings, start_weights
-#include "split_train/data.hpp"    // classes_of
-#include "split_train/method.hpp"  // method_of
+#include "split_train/agreed.hpp"   // agreed_settings, start_weights
+#include "split_train/data.hpp"     // classes_of
+#include "split_train/method.hpp"   // method_of
+#include "split_train/weights.hpp"  // weights_notes
 
 namespace split_train {
 
@@ -50,7 +51,10 @@ auto said_by(const sv::wire::Hello& hello, const std::string& key, const auto& r
 }  // namespace
 
 int run_server(const Options& options) {
-  const Index classes = options.classes != 0 ? options.classes : classes_of(options.data);
+  Index classes = options.classes;
+  if (classes == 0 && options.data != Options{}.data) classes = classes_of(options.data);
+  if (classes == 0 && options.start) classes = options.start->sizes.classes;
+  if (classes == 0) classes = classes_of(options.data);
   if (classes == 0) throw UsageError("a server for --data " + options.data + " needs --classes N");
   const sv::nn::VitConfig vit = options.vit(classes);
   const std::string& text = options.methods.front();
@@ -86,6 +90,11 @@ int run_server(const Options& options) {
        .method = takes_any ? std::string{sv::wire::any_value} : own.stage.description(),
        .agreed = agreed_settings(options, sv::wire::any_value, sv::wire::any_value)}};
 
+  if (options.start) {  // refuses weights that do not fit, too
+    const std::string notes = weights_notes(options, classes);
+    if (options.progress != "none")
+      std::fprintf(stderr, "%s: %s\n", options.weights.c_str(), notes.c_str());
+  }
   sv::transport::TcpListener listener{options.endpoint};
   std::printf("listening on %s\n", listener.endpoint().text().c_str());
   std::fflush(stdout);

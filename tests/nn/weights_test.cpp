@@ -5,6 +5,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <splitvit/nn/cut.hpp>
@@ -193,6 +194,22 @@ TEST_CASE("weights: a classifier that averages tokens is replaced, norm and all"
     std::erase_if(all, [](const auto& t) { return t.name.starts_with("norm."); });
   });
   CHECK_THAT(refusal(into, normless), ContainsSubstring("missing: norm.weight, norm.bias"));
+}
+
+TEST_CASE("weights: whether a file fits is known from names and shapes", "[nn]") {
+  const auto vit = nn::make_vit<float>(deeper, Rng{.seed = 1});
+  std::vector<std::pair<std::string, Shape>> all;
+  for (const auto& [name, parameter] : nn::parameters<float>(vit))
+    all.emplace_back(name, parameter.shape());
+  CHECK(nn::detail::parameter_shapes(deeper) == all);
+
+  CHECK_NOTHROW(nn::require_fit(deeper, file_of(vit)));
+  CHECK_THROWS_WITH(nn::require_fit(small, file_of(vit)),
+                    ContainsSubstring("unexpected: blocks.2.attn.proj.bias"));
+  nn::VitConfig deepest = deeper;
+  deepest.depth = 4;
+  CHECK_THROWS_WITH(nn::require_fit(deepest, file_of(vit)),
+                    ContainsSubstring("missing: blocks.3.norm1.weight"));
 }
 
 TEST_CASE("weights: numbers that are not finite are refused", "[nn]") {

@@ -23,8 +23,9 @@ inline std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
-/// The side of the square grid of so many patches; 0 if they are none.
+/// The side of the square grid of so many patches; 0 if they are none, or more than 2^40.
 inline Index grid_side(Index patches) {
+  if (patches > Index{1} << 40) return 0;
   const Index side = std::lround(std::sqrt(static_cast<double>(std::max<Index>(patches, 0))));
   return side * side == patches ? side : 0;
 }
@@ -175,7 +176,7 @@ class VitWeights {
         scales_[meaning.name] = name;
         return;
       case extra_token:
-        extra_tokens_ += shape.rank() == 3 ? shape[1] : 1;
+        extra_tokens_ += shape.rank() == 3 && shape.elements() > 0 ? shape[1] : 1;
         break;
       case averages:
         classifier_fault_ = "the file's averages tokens";
@@ -205,7 +206,8 @@ class VitWeights {
         if (part.empty()) fail({name, ": queries, keys or values are missing"});
         Origin one = whole(part);
         const bool first = joined_parts.from.empty();
-        if (one.shape.rank() < 1 || (!first && one.row_width != joined_parts.row_width))
+        if (one.shape.rank() < 1 || one.shape.elements() == 0 ||
+            (!first && one.row_width != joined_parts.row_width))
           fail({part, " ", one.shape, " does not fit the others of ", name});
         const Index rows = first ? 0 : joined_parts.shape[0];
         joined_parts.shape = one.shape.with(0, rows + one.shape[0]);
@@ -240,7 +242,8 @@ class VitWeights {
     if (std::ranges::any_of(tensors_, is_bias)) return;
     std::vector<std::pair<std::string, Index>> missing;
     for (const auto& [name, origin] : tensors_)
-      if (name.ends_with(".attn.qkv.weight") && origin.shape.rank() == 2)
+      if (name.ends_with(".attn.qkv.weight") && origin.shape.rank() == 2 &&
+          origin.shape.elements() > 0)
         missing.emplace_back(name.substr(0, name.size() - 6) + "bias", origin.shape[0]);
     for (const auto& [name, size] : missing) tensors_[name] = {Shape{size}, {{"", 0, size}}};
     if (!missing.empty()) notes_.emplace_back("no bias of queries, keys and values: zeros");

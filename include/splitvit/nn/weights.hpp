@@ -76,8 +76,8 @@ inline std::string load_notes(const VitConfig& config, const VitWeights& file) {
   std::string why = file.classifier_fault();
   if (why.empty() && !file.contains("head.weight")) why = "the file has none";
   if (why.empty() && !has_classifier(file, config.classes))
-    why = joined({"the file's has ", file.shape("head.weight")[0], " classes, wanted ",
-                  config.classes});
+    why = joined(
+        {"the file's has ", file.shape("head.weight")[0], " classes, wanted ", config.classes});
   if (!why.empty()) all.push_back("the classifier starts anew: " + why);
   if (file.contains("pos_embed") && file.shape("pos_embed").rank() == 3) {
     const Index from = grid_side(file.shape("pos_embed")[1] - 1);
@@ -125,62 +125,112 @@ std::vector<io::NamedTensor> borrowed(const NamedParameters<T>& parameters) {
   return all;
 }
 
-template <std::floating_point T>
-LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& config,
-                           const VitWeights& file) {
-  LoadReport report{.head_kept = !has_classifier(file, config.classes)};
+using NamedShapes = std::vector<std::pair<std::string, Shape>>;
+
+/// Names and shapes of all parameters of a model without a bottleneck.
+inline NamedShapes parameter_shapes(const VitConfig& c) {
+  const Index D = c.dim;
+  NamedShapes all;
+  const auto both = [&](const std::string& layer, const Shape& weight) {
+    all.emplace_back(layer + ".weight", weight);
+    all.emplace_back(layer + ".bias", Shape{weight[0]});
+  };
+  all.emplace_back("cls_token", Shape{1, 1, D});
+  all.emplace_back("pos_embed", Shape{1, c.tokens(), D});
+  both("patch_embed.proj", {D, c.channels, c.patch, c.patch});
+  for (Index i = 0; i < c.depth; ++i) {
+    const std::string block = joined({"blocks.", i, "."});
+    both(block + "norm1", {D});
+    both(block + "attn.qkv", {3 * D, D});
+    both(block + "attn.proj", {D, D});
+    both(block + "norm2", {D});
+    both(block + "mlp.fc1", {c.mlp_ratio * D, D});
+    both(block + "mlp.fc2", {D, c.mlp_ratio * D});
+  }
+  both("norm", {D});
+  both("head", {c.classes, D});
+  return all;
+}
+
+/// What loading does to a parameter.
+enum class Loading : std::uint8_t { copied, resampled, kept };
+
+/// Compares names and shapes. Returns what happens to each of `wanted`.
+/// Errors  as load_weights.
+inline std::vector<Loading> require_fit(const NamedShapes& wanted, bool takes_bottleneck,
+                                        const VitConfig& config, const VitWeights& file) {
   std::vector<std::string> missing, unexpected, mis_shaped;
-  std::vector<std::pair<Variable<T>, Tensor<T>>> found;
-  const bool file_has_bottleneck = std::ranges::any_of(file.names(), of_bottleneck);
-  const bool has_all_of_head = file.contains("head.weight") == file.contains("head.bias");
-  bool has_bottleneck = false;
-  for (const auto& [name, parameter] : into) {
-    const bool of_head = name.starts_with("head.");
-    if (of_bottleneck(name)) has_bottleneck = true;
-    if (of_bottleneck(name) && !file_has_bottleneck) {
-      report.bottleneck_kept = true;
+  std::vector<Loading> all;
+  const bool has_bottleneck = std::ranges::any_of(file.names(), of_bottleneck);
+  const bool keeps_head = !has_classifier(file, config.classes) &&
+                          file.contains("head.weight") == file.contains("head.bias");
+  for (const auto& [name, shape] : wanted) {
+    all.push_back(Loading::kept);
+    if ((of_bottleneck(name) && !has_bottleneck) || (name.starts_with("head.") && keeps_head))
       continue;
-    }
-    if (of_head && report.head_kept && has_all_of_head) continue;
     if (!file.contains(name)) {
       // A classifier that averages tokens has a norm of its own instead.
       if (!name.starts_with("norm.") || file.classifier_fault().empty()) missing.push_back(name);
       continue;
     }
-    const Shape& shape = file.shape(name);
-    const bool same_grid = shape == parameter.shape();
-    const bool positions = name == "pos_embed" && shape.rank() == 3 && shape[0] == 1 &&
-                           shape[2] == config.dim && grid_side(shape[1] - 1) > 0;
-    if (same_grid || positions) {
-      Tensor<T> value = file.template get<T>(name);
-      if (!all_finite(std::span<const T>{value.span()}))
-        throw StorageError(Reason::wrong_content,
-                           {file.source(), ": ", name, " has values that are not finite"});
-      if (!same_grid) value = resample_positions(value, config.image / config.patch);
-      report.positions_resampled = report.positions_resampled || !same_grid;
-      found.emplace_back(parameter, std::move(value));
-    } else {
-      mis_shaped.push_back(name + " " + shape.text() + " for " + parameter.shape().text());
-    }
+    const Shape& came = file.shape(name);
+    const bool resampled = name == "pos_embed" && came.rank() == 3 && came[0] == 1 &&
+                           came[2] == config.dim && grid_side(came[1] - 1) > 0;
+    all.back() = came == shape ? Loading::copied : Loading::resampled;
+    if (came != shape && !resampled)
+      mis_shaped.push_back(name + " " + came.text() + " for " + shape.text());
   }
-  // The names depend on the depth only: a model of width 1 has all of them.
   std::set<std::string> known;
-  for (const auto& [name, parameter] :
-       parameters<T>(Vit<T>{{.image = 1, .patch = 1, .dim = 1, .heads = 1, .depth = config.depth}}))
-    known.insert(name);
+  for (const auto& [name, shape] : parameter_shapes(config)) known.insert(name);
   for (const std::string& name : file.names())
-    if (!known.contains(name) && !(has_bottleneck && of_bottleneck(name)))
+    if (!known.contains(name) && !(takes_bottleneck && of_bottleneck(name)))
       unexpected.push_back(name);
-
   if (!missing.empty() || !unexpected.empty() || !mis_shaped.empty())
     throw StorageError(
         Reason::wrong_content,
         {file.source(), ": not the weights of this model", listed_as("missing:", missing),
          listed_as("unexpected:", unexpected), listed_as("of another shape:", mis_shaped)});
-  for (auto& [parameter, value] : found) parameter.mutable_value() = std::move(value);
+  return all;
+}
+
+template <std::floating_point T>
+LoadReport load_parameters(const NamedParameters<T>& into, const VitConfig& config,
+                           const VitWeights& file) {
+  NamedShapes wanted;
+  LoadReport report{.head_kept = !has_classifier(file, config.classes)};
+  bool has_bottleneck = false;
+  for (const auto& [name, parameter] : into) {
+    wanted.emplace_back(name, parameter.shape());
+    has_bottleneck = has_bottleneck || of_bottleneck(name);
+  }
+  const std::vector<Loading> all = require_fit(wanted, has_bottleneck, config, file);
+  std::vector<Tensor<T>> values(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string& name = into[i].first;
+    if (all[i] == Loading::kept) {
+      report.bottleneck_kept = report.bottleneck_kept || of_bottleneck(name);
+      continue;
+    }
+    values[i] = file.template get<T>(name);
+    if (!all_finite(std::span<const T>{values[i].span()}))
+      throw StorageError(Reason::wrong_content,
+                         {file.source(), ": ", name, " has values that are not finite"});
+    if (all[i] == Loading::copied) continue;
+    values[i] = resample_positions(values[i], config.image / config.patch);
+    report.positions_resampled = true;
+  }
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (all[i] != Loading::kept) into[i].second.mutable_value() = std::move(values[i]);
   return report;
 }
 }  // namespace detail
+
+/// Whether a file has all weights of a model of these sizes, and nothing unknown, from names and
+/// shapes alone. A bottleneck in it is not looked at.
+/// Errors  as load_weights.
+inline void require_fit(const VitConfig& config, const VitWeights& file) {
+  detail::require_fit(detail::parameter_shapes(config), true, config, file);
+}
 
 /// Fills a ViT or one part of it from a file with the weights of a whole model, io::SafeTensors or
 /// VitWeights; LoadReport and load_notes say what may differ.
