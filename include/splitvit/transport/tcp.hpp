@@ -247,8 +247,8 @@ class TcpListener {
     int error = 0;
     std::vector<const addrinfo*> order;
     for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) order.push_back(at);
-    std::ranges::stable_partition(order,
-                                  [](const addrinfo* at) { return at->ai_family == AF_INET; });
+    std::stable_partition(order.begin(), order.end(),
+                          [](const addrinfo* at) { return at->ai_family == AF_INET; });
     for (const addrinfo* const at : order) {
       fd_ = detail::Descriptor{::socket(at->ai_family, at->ai_socktype, at->ai_protocol)};
       const int yes = 1;

@@ -297,11 +297,10 @@ inline std::vector<std::byte> error_payload(Reason reason, const std::string& te
 /// Errors  WireError, always: peer_failed with the peer's text, or malformed, truncated, too_long.
 [[noreturn]] inline void throw_peer_error(Bytes payload) {
   ByteReader in{payload, "error message"};
-  const auto reason = in.get<std::uint8_t>();
+  [[maybe_unused]] const auto reason = in.get<std::uint8_t>();  // the text says it in words
   const std::string text = in.get_text(longest_error_text);
   in.expect_end();
-  throw WireError(Reason::peer_failed,
-                  {"the peer gave up: ", detail::printable(text), " (reason ", reason, ")"});
+  throw WireError(Reason::peer_failed, {"the peer gave up: ", detail::printable(text)});
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::wire
