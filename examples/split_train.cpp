@@ -5,16 +5,20 @@
 #include <cstdint>    // uint64_t
 #include <cstdio>     // printf, fprintf
 #include <exception>  // exception
+#include <new>        // bad_alloc
+#include <stdexcept>  // length_error
 #include <string>     // string
 #include <vector>     // vector
 
 #include <splitvit/core/parallel.hpp>   // with_threads
-#include <splitvit/kernel/simd.hpp>     // instruction_set
-#include <splitvit/report/summary.hpp>  // render_table, summary_table
-#include <splitvit/version.hpp>
+#include <splitvit/core/text.hpp>       // counted
+#include <splitvit/report/summary.hpp>  // summary_table
+#include <splitvit/report/table.hpp>    // render_table
 
+#include "split_train/build_info.hpp"   // build_info
 #include "split_train/client_role.hpp"  // describe_run, run_client
 #include "split_train/data.hpp"         // load_data
+#include "split_train/dry_run.hpp"      // dry_run
 #include "split_train/options.hpp"      // parse_options
 #include "split_train/output.hpp"       // Output
 #include "split_train/predict.hpp"      // predict
@@ -27,10 +31,11 @@ using namespace split_train;
 using splitvit::report::Run;
 
 std::string program_line(const Options& options) {
-  return "splitvit " + std::to_string(SPLITVIT_VERSION_MAJOR) + "." +
-         std::to_string(SPLITVIT_VERSION_MINOR) + "." + std::to_string(SPLITVIT_VERSION_PATCH) +
-         ", " + splitvit::kernel::instruction_set() + ", " + std::to_string(options.threads) +
-         " threads a process";
+  std::string text = "splitvit";
+  for (const auto& [key, value] : build_info())
+    if (key == "version" || key == "compiler" || key == "instruction set")
+      text += (key == "version" ? " " : ", ") + value;
+  return text + ", " + splitvit::counted(options.threads, "thread") + " a process";
 }
 
 Data data_of(const Options& options) {
@@ -61,6 +66,7 @@ Run train_one(const Options& options, const std::string& method, const Data& dat
 
 int train(Options options) {
   auto data = data_of(options);
+  if (options.dry_run) return dry_run(options, data);
   const std::vector<Run> planned = planned_runs(options, data);
   // After the data, so that a typo there leaves no folder behind.
   Output output{{.folder = options.out,
@@ -85,10 +91,18 @@ int train(Options options) {
   const std::string report = output.save_report(runs, program_line(options));
   if (!report.empty()) std::printf("report: %s\n", report.c_str());
   if (!data.skipped.empty())
-    std::fprintf(stderr,
-                 "split_train: %zu files could not be read and were skipped, the first: %s\n",
-                 data.skipped.size(), data.skipped.front().c_str());
+    std::fprintf(stderr, "split_train: %s could not be read and %s skipped, the first: %s\n",
+                 splitvit::counted(data.skipped.size(), "file").c_str(),
+                 data.skipped.size() == 1 ? "was" : "were", data.skipped.front().c_str());
   return 0;
+}
+
+int out_of_memory() {
+  std::fprintf(
+      stderr,
+      "split_train: there is not enough memory; a smaller --batch, --image or --model, and "
+      "--recompute need less, and --dry-run says how much\n");
+  return 1;
 }
 
 }  // namespace
@@ -102,6 +116,10 @@ int main(int argc, char** argv) {
   } catch (const UsageError& error) {
     std::fprintf(stderr, "split_train: %s\n", error.what());
     return 2;
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
+  } catch (const std::length_error&) {  // of a container that cannot have so many elements
+    return out_of_memory();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "split_train: %s\n", error.what());
     return 1;

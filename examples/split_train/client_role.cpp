@@ -6,17 +6,21 @@
 #include <chrono>      // seconds
 #include <cstdio>      // fileno, stderr
 #include <cstdlib>     // getenv
+#include <ctime>       // gmtime, strftime, time
 #include <filesystem>  // path
+#include <functional>  // function
 #include <iostream>    // cerr
 #include <optional>    // optional
 #include <thread>      // hardware_concurrency
-#include <utility>     // move
+#include <utility>     // exchange, move
+#include <vector>      // vector
 
 #include <sys/ioctl.h>  // ioctl, TIOCGWINSZ
 #include <unistd.h>     // isatty
 
 #include <splitvit/autograd/variable.hpp>
 #include <splitvit/core/parallel.hpp>      // with_threads
+#include <splitvit/core/text.hpp>          // counted
 #include <splitvit/data/loader.hpp>        // Loader
 #include <splitvit/nn/part.hpp>            // Part, make_part
 #include <splitvit/nn/principal_axes.hpp>  // pca_bottleneck, TokenMoments
@@ -28,6 +32,7 @@
 
 #include "split_train/agreed.hpp"        // agreed_settings, start_weights
 #include "split_train/augmentation.hpp"  // augmentation_of
+#include "split_train/build_info.hpp"    // build_info
 #include "split_train/method.hpp"        // method_of
 #include "split_train/weights.hpp"       // saved_metadata
 
@@ -52,9 +57,18 @@ std::size_t terminal_width() {
 /// When to stop, as people read it.
 std::string length_text(const Options& o) {
   if (o.eval_only) return "evaluation only";
-  if (o.steps) return std::to_string(*o.steps) + " steps";
+  if (o.steps) return sv::counted(*o.steps, "step");
   if (o.budget_mib) return sv::report::shortest(*o.budget_mib) + " MiB";
-  return std::to_string(o.epochs) + " epochs";
+  return sv::counted(o.epochs, "epoch");
+}
+
+/// The present date and time in UTC.
+std::string now_text() {
+  const std::time_t now = std::time(nullptr);
+  char text[32] = "";
+  if (const std::tm* const utc = std::gmtime(&now))
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", utc);
+  return text;
 }
 
 std::string optimiser_text(const Options& o) {
@@ -96,6 +110,8 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
       .evaluation_traffic = {}};
   if (o.start) run.settings.push_back({"weights", data.weights_notes});
   if (!data.skipped.empty()) run.settings.push_back({"files skipped", number(data.skipped.size())});
+  run.program = build_info();
+  run.options = o.effective;
   return run;
 }
 
@@ -125,11 +141,13 @@ class Training {
                 {.seed = options.seed,
                  .training = {.schedule = schedule_of(schedule(), options.lr)},
                  .agreed = agreed_settings(options, method, schedule())}},
-        progress_{std::cerr, progress_style(options), {.width = terminal_width()}} {
+        class_names_{data.class_names},
+        progress_{std::cerr, progress_style(options), {.width = terminal_width}} {
     if (decoder_) client_.give_decoder(*decoder_);
   }
 
   sv::report::Run operator()() {
+    run_.program.push_back({"started", now_text()});
     output_.begin(run_);
     if (options_.eval_only)
       log(0);
@@ -146,7 +164,44 @@ class Training {
     return std::move(run_);
   }
 
+  /// Means of a few steps. The first one is not counted: it takes memory that later ones use again.
+  StepCost measure(const std::function<void()>& before_goodbye) {
+    constexpr Index wanted = 3;
+    StepCost cost{.steps_of_epoch = train_.batches_per_epoch()};
+    sv::split::EpochReport sum;
+    for (Index epoch = 0; cost.measured < wanted; ++epoch)
+      client_.train_epoch(train_.epoch(epoch), [&](const sv::split::StepReport& step) {
+        if (step.step > 1) {
+          sum.add(step);
+          ++cost.measured;
+        }
+        return cost.measured < wanted;
+      });
+    const auto mean = [&](sv::split::Bytes& bytes) {
+      bytes = {bytes.payload / sum.steps, bytes.framing / sum.steps};
+    };
+    cost.traffic = sum.traffic;
+    mean(cost.traffic.up);
+    mean(cost.traffic.down);
+    const auto n = static_cast<double>(sum.steps);
+    const sv::split::Seconds& all = sum.seconds;
+    cost.seconds = {all.client / n, all.compression / n, all.server / n, all.link / n};
+    cost.evaluation = client_.evaluate(OneBatch{test_.epoch(0).next()}).traffic;
+    const auto times = static_cast<std::uint64_t>(test_.batches_per_epoch());
+    for (sv::split::Bytes* const bytes : {&cost.evaluation.up, &cost.evaluation.down})
+      *bytes = {bytes->payload * times, bytes->framing * times};
+    before_goodbye();
+    client_.close();
+    return cost;
+  }
+
  private:
+  /// A source of one batch.
+  struct OneBatch {
+    std::optional<sv::data::Batch<float>> batch;
+    std::optional<sv::data::Batch<float>> next() { return std::exchange(batch, std::nullopt); }
+  };
+
   sv::data::LoaderOptions loader_options(bool training) const {
     return {.batch = training ? options_.batch : std::max<Index>(options_.batch, 32),
             .image = vit_.image,
@@ -199,6 +254,11 @@ class Training {
   double evaluate() {
     const sv::split::Evaluation result = client_.evaluate(test_.epoch(0));
     run_.evaluation_traffic += result.traffic;
+    run_.classes.clear();
+    for (std::size_t i = 0; i < result.classes.size(); ++i)
+      run_.classes.push_back({.name = i < class_names_.size() ? class_names_[i] : std::to_string(i),
+                              .samples = static_cast<std::uint64_t>(result.classes[i].samples),
+                              .correct = static_cast<std::uint64_t>(result.classes[i].correct)});
     return result.accuracy();
   }
 
@@ -264,9 +324,8 @@ class Training {
   /// Evaluates, and writes a row for the steps since the row before.
   void log(Index epoch) {
     if (since_row_.saturated > 0)
-      progress_.note(std::to_string(since_row_.saturated) +
-                     " activations were too large for the codec and were sent as its largest "
-                     "number");
+      progress_.note("too large for the codec and sent as its largest number: " +
+                     sv::counted(since_row_.saturated, "activation"));
     run_.rows.push_back({.epoch = static_cast<std::uint64_t>(epoch),
                          .step = client_.steps(),
                          .loss = since_row_.loss,
@@ -286,6 +345,7 @@ class Training {
   Method method_;
   std::optional<sv::nn::Decoder<float>> decoder_;  ///< for the server to start with
   sv::split::Client<float> client_;
+  const std::vector<std::string>& class_names_;
   sv::report::Progress progress_;
   sv::split::Seconds seconds_;
   sv::split::EpochReport since_row_;
@@ -294,6 +354,15 @@ class Training {
 };
 
 }  // namespace
+
+StepCost measure_steps(const Options& options, const std::string& method,
+                       const sv::transport::Endpoint& server, const Data& data,
+                       const std::function<void()>& before_goodbye) {
+  Output nowhere{{}, {}};
+  return sv::with_threads(options.threads, [&] {
+    return Training{options, method, server, data, nowhere}.measure(before_goodbye);
+  });
+}
 
 sv::report::Run run_client(const Options& options, const std::string& method,
                            const sv::transport::Endpoint& server, const Data& data,

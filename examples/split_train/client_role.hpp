@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>  // string
+#include <functional>  // function
+#include <string>      // string
 
 #include <splitvit/report/run.hpp>          // Run
+#include <splitvit/split/report.hpp>        // Seconds, Traffic
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
 #include "split_train/data.hpp"     // Data
@@ -17,6 +19,21 @@ namespace split_train {
 /// What the run's log says before it begins.
 splitvit::report::Run describe_run(const Options& options, const std::string& method,
                                    const Data& data);
+
+/// What the steps of a training cost.
+struct StepCost {
+  splitvit::Index measured = 0;  ///< steps that were measured
+  splitvit::Index steps_of_epoch = 0;
+  splitvit::split::Traffic traffic = {};     ///< of a step, a mean
+  splitvit::split::Seconds seconds = {};     ///< of a step, a mean
+  splitvit::split::Traffic evaluation = {};  ///< of an evaluation, from one batch of it
+};
+
+/// Connects, takes a few steps and evaluates one batch. `before_goodbye` is called while the server
+/// still waits for more.
+StepCost measure_steps(const Options& options, const std::string& method,
+                       const splitvit::transport::Endpoint& server, const Data& data,
+                       const std::function<void()>& before_goodbye);
 
 /// Connects, trains, evaluates after every epoch, and fetches the server part of the model.
 splitvit::report::Run run_client(const Options& options, const std::string& method,

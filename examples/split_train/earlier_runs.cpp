@@ -58,6 +58,20 @@ class Record {
     }
     return out;
   }
+  /// Absent in files of a time before there was one.
+  std::vector<sv::report::ClassScore> classes() const {
+    const sv::io::Json* const all = json_.find("classes");
+    std::vector<sv::report::ClassScore> out;
+    if (all == nullptr) return out;
+    if (all->array() == nullptr) fail("classes");
+    for (const sv::io::Json& one : *all->array()) {
+      const Record record{one, where_};
+      out.push_back({.name = record.text("name"),
+                     .samples = record.count("samples"),
+                     .correct = record.count("correct")});
+    }
+    return out;
+  }
   /// Bytes in one direction: all of them and the payload are written down.
   sv::split::Bytes bytes(const std::string& prefix, const std::string& direction) const {
     const std::uint64_t total = count(prefix + "bytes_" + direction);
@@ -70,6 +84,8 @@ class Record {
   }
 
  private:
+  Record(sv::io::Json json, std::string where) : where_{std::move(where)}, json_{std::move(json)} {}
+
   [[noreturn]] void fail(std::string_view key) const {
     throw sv::StorageError(sv::Reason::wrong_content,
                            where_ + ": no usable '" + std::string{key} + "'");
@@ -126,6 +142,7 @@ EarlierRuns read_earlier(const std::filesystem::path& folder) {
     if (kind != "end") continue;
     at->run.test_samples = record.count("test_samples");
     at->run.evaluation_traffic = record.traffic("evaluation_");
+    at->run.classes = record.classes();
     earlier.finished.push_back(std::move(at->run));
     earlier.jsonl += at->lines;
     begun.erase(at);

@@ -3,6 +3,9 @@
 
 #include <algorithm>  // min
 #include <sstream>    // istringstream
+#include <stdexcept>  // invalid_argument
+
+#include "split_train/options.hpp"  // without_operation
 
 // Every stage and every codec there is, compiled once.
 
@@ -13,8 +16,12 @@ bool takes_any_stage(const std::string& text) {
 }
 
 Method method_of(const std::string& text) {
-  return splitvit::spec::parse_method<float>(takes_any_stage(text) ? "none" + text.substr(3)
-                                                                   : text);
+  try {
+    return splitvit::spec::parse_method<float>(takes_any_stage(text) ? "none" + text.substr(3)
+                                                                     : text);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument("method '" + text + "': " + without_operation(error));
+  }
 }
 
 Method method_for(const std::string& own, const std::string& theirs) {

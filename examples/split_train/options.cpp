@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/options.hpp"
 
-#include <algorithm>  // find, replace
+#include <algorithm>  // any_of, find, replace, reverse
 #include <cstdio>     // fputs
+#include <limits>     // numeric_limits
 #include <map>        // map
 #include <thread>     // hardware_concurrency
+#include <utility>    // move
 
 #include <CLI/CLI.hpp>
 
-#include <splitvit/nn/cut.hpp>         // require_cuts
+#include <splitvit/core/error.hpp>     // joined
+#include <splitvit/core/text.hpp>      // counted
 #include <splitvit/report/format.hpp>  // shortest
 
 #include "split_train/augmentation.hpp"  // augmentation_of
+#include "split_train/build_info.hpp"    // version_text
+#include "split_train/config_file.hpp"   // read_config
 #include "split_train/method.hpp"        // method_of, method_usages, with_defaults
+#include "split_train/option_list.hpp"   // OptionList
 #include "split_train/weights.hpp"       // use_weights
 
 namespace split_train {
@@ -41,7 +47,7 @@ const Value* repeated(const std::vector<Value>& values) {
   return nullptr;
 }
 
-/// What CLI11 cannot check by itself.
+/// What an option by itself cannot know.
 void check(Options& o, const std::string& listen, const std::string& connect, const Given& given) {
   const auto need = [](bool holds, const std::string& text) {
     if (!holds) throw UsageError(text);
@@ -50,35 +56,22 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   need(o.role != Role::client || !connect.empty(), "--role client needs --connect HOST:PORT");
   need(o.role == Role::server || listen.empty(), "--listen goes with --role server only");
   need(o.role == Role::client || connect.empty(), "--connect goes with --role client only");
-  need(o.image >= 0, "--image must be at least 1");
-  need(o.batch >= 1, "--batch must be at least 1");
-  need(o.epochs >= 1, "--epochs must be at least 1");
-  need(!o.steps || *o.steps >= 1, "--steps must be at least 1");
-  need(!o.budget_mib || *o.budget_mib > 0, "--budget-mib must be above 0");
-  need(o.lr > 0 && o.lr < 1e6, "--lr must be above 0");
-  need(o.weight_decay >= 0 && o.weight_decay < 1e6, "--weight-decay must be at least 0");
   need(!o.cosine || !o.budget_mib,
        "--schedule cosine needs to know the steps: --epochs or --steps");
   need(o.role != Role::server || (!o.cosine && o.warmup == 0),
        "--schedule and --warmup are for the client, which tells its server");
-  need(!o.test_share || (*o.test_share > 0 && *o.test_share < 1),
-       "--test-share must be between 0 and 1, such as 0.2");
-  need(o.data_memory_mib >= 0 && o.data_memory_mib <= Index{1} << 30,
-       "--data-memory-mib must be 0 to 1073741824");
-  for (const std::uint64_t seed : o.seeds) need(seed >> 63 == 0, "--seed must be below 2^63");
   if (const auto* const seed = repeated(o.seeds))
     throw UsageError("--seed " + std::to_string(*seed) + " is given twice");
   if (const auto* const method = repeated(o.methods))
     throw UsageError("--compress " + *method + " is given twice");
   need(!o.resume || !o.out.empty(), "--resume needs --out");
-  need(o.threads >= 0, "--threads must be at least 1");
-  need(o.classes >= 0, "--classes must be at least 1");
   need(o.predict.empty() || !o.weights.empty(), "--predict needs --weights");
   need(o.predict.empty() || o.role != Role::server,
        "--predict is for the side that has the images");
   need(o.predict.empty() || o.methods.size() == 1, "--predict takes one method");
   need(o.role != Role::server || o.out.empty(), "--out is for the side that has the images");
   need(!o.json || !o.predict.empty(), "--json goes with --predict");
+  need(!o.dry_run || o.role != Role::server, "--dry-run is for the side that has the images");
   need(o.role == Role::both || o.methods.size() == 1,
        "several methods need --role both; give one to each server and client");
   need(o.role == Role::both || o.seeds.size() == 1,
@@ -87,24 +80,243 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   need(
       o.role != Role::server || (o.augment == "none" && !o.test_share && o.on_bad_file == "refuse"),
       "--augment, --test-share and --on-bad-file are for the side that has the images");
-  try {
-    use_weights(o, given);
-    if (!listen.empty() || !connect.empty())
-      o.endpoint = sv::transport::parse_endpoint(listen.empty() ? connect : listen);
-    for (const std::string& method : o.methods) {
-      need(o.role == Role::server || !takes_any_stage(method), "--compress any is for servers");
-      const Method parsed = method_of(method);
-      if (parsed.bottleneck) sv::nn::bottleneck_width(o.vit(2).dim, *parsed.bottleneck);
+  // An error of the library names the option instead of a function.
+  const auto naming = [](const std::string& option, const auto& work) {
+    try {
+      work();
+    } catch (const std::invalid_argument& error) {
+      throw UsageError(option + ": " + without_operation(error));
     }
-    const sv::nn::VitConfig config = o.vit(o.classes == 0 ? 2 : o.classes);
-    if (o.cut == 0) o.cut = config.depth / 2;
-    sv::nn::require_cuts(config, {o.cut});
+  };
+  if (!listen.empty())
+    naming("--listen", [&] { o.endpoint = sv::transport::parse_endpoint(listen); });
+  if (!connect.empty())
+    naming("--connect", [&] { o.endpoint = sv::transport::parse_endpoint(connect); });
+  need(connect.empty() || o.endpoint.port != 0,
+       "--connect " + connect + ": port 0 is for --listen");
+  if (given.model || o.weights.empty()) naming("--model", [&] { sv::nn::vit_named(o.model); });
+  use_weights(o, given);
+  sv::nn::VitConfig config;
+  naming("--image", [&] { config = o.vit(o.classes == 0 ? 2 : o.classes); });
+  o.image = config.image;
+  if (o.cut == 0) o.cut = config.depth / 2;
+  need(o.cut < config.depth,
+       sv::joined({"--cut ", o.cut, ": ", o.model, " has ", sv::counted(config.depth, "block"),
+                   " and can be cut after 1 to ", config.depth - 1}));
+  for (const std::string& method : o.methods) {
+    need(o.role == Role::server || !takes_any_stage(method), "--compress any is for servers");
+    naming("--compress", [&] {
+      const Method parsed = method_of(method);
+      if (parsed.bottleneck) sv::nn::bottleneck_width(config.dim, *parsed.bottleneck);
+    });
+  }
+  try {
     sv::kernel::require_compute<float>(o.compute);
   } catch (const std::invalid_argument& error) {
-    throw UsageError(error.what());
+    throw UsageError(std::string{"--"} + error.what());
   }
   if (o.threads == 0)
     o.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+/// The options of split_train, read from one list of words.
+class Reader {
+ public:
+  Reader();
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  /// Errors  UsageError; CLI::Success where help or the version is asked for.
+  void parse(std::vector<std::string> words) {
+    std::ranges::reverse(words);  // as CLI11 wants them
+    try {
+      app.parse(std::move(words));
+    } catch (const CLI::Success&) {
+      throw;
+    } catch (const CLI::ExtrasError&) {
+      const std::string first = app.remaining().front();
+      throw UsageError(first.starts_with('-')
+                           ? first + ": no such option (--help lists all options)"
+                           : "'" + first + "' belongs to no option");
+    } catch (const CLI::ArgumentMismatch& error) {
+      const std::string text = error.what();
+      throw UsageError(text.substr(0, text.find(':')) + " needs a value");
+    } catch (const CLI::ParseError& error) {
+      std::string text = error.what();
+      std::ranges::replace(text, '\n', ' ');
+      throw UsageError(text);
+    }
+  }
+
+  /// The values, checked together.
+  Options finish() {
+    // Without a limit of its own, training by steps or bytes goes through the data for as
+    // long as it takes.
+    if (app.count("--steps") + app.count("--budget-mib") > 0) o.epochs = 0;
+    if (o.role == Role::server && app.count("--compress") == 0) o.methods = {"any"};
+    for (std::string& method : o.methods) method = with_defaults(method, bottleneck, codec);
+    o.seed = o.seeds.front();
+    check(o, listen, connect,
+          {.model = app.count("--model") > 0,
+           .cut = app.count("--cut") > 0,
+           .method = app.count("--compress") + app.count("--bottleneck") > 0});
+    o.effective = list.effective();
+    if (o.epochs == 0) o.epochs = Index{1} << 40;
+    return std::move(o);
+  }
+
+  CLI::App app{
+      "Trains a Vision Transformer cut in two: a client has the images and the first "
+      "blocks, a server the rest. Counts every byte between them.",
+      "split_train"};
+  std::string config;
+
+ private:
+  OptionList list{app};
+  Options o;
+  std::string listen, connect, bottleneck, codec;
+};
+
+Reader::Reader() {
+  constexpr std::int64_t many = 1'000'000'000;
+  app.footer(method_usages());
+  app.set_version_flag("--version", version_text, "version, compiler and parts built in");
+  app.add_option(
+         "--config", config,
+         "file with an option a line, as here, the dashes may be left out; what the command "
+         "line has counts instead")
+      ->type_name("FILE");
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  list.choice<Role>("--role", o.role,
+                    {{"both", Role::both}, {"server", Role::server}, {"client", Role::client}},
+                    "both: two processes over loopback");
+  list.text("--listen", listen,
+            "HOST:PORT for --role server; port 0 is any free one; 0.0.0.0:PORT is every IPv4 "
+            "address of this machine, [::]:PORT every address");
+  list.text("--connect", connect, "HOST:PORT for --role client");
+  list.text("--data", o.data,
+            "shapes | folder:TRAIN,TEST | folder:DIR (sub-folders of JPEG and PNG images are "
+            "the classes) | cifar10:DIR | cifar100:DIR | cifar:TRAIN.bin,TEST.bin | "
+            "npz:FILE | idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
+  list.number("--test-share", o.test_share, {0, 1},
+              "of folder:DIR, the share kept for the test, such as 0.2");
+  list.whole("--data-memory-mib", o.data_memory_mib, 0, 1 << 30,
+             "memory for images of a folder; those beyond it are read again in each epoch");
+  list.choice<std::string>("--on-bad-file", o.on_bad_file, {{"refuse", "refuse"}, {"skip", "skip"}},
+                           "image files that cannot be read");
+  list.whole("--classes,--num-classes", o.classes, 1, 1'000'000,
+             "more than the training images have; a server without --data needs it");
+  list.text("--model", o.model, model_names());
+  list.whole("--image,--img-size", o.image, 1, 8192,
+             "pixels on each side that images are resized to");
+  list.text("--weights", o.weights,
+            "safetensors file to start from, with the names of this program, timm, DINO, Hugging "
+            "Face "
+            "or torchvision")
+      ->check(CLI::ExistingFile);
+  list.whole("--cut", o.cut, 1, 1000,
+             "blocks that stay with the client; half of them unless given");
+  app.add_option("--compress", o.methods,
+                 "methods, see below, such as adc:0.1@q:8; several, with spaces between, run one "
+                 "after the other; a server's may be any, or any@CODEC")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  list.remember("--compress", [this] {
+    std::string all;
+    for (const std::string& method : o.methods) all += (all.empty() ? "" : " ") + method;
+    return all;
+  });
+  list.text("--codec", codec, "for methods that name none, such as q:8");
+  list.text(
+      "--bottleneck", bottleneck,
+      "R: a trained encoder and decoder that narrow each token to R of its width; for methods "
+      "without a bottleneck:R of their own; with options as in 0.1:start=pca:frozen=yes");
+  list.whole("--batch,--batch-size", o.batch, 1, 1'000'000, "images in a step");
+  auto* const epochs =
+      list.whole("--epochs", o.epochs, 1, many, "times through the training images");
+  auto* const steps =
+      list.whole("--steps", o.steps, 1, many * 1'000'000, "stop after so many steps");
+  auto* const budget =
+      list.number("--budget-mib", o.budget_mib, {0, many},
+                  "stop after so many MiB of training traffic; evaluates at 1/100, 1/30, "
+                  "1/10, 1/3 and all of it");
+  for (auto* const a : {epochs, steps, budget})
+    for (auto* const b : {epochs, steps, budget})
+      if (a != b) a->excludes(b);
+  list.number("--lr,--learning-rate", o.lr, {0, 1'000'000}, "learning rate of Adam");
+  list.choice<bool>("--schedule", o.cosine, {{"constant", false}, {"cosine", true}},
+                    "of the learning rate; cosine ends at zero");
+  list.whole("--warmup", o.warmup, 0, many,
+             "steps in which the learning rate rises from almost zero");
+  list.number("--weight-decay", o.weight_decay, {0, 1'000'000, true},
+              "of the weights themselves, as in AdamW");
+  list.text("--augment", o.augment,
+            "random changes to training images: none, or some of flip, crop, resized-crop and "
+            "paper (RandAugment(2, 9), colours, flip), joined by commas");
+  list.whole("--seed", o.seeds, 0, std::numeric_limits<std::int64_t>::max(),
+             "of everything that is random; several, with spaces between, are averaged");
+  list.whole("--threads", o.threads, 1, 1024, "of each process; all cores unless given");
+  list.choice<sv::Compute>("--compute", o.compute,
+                           {{"float32", sv::Compute::float32}, {"bf16", sv::Compute::bf16}},
+                           "bf16: faster products of less exact numbers, by processors with "
+                           "instructions for them; each side chooses for itself");
+  list.flag("--recompute", o.recompute,
+            "need a fraction of the memory and a seventh more time; the same results");
+  auto* const eval_only = list.flag("--eval-only", o.eval_only, "only evaluate the weights");
+  app.add_option("--predict", o.predict,
+                 "image files: print the five most probable classes of each by --weights")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("IMAGE...");
+  list.flag("--json", o.json, "print what --predict finds as JSON");
+  list.flag("--dry-run", o.dry_run,
+            "take a few steps and print what a step, an epoch and the run cost: bytes, memory, "
+            "time; writes nothing")
+      ->excludes(eval_only);
+  list.text("--out,--output", o.out, "folder for metrics, model and report");
+  list.flag("--resume", o.resume, "go on in --out: runs that are finished there are not run again");
+  list.choice<std::string>("--progress", o.progress,
+                           {{"auto", "auto"}, {"bar", "bar"}, {"plain", "plain"}, {"none", "none"}},
+                           "what to show meanwhile");
+  list.flag("--log-steps", o.log_steps, "a line a step in metrics.jsonl");
+  list.whole("--sessions", o.sessions, 1, many,
+             "server: end after so many clients; never unless given");
+}
+
+/// The options of a file that the command line does not replace, as words before its own.
+///
+/// Errors  UsageError naming file and line.
+std::vector<std::string> with_config(Reader& command_line, const std::vector<std::string>& words) {
+  const std::string& path = command_line.config;
+  std::vector<std::string> all;
+  std::map<std::string, int> lines;  // of the options of the file
+  for (const ConfigLine& line : read_config(path)) {
+    const auto fail = [&](const std::string& text) {
+      throw UsageError(path + ":" + std::to_string(line.number) + ": " + text);
+    };
+    Reader one;
+    try {
+      one.parse(line.words);
+    } catch (const UsageError& error) {
+      fail(error.what());
+    } catch (const CLI::Success&) {
+      fail(line.words.front() + " is for the command line only");
+    }
+    const auto given = one.app.get_options([](const CLI::Option* o) { return o->count() > 0; });
+    if (given.size() != 1) fail("wanted one option a line");
+    const std::string name = given.front()->get_lnames().front();
+    if (name == "config") fail("--config is for the command line only");
+    if (const auto [before, is_new] = lines.try_emplace(name, line.number); !is_new)
+      fail("--" + name + " stands in line " + std::to_string(before->second) + " already");
+    const CLI::Option* const same = command_line.app.get_option("--" + name);
+    const auto counts = [](const CLI::Option* o) { return o->count() > 0; };
+    if (counts(same) || std::ranges::any_of(same->get_excludes(), counts)) continue;
+    for (const CLI::Option* const other : same->get_excludes())
+      if (const auto there = lines.find(other->get_lnames().front()); there != lines.end())
+        fail("--" + name + " does not go with --" + there->first + " of line " +
+             std::to_string(there->second));
+    all.insert(all.end(), line.words.begin(), line.words.end());
+  }
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
 }
 
 }  // namespace
@@ -117,117 +329,31 @@ sv::nn::VitConfig Options::vit(Index data_classes) const {
   return config;
 }
 
+std::string without_operation(const std::exception& error) {
+  const std::string text = error.what();
+  const std::size_t end = text.find(' ');  // of a function's name and a colon
+  return end != std::string::npos && end > 0 && text[end - 1] == ':' ? text.substr(end + 1) : text;
+}
+
 std::string compute_name(sv::Compute compute) {
   return compute == sv::Compute::bf16 ? "bf16" : "float32";
 }
 
 std::optional<Options> parse_options(int argc, char** argv) {
-  Options o;
-  std::string listen, connect, bottleneck, codec;
-  CLI::App app{
-      "Trains a Vision Transformer cut in two: a client has the images and the first "
-      "blocks, a server the rest. Counts every byte between them.",
-      "split_train"};
-  app.footer(method_usages());
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  const std::map<std::string, Role> roles{
-      {"both", Role::both}, {"server", Role::server}, {"client", Role::client}};
-  app.add_option("--role", o.role, "both (two processes over loopback), server or client")
-      ->transform(CLI::CheckedTransformer(roles).description(""));
-  app.add_option("--listen", listen, "HOST:PORT for --role server; port 0 is any free one");
-  app.add_option("--connect", connect, "HOST:PORT for --role client");
-  app.add_option("--data", o.data,
-                 "shapes | folder:TRAIN,TEST | folder:DIR (sub-folders of JPEG and PNG images are "
-                 "the classes) | cifar10:DIR | cifar100:DIR | cifar:TRAIN.bin,TEST.bin | "
-                 "npz:FILE | idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
-  app.add_option("--test-share", o.test_share, "of folder:DIR, the share kept for the test");
-  app.add_option("--data-memory-mib", o.data_memory_mib,
-                 "memory for images of a folder; those beyond it are read again in each epoch");
-  app.add_option("--on-bad-file", o.on_bad_file, "image files that cannot be read")
-      ->check(CLI::IsMember({"refuse", "skip"}));
-  app.add_option("--classes", o.classes,
-                 "more than the training images have; a server without --data needs it");
-  app.add_option("--model", o.model, model_names());
-  app.add_option("--image", o.image, "pixels on each side that images are resized to");
-  app.add_option("--weights", o.weights,
-                 "safetensors file to start from, with the names of this program, timm, DINO, "
-                 "Hugging Face or torchvision")
-      ->check(CLI::ExistingFile);
-  app.add_option("--cut", o.cut, "blocks that stay with the client");
-  app.add_option("--compress", o.methods,
-                 "methods, see below, such as adc:0.1@q:8; several, with spaces between, run one "
-                 "after the other; a server's may be any, or any@CODEC")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--codec", codec, "for methods that name none, such as q:8");
-  app.add_option(
-      "--bottleneck", bottleneck,
-      "R: a trained encoder and decoder that narrow each token to R of its width; for methods "
-      "without a bottleneck:R of their own; with options as in 0.1:start=pca:frozen=yes");
-  app.add_option("--batch", o.batch, "images in a step");
-  auto* const epochs = app.add_option("--epochs", o.epochs, "times through the training images");
-  auto* const steps = app.add_option("--steps", o.steps, "stop after so many steps");
-  auto* const budget =
-      app.add_option("--budget-mib", o.budget_mib,
-                     "stop after so many MiB of training traffic; evaluates at 1/100, 1/30, "
-                     "1/10, 1/3 and all of it");
-  for (auto* const a : {epochs, steps, budget})
-    for (auto* const b : {epochs, steps, budget})
-      if (a != b) a->excludes(b);
-  app.add_option("--lr", o.lr, "learning rate of Adam");
-  app.add_option("--schedule", o.cosine,
-                 "of the learning rate: constant, or cosine, which ends at zero")
-      ->transform(CLI::CheckedTransformer(
-                      std::map<std::string, bool>{{"constant", false}, {"cosine", true}})
-                      .description(""));
-  app.add_option("--warmup", o.warmup, "steps in which the learning rate rises from almost zero");
-  app.add_option("--weight-decay", o.weight_decay, "of weights themselves, as AdamW");
-  app.add_option("--augment", o.augment,
-                 "random changes to training images: none, or some of flip, crop, resized-crop and "
-                 "paper (RandAugment(2, 9), colours, flip), joined by commas");
-  app.add_option("--seed", o.seeds,
-                 "of everything that is random; several, with spaces between, are averaged")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--threads", o.threads, "of each process; all cores unless given");
-  const std::map<std::string, sv::Compute> computes{{"float32", sv::Compute::float32},
-                                                    {"bf16", sv::Compute::bf16}};
-  app.add_option("--compute", o.compute,
-                 "float32, or bf16: faster products of less exact numbers, by processors with "
-                 "instructions for them; each side chooses for itself")
-      ->transform(CLI::CheckedTransformer(computes).description(""));
-  app.add_flag("--recompute", o.recompute,
-               "need a fraction of the memory and a seventh more time; the same results");
-  app.add_flag("--eval-only", o.eval_only, "only evaluate the weights");
-  app.add_option("--predict", o.predict,
-                 "image files: print the five most probable classes of each by --weights");
-  app.add_flag("--json", o.json, "print what --predict finds as JSON");
-  app.add_option("--out", o.out, "folder for metrics, model and report");
-  app.add_flag("--resume", o.resume,
-               "go on in --out: runs that are finished there are not run again");
-  app.add_option("--progress", o.progress, "what to show meanwhile")
-      ->check(CLI::IsMember({"auto", "bar", "plain", "none"}));
-  app.add_flag("--log-steps", o.log_steps, "a line a step in metrics.jsonl");
-  app.add_option("--sessions", o.sessions, "server: end after so many clients; never unless given");
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  Reader first;
   try {
-    app.parse(argc, argv);
-    // Without a limit of its own, training by steps or bytes goes through the data for as
-    // long as it takes.
-    if (steps->count() + budget->count() > 0) o.epochs = Index{1} << 40;
-    if (o.role == Role::server && app.count("--compress") == 0) o.methods = {"any"};
-    for (std::string& method : o.methods) method = with_defaults(method, bottleneck, codec);
-    o.seed = o.seeds.front();
-  } catch (const CLI::CallForHelp&) {
-    std::fputs(app.help().c_str(), stdout);
-    return std::nullopt;
-  } catch (const CLI::ParseError& error) {
-    std::string text = error.what();
-    std::ranges::replace(text, '\n', ' ');
-    throw UsageError(text + " (--help lists all options)");
+    first.parse(words);
+    if (first.config.empty()) return first.finish();
+    Reader second;
+    second.parse(with_config(first, words));
+    return second.finish();
+  } catch (const CLI::CallForVersion& version) {
+    std::printf("%s\n", version.what());
+  } catch (const CLI::Success&) {
+    std::fputs(first.app.help().c_str(), stdout);
   }
-  check(o, listen, connect,
-        {.model = app.count("--model") > 0,
-         .cut = app.count("--cut") > 0,
-         .method = app.count("--compress") + app.count("--bottleneck") > 0});
-  return o;
+  return std::nullopt;
 }
 
 std::vector<std::string> server_arguments(const Options& o, const std::string& method,

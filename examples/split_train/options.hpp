@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>    // uint64_t
+#include <exception>  // exception
 #include <optional>   // optional
 #include <stdexcept>  // runtime_error
 #include <string>     // string
@@ -10,6 +11,7 @@
 #include <splitvit/core/shape.hpp>          // Index
 #include <splitvit/nn/model_info.hpp>       // ModelInfo
 #include <splitvit/nn/vit.hpp>              // VitConfig
+#include <splitvit/report/run.hpp>          // Setting
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
 // What the command line of split_train says, checked.
@@ -28,14 +30,14 @@ struct Options {
   Index data_memory_mib = 1024;        ///< of decoded images that are kept
   std::string on_bad_file = "refuse";  ///< or "skip"
   std::string model = "vit_micro";
-  Index image = 0;    ///< 0: that of the model
+  Index image = 0;    ///< 0 until the model is known
   Index classes = 0;  ///< 0: as many as the data has
   std::string weights;
   std::optional<splitvit::nn::ModelInfo> start;  ///< of the model in --weights
   bool own_weights = false;                      ///< whether split_train has written --weights
   std::vector<std::string> predict;              ///< image files
   bool json = false;                             ///< what --predict prints
-  Index cut = 0;                                 ///< 0: half the blocks
+  Index cut = 0;                                 ///< 0 until the model is known: half its blocks
   std::vector<std::string> methods{"none"};      ///< see method.hpp
   Index batch = 64;
   Index epochs = 10;
@@ -52,11 +54,13 @@ struct Options {
   splitvit::Compute compute = splitvit::Compute::float32;
   bool recompute = false;  ///< blocks store nothing for the backward pass
   bool eval_only = false;
+  bool dry_run = false;  ///< a few steps, to measure them
   std::string out;
   bool resume = false;
   std::string progress = "auto";
   bool log_steps = false;
-  Index sessions = 0;  ///< server: end after so many; 0: never
+  Index sessions = 0;                                ///< server: end after so many; 0: never
+  std::vector<splitvit::report::Setting> effective;  ///< all options in the end, by their names
 
   /// The model for data of so many classes.
   splitvit::nn::VitConfig vit(Index data_classes) const;
@@ -68,12 +72,16 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The text of an error of the library, without the operation that such a text begins with.
+std::string without_operation(const std::exception& error);
+
 /// As --compute takes it.
 std::string compute_name(splitvit::Compute compute);
 
-/// Reads the command line.
+/// Reads the command line, and the file that it names with --config, whose options count where the
+/// command line has none.
 ///
-/// Returns nothing when help was asked for and printed.
+/// Returns nothing when help or the version was asked for and printed.
 /// Errors  UsageError with one line.
 std::optional<Options> parse_options(int argc, char** argv);
 

@@ -44,11 +44,11 @@ class Output {
       : options_{std::move(options)} {
     if (options_.folder.empty()) return;
     folder_ = options_.folder;
-    const bool used = std::filesystem::exists(*folder_ / "metrics.csv");
+    std::error_code error;
+    const bool used = std::filesystem::exists(*folder_ / "metrics.csv", error);
     if (used && !options_.resume)
       throw UsageError("--out " + options_.folder +
                        " holds results already; name another folder, or go on with --resume");
-    std::error_code error;
     std::filesystem::create_directories(*folder_, error);
     if (error) throw UsageError("--out " + options_.folder + ": " + error.message());
     if (used) {

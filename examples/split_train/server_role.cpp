@@ -16,6 +16,7 @@
 #endif
 
 #include <splitvit/core/parallel.hpp>  // with_threads
+#include <splitvit/core/text.hpp>      // counted
 #include <splitvit/nn/part.hpp>        // make_part
 #include <splitvit/optim/adam.hpp>     // AdamW
 #include <splitvit/split/server.hpp>   // Server
@@ -23,6 +24,7 @@
 
 #include "split_train/agreed.hpp"   // agreed_settings, start_weights
 #include "split_train/data.hpp"     // classes_of
+#include "split_train/memory.hpp"   // peak_memory
 #include "split_train/method.hpp"   // method_of
 #include "split_train/weights.hpp"  // weights_notes
 
@@ -105,8 +107,7 @@ int run_server(const Options& options) {
     try {
       sv::with_threads(options.threads, [&] { server.serve(std::move(link)); });
       if (options.progress != "none")
-        std::printf("%s: %llu steps\n", peer.c_str(),
-                    static_cast<unsigned long long>(learner->steps()));
+        std::printf("%s: %s\n", peer.c_str(), sv::counted(learner->steps(), "step").c_str());
     } catch (const std::exception& error) {
       ++failed;
       std::fprintf(stderr, "%s: %s\n", peer.c_str(), error.what());
@@ -153,6 +154,10 @@ ServerProcess::ServerProcess(const Options& options, const std::string& method, 
   const std::string expected = "listening on ";
   if (!line.starts_with(expected)) throw std::runtime_error("the server process did not start");
   endpoint_ = sv::transport::parse_endpoint(line.substr(expected.size()));
+}
+
+std::optional<std::uint64_t> ServerProcess::peak_memory() const {
+  return split_train::peak_memory(std::to_string(process_));
 }
 
 ServerProcess::~ServerProcess() {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>  // string
+#include <cstdint>   // uint64_t
+#include <optional>  // optional
+#include <string>    // string
 
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
@@ -28,6 +30,8 @@ class ServerProcess {
   ~ServerProcess();
 
   const splitvit::transport::Endpoint& endpoint() const { return endpoint_; }
+  /// The most bytes that it has held at once; nothing where the system does not say.
+  std::optional<std::uint64_t> peak_memory() const;
 
  private:
   int process_ = -1;
