@@ -68,6 +68,7 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   need(!o.resume || !o.out.empty(), "--resume needs --out");
   need(o.threads >= 0, "--threads must be at least 1");
   need(o.classes >= 0, "--classes must be at least 1");
+  need(!o.eval_only || !o.weights.empty(), "--eval-only needs --weights");
   need(o.predict.empty() || !o.weights.empty(), "--predict needs --weights");
   need(o.predict.empty() || o.role != Role::server,
        "--predict is for the side that has the images");
