@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/data.hpp"
 
-#include <cstddef>  // size_t
-#include <utility>  // move
-#include <vector>   // vector
+#include <cstddef>     // size_t
+#include <filesystem>  // path
+#include <fstream>     // ifstream
+#include <iterator>    // ssize
+#include <utility>     // move
+#include <vector>      // vector
 
 #include <splitvit/data/cifar.hpp>   // read_cifar10, read_cifar100, read_cifar_files
 #include <splitvit/data/shapes.hpp>  // make_shapes
@@ -18,6 +21,20 @@ namespace data = splitvit::data;
 namespace {
 
 constexpr Index shape_classes = 8;
+
+/// The set with the names of its classes, which a text file has, a line each, in the folder of
+/// --data or the one that its archive unpacks to. Without them if there is no such file.
+Data with_class_names(Data set, const std::filesystem::path& folder, const char* unpacked,
+                      const char* file) {
+  for (const auto& path : {folder / file, folder / unpacked / file}) {
+    std::ifstream in{path};
+    std::vector<std::string> names;
+    for (std::string name; std::ssize(names) <= set.train.classes() && std::getline(in, name);)
+      if (!name.empty()) names.push_back(name);
+    if (std::ssize(names) == set.train.classes()) set.class_names = names;
+  }
+  return set;
+}
 
 }  // namespace
 
@@ -60,12 +77,22 @@ Data load_data(const Options& options) {
     throw UsageError("--test-share goes with --data folder:DIR only");
   if (options.on_bad_file != "refuse" && kind != "folder")
     throw UsageError("--on-bad-file goes with --data folder: only");
-  if (text == "shapes")
-    return data_from(data::make_shapes(
+  if (text == "shapes") {
+    Data shapes = data_from(data::make_shapes(
         {.samples = 8000, .test_samples = 1000, .classes = shape_classes, .seed = options.seed}));
-  if (kind == "cifar10") return data_from(data::read_cifar10(files_of(text, 1, "cifar10:DIR")[0]));
-  if (kind == "cifar100")
-    return data_from(data::read_cifar100(files_of(text, 1, "cifar100:DIR")[0]));
+    shapes.class_names.assign(data::shape_names.begin(), data::shape_names.begin() + shape_classes);
+    return shapes;
+  }
+  if (kind == "cifar10") {
+    const std::string folder = files_of(text, 1, "cifar10:DIR")[0];
+    return with_class_names(data_from(data::read_cifar10(folder)), folder, "cifar-10-batches-bin",
+                            "batches.meta.txt");
+  }
+  if (kind == "cifar100") {
+    const std::string folder = files_of(text, 1, "cifar100:DIR")[0];
+    return with_class_names(data_from(data::read_cifar100(folder)), folder, "cifar-100-binary",
+                            "fine_label_names.txt");
+  }
   if (kind == "cifar") {
     const auto files = files_of(text, 2, "cifar:TRAIN.bin,TEST.bin");
     return data_from(data::read_cifar_files(files[0], files[1]));

@@ -65,6 +65,7 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   if (const auto* const method = repeated(o.methods))
     throw UsageError("--compress " + *method + " is given twice");
   need(!o.resume || !o.out.empty(), "--resume needs --out");
+  need(!o.eval_only || !o.weights.empty(), "--eval-only needs --weights");
   need(o.predict.empty() || !o.weights.empty(), "--predict needs --weights");
   need(o.predict.empty() || o.role != Role::server,
        "--predict is for the side that has the images");

@@ -81,6 +81,15 @@ scores_again narrow
 refused "--cut 2: the bottleneck in narrow/model.safetensors comes after block 1" \
   --weights narrow/model.safetensors --eval-only --cut 2
 
+# CIFAR-10's class names lie beside its files.
+mkdir ten
+for i in 1 2 3 4 5; do cp train.bin ten/data_batch_$i.bin; done
+cp test.bin ten/test_batch.bin
+printf '%s\n' airplane automobile bird cat deer dog frog horse ship truck '' >ten/batches.meta.txt
+train --data cifar10:ten --steps 2 --out ten_out
+grep -aqF '\"class_names\":[\"airplane\",' ten_out/model.safetensors || fail "no class names"
+scores_again ten_out --data cifar10:ten
+
 # What a file says, an option must not contradict.
 refused "--model deit_tiny: the weights in dark/model.safetensors are of vit_micro" \
   "${dark[@]}" --weights dark/model.safetensors --model deit_tiny
@@ -163,6 +172,7 @@ refused "model.pt: a pickle of PyTorch, wanted safetensors" --weights model.pt
 
 # Predictions.
 refused "--predict needs --weights" --predict a.png
+refused "--eval-only needs --weights" --eval-only
 refused "--json goes with --predict" --json
 if ! run --predict "$samples/png_rgb" --weights $model >stdout; then
   said "was built without libjpeg-turbo, libpng and zlib"
