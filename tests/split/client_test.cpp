@@ -82,7 +82,7 @@ TEST_CASE("client: bf16 with bf16 or float32: equal bits for any number of threa
   for (const auto& [client, server] :
        {std::pair{Compute::bf16, Compute::bf16}, std::pair{Compute::bf16, Compute::float32},
         std::pair{Compute::float32, Compute::bf16}}) {
-    const auto run = [&](int threads) {
+    const auto run = [&, client = client, server = server](int threads) {
       return train_split<float>(compress::adc(0.4), transport::memory_pair(), threads, 3, client,
                                 server);
     };
