@@ -6,6 +6,7 @@
 #include <splitvit/autograd/ops/patch_embed.hpp>  // patch_embed
 #include <splitvit/autograd/ops/tokens.hpp>       // with_cls_token
 #include <splitvit/core/text.hpp>                 // counted
+#include <splitvit/kernel/compute.hpp>            // Compute, with_stored
 #include <splitvit/nn/block.hpp>                  // Block, LayerNorm
 #include <splitvit/nn/concepts.hpp>               // nested
 #include <splitvit/nn/token_statistics.hpp>       // TokenStatistics
