@@ -28,6 +28,7 @@
 
 #include "split_train/agreed.hpp"       // agreed_settings, start_weights
 #include "split_train/method.hpp"       // method_of
+#include "split_train/schedule.hpp"     // schedule_text
 #include "split_train/server_role.hpp"  // ServerProcess
 #include "split_train/weights.hpp"      // weights_notes
 #endif
@@ -78,7 +79,8 @@ sv::Tensor<float> scores_of(const Options& o, const sv::images::FolderSet& set,
       method.codec,
       sv::transport::connect_tcp(server ? server->endpoint() : o.endpoint,
                                  {.retry_for = std::chrono::seconds{10}}),
-      {.seed = o.seed, .agreed = agreed_settings(o, o.methods.front())}};
+      {.seed = o.seed,
+       .agreed = agreed_settings(o, o.methods.front(), schedule_text(false, 0, 0))}};
   const sv::data::Loader<float, sv::images::FolderSet> loader{
       set,
       {.batch = 32,

@@ -44,7 +44,7 @@ refused() {
 # Numbers are decimal, whole where that is meant, and in range.
 for option in batch:1:1000000 epochs:1:1000000000 steps:1:1000000000000000 cut:1:1000 image:1:8192 \
   classes:1:1000000 threads:1:1024 sessions:1:1000000000 data-memory-mib:0:1073741824 \
-  seed:0:9223372036854775807; do
+  seed:0:9223372036854775807 warmup:0:1000000000; do
   IFS=: read -r name least most <<<"$option"
   for value in -1 1.5 0x10 1e3 +1 " 1" 1_000 x "" 99999999999999999999; do
     refused "--$name '$value': wanted a whole number from $least to $most" "--$name" "$value"
@@ -60,6 +60,11 @@ for option in lr:0:1000000 budget-mib:0:1000000000 test-share:0:1; do
     refused "--$name '$value': wanted a number above $least and below $most" "--$name" "$value"
   done
 done
+for value in -1 1,5 nan x "" 1000000; do
+  refused "--weight-decay '$value': wanted a number from 0 on and below 1000000" \
+    --weight-decay "$value"
+done
+refused "--schedule '1': wanted constant|cosine" --schedule 1
 train --batch 010 --dry-run | grep -q "^steps *1 *3 " || fail "010 is not ten"
 
 # Words, not the numbers behind them.
