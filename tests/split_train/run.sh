@@ -133,6 +133,7 @@ grep -q "unexpected" "$folder/stderr" || fail "$(cat "$folder/stderr")"
 
 # A server without --compress takes the method that its client names; "any@q:8" insists on the codec.
 serve() {  # serve OPTIONS...: a server for one session; $server is its process, $address where it is
+  : >"$folder/server"  # not the address of an earlier one
   "$program" --role server --listen 127.0.0.1:0 --data shapes --threads 1 --progress none \
     --sessions 1 "$@" >"$folder/server" 2>"$folder/server_errors" &
   server=$!
