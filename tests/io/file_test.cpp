@@ -70,7 +70,8 @@ TEST_CASE("write_file_atomically: a full disk is an error", "[io]") {
   }
   const int descriptor = ::open("/dev/full", O_WRONLY);
   REQUIRE(descriptor >= 0);
-  CHECK(support::fails_with(Reason::cannot_write,
-                            [&] { io::detail::write_all(descriptor, "full", some_bytes(10, 0)); }));
+  CHECK(support::fails_with(Reason::cannot_write, [&] {
+    io::detail::write_all(io::system_files(), descriptor, "full", some_bytes(10, 0));
+  }));
   ::close(descriptor);
 }
