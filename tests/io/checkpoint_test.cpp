@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <array>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -13,31 +15,14 @@
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
+#include "support/some_state.hpp"
 #include "support/storage_error.hpp"
 
 using namespace splitvit;
 
 namespace {
 
-/// State of each kind.
-struct Learnt {
-  std::uint64_t steps = 7;
-  double loss = 0.5;
-  std::vector<double> rows{1.0, 2.0};
-  std::vector<std::byte> reply = test::bytes_of("reply");
-  std::array<float, 3> weights{1.5f, -2.0f, 3.25f};
-
-  void each_state(auto&& see) {
-    see(std::string{"steps"}, steps);
-    see(std::string{"loss"}, loss);
-    see(std::string{"rows"}, rows);
-    see(std::string{"reply"}, reply);
-    see(std::string{"weights"}, std::span<float>{weights});
-  }
-  friend bool operator==(const Learnt&, const Learnt&) = default;
-};
-
-struct Other {
+struct OtherState {
   std::uint64_t other = 5;
   void each_state(auto&& see) { see(std::string{"other"}, other); }
 };
@@ -45,7 +30,7 @@ struct Other {
 io::Checkpoint sample_checkpoint() {
   io::Checkpoint checkpoint{
       {.session = {0x0123456789abcdef, 2}, .step = 123, .settings = {{"cut", "6"}, {"seed", "1"}}}};
-  Learnt learnt;
+  test::SomeState learnt;
   checkpoint.add("learnt", learnt);
   checkpoint.sections["empty"];
   return checkpoint;
@@ -82,9 +67,10 @@ TEST_CASE("checkpoint: what is written is read again", "[io]") {
   CHECK(io::check_checkpoint(bytes, "gen") == checkpoint);
   CHECK(io::format_checkpoint(back) == bytes);
 
-  Learnt other{.steps = 0, .loss = 0, .rows = {}, .reply = {}, .weights = {}};
+  test::SomeState other{
+      .steps = 0, .loss = 0, .rows = {}, .reply = {}, .weights = {}, .moments = {}};
   back.restore("learnt", other);
-  CHECK(other == Learnt{});
+  CHECK(other == test::SomeState{});
 
   const io::Checkpoint nothing =
       io::parse_checkpoint(io::format_checkpoint(io::Checkpoint{}), "gen");
@@ -196,7 +182,7 @@ TEST_CASE("checkpoint: a head that is too long cannot be written", "[io]") {
 TEST_CASE("checkpoint: state that does not fit changes nothing", "[io]") {
   io::Checkpoint checkpoint = sample_checkpoint();
   checkpoint.source = "gen";
-  Other other;
+  OtherState other;
   const auto said = support::complaint_of([&] { checkpoint.restore("learnt", other); });
   REQUIRE(said);
   CHECK(said->reason == Reason::wrong_content);
