@@ -61,7 +61,7 @@ TEST_CASE("Generations: a training on a real disk goes on after its end", "[io]"
     CHECK(generations.folder() == folder);
     CHECK(generations.find().steps.empty());
     CHECK_FALSE(generations.find().newest);
-    for (const std::uint64_t step : {0, 10, 20, 30}) {
+    for (const std::uint64_t step : Steps{0, 10, 20, 30}) {
       generations.save(generation(step));
       if (step <= 20) generations.set_joint(step);
     }
