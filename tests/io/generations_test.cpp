@@ -32,7 +32,7 @@ io::Checkpoint generation(std::uint64_t step, std::uint64_t session = 1) {
   return checkpoint;
 }
 
-bool is_whole(const io::Generations& generations, std::uint64_t step) {
+bool is_whole(io::Generations& generations, std::uint64_t step) {
   return generations.load(step).sections == generation(step).sections;
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("Generations: a training on a real disk goes on after its end", "[io]"
   }
   outer.write("run/client-0/gen-000031.ckpt.tmp-1-1", test::bytes_of("half"));
   outer.write("run/client-0/notes.txt", test::bytes_of("mine"));
-  const io::Generations generations{folder};
+  io::Generations generations{folder};
   CHECK(names_in(io::system_files(), folder.string()) ==
         std::vector<std::string>{"gen-000020.ckpt", "gen-000030.ckpt", "lock", "notes.txt"});
   const auto found = generations.find();
@@ -136,7 +136,8 @@ TEST_CASE("Generations: files that cannot be used are named and passed over", "[
   CHECK(generations.find({{2, 0}}).steps == Steps{20});
   CHECK(support::fails_with(Reason::wrong_content, [&] { generations.load(40); }));
   CHECK(support::fails_with(Reason::cannot_open, [&] { generations.load(5); }));
-  generations.forget_after(10);
+  generations.find();
+  generations.go_back_to(10);
   CHECK(generations.find().skipped.empty());
   CHECK(generations.find().steps == Steps{10});
 }
@@ -152,14 +153,53 @@ TEST_CASE("Generations: the newest joint one stays, whatever is written after it
   CHECK(generations.find().steps == Steps{1, 6, 7, 8});
   generations.set_joint(8);
   CHECK(generations.find().steps == Steps{6, 7, 8});
-  generations.forget_after(6);
+  generations.go_back_to(6);
   CHECK(generations.find().steps == Steps{6});
-  generations.set_joint(6);
   generations.save(generation(7));
   generations.save(generation(7));  // replaced
   CHECK(generations.find().steps == Steps{6, 7});
   generations.keep_only(7);
   CHECK(generations.find().steps == Steps{7});
+  for (const std::uint64_t step : Steps{8, 9, 10, 11}) generations.save(generation(step));
+  CHECK(generations.find().steps == Steps{7, 9, 10, 11});
+
+  CHECK_THROWS_AS(generations.set_joint(12), std::logic_error);
+  CHECK_THROWS_AS(generations.go_back_to(8), std::logic_error);
+  CHECK_THROWS_AS(generations.keep_only(12), std::logic_error);
+  CHECK(generations.find().steps == Steps{7, 9, 10, 11});
+}
+
+TEST_CASE("Generations: files that are not whole take no place of one that is", "[io]") {
+  test::ModelDisk disk;
+  disk.mkdir("a");
+  for (const char* name : {"a/gen-000070.ckpt", "a/gen-000080.ckpt", "a/gen-000090.ckpt"})
+    disk.put(name, test::bytes_of("torn"));
+  io::Generations generations{"a", hasty, disk};
+  CHECK(generations.find().steps.empty());
+  for (const std::uint64_t step : Steps{0, 10, 20, 30}) {
+    generations.save(generation(step));
+    if (step == 0) generations.set_joint(step);
+    CHECK(generations.find().newest->step == step);
+    CHECK(generations.find().skipped.size() == 3);
+  }
+  CHECK(generations.find().steps == Steps{0, 20, 30});
+}
+
+TEST_CASE("Generations: an old one that cannot be deleted is tried again", "[io]") {
+  test::ModelDisk disk;
+  test::FailingFiles files{disk};
+  io::Generations generations{"a", hasty, files};
+  for (const std::uint64_t step : Steps{1, 2, 3}) generations.save(generation(step));
+  files.fail(0, EIO, false);
+  generations.set_joint(3);
+  CHECK(generations.find().steps == Steps{1, 2, 3});
+  generations.set_joint(3);
+  CHECK(generations.find().steps == Steps{2, 3});
+  files.fail(1, EIO, false);  // after the list
+  CHECK(support::complaint_of([&] { generations.go_back_to(2); })->text ==
+        "a/gen-000003.ckpt: cannot delete: Input/output error");
+  generations.go_back_to(2);
+  CHECK(generations.find().steps == Steps{2});
 }
 
 TEST_CASE("Generations: options and folders that cannot be used", "[io]") {
@@ -237,7 +277,7 @@ TEST_CASE("Generations: any one call may fail, and the training is saved all the
                    << (said ? said->text : ""));
       REQUIRE((!said || (!last && error != EINTR)));
       if (said) continue;
-      const io::Generations generations{"run/client", hasty, disk};
+      io::Generations generations{"run/client", hasty, disk};
       REQUIRE(generations.find().newest->step == 5);
       REQUIRE(is_whole(generations, 5));
       REQUIRE(generations.find().skipped.empty());
@@ -262,7 +302,7 @@ TEST_CASE("Generations: from any call on all may fail, and no generation is lost
       INFO("from call " << at << " of " << calls << ": " << (said ? said->text : ""));
       if (!last) continue;
       if (said) REQUIRE(said->reason == Reason::cannot_write);
-      const io::Generations generations{"run/client", hasty, disk};
+      io::Generations generations{"run/client", hasty, disk};
       const auto found = generations.find();
       REQUIRE(found.newest);
       REQUIRE(found.newest->step >= *last);
@@ -283,7 +323,7 @@ TEST_CASE("Generations: a loss of power at any moment leaves the newest generati
       for (const auto kind : test::ModelDisk::all_kinds) {
         ++states;
         test::ModelDisk after = now.after_power_loss(kept, kind);
-        const io::Generations generations{"run/client", hasty, after};
+        io::Generations generations{"run/client", hasty, after};
         const auto found = generations.find();
         REQUIRE(found.skipped.empty());
         REQUIRE(found.newest.has_value() >= returned.has_value());
@@ -305,7 +345,7 @@ TEST_CASE("Generations: a loss of power at any moment leaves the newest generati
     }
     // The peer has lost step 5: both go on from step 4, which this one has, too.
     joint = returned = 4;
-    generations.forget_after(4);
+    generations.go_back_to(4);
     check(disk);
     REQUIRE(generations.find().newest->step == 4);
   }

@@ -106,7 +106,9 @@ TEST_CASE("roles: after a loss of power both go on from the newest joint generat
   at_client.most_bytes = at_server.most_bytes = 4096;
   test::FailingFiles full{at_server};
   constexpr io::GenerationOptions hasty{.keep = 2, .retries = 0, .pause = {}, .patience = {}};
-  const auto batch_of = [](std::uint64_t step) { return RandomBatches<float>{.rng = {.seed = step}}.make(); };
+  const auto batch_of = [](std::uint64_t step) {
+    return RandomBatches<float>{.rng = {.seed = step}}.make();
+  };
   Roles undisturbed;
   for (std::uint64_t step = 1; step <= 6; ++step) undisturbed.train(step, batch_of(step));
   {
@@ -136,7 +138,7 @@ TEST_CASE("roles: after a loss of power both go on from the newest joint generat
   io::Generations client{"client", hasty, at_client}, server{"server", hasty, at_server};
   const auto joint = io::newest_common(client.find().steps, server.find().steps);
   REQUIRE(joint == 2);
-  client.forget_after(*joint);
+  client.go_back_to(*joint);
   client.load(*joint).restore("role", roles.client);
   server.load(*joint).restore("role", roles.server);
   server.load(*joint).restore("learner", *roles.learner);

@@ -5,6 +5,8 @@
 #include <cerrno>      // errno
 #include <chrono>      // milliseconds
 #include <filesystem>  // path
+#include <iterator>    // next
+#include <set>         // set
 #include <thread>      // sleep_for
 
 #include <fcntl.h>  // O_RDONLY
@@ -79,7 +81,7 @@ class Generations {
   /// newest whole file, unless one is given.
   ///
   /// Errors  StorageError (cannot_open) if the folder cannot be listed.
-  Found find(std::optional<std::array<std::uint64_t, 2>> session = {}) const {
+  Found find(std::optional<std::array<std::uint64_t, 2>> session = {}) {
     Found found;
     const std::vector<std::uint64_t> steps = named();
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) try {
@@ -93,6 +95,7 @@ class Generations {
       } catch (const StorageError& error) {
         found.skipped.push_back(error);
       }
+    whole_ = {found.steps.begin(), found.steps.end()};
     return found;
   }
 
@@ -122,27 +125,31 @@ class Generations {
                              {error.what(), "; tried ", counted(attempt + 1, "time")});
         std::this_thread::sleep_for(options_.pause);
       }
+    whole_.insert(checkpoint.step);
     delete_old();
   }
 
   /// The peer has this generation, too. Deletes old ones: all but the newest `keep`, and the
   /// newest joint one. A file that cannot be deleted is tried again later.
+  ///
+  /// Errors  std::logic_error for a step that find or save does not know as whole, here and below.
   void set_joint(std::uint64_t step) {
+    require_whole(step);
     joint_ = step;
     delete_old();
   }
 
-  /// Deletes all generations after `step`, before a training goes on from there, and whatever
-  /// else lies under their names.
+  /// Both parties go on from this generation: it is joint, and all later ones are deleted, with
+  /// whatever else lies under their names.
   /// Errors  StorageError (cannot_write) if one cannot be deleted.
-  void forget_after(std::uint64_t step) {
-    delete_where([&](std::uint64_t other) { return other > step; });
+  void go_back_to(std::uint64_t step) {
+    delete_all_but(step, [&](std::uint64_t other) { return other > step; });
   }
 
   /// Deletes all generations but one: a training that has ended needs no other.
-  /// Errors  as forget_after.
+  /// Errors  as go_back_to.
   void keep_only(std::uint64_t step) {
-    delete_where([&](std::uint64_t other) { return other != step; });
+    delete_all_but(step, [&](std::uint64_t other) { return other != step; });
   }
 
  private:
@@ -222,25 +229,32 @@ class Generations {
     }
   }
 
-  void delete_old() {
-    if (!joint_) return;
-    std::vector<std::uint64_t> steps;
-    try {
-      steps = named();
-    } catch (const StorageError&) {
-      return;
-    }
-    const auto keep = static_cast<std::size_t>(options_.keep);
-    for (std::size_t i = 0; i + keep < steps.size(); ++i)
-      if (steps[i] != *joint_) files_->unlink(path_of(steps[i]));
+  void require_whole(std::uint64_t step) const {
+    if (!whole_.contains(step))
+      throw std::logic_error(
+          joined({folder_.string(), ": no whole generation of step ", step, " is known"}));
   }
 
-  void delete_where(const auto& is_unwanted) {
-    for (const std::uint64_t step : named())
-      if (is_unwanted(step) &&
-          detail::uninterrupted([&] { return files_->unlink(path_of(step)); }) != 0 &&
-          errno != ENOENT)
-        detail::fail_to("delete", path_of(step), errno);
+  /// Only whole ones count and are deleted: another file must not take the place of one.
+  void delete_old() {
+    if (!joint_) return;
+    auto extra = static_cast<std::ptrdiff_t>(whole_.size()) - options_.keep;
+    for (auto step = whole_.begin(); extra > 0; --extra) {
+      const bool is_gone =
+          *step != *joint_ && (files_->unlink(path_of(*step)) == 0 || errno == ENOENT);
+      step = is_gone ? whole_.erase(step) : std::next(step);
+    }
+  }
+
+  void delete_all_but(std::uint64_t joint, const auto& is_unwanted) {
+    require_whole(joint);
+    joint_ = joint;
+    for (const std::uint64_t step : named()) {
+      if (!is_unwanted(step)) continue;
+      const int result = detail::uninterrupted([&] { return files_->unlink(path_of(step)); });
+      if (result != 0 && errno != ENOENT) detail::fail_to("delete", path_of(step), errno);
+      whole_.erase(step);
+    }
     sync_folder(folder_, *files_);
   }
 
@@ -248,6 +262,7 @@ class Generations {
   std::filesystem::path folder_;
   GenerationOptions options_;
   FolderLock lock_;
+  std::set<std::uint64_t> whole_;  // generations that find or save has seen
   std::optional<std::uint64_t> joint_;
 };
 
