@@ -154,6 +154,7 @@ TEST_CASE("Generations: the newest joint one stays, whatever is written after it
   generations.set_joint(8);
   CHECK(generations.find().steps == Steps{6, 7, 8});
   generations.go_back_to(6);
+  CHECK_THROWS_AS(generations.set_joint(8), std::logic_error);
   CHECK(generations.find().steps == Steps{6});
   generations.save(generation(7));
   generations.save(generation(7));  // replaced
