@@ -27,6 +27,7 @@ TEST_CASE("errors: only what time can heal may be tried again", "[core]") {
   CHECK(sv::may_retry(Reason::timed_out));
   CHECK(sv::may_retry(Reason::cannot_connect));
   CHECK(sv::may_retry(Reason::cannot_write));
+  CHECK(sv::may_retry(Reason::in_use));
   for (const Reason reason : {Reason::bad_magic, Reason::bad_checksum, Reason::truncated,
                               Reason::refused, Reason::damaged_file, Reason::wrong_content})
     CHECK_FALSE(sv::may_retry(reason));

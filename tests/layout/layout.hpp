@@ -74,6 +74,7 @@ inline const std::vector<Library>& libraries() {
       {"sys/random.h", {"wire/handshake.hpp"}},
       {"fcntl.h", files},
       {"sys/stat.h", files},
+      {"sys/file.h", {"io/file_layer.hpp"}},
       {"immintrin.h", intrinsics},
       {"nmmintrin.h", intrinsics},
       {"xmmintrin.h", intrinsics},

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include <splitvit/codec/sl_acc.hpp>
 #include <splitvit/compress/adc.hpp>
+#include <splitvit/io/generations.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/server_role.hpp>
 
 #include "split/loopback.hpp"
 #include "support/catch.hpp"
+#include "support/file_layers.hpp"
 
 // What the parties do with messages, without a session and without a link.
 
@@ -95,6 +99,52 @@ TEST_CASE("roles: their state is all that others need to go on alike", "[split]"
   const auto batch = batches.make();
   CHECK(first.train(3, batch) == second.train(3, batch));
   CHECK(first.state() == second.state());
+}
+
+TEST_CASE("roles: after a loss of power both go on from the newest joint generation", "[split]") {
+  test::ModelDisk at_client, at_server;
+  at_client.most_bytes = at_server.most_bytes = 4096;
+  test::FailingFiles full{at_server};
+  constexpr io::GenerationOptions hasty{.keep = 2, .retries = 0, .pause = {}, .patience = {}};
+  const auto batch_of = [](std::uint64_t step) {
+    return RandomBatches<float>{.rng = {.seed = step}}.make();
+  };
+  Roles undisturbed;
+  for (std::uint64_t step = 1; step <= 6; ++step) undisturbed.train(step, batch_of(step));
+  {
+    Roles roles;
+    io::Generations client{"client", hasty, at_client}, server{"server", hasty, full};
+    for (std::uint64_t step = 0; step <= 5; ++step) {
+      if (step > 0) roles.train(step, batch_of(step));
+      if (step % 2 != 0) continue;
+      io::Checkpoint of_client{{.step = step}}, of_server{{.step = step}};
+      of_client.add("role", roles.client);
+      of_server.add("role", roles.server);
+      of_server.add("learner", *roles.learner);
+      client.save(of_client);
+      if (step == 4) {
+        full.fail(1, ENOSPC, true);
+        CHECK_THROWS_AS(server.save(of_server), StorageError);
+        continue;
+      }
+      server.save(of_server);
+      client.set_joint(step);
+      server.set_joint(step);
+    }
+  }
+  for (auto* disk : {&at_client, &at_server})
+    *disk = disk->after_power_loss(0, test::ModelDisk::Unsynced::dropped);
+  Roles roles;
+  io::Generations client{"client", hasty, at_client}, server{"server", hasty, at_server};
+  const auto joint = io::newest_common(client.find().steps, server.find().steps);
+  REQUIRE(joint == 2);
+  client.go_back_to(*joint);
+  client.load(*joint).restore("role", roles.client);
+  server.load(*joint).restore("role", roles.server);
+  server.load(*joint).restore("learner", *roles.learner);
+  for (std::uint64_t step = *joint + 1; step <= 6; ++step) roles.train(step, batch_of(step));
+  CHECK(roles.state() == undisturbed.state());
+  CHECK(client.find().steps == std::vector<std::uint64_t>{0, 2});
 }
 
 TEST_CASE("roles: a client waits for one answer to each message", "[split]") {

@@ -12,7 +12,7 @@ namespace splitvit::inline SPLITVIT_BUILD {
 enum class Reason : std::uint8_t {
   // WireError: bytes from the peer make no sense.
   bad_magic,      ///< the first bytes are not ours
-  bad_version,    ///< another version of the wire format
+  bad_version,    ///< another version of the wire format, or of a checkpoint
   bad_kind,       ///< a message kind that does not exist
   bad_flags,      ///< a reserved bit is set
   bad_checksum,   ///< header or payload were damaged on the way
@@ -39,12 +39,13 @@ enum class Reason : std::uint8_t {
   damaged_file,   ///< truncated, or inconsistent within itself
   foreign_file,   ///< another format
   wrong_content,  ///< a good file that does not fit: keys, shapes, classes
+  in_use,         ///< another process holds its lock
 };
 
 /// Whether the same call may succeed when it is repeated.
 constexpr bool may_retry(Reason reason) {
   return reason == Reason::timed_out || reason == Reason::cannot_connect ||
-         reason == Reason::cannot_write;
+         reason == Reason::cannot_write || reason == Reason::in_use;
 }
 
 /// A part of a text: characters, a number as std::to_string writes it, or a thing with a text().

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Makes the first inputs of the fuzz targets frame, handshake, labels, messages and session. Run it
-// from the root of the repository after a change of the wire format:
+// Makes the first inputs of the fuzz targets checkpoint, frame, handshake, labels, messages and
+// session. Run it from the root of the repository after a change of one of their formats:
 //
 //   c++ -std=c++20 -Iinclude -Itests -isystem /usr/include/eigen3
 //       tests/fuzz/corpus/make_corpus.cpp -o make_corpus
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <splitvit/core/labels.hpp>
+#include <splitvit/io/checkpoint.hpp>
 #include <splitvit/nn/part.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/wire/handshake.hpp>
@@ -32,6 +33,7 @@
 #include "fuzz/small_vit.hpp"
 #include "support/drain.hpp"
 #include "support/peers.hpp"
+#include "support/some_state.hpp"
 
 namespace {
 
@@ -185,6 +187,8 @@ int main(int argc, char** argv) {
   const std::filesystem::path labels = std::filesystem::path{argv[1]} / "labels";
   const std::filesystem::path messages = std::filesystem::path{argv[1]} / "messages";
   const std::filesystem::path session = std::filesystem::path{argv[1]} / "session";
+  const std::filesystem::path checkpoint = std::filesystem::path{argv[1]} / "checkpoint";
+  std::filesystem::create_directories(checkpoint);
   std::filesystem::create_directories(handshake);
   std::filesystem::create_directories(labels);
   std::filesystem::create_directories(session);
@@ -249,8 +253,19 @@ int main(int argc, char** argv) {
   save(messages / "forward_with_sizes", 0, forward_message({3, 1}));
   save(messages / "forward_with_token_sizes", 0, forward_message({}, Buffer(6, std::byte{2})));
   save(messages / "backward", 1, backward_message());
-  save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = 3}.payload());
+  save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = {true, true}}.payload());
   save(messages / "weights", 3, server_weights<float>());
   save(messages / "weights_double", 3 + 4, server_weights<double>());
+
+  io::Checkpoint party{{.session = {1, 2}, .step = 7, .settings = {{"cut", "2"}, {"seed", "42"}}}};
+  test::SomeState state;
+  party.add("party", state);
+  party.sections["empty"];
+  const Buffer file = io::format_checkpoint(party);
+  save(checkpoint / "file", 0, file);
+  save(checkpoint / "file_repaired", 1, file);
+  save(checkpoint / "no_sections", 1, io::format_checkpoint(io::Checkpoint{}));
+  save(checkpoint / "torn", 0, {file.begin(), file.begin() + 100});
+  save(checkpoint / "section", 2, party.sections["party"]);
   return 0;
 }
