@@ -12,9 +12,9 @@ namespace splitvit {
 
 namespace {
 
-using Bytes = Memory<std::byte>;
+using Block = Memory<std::byte>;
 
-Bytes take(std::size_t bytes) { return Bytes{bytes}; }
+Block take(std::size_t bytes) { return Block{bytes}; }
 
 }  // namespace
 
@@ -36,14 +36,14 @@ TEST_CASE("workspace: sizes are rounded up by a quarter at most", "[core][worksp
 TEST_CASE("workspace: what was given back is taken again", "[core][workspace]") {
   const Workspace workspace;
   const Workspace::Use use{workspace};
-  const auto place = [](const Bytes& memory) {
+  const auto place = [](const Block& memory) {
     return reinterpret_cast<std::uintptr_t>(memory.data());
   };
   const auto first = place(take(1000));
   CHECK(place(take(1001)) == first);
   const std::size_t held = workspace.held();
   for (int i = 0; i < 10; ++i) {
-    const Bytes a = take(1000), b = take(900'000);
+    const Block a = take(1000), b = take(900'000);
     CHECK(place(a) % 64 == 0);
     CHECK(place(b) % 64 == 0);
     CHECK(a.data() != b.data());
@@ -78,7 +78,7 @@ TEST_CASE("workspace: memory may outlive it, and be given back anywhere", "[core
     const Workspace workspace;
     const Workspace::Use use{workspace};
     numbers.assign(1000, 7);
-    const Bytes gone = take(100);
+    const Block gone = take(100);
   }
   CHECK(numbers[999] == 7);
   const Workspace other;
@@ -101,7 +101,7 @@ TEST_CASE("workspace: loops take from that of their caller", "[core][workspace]"
 
 TEST_CASE("workspace: moves", "[core][workspace]") {
   Workspace first;
-  const Bytes kept = [&] {
+  const Block kept = [&] {
     const Workspace::Use use{first};
     return take(10);
   }();

@@ -63,7 +63,7 @@ void read_backward(Bytes payload) {
 
 void read_score(Bytes payload) {
   const auto came = split::Score::read(payload, 5);
-  require(came.correct >= 0 && came.correct <= 5 && std::isfinite(came.loss_sum));
+  require(came.correct.size() == 5 && std::isfinite(came.loss_sum));
 }
 
 template <class T>

@@ -12,6 +12,7 @@
 #include <splitvit/autograd/ops/arithmetic.hpp>
 #include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/autograd/ops/softmax.hpp>
+#include <splitvit/kernel/compute.hpp>
 #include <splitvit/nn/block.hpp>
 #include <splitvit/nn/vit.hpp>
 
@@ -75,7 +76,8 @@ template <class T>
 void check_linear(OpsCase<T>& c) {
   const auto x = c.leaf("x"), weight = c.leaf("weight");
   const auto bias = c.has("bias") ? c.leaf("bias") : Variable<T>{};
-  c.check_and_pull(linear(x, weight, bias, c.compute));
+  kernel::with_stored<T>(
+      c.compute, [&]<class Stored>() { c.check_and_pull(linear<T, Stored>(x, weight, bias)); });
   c.agrees("gx", x.gradient());
   c.agrees("gweight", weight.gradient());
   if (bias.defined()) c.agrees("gbias", bias.gradient());
@@ -166,7 +168,9 @@ void check_attention(OpsCase<T>& c) {
 template <class T>
 void check_patch_embed(OpsCase<T>& c) {
   const auto x = c.leaf("x"), weight = c.leaf("weight"), bias = c.leaf("bias");
-  c.check_and_pull(patch_embed(x, weight, bias, c.compute));
+  kernel::with_stored<T>(c.compute, [&]<class Stored>() {
+    c.check_and_pull(patch_embed<T, Stored>(x, weight, bias));
+  });
   c.agrees("gx", x.gradient());
   c.agrees("gweight", weight.gradient());
   c.agrees("gbias", bias.gradient());

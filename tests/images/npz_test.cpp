@@ -75,7 +75,7 @@ TEST_CASE("parse_npy: what it refuses, it names", "[images]") {
   check_npy_refused(npy_bytes("<u3", "(1,)", {0, 0, 0}), Reason::wrong_content, "type '<u3'");
   check_npy_refused(npy_bytes("|u1", "(1,)", {0}, "True"), Reason::wrong_content, "Fortran");
   check_npy_refused(npy_bytes("|u1", "(2,)", {0}), Reason::damaged_file,
-                    "1 bytes of values, wanted 2");
+                    "1 byte of values, wanted 2");
   check_npy_refused(npy_bytes("|u1", "(-1,)", {0}), Reason::damaged_file, "no shape");
   check_npy_refused(npy_bytes("|u1", "(x,)", {0}), Reason::damaged_file, "no shape");
   check_npy_refused(npy_bytes("|u1", "(1", {0}), Reason::damaged_file, "no shape");

@@ -176,7 +176,7 @@ TEST_CASE("cut: where a model can be cut", "[nn][cut]") {
   CHECK_THROWS_AS(cut<float>(small_vit, {}, start), std::invalid_argument);
   VitConfig shallow = small_vit;
   shallow.depth = 1;
-  CHECK(complaint({1}, shallow) == "cuts (1): a model of 1 blocks cannot be cut");
+  CHECK(complaint({1}, shallow) == "cuts (1): a model of 1 block cannot be cut");
   CHECK(complaint({1}, {.image = 30, .patch = 16}) ==
         "VitConfig: image 30 is no multiple of patch 16");
 }

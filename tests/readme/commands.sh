@@ -24,7 +24,9 @@ for photos in PHOTOS TRAIN TEST; do
   cp "$samples"/{baseline,progressive,png_rgb,png_alpha} $photos/cat
   cp "$samples"/{grey,turned,png_palette,png_1,png_16} $photos/dog
 done
-cp TRAIN/cat/baseline photo.jpg
+mkdir photos
+cp TRAIN/cat/baseline photos/one.jpg
+cp TRAIN/dog/grey photos/two.jpg
 mkdir DIR
 for batch in data_batch_{1..5} test_batch; do
   for label in 0 1 2 3 4 5 6 7 8 9; do
@@ -34,6 +36,12 @@ for batch in data_batch_{1..5} test_batch; do
 done
 "$program" --model deit_tiny --steps 1 --batch 2 --threads 1 --progress none --out made >/dev/null
 mv made/model.safetensors deit_tiny.safetensors
+
+end_server() {
+  [[ -n $server ]] || return 0
+  wait "$server" || fail "the server: $(cat server.log)"
+  server=
+}
 
 # shorter COMMAND: for one step of two images.
 shorter() {
@@ -45,7 +53,7 @@ run() {
   local command short=(--threads 1)
   command=$(shorter "$1")
   case $command in
-    *--predict* | *--eval-only* | *--version* | *--help* | *--dry-run* | *--config*) ;;
+    *--version* | *--help* | *--dry-run* | *--config*) ;;
     *--budget-mib*) short+=(--batch 2 --progress none) ;;
     *--role\ server*) short+=(--sessions 1) ;;
     *) short+=(--batch 2 --steps 1 --progress none) ;;
@@ -53,6 +61,9 @@ run() {
   echo "$command ${short[*]}"
   # shellcheck disable=SC2086
   if [[ $command == *--role\ server* ]]; then
+    end_server
+    rm -f server.log
+    touch server.log
     "$program" ${command#split_train} "${short[@]}" >server.log 2>&1 &
     server=$!
     for _ in {1..200}; do
@@ -74,8 +85,5 @@ while read -r line; do
 done < <(sed -n '/^```sh$/,/^```$/p' "$readme" | sed -e ':a' -e '/\\$/N' -e 's/\\\n//' -e 'ta' \
   -e 's/ *#.*//' | grep '^split_train ')
 ((count > 0)) || fail "$readme has no command of split_train"
-if [[ -n $server ]]; then
-  wait "$server" || fail "the server: $(cat server.log)"
-  server=
-fi
+end_server
 echo "$count commands"
