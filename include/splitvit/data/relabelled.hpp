@@ -28,9 +28,7 @@ class Relabelled {
   Index size() const { return set_.size(); }
   Index classes() const { return classes_; }
   Shape image_shape() const { return set_.image_shape(); }
-  Index label(Index i) const {
-    return new_labels_.at(static_cast<std::size_t>(set_.label(i)));
-  }
+  Index label(Index i) const { return new_labels_.at(static_cast<std::size_t>(set_.label(i))); }
   Tensor<std::uint8_t> image(Index i) const { return set_.image(i); }
 
  private:
