@@ -150,7 +150,8 @@ TEST_CASE("VitWeights: what is absent because it is zero becomes zeros", "[nn]")
   const nn::VitWeights file{weights.file()};
   CHECK(has_note(file, "no bias of queries, keys and values: zeros"));
   CHECK(has_note(file, "no position of CLS: zeros"));
-  for (const float value : file.get<float>("blocks.1.attn.qkv.bias").span()) CHECK(value == 0);
+  const auto bias = file.get<float>("blocks.1.attn.qkv.bias");
+  for (const float value : bias.span()) CHECK(value == 0);
   const auto with_cls = file.get<float>("pos_embed");
   REQUIRE(with_cls.shape() == Shape{1, 5, 8});
   for (Index i = 0; i < 40; ++i) CHECK(with_cls[i] == (i < 8 ? 0 : vit.stem.pos_embed.value()[i]));

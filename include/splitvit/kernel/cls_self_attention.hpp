@@ -109,6 +109,7 @@ void look_backward(const T* x, const T* directions, const T* probabilities, cons
 template <class T>
 void cls_self_attention_forward(const T* x, const T* weight, const T* bias, const T* score_bias,
                                 T* y, const ClsSelfKept<T>& kept, const AttentionSizes& s) {
+  if (s.B == 0) return;
   linear_forward<T>(detail::first_tokens(x, s), dense(weight, s.D, s.D), bias,
                     dense(kept.queries, s.B, s.D));
   for (Index h = 0; h < s.H; ++h)
@@ -131,6 +132,11 @@ template <class T>
 void cls_self_attention_backward(const T* x, const T* weight, const ClsSelfKept<T>& kept,
                                  const T* dy, T* dx, T* dweight, T* dbias,
                                  const AttentionSizes& s) {
+  std::fill_n(dbias, 3 * s.D, T{});
+  if (s.B == 0) {
+    std::fill_n(dweight, 3 * s.D * s.D, T{});
+    return;
+  }
   const Index heads = s.B * s.H * s.D;
   Scratch<T> memory(2 * heads + 2 * s.B * s.D);
   T *const d_means = memory.data(), *const d_directions = d_means + heads;
@@ -159,7 +165,6 @@ void cls_self_attention_backward(const T* x, const T* weight, const ClsSelfKept<
   linear_weight_gradient<T>(all_queries, detail::first_tokens(x, s), dense(dweight, s.D, s.D));
   linear_input_gradient<T>(all_queries, dense(weight, s.D, s.D), dense(d_first, s.B, s.D));
   for (Index b = 0; b < s.B; ++b) add_numbers(dx + b * s.N * s.D, d_first + b * s.D, s.D);
-  std::fill_n(dbias, 3 * s.D, T{});
   add_column_sums<T>(all_queries, dbias);
   add_column_sums<T>(dense(dy, s.B, s.D), dbias + 2 * s.D);
 }
