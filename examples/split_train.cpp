@@ -118,7 +118,7 @@ int main(int argc, char** argv) {
     return 2;
   } catch (const std::bad_alloc&) {
     return out_of_memory();
-  } catch (const std::length_error&) {  // of a container that cannot have so many elements
+  } catch (const std::length_error&) {  // more elements than a container can have
     return out_of_memory();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "split_train: %s\n", error.what());

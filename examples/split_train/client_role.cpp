@@ -22,7 +22,7 @@
 #include <splitvit/core/parallel.hpp>      // with_threads
 #include <splitvit/core/text.hpp>          // counted
 #include <splitvit/data/loader.hpp>        // Loader
-#include <splitvit/nn/part.hpp>            // Part, make_part
+#include <splitvit/nn/part.hpp>            // Part
 #include <splitvit/nn/principal_axes.hpp>  // pca_bottleneck, TokenMoments
 #include <splitvit/optim/adam.hpp>         // AdamW
 #include <splitvit/report/format.hpp>      // shortest
@@ -30,10 +30,11 @@
 #include <splitvit/split/client.hpp>       // Client
 #include <splitvit/transport/tcp.hpp>      // connect_tcp
 
-#include "split_train/agreed.hpp"        // agreed_settings, start_weights
+#include "split_train/agreed.hpp"        // agreed_settings, started_part
 #include "split_train/augmentation.hpp"  // augmentation_of
 #include "split_train/build_info.hpp"    // build_info
 #include "split_train/method.hpp"        // method_of
+#include "split_train/schedule.hpp"      // schedule_of, schedule_text
 #include "split_train/weights.hpp"       // saved_metadata
 
 namespace split_train {
@@ -141,7 +142,6 @@ class Training {
                 {.seed = options.seed,
                  .training = {.schedule = schedule_of(schedule(), options.lr)},
                  .agreed = agreed_settings(options, method, schedule())}},
-        class_names_{data.class_names},
         progress_{std::cerr, progress_style(options), {.width = terminal_width}} {
     if (decoder_) client_.give_decoder(*decoder_);
   }
@@ -220,13 +220,7 @@ class Training {
   }
 
   sv::nn::Part<float> start_part() {
-    auto part = sv::nn::make_part<float>(vit_, 0, options_.cut, sv::Rng{.seed = options_.seed});
-    if (options_.recompute) part.blocks.recompute(options_.cut);
-    part.use(options_.compute);
-    if (method_.bottleneck)
-      part.encoder =
-          sv::nn::make_encoder<float>(vit_.dim, *method_.bottleneck, {.seed = options_.seed});
-    const auto loaded = start_weights(part, vit_, options_.weights);
+    auto [part, loaded] = started_part(options_, vit_, 0, options_.cut, method_);
     const bool from_file = !options_.weights.empty() && !loaded.bottleneck_kept;
     const bool by_pca =
         method_.bottleneck && method_.bottleneck->start == sv::nn::BottleneckStart::pca;
@@ -235,7 +229,7 @@ class Training {
       part.encoder = std::move(pair.encoder);
       decoder_ = std::move(pair.decoder);
     }
-    return part;
+    return std::move(part);
   }
 
   /// Of some batches of training images.
@@ -255,8 +249,9 @@ class Training {
     const sv::split::Evaluation result = client_.evaluate(test_.epoch(0));
     run_.evaluation_traffic += result.traffic;
     run_.classes.clear();
+    const std::vector<std::string>& names = data_.class_names;
     for (std::size_t i = 0; i < result.classes.size(); ++i)
-      run_.classes.push_back({.name = i < class_names_.size() ? class_names_[i] : std::to_string(i),
+      run_.classes.push_back({.name = i < names.size() ? names[i] : std::to_string(i),
                               .samples = static_cast<std::uint64_t>(result.classes[i].samples),
                               .correct = static_cast<std::uint64_t>(result.classes[i].correct)});
     return result.accuracy();
@@ -345,7 +340,6 @@ class Training {
   Method method_;
   std::optional<sv::nn::Decoder<float>> decoder_;  ///< for the server to start with
   sv::split::Client<float> client_;
-  const std::vector<std::string>& class_names_;
   sv::report::Progress progress_;
   sv::split::Seconds seconds_;
   sv::split::EpochReport since_row_;

@@ -18,7 +18,6 @@
 #include <splitvit/core/parallel.hpp>      // with_threads
 #include <splitvit/data/loader.hpp>        // Loader
 #include <splitvit/images/folder_set.hpp>  // FolderSet
-#include <splitvit/nn/part.hpp>            // make_part
 #include <splitvit/optim/adam.hpp>         // Adam
 #include <splitvit/report/format.hpp>      // percent, shortest
 #include <splitvit/report/metrics.hpp>     // json_string
@@ -26,7 +25,7 @@
 #include <splitvit/split/client.hpp>       // Client
 #include <splitvit/transport/tcp.hpp>      // connect_tcp
 
-#include "split_train/agreed.hpp"       // agreed_settings, start_weights
+#include "split_train/agreed.hpp"       // agreed_settings, started_part
 #include "split_train/method.hpp"       // method_of
 #include "split_train/schedule.hpp"     // schedule_text
 #include "split_train/server_role.hpp"  // ServerProcess
@@ -65,15 +64,10 @@ std::vector<Guess> best_of(std::span<const float> scores) {
 sv::Tensor<float> scores_of(const Options& o, const sv::images::FolderSet& set,
                             const sv::nn::VitConfig& vit) {
   const Method method = method_of(o.methods.front());
-  auto part = sv::nn::make_part<float>(vit, 0, o.cut, sv::Rng{.seed = o.seed});
-  if (method.bottleneck)
-    part.encoder = sv::nn::make_encoder<float>(vit.dim, *method.bottleneck, {.seed = o.seed});
-  part.use(o.compute);
-  start_weights(part, vit, o.weights);
   std::optional<ServerProcess> server;
   if (o.role == Role::both) server.emplace(o, o.methods.front(), vit.classes);
   sv::split::Client<float> client{
-      std::move(part),
+      started_part(o, vit, 0, o.cut, method).part,
       sv::optim::Adam{},
       method.stage,
       method.codec,

@@ -17,16 +17,16 @@
 
 #include <splitvit/core/parallel.hpp>  // with_threads
 #include <splitvit/core/text.hpp>      // counted
-#include <splitvit/nn/part.hpp>        // make_part
 #include <splitvit/optim/adam.hpp>     // AdamW
 #include <splitvit/split/server.hpp>   // Server
 #include <splitvit/transport/tcp.hpp>  // TcpListener
 
-#include "split_train/agreed.hpp"   // agreed_settings, start_weights
-#include "split_train/data.hpp"     // classes_of
-#include "split_train/memory.hpp"   // peak_memory
-#include "split_train/method.hpp"   // method_of
-#include "split_train/weights.hpp"  // weights_notes
+#include "split_train/agreed.hpp"    // agreed_settings, started_part
+#include "split_train/data.hpp"      // classes_of
+#include "split_train/memory.hpp"    // peak_memory
+#include "split_train/method.hpp"    // method_of
+#include "split_train/schedule.hpp"  // schedule_of, schedule_setting
+#include "split_train/weights.hpp"   // weights_notes
 
 namespace split_train {
 
@@ -73,15 +73,9 @@ int run_server(const Options& options) {
     const auto schedule = said_by(hello, schedule_setting, [&](const std::string& theirs) {
       return schedule_of(theirs, options.lr);
     });
-    auto part = sv::nn::make_part<float>(vit, options.cut, vit.depth, {.seed = options.seed});
-    if (options.recompute) part.blocks.recompute(vit.depth - options.cut);
-    part.use(options.compute);
-    if (method.bottleneck)
-      part.decoder =
-          sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
-    start_weights(part, vit, options.weights);
     learner = std::make_shared<sv::split::Learner<float>>(
-        std::move(part), sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
+        started_part(options, vit, options.cut, vit.depth, method).part,
+        sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
         sv::split::TrainingOptions{.schedule = schedule});
     return sv::split::ServerRole<float>{learner,
                                         sv::split::CutReceiver<float>{method.codec, options.seed}};

@@ -31,7 +31,8 @@ void use_weights(Options& options, const Given& given);
 /// Errors  UsageError if the data has classes that they do not have.
 void use_weights(Data& data, const Options& options);
 
-/// What happens when --weights are loaded for so many classes, on one line.
+/// One line on loading --weights into a model for `classes` classes: which model they are of, and
+/// what is renamed, left out, replaced or resampled.
 ///
 /// Errors  StorageError if they do not fit.
 std::string weights_notes(const Options& options, splitvit::Index classes);

@@ -143,8 +143,8 @@ inline Tensor<std::uint8_t> equalise(Tensor<std::uint8_t> image) {
 }
 
 /// The image seen through an affine map: pixel (x, y) is taken from (a x + b y + c, d x + e y + f).
-/// Coordinates begin at the corner of the image and are those of the pixels' centres. What lies
-/// outside of the image is black.
+/// (0, 0) is the corner of the image, so the first pixel's centre is (0.5, 0.5). Pixels taken from
+/// outside of the image are black.
 struct AffineMap {
   double a = 1, b = 0, c = 0, d = 0, e = 1, f = 0;
 

@@ -10,8 +10,8 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::data {
 
-/// A data set with other numbers for its classes, such as those of a model that knows more classes
-/// or has them in another order.
+/// A data set whose labels are renumbered: for a model with more classes, or with the same classes
+/// in another order.
 class Relabelled {
  public:
   /// Class i of `set` becomes new_labels[i], of `classes`.

@@ -20,7 +20,7 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::io {
 
-/// The newest step of which both have a generation; nothing if there is none.
+/// The newest step that both parties have a checkpoint of; nothing if there is none.
 inline std::optional<std::uint64_t> newest_common(std::span<const std::uint64_t> mine,
                                                   std::span<const std::uint64_t> theirs) {
   std::optional<std::uint64_t> newest;
@@ -76,9 +76,9 @@ class Generations {
     std::vector<StorageError> skipped = {};     ///< one for each file that cannot be used
   };
 
-  /// Reads and checks all files. A file is skipped if it is torn or damaged, of another format,
-  /// version, session or step than it should be, or cannot be read. The session is that of the
-  /// newest whole file, unless one is given.
+  /// Reads and checks all files. A file is skipped if it cannot be read, is torn or damaged, has
+  /// another format or version, or belongs to another step than its name says or to another
+  /// session. Unless a session is given, it is that of the newest whole file.
   ///
   /// Errors  StorageError (cannot_open) if the folder cannot be listed.
   Found find(std::optional<std::array<std::uint64_t, 2>> session = {}) {

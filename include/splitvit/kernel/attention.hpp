@@ -117,7 +117,8 @@ void softmax_of_scores(T* row, const T* bias, Index N, T factor) {
   scale_numbers(row, T{1} / sum, row, N);
 }
 
-/// Turns dp (N), the gradient of probabilities p, into that of scores: factor p (dp - <dp, p>).
+/// In place, from the gradient dp (N) of the probabilities p to the gradient of the scores,
+/// factor p_i (dp_i - sum_j dp_j p_j).
 template <class T>
 void gradient_of_scores(T* dp, const T* p, Index N, T factor) {
   using P = Pack<T>;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "split_train/agreed.hpp"
+
+#include <splitvit/io/safetensors.hpp>  // read_safetensors
+#include <splitvit/report/format.hpp>   // shortest
+
+#include "split_train/schedule.hpp"  // schedule_setting
+
+namespace split_train {
+
+namespace sv = splitvit;
+
+sv::wire::Settings agreed_settings(const Options& options, const std::string& method,
+                                   const std::string& schedule) {
+  return {{"seed", std::to_string(options.seed)},
+          {"lr", sv::report::shortest(options.lr)},
+          {"weight_decay", sv::report::shortest(options.weight_decay)},
+          {schedule_setting, schedule},
+          {"start", options.weights.empty() ? "random" : "weights"},
+          {method_setting, method}};
+}
+
+StartedPart started_part(const Options& options, const sv::nn::VitConfig& vit, Index first,
+                         Index last, const Method& method) {
+  StartedPart started{sv::nn::make_part<float>(vit, first, last, {.seed = options.seed})};
+  auto& part = started.part;
+  if (options.recompute) part.blocks.recompute(last - first);
+  part.use(options.compute);
+  if (method.bottleneck && first == 0)
+    part.encoder = sv::nn::make_encoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
+  else if (method.bottleneck)
+    part.decoder = sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
+  if (!options.weights.empty())
+    started.loaded =
+        sv::nn::load_weights<float>(part, vit, sv::io::read_safetensors(options.weights));
+  return started;
+}
+
+}  // namespace split_train
