@@ -37,7 +37,7 @@ std::vector<Sizes> odd_sizes() {
     all.push_back({7, 13, n});
   }
   for (const Sizes& s : {Sizes{1, 1, 1}, Sizes{12, 32, 256}, Sizes{13, 33, 257}, Sizes{5, 3, 512},
-                         Sizes{25, 31, 600}, Sizes{0, 0, 0}, Sizes{65, 65, 65}})
+                         Sizes{25, 31, 600}, Sizes{0, 0, 0}, Sizes{65, 65, 65}, Sizes{65, 65, 0}})
     all.push_back(s);
   return all;
 }
@@ -267,16 +267,17 @@ TEMPLATE_TEST_CASE("gemm: packing on several threads gives the same panels", "[k
   using T = test::NumberOf<TestType>;
   using Stored = TestType;
   Rng rng{.seed = 8};
-  for (const Index N : {1, 31, 197}) {
-    const Grid<T, Stored> b{19, N, 2, rng}, a{5, 19, 0, rng};
-    Grid<T, Stored> once{5, N, 0, rng};
+  for (const auto& [M, N, K] :
+       {Sizes{5, 1, 19}, Sizes{5, 31, 19}, Sizes{5, 197, 19}, Sizes{5, 197, 0}}) {
+    const Grid<T, Stored> b{K, N, 2, rng}, a{M, K, 0, rng};
+    Grid<T, Stored> once{M, N, 0, rng};
     Packed<T, Stored> alone;
     alone.pack(b.matrix());
     multiply<T>(a.matrix(), alone, once.matrix());
     for (const int threads : {1, 2, 3, 8}) {
       Packed<T, Stored> packed;
       with_threads(threads, [&] { packed.pack_in_parallel(b.matrix()); });
-      Grid<T, Stored> c{5, N, 0, rng};
+      Grid<T, Stored> c{M, N, 0, rng};
       multiply<T>(a.matrix(), packed, c.matrix());
       CHECK(test::equal_bits(c.numbers, once.numbers));
     }

@@ -140,6 +140,7 @@ class Packed {
 
   /// Rows begin..end-1 of panel p. begin is a multiple of `terms`.
   void fill_panel(Index p, Index begin, Index end) {
+    if (begin == end) return;  // a B without rows may be null
     const Index column = p * tile_cols<T>;
     detail::fill_panel(b_, column, begin, end, at(begin / terms<Stored>, column));
   }
@@ -205,7 +206,9 @@ void multiply(const Factor<T>& a, const Packed<T, Stored>& b, const Matrix<T>& c
         const Index last = std::min(first + group, b.panels());
         for (Index i = 0; i < c.rows; i += R) {
           const Index rows = std::min(R, c.rows - i);
-          const TileRows<Stored> some = left(a, i, rows, k, depth);
+          // An empty sum reads nothing: an A without columns may be null.
+          const TileRows<Stored> some =
+              depth > 0 ? left(a, i, rows, k, depth) : TileRows<Stored>{nullptr, 0, 1};
           for (Index p = first; p < last; ++p) {
             const Index column = p * tile_cols<T>;
             const Index cols = std::min(tile_cols<T>, c.cols - column);

@@ -164,7 +164,7 @@ template <Index Rows, class T, class Stored>
 void multiply_rows(Index rows, Index K, TileRows<Stored> a, const Stored* b, TileResult<T> to) {
   for (; rows >= Rows; rows -= Rows) {
     detail::Tile<Rows, T, Stored>::multiply(K, a, b, to);
-    if (K > 0) a.a += Rows * a.row_step;  // an A without columns may be null
+    a.a += Rows * a.row_step;
     to.c += Rows * to.stride;
   }
   if constexpr (Rows > 1)
