@@ -171,7 +171,7 @@ TEST_CASE("decode_image: what it refuses, it names", "[images]") {
   check_refused(read_file(samples / "huge", 10000), Reason::too_long, "65500 by 65500");
   check_refused(read_file(samples / "gif", 10000), Reason::foreign_file, "GIF, wanted JPEG or PNG");
   check_refused({}, Reason::foreign_file, "an empty file");
-  check_refused(Bytes(50), Reason::foreign_file, "something else");
+  check_refused(Bytes(50), Reason::foreign_file, "neither JPEG nor PNG");
   const images::ImageLimits small{.pixels = 119};
   check_refused(support::jpeg_bytes(10, 12, colours(10, 12)), Reason::too_long, "10 by 12", small);
   check_refused(support::png_bytes(10, 12, colours(10, 12)), Reason::too_long, "at most 119",

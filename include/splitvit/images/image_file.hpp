@@ -23,7 +23,7 @@ inline Tensor<std::uint8_t> decode_image(std::span<const std::byte> bytes,
   const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   if (text.starts_with("\xFF\xD8\xFF")) return decode_jpeg(bytes, source, limits);
   if (text.starts_with("\x89PNG\r\n\x1A\n")) return decode_png(bytes, source, limits);
-  const char* is = "something else";
+  const char* is = "neither JPEG nor PNG";
   if (text.empty()) is = "an empty file";
   if (text.starts_with("GIF8")) is = "GIF";
   if (text.starts_with("BM")) is = "BMP";

@@ -101,14 +101,15 @@ inline bool wait_ready(int fd, short events, Deadline deadline, int wake = -1) {
   }
 }
 
-/// The addresses of a host and port, as a list.
+/// The addresses of a host and port, as a list. "localhost" is this machine also where no file
+/// says so, as in a bare container (RFC 6761, 6.3).
 inline std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses_of(const Endpoint& endpoint) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* first = nullptr;
-  const int failed =
-      ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &first);
+  const char* const host = endpoint.host == "localhost" ? nullptr : endpoint.host.c_str();
+  const int failed = ::getaddrinfo(host, std::to_string(endpoint.port).c_str(), &hints, &first);
   if (failed != 0)
     throw TransportError(Reason::cannot_connect,
                          {endpoint, ": no such host: ", ::gai_strerror(failed)});
