@@ -76,6 +76,9 @@ int train(Options options) {
                 planned};
   if (options.start)
     std::fprintf(stderr, "%s: %s\n", options.weights.c_str(), data.weights_notes.c_str());
+  if (!options.eval_only && options.batch > data.train.size())
+    std::fprintf(stderr, "--batch %s: more than the training images; each step takes all %s\n",
+                 std::to_string(options.batch).c_str(), std::to_string(data.train.size()).c_str());
   std::vector<Run> runs = output.earlier();
   for (const Run& run : planned) {
     const auto same = [&](const Run& other) {

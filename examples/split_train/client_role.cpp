@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/client_role.hpp"
 
-#include <algorithm>   // max
+#include <algorithm>   // max, min
 #include <array>       // array
 #include <chrono>      // seconds
 #include <cstdio>      // fileno, stderr
@@ -98,7 +98,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
            {"cut after block", number(o.cut)},
            {"start",
             o.weights.empty() ? "random" : std::filesystem::path{o.weights}.filename().string()},
-           {"batch", number(o.batch)},
+           {"batch", number(std::min(o.batch, data.train.size()))},
            {"length", length_text(o)},
            {"evaluation", method_of(method).bottleneck ? "no stages or codec, but the bottleneck"
                                                        : "uncompressed"},

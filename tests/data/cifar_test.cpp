@@ -137,6 +137,7 @@ TEST_CASE("cifar: the wrappings that people have", "[data]") {
   put("python/cifar-100-python/train", gzip);
   refuses(hundred, folder.path() / "python", "the Python version of CIFAR-100");
   refuses(ten, folder.path() / "parent/cifar-100-binary", "is CIFAR-100, wanted CIFAR-10");
+  refuses(ten, folder.path(), "has no data_batch_1.bin; wanted the folder cifar-10-batches-bin");
   refuses(ten, folder.path() / "none", "No such file");
 
   const std::vector<std::byte> pickle{std::byte{0x80}, std::byte{2}, std::byte{'}'}};

@@ -61,6 +61,14 @@ TEST_CASE("TcpListener: on every address of this machine", "[transport][tcp]") {
   CHECK_NOTHROW(connect_tcp({.host = "::1", .port = both.endpoint().port}));
 }
 
+TEST_CASE("TcpListener: an address of another machine", "[transport][tcp]") {
+  // 192.0.2.0/24 is for documentation only (RFC 5737).
+  std::string text;
+  CHECK(reason_of<TransportError>([] { TcpListener other{{.host = "192.0.2.1"}}; }, &text) ==
+        Reason::link_failed);
+  CHECK(text.starts_with("listening on 192.0.2.1:0: no address of this machine"));
+}
+
 TEST_CASE("TcpListener: a port that is taken", "[transport][tcp]") {
   const TcpListener first;
   std::string text;

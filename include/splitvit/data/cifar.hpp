@@ -105,7 +105,7 @@ inline TrainTest read_cifar_files(const std::filesystem::path& train,
 namespace detail {
 /// Where `file` lies: `given` or, as its archive unpacks, a folder in it.
 /// Errors  StorageError that says what is there instead: the archive itself (wrong_content), the
-///         version for Python or the other set of the two (foreign_file).
+///         version for Python or the other set of the two (foreign_file), none of it (cannot_open).
 inline std::filesystem::path cifar_folder(const std::filesystem::path& given,
                                           const std::string& file, const std::string& digits) {
   namespace fs = std::filesystem;
@@ -132,6 +132,8 @@ inline std::filesystem::path cifar_folder(const std::filesystem::path& given,
     refuse(Reason::foreign_file, {"is CIFAR-", ten ? "100" : "10", ", wanted CIFAR-", digits});
   if (has(given / ("cifar-" + digits + "-binary.tar.gz")))
     refuse(Reason::wrong_content, {"unpack cifar-", digits, "-binary.tar.gz there first (tar xf)"});
+  refuse(Reason::cannot_open, {"has no ", file, "; wanted the folder ", binary, " that cifar-",
+                               digits, "-binary.tar.gz unpacks to"});
   return given;
 }
 }  // namespace detail

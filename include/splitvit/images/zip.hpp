@@ -28,7 +28,7 @@ class ZipArchive {
   ZipArchive(std::span<const std::byte> bytes, std::string source)
       : bytes_{bytes}, source_{std::move(source)} {
     if (bytes.size() < 4 || number(0, 2) != 0x4B50)  // "PK"
-      refuse(Reason::foreign_file, "is no zip archive");
+      refuse(Reason::foreign_file, "is no zip archive, wanted an .npz file, which is one");
     // The directory's end is the last record; a comment of up to 65535 bytes may follow.
     constexpr std::size_t end_size = 22;
     std::size_t end = bytes.size() < end_size ? 0 : bytes.size() - end_size;

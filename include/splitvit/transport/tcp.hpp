@@ -263,6 +263,9 @@ class TcpListener {
       }
       error = errno;
     }
+    if (error == EADDRNOTAVAIL)
+      throw TransportError(Reason::link_failed,
+                           {what, ": no address of this machine; 0.0.0.0 stands for all it has"});
     throw detail::socket_error(error, what);
   }
 
