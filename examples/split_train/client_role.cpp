@@ -10,6 +10,7 @@
 #include <filesystem>  // path
 #include <functional>  // function
 #include <iostream>    // cerr
+#include <limits>      // numeric_limits
 #include <optional>    // optional
 #include <thread>      // hardware_concurrency
 #include <utility>     // exchange, move
@@ -19,6 +20,7 @@
 #include <unistd.h>     // isatty
 
 #include <splitvit/autograd/variable.hpp>
+#include <splitvit/core/error.hpp>         // Reason, ReasonedError, TransportError
 #include <splitvit/core/parallel.hpp>      // with_threads
 #include <splitvit/core/text.hpp>          // counted
 #include <splitvit/data/loader.hpp>        // Loader
@@ -104,12 +106,15 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
                                                        : "uncompressed"},
            {"optimiser", optimiser_text(o)},
            {"augmentation", o.augment},
-           {"threads of each process", number(o.threads)},
            {o.role == Role::both ? "compute" : "compute of the client", compute_text(o.compute)}},
       .rows = {},
       .test_samples = static_cast<std::uint64_t>(data.test.size()),
       .evaluation_traffic = {}};
-  if (o.start) run.settings.push_back({"weights", data.weights_notes});
+  if (!data.digest.empty()) run.settings.push_back({"digest of the data", data.digest});
+  if (o.start) {
+    run.settings.push_back({"weights", data.weights_notes});
+    run.settings.push_back({"digest of the weights", o.weights_digest});
+  }
   if (!data.skipped.empty()) run.settings.push_back({"files skipped", number(data.skipped.size())});
   run.program = build_info();
   run.options = o.effective;
@@ -141,7 +146,8 @@ class Training {
                 sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
                 {.seed = options.seed,
                  .training = {.schedule = schedule_of(schedule(), options.lr)},
-                 .agreed = agreed_settings(options, method, schedule())}},
+                 .agreed = agreed_settings(options, method, schedule(),
+                                           data.digest.empty() ? no_files : data.digest)}},
         progress_{std::cerr, progress_style(options), {.width = terminal_width}} {
     if (decoder_) client_.give_decoder(*decoder_);
   }
@@ -149,18 +155,17 @@ class Training {
   sv::report::Run operator()() {
     run_.program.push_back({"started", now_text()});
     output_.begin(run_);
-    if (options_.eval_only)
-      log(0);
-    else
-      train();
-    progress_.finish();
-    if (!options_.eval_only) {
-      const auto server_part = client_.fetch_server_part();
-      output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part),
-                         saved_metadata(options_, run_.method, data_));
+    try {
+      if (options_.eval_only)
+        log(0);
+      else
+        train();
+      progress_.finish();
+      client_.close();
+      output_.end(run_);
+    } catch (const std::exception& error) {
+      fail(error);
     }
-    client_.close();
-    output_.end(run_);
     return std::move(run_);
   }
 
@@ -259,6 +264,7 @@ class Training {
 
   void train() {
     for (Index epoch = 1; epoch <= options_.epochs && !enough(); ++epoch) {
+      epoch_ = epoch;
       std::uint64_t in_epoch = 0;
       client_.train_epoch(train_.epoch(epoch - 1), [&](const sv::split::StepReport& step) {
         since_row_.add(step);
@@ -316,19 +322,47 @@ class Training {
                                .seconds = seconds_});
   }
 
-  /// Evaluates, and writes a row for the steps since the row before.
+  /// Where the run is, without an evaluation.
+  sv::report::Row present_row(Index epoch) const {
+    return {.epoch = static_cast<std::uint64_t>(epoch),
+            .step = client_.steps(),
+            .loss = since_row_.loss,
+            .test_accuracy = {},
+            .traffic = client_.traffic(sv::split::Column::training),
+            .seconds = seconds_};
+  }
+
+  /// Tells the server and the log why the run ends here.
+  void fail(const std::exception& error) {
+    progress_.finish();
+    const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);
+    client_.give_up(reasoned != nullptr
+                        ? *reasoned
+                        : sv::ReasonedError{sv::Reason::peer_failed, std::string{error.what()}});
+    // Only the server's owner can do something about a server that is gone.
+    if (options_.role == Role::client && dynamic_cast<const sv::TransportError*>(&error) != nullptr)
+      throw;
+    sv::report::Row row = present_row(epoch_);
+    if (since_row_.steps == 0) row.loss = std::numeric_limits<double>::quiet_NaN();
+    output_.fail(run_, row, error);
+  }
+
+  /// Evaluates, and writes a row for the steps since the row before. Saves the model.
   void log(Index epoch) {
     if (since_row_.saturated > 0)
       progress_.note("too large for the codec and sent as its largest number: " +
                      sv::counted(since_row_.saturated, "activation"));
-    run_.rows.push_back({.epoch = static_cast<std::uint64_t>(epoch),
-                         .step = client_.steps(),
-                         .loss = since_row_.loss,
-                         .test_accuracy = evaluate(),
-                         .traffic = client_.traffic(sv::split::Column::training),
-                         .seconds = seconds_});
+    const double accuracy = evaluate();
+    run_.rows.push_back(present_row(epoch));
+    run_.rows.back().test_accuracy = accuracy;
     since_row_ = {};
     output_.append(run_, run_.rows.back());
+    if (!output_.saves_models()) return;
+    const bool is_best = !best_accuracy_ || accuracy > *best_accuracy_;
+    if (is_best) best_accuracy_ = accuracy;
+    const auto server_part = client_.fetch_server_part();
+    output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part),
+                       saved_metadata(options_, run_.method, data_), is_best);
   }
 
   const Options& options_;
@@ -344,7 +378,9 @@ class Training {
   sv::split::Seconds seconds_;
   sv::split::EpochReport since_row_;
   std::uint64_t images_ = 0;
-  std::size_t mark_ = 0;  ///< the next of budget_marks
+  Index epoch_ = 0;                      ///< under way
+  std::optional<double> best_accuracy_;  ///< of all evaluations
+  std::size_t mark_ = 0;                 ///< the next of budget_marks
 };
 
 }  // namespace
