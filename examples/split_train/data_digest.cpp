@@ -4,8 +4,8 @@
 #include <algorithm>     // min, sort
 #include <array>         // array
 #include <cstddef>       // byte, size_t
-#include <cstdint>       // uint64_t
-#include <filesystem>    // exists, file_size, path
+#include <cstdint>       // uint64_t, uintmax_t
+#include <filesystem>    // exists, file_size, is_regular_file, path
 #include <fstream>       // ifstream
 #include <ios>           // ios, streamsize
 #include <span>          // span
@@ -30,7 +30,17 @@ namespace {
   throw splitvit::StorageError(splitvit::Reason::cannot_open, {path.string(), ": cannot be read"});
 }
 
+std::uintmax_t size_of(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) refuse(path);
+  const std::uintmax_t size = fs::file_size(path, error);
+  if (error) refuse(path);
+  return size;
+}
+
+/// The size of a file, then its bytes.
 void add_file(splitvit::Digest& digest, const fs::path& path) {
+  digest.add_number(size_of(path));
   std::ifstream in{path, std::ios::binary};
   std::array<char, 65536> part;
   while (in.read(part.data(), part.size()), in.gcount() > 0)
@@ -60,11 +70,8 @@ void add_images(splitvit::Digest& digest, const ImageFiles& images) {
     splitvit::Digest of_name;
     of_name.add_text(name);
     order.emplace_back(of_name.value(), order.size());
-    std::error_code error;
-    const auto size = fs::file_size(images.folder / path, error);
-    if (error) refuse(images.folder / path);
     digest.add_text(name);
-    digest.add_number(size);
+    digest.add_number(size_of(images.folder / path));
   }
   std::ranges::sort(order);
   order.resize(std::min(order.size(), most));
