@@ -155,17 +155,30 @@ class Training {
   sv::report::Run operator()() {
     run_.program.push_back({"started", now_text()});
     output_.begin(run_);
-    try {
-      if (options_.eval_only)
-        log(0);
-      else
-        train();
-      progress_.finish();
-      client_.close();
-      output_.end(run_);
-    } catch (const std::exception& error) {
-      fail(error);
-    }
+    if (options_.eval_only)
+      log(0);
+    else
+      train();
+    progress_.finish();
+    client_.close();
+    output_.end(run_);
+    return std::move(run_);
+  }
+
+  /// The run as far as it came before this error. The server and the log are told.
+  ///
+  /// Errors  In role client, that of the link: only the server's owner can do something about it.
+  sv::report::Run failed(const std::exception& error) {
+    progress_.finish();
+    const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);
+    client_.give_up(reasoned != nullptr
+                        ? *reasoned
+                        : sv::ReasonedError{sv::Reason::peer_failed, std::string{error.what()}});
+    const auto* const of_link = dynamic_cast<const sv::TransportError*>(&error);
+    if (options_.role == Role::client && of_link != nullptr) throw sv::TransportError{*of_link};
+    sv::report::Row row = present_row(epoch_);
+    if (since_row_.steps == 0) row.loss = std::numeric_limits<double>::quiet_NaN();
+    output_.fail(run_, row, error);
     return std::move(run_);
   }
 
@@ -314,12 +327,9 @@ class Training {
   }
 
   void log_step(Index epoch, const sv::split::StepReport& step) {
-    output_.append_step(run_, {.epoch = static_cast<std::uint64_t>(epoch),
-                               .step = step.step,
-                               .loss = step.loss,
-                               .test_accuracy = {},
-                               .traffic = client_.traffic(sv::split::Column::training),
-                               .seconds = seconds_});
+    sv::report::Row row = present_row(epoch);
+    row.loss = step.loss;
+    output_.append_step(run_, row);
   }
 
   /// Where the run is, without an evaluation.
@@ -332,21 +342,6 @@ class Training {
             .seconds = seconds_};
   }
 
-  /// Tells the server and the log why the run ends here.
-  void fail(const std::exception& error) {
-    progress_.finish();
-    const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);
-    client_.give_up(reasoned != nullptr
-                        ? *reasoned
-                        : sv::ReasonedError{sv::Reason::peer_failed, std::string{error.what()}});
-    // Only the server's owner can do something about a server that is gone.
-    if (options_.role == Role::client && dynamic_cast<const sv::TransportError*>(&error) != nullptr)
-      throw;
-    sv::report::Row row = present_row(epoch_);
-    if (since_row_.steps == 0) row.loss = std::numeric_limits<double>::quiet_NaN();
-    output_.fail(run_, row, error);
-  }
-
   /// Evaluates, and writes a row for the steps since the row before. Saves the model.
   void log(Index epoch) {
     if (since_row_.saturated > 0)
@@ -357,9 +352,12 @@ class Training {
     run_.rows.back().test_accuracy = accuracy;
     since_row_ = {};
     output_.append(run_, run_.rows.back());
+    save_model(!best_accuracy_ || accuracy > *best_accuracy_);
+    best_accuracy_ = std::max(accuracy, best_accuracy_.value_or(accuracy));
+  }
+
+  void save_model(bool is_best) {
     if (!output_.saves_models()) return;
-    const bool is_best = !best_accuracy_ || accuracy > *best_accuracy_;
-    if (is_best) best_accuracy_ = accuracy;
     const auto server_part = client_.fetch_server_part();
     output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part),
                        saved_metadata(options_, run_.method, data_), is_best);
@@ -397,8 +395,14 @@ StepCost measure_steps(const Options& options, const std::string& method,
 sv::report::Run run_client(const Options& options, const std::string& method,
                            const sv::transport::Endpoint& server, const Data& data,
                            Output& output) {
-  return sv::with_threads(options.threads,
-                          [&] { return Training{options, method, server, data, output}(); });
+  return sv::with_threads(options.threads, [&] {
+    Training training{options, method, server, data, output};
+    try {
+      return training();
+    } catch (const std::exception& error) {
+      return training.failed(error);
+    }
+  });
 }
 
 }  // namespace split_train
