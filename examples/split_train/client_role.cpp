@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/client_role.hpp"
 
-#include <algorithm>   // max
+#include <algorithm>   // max, min
 #include <array>       // array
 #include <chrono>      // seconds
 #include <cstdio>      // fileno, stderr
@@ -35,6 +35,7 @@
 #include "split_train/agreed.hpp"        // agreed_settings, started_part
 #include "split_train/augmentation.hpp"  // augmentation_of
 #include "split_train/build_info.hpp"    // build_info
+#include "split_train/limits.hpp"        // largest_batch
 #include "split_train/method.hpp"        // method_of
 #include "split_train/schedule.hpp"      // schedule_of, schedule_text
 #include "split_train/weights.hpp"       // saved_metadata
@@ -221,7 +222,8 @@ class Training {
   };
 
   sv::data::LoaderOptions loader_options(bool training) const {
-    return {.batch = training ? options_.batch : std::max<Index>(options_.batch, 32),
+    const Index of_test = std::min(std::max<Index>(options_.batch, 32), largest_batch(vit_));
+    return {.batch = training ? options_.batch : of_test,
             .image = vit_.image,
             .shuffle = training,
             .augment = augmentation_of(training ? options_.augment : "none"),

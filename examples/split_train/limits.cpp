@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/limits.hpp"
 
-#include <algorithm>  // find, max, min
+#include <algorithm>  // find, min
 #include <cstdint>    // uint64_t
 #include <string>     // string, to_string
 
@@ -27,24 +27,29 @@ void require_below_ceiling(std::uint64_t bytes, const std::string& what,
                      " is the most that can be sent; " + advice);
 }
 
+/// Of its activations in float32, and its label.
+std::uint64_t bytes_of_image(const sv::nn::VitConfig& vit) {
+  return static_cast<std::uint64_t>(vit.tokens() * vit.dim) * sizeof(float) + sizeof(std::uint64_t);
+}
+
 }  // namespace
+
+Index largest_batch(const sv::nn::VitConfig& vit) {
+  return static_cast<Index>((sv::wire::message_ceiling - of_header) / bytes_of_image(vit));
+}
 
 void require_messages_fit(const Options& o, const Data& data) {
   const sv::nn::VitConfig vit = o.vit(data.train.classes());
-  // One image: its activations in float32, and its label.
-  const auto of_image =
-      static_cast<std::uint64_t>(vit.tokens() * vit.dim) * sizeof(float) + sizeof(std::uint64_t);
-  const auto require = [&](Index batch, const std::string& what) {
-    const auto most = static_cast<Index>((sv::wire::message_ceiling - of_header) / of_image);
-    require_below_ceiling(static_cast<std::uint64_t>(batch) * of_image + of_header,
-                          "--batch " + std::to_string(o.batch) + ": " + what + " of " +
-                              std::to_string(batch) + " images",
-                          most < 32 ? "--image or --model must be smaller"
-                                    : "--batch may be " + std::to_string(most) + " at most");
-  };
-  require(std::min(std::max<Index>(o.batch, 32), data.test.size()), "an evaluation");
-  if (!o.eval_only && std::ranges::find(o.methods, sv::report::reference_method) != o.methods.end())
-    require(std::min(o.batch, data.train.size()), "a step without compression");
+  const Index most = largest_batch(vit);
+  require_below_ceiling(bytes_of_image(vit) + of_header, "one image", "take a smaller --image");
+  const bool uncompressed =
+      std::ranges::find(o.methods, sv::report::reference_method) != o.methods.end();
+  if (uncompressed && !o.eval_only)
+    require_below_ceiling(
+        static_cast<std::uint64_t>(std::min(o.batch, data.train.size())) * bytes_of_image(vit) +
+            of_header,
+        "--batch " + std::to_string(o.batch) + ": a step without compression",
+        "--batch may be " + std::to_string(most) + " at most");
   if (o.out.empty() || o.eval_only) return;
   std::uint64_t weights = of_header;
   for (const auto& [name, parameter] :

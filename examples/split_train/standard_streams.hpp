@@ -2,7 +2,7 @@
 #pragma once
 
 #include <csignal>  // SIG_IGN, signal, SIGPIPE, SIGXFSZ
-#include <cstdio>   // clearerr, ferror, fflush, fputs, stderr, stdout
+#include <cstdio>   // ferror, fflush, fputs, stderr, stdout
 #include <string>   // string
 
 #include <fcntl.h>   // fcntl, F_GETFD, open, O_RDWR

@@ -210,7 +210,8 @@ for name in short infinite; do
   said "$name.safetensors: "
 done
 ends 2 --data shapes --image 512 --batch 3000 --steps 1
-said "--batch 3000: an evaluation of 1000 images would take a message of"
+said "--batch 3000: a step without compression would take a message of"
+said "--batch may be 255 at most"
 ends 2 --model deit_base --cut 1 --steps 1 --out large
 said "--out: the server's part of the model would take a message of"
 [[ ! -e large ]] || fail "a folder was made"
