@@ -5,6 +5,7 @@
 set -euo pipefail
 
 program=$(realpath "$1")
+samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
 folder=$(mktemp -d)
 running=
 finish() {
@@ -147,7 +148,6 @@ cmp before.jsonl started/metrics.jsonl || fail "a refused --resume has changed s
 [[ -e started/model.safetensors && -e started/model-adc-0.5.safetensors ]] || fail "$(ls started)"
 
 # Folders of images: another image, another size, another name.
-samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
 mkdir -p photos/{colour,grey}
 cp "$samples"/{baseline,png_rgb,png_alpha} photos/colour
 cp "$samples"/{grey,png_1,png_16} photos/grey
@@ -194,14 +194,15 @@ ends 0 --steps 3 --out theirs --overwrite
 [[ $(cut -d, -f4 theirs/metrics.csv) == $'step\n3' ]] || fail "$(cat theirs/metrics.csv)"
 ends 0 "${taken[@]}" --overwrite
 [[ $sum != "$(sha256sum <mine/model.safetensors)" ]] || fail "--overwrite has not replaced the weights"
-refused "--overwrite excludes --resume" --overwrite --resume --out mine
+refused "--resume excludes --overwrite" --overwrite --resume --out mine
 refused "--overwrite goes with --out" --overwrite
 
 # What is known at the start is found at the start.
 head -c 100000 five/model.safetensors >short.safetensors
 cp five/model.safetensors infinite.safetensors
-printf '\xff\xff\xff\x7f' |
-  dd of=infinite.safetensors bs=1 conv=notrunc seek=$(($(wc -c <five/model.safetensors) - 4)) 2>/dev/null
+header=$(od -An -tu8 -N8 five/model.safetensors | tr -d ' ')  # its length; then the numbers
+begin=$(head -c "$header" five/model.safetensors | grep -aoE '"head.weight":[^[]*\[[^[]*\[[0-9]+' | grep -oE '[0-9]+$')
+printf '\xff\xff\xff\x7f' | dd of=infinite.safetensors bs=1 conv=notrunc seek=$((8 + header + begin)) 2>/dev/null
 for name in short infinite; do
   code=0
   timeout 20 "$program" --role server --listen 127.0.0.1:0 --weights $name.safetensors --classes 4 \
