@@ -217,7 +217,8 @@ refused "ink.jpg: a CMYK JPEG" --predict photos/grey/grey ink.jpg photos/grey/pn
 run --predict photos/grey/grey ink.jpg photos/grey/png_1 --on-bad-file skip --weights $model --json >skipped ||
   fail "$(cat stderr)"
 said "1 file could not be read and was skipped, the first: ink.jpg: a CMYK JPEG"
-cmp <(grep -oE 'photos/grey/(grey|png_1)".*\]' skipped) <(grep -oE 'photos/grey/(grey|png_1)".*\]' found.json) ||
+run --predict photos/grey/grey photos/grey/png_1 --weights $model --json >readable || fail "$(cat stderr)"
+cmp readable skipped ||
   fail "other predictions beside a file that was skipped: $(cat skipped)"
 refused "headless.safetensors has no classifier" --predict photos/grey/grey --weights headless.safetensors
 
