@@ -37,6 +37,7 @@ class ServerRole {
 
   const nn::Part<T>& part() const { return learner_->part(); }
   const Learner<T>& learner() const { return *learner_; }
+  Learner<T>& learner() { return *learner_; }
   const CutReceiver<T>& receiver() const { return receiver_; }
 
   /// Computes the gradient of a forward message. `reply` becomes the payload of the reply, whose
