@@ -243,6 +243,38 @@ TEST_CASE("Checkpoints: what is not the state of this party is refused and chang
              ContainsSubstring("a reply ends too early"));
 }
 
+TEST_CASE("Checkpoints: the program's own settings must be equal, too", "[split]") {
+  test::ModelDisk disk;
+  disk.most_bytes = 4096;
+  wire::SessionState session{.id = {1, 1}};
+  struct Nothing {
+    void each_state(StateVisitor&) {}
+  } nothing;
+  const auto begin = [&](const char* batch) {
+    auto options = Resuming::options(nullptr);
+    options.settings = {{"batch", batch}};
+    split::Checkpoints checkpoints{"client", io::EveryStep{}, options, disk};
+    checkpoints.use({}, 0, 0);
+    checkpoints.save(session, nothing);
+  };
+  begin("32");
+  begin("32");
+  CHECK_THROWS_WITH(begin("64"), ContainsSubstring("client: batch is '32', wanted '64'"));
+}
+
+TEST_CASE("Checkpoints: a server saves all sessions when it is told to", "[split]") {
+  Resuming parties{"none", Resuming::every(io::Memory{})};
+  parties.train(3, [](std::uint64_t) {});
+  CHECK(steps_on(parties.server_disk, "server") == Steps{0});
+  parties.server->save_checkpoints();
+  CHECK(steps_on(parties.server_disk, "server") == Steps{0, 3});
+  parties.restart_server();
+  parties.connect();
+  CHECK(parties.client->steps() == 3);
+  parties.train(6, [](std::uint64_t) {});
+  CHECK(parties.finish() == test::undisturbed("none", 6));
+}
+
 TEST_CASE("Checkpoints: at most 64 steps are named, the oldest and the newest", "[split]") {
   test::ModelDisk disk;
   disk.most_bytes = 4096;

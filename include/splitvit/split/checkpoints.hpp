@@ -21,6 +21,8 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 struct CheckpointOptions {
   bool resume = false;  ///< go on from what the folder holds; without it, it must hold nothing
   io::GenerationOptions generations = {};
+  /// What else must be equal to go on, besides what the handshake compares.
+  wire::Settings settings = {};
   /// Shows the caller's own state, which is saved and restored, too: such as the rows of a table.
   std::function<void(StateVisitor&)> more = {};
   /// Is told of a checkpoint that could not be written. Training goes on.
@@ -69,11 +71,12 @@ class Checkpoints {
 
   // The rest is for the parties. `party` is what one of them saves besides its session.
 
-  /// What must be equal to go on, but for the program's own.
+  /// Sets what must be equal to go on.
   /// Errors  StorageError (wrong_content) if the newest checkpoint has other settings.
   void use(const wire::Settings& settings, std::uint32_t client, std::uint64_t seed) {
     settings_ = {{"client", std::to_string(client)}, {"seed of draws", std::to_string(seed)}};
-    for (const auto& [key, value] : settings) settings_[key] = value;
+    for (const auto* all : {&settings, &std::as_const(options_.settings)})
+      for (const auto& [key, value] : *all) settings_[key] = value;
     if (found_.newest) require_settings(*found_.newest);
   }
 

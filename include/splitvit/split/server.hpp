@@ -57,6 +57,10 @@ class Server {
   /// Call it before anybody is served.
   void keep_checkpoints(MakeCheckpoints make) { make_checkpoints_ = std::move(make); }
 
+  /// Saves all sessions that have checkpoints, each after its step under way. Any thread may call
+  /// it, such as one that ends the process then.
+  void save_checkpoints();
+
   /// Serves one client until it says goodbye. When its link broke, serve its new one.
   ///
   /// Errors  WireError if the settings differ or the client sends invalid bytes; it is told why.
@@ -238,6 +242,21 @@ void Server<T>::admit(wire::Session& session, const std::shared_ptr<KnownClient>
   if (checkpoints) checkpoints->agree(session.agreed());
   client->last_used = ++admitted_;
   clients_[client->state.id] = client;
+}
+
+template <std::floating_point T>
+void Server<T>::save_checkpoints() {
+  std::vector<std::shared_ptr<KnownClient>> all;
+  {
+    const std::lock_guard lock{guard_};
+    for (const auto& [id, client] : clients_) all.push_back(client);
+  }
+  for (const auto& client : all) {
+    const std::lock_guard lock{client->guard};
+    const std::lock_guard computing{computing_};
+    if (client->checkpoints && !client->is_superseded)
+      client->checkpoints->save_if_possible(client->state, *client);
+  }
 }
 
 template <std::floating_point T>
