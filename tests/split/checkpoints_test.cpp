@@ -144,9 +144,7 @@ TEST_CASE("Checkpoints: what cannot be written is reported, and training goes on
       return std::make_shared<split::Checkpoints>(folder, io::EveryN{2}, std::move(options), files);
     };
     Resuming parties{"none", reporting};
-    test::FailingFiles full{at_client ? parties.client_disk : parties.server_disk};
-    (at_client ? parties.client_files : parties.server_files) = &full;
-    at_client ? parties.restart_client() : parties.restart_server();
+    test::FailingFiles& full = at_client ? parties.client_files : parties.server_files;
     parties.train(3, [&](std::uint64_t step) {
       if (step == 1) full.fail(0, ENOSPC, true);
       if (step == 2) full.stop_failing();
@@ -167,8 +165,7 @@ TEST_CASE("Checkpoints: what cannot be written is reported, and training goes on
 
 TEST_CASE("Checkpoints: no step is taken before the server knows the session for good", "[split]") {
   Resuming parties;
-  test::FailingFiles full{parties.server_disk};
-  parties.server_files = &full;
+  test::FailingFiles& full = parties.server_files;
   parties.connect();
   full.fail(0, ENOSPC, true);
   CHECK_THROWS_WITH(parties.step(), ContainsSubstring("server/gen-000000.ckpt") &&
@@ -241,6 +238,20 @@ TEST_CASE("Checkpoints: what is not the state of this party is refused and chang
                        c.add("session", torn);
                      }),
              ContainsSubstring("a reply ends too early"));
+}
+
+TEST_CASE("Checkpoints: a client without a connection saves its own", "[split]") {
+  Resuming parties{"none", Resuming::every(io::Memory{})};
+  parties.train(3, [](std::uint64_t) {});
+  parties.hang_up();
+  parties.client->checkpoint();
+  CHECK(steps_on(parties.client_disk, "client") == Steps{0, 3});
+  parties.restart_client();
+  CHECK(parties.client->steps() == 3);
+  parties.connect();  // the server is at this step, too
+  CHECK(parties.client->steps() == 3);
+  parties.train(6, [](std::uint64_t) {});
+  CHECK(parties.finish() == test::undisturbed("none", 6));
 }
 
 TEST_CASE("Checkpoints: the program's own settings must be equal, too", "[split]") {

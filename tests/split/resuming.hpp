@@ -19,7 +19,7 @@
 #include <splitvit/transport/simulated.hpp>   // Faults, Simulated
 
 #include "split/loopback.hpp"       // client_part, dial, RandomBatches, server_part, Serving
-#include "support/file_layers.hpp"  // ModelDisk
+#include "support/file_layers.hpp"  // FailingFiles, ModelDisk
 
 // Two parties that keep checkpoints on disks in memory and can be started again at any time.
 
@@ -63,7 +63,7 @@ class Resuming {
       part.decoder = nn::make_decoder<float>(small_vit.dim, *method.bottleneck, start);
     server.emplace(std::move(part), optim::Adam{}, method.codec, split::ServerOptions{.seed = 7});
     server->keep_checkpoints([this](const wire::Hello&) {
-      return at_server_("server", options(nullptr), *server_files);
+      return at_server_("server", options(nullptr), server_files);
     });
   }
   /// The process of the client is started again: it reads its folder.
@@ -77,7 +77,7 @@ class Resuming {
                                             split::CutSender<float>{method.stage, method.codec, 7}},
                    split::ClientOptions{.seed = 7});
     if (decoder) client->give_decoder(*decoder);
-    client->keep_checkpoints(at_client_("client", options(&losses), *client_files));
+    client->keep_checkpoints(at_client_("client", options(&losses), client_files));
   }
   void connect(const transport::Faults& faults = {}) {
     client->reconnect(transport::Simulated{dial(*server, serving), {}, faults});
@@ -153,8 +153,7 @@ class Resuming {
   }
 
   ModelDisk client_disk, server_disk;
-  io::FileLayer* client_files = &client_disk;
-  io::FileLayer* server_files = &server_disk;
+  FailingFiles client_files{client_disk}, server_files{server_disk};
   std::optional<nn::Decoder<float>> decoder;  ///< that the client gives, before the first step
   std::vector<double> losses;                 ///< the client's own state
   std::optional<split::Server<float>> server;

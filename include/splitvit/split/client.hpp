@@ -106,8 +106,8 @@ class Client {
     return report;
   }
 
-  /// Saves this side after the last step, and has the server do the same. Without
-  /// keep_checkpoints nothing happens. What cannot be written is reported; training goes on.
+  /// Saves this side after the last step and, if there is a connection, has the server do the same.
+  /// Nothing happens without keep_checkpoints. What cannot be written is reported.
   ///
   /// Errors  WireError, TransportError; this side may be saved then.
   void checkpoint();
@@ -236,7 +236,7 @@ void Client<T>::keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints) {
 
 template <std::floating_point T>
 void Client<T>::checkpoint() {
-  if (!checkpoints_ || !checkpoints_->save_if_possible(*state_, saved())) return;
+  if (!checkpoints_ || !checkpoints_->save_if_possible(*state_, saved()) || !session_) return;
   const auto payload = CheckpointMessage{.step = steps()}.payload();
   const wire::Bytes answer =
       ask(wire::MessageKind::checkpoint, payload, wire::MessageKind::checkpoint);
