@@ -4,6 +4,7 @@
 #include <chrono>      // duration, steady_clock
 #include <filesystem>  // path
 #include <functional>  // function
+#include <iterator>    // ssize
 #include <map>         // map
 
 #include <splitvit/core/error.hpp>            // joined, Reason, StorageError
@@ -85,8 +86,10 @@ class Checkpoints {
     return policy_(step, since.count());
   }
 
+  /// Takes a copy of the session, so that its owner need not lock it while a file is written.
+  ///
   /// Errors  StorageError (cannot_write).
-  void save(wire::SessionState& session, auto&& party, bool has_ended = false) {
+  void save(wire::SessionState session, auto&& party, bool has_ended = false) {
     io::Checkpoint checkpoint;
     checkpoint.session = session.id;
     checkpoint.step = session.steps.last();
@@ -100,9 +103,9 @@ class Checkpoints {
     saved_at_ = std::chrono::steady_clock::now();
   }
   /// Returns whether it is written; if not, it reports the failure.
-  bool save_if_possible(wire::SessionState& session, auto&& party, bool has_ended = false) {
+  bool save_if_possible(wire::SessionState session, auto&& party, bool has_ended = false) {
     try {
-      save(session, party, has_ended);
+      save(std::move(session), party, has_ended);
       return true;
     } catch (const StorageError& error) {
       report(error);
@@ -135,8 +138,8 @@ class Checkpoints {
   /// more than can be named.
   std::vector<std::uint64_t> offered() const {
     std::vector<std::uint64_t> steps = generations_.steps();
-    if (steps.size() > wire::detail::most_generations)
-      steps.erase(steps.begin() + 1, steps.end() - (wire::detail::most_generations - 1));
+    if (std::ssize(steps) > most_offered)
+      steps.erase(steps.begin() + 1, steps.end() - (most_offered - 1));
     return steps;
   }
 
@@ -162,10 +165,11 @@ class Checkpoints {
   }
 
   /// Server: answers a checkpoint message of the client, which holds a checkpoint of this step.
-  CheckpointMessage::Held save_joint(wire::SessionState& session, auto&& party) {
-    if (!holds(session.steps.last()) && !save_if_possible(session, party))
+  CheckpointMessage::Held save_joint(wire::SessionState session, auto&& party) {
+    const std::uint64_t step = session.steps.last();
+    if (!holds(step) && !save_if_possible(std::move(session), party))
       return CheckpointMessage::Held::no;
-    generations_.set_joint(session.steps.last());
+    generations_.set_joint(step);
     return CheckpointMessage::Held::yes;
   }
   /// Client: the server's answer to its checkpoint message.
@@ -189,6 +193,8 @@ class Checkpoints {
   }
 
  private:
+  static constexpr std::ptrdiff_t most_offered = 64;  // that a hello can name
+
   struct Caller {
     const std::function<void(StateVisitor&)>& show;
     void each_state(StateVisitor& see) { show(see); }

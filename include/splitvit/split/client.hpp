@@ -4,19 +4,19 @@
 #include <algorithm>  // max
 #include <memory>     // make_unique, shared_ptr, unique_ptr
 
-#include <splitvit/codec/any_codec.hpp>     // AnyCodec, Codec
-#include <splitvit/compress/any_stage.hpp>  // AnyStage
-#include <splitvit/core/bytes.hpp>          // ByteReader
-#include <splitvit/core/labels.hpp>         // Labels
-#include <splitvit/core/workspace.hpp>      // Workspace
-#include <splitvit/nn/part.hpp>             // Part
-#include <splitvit/optim/optimizer.hpp>     // AnyRule
-#include <splitvit/split/batch_source.hpp>  // BatchSource
-#include <splitvit/split/checkpoints.hpp>   // Checkpoints
-#include <splitvit/split/client_role.hpp>   // ClientRole, CutSender, Learner, StepId
-#include <splitvit/split/messages.hpp>  // CheckpointMessage, Score, read_weights, weights_payload
-#include <splitvit/split/options.hpp>   // ClientOptions, settings_of
-#include <splitvit/split/report.hpp>    // Column, EpochReport, Evaluation, StepReport, Timer
+#include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
+#include <splitvit/compress/any_stage.hpp>   // AnyStage
+#include <splitvit/core/bytes.hpp>           // ByteReader
+#include <splitvit/core/labels.hpp>          // Labels
+#include <splitvit/core/workspace.hpp>       // Workspace
+#include <splitvit/nn/part.hpp>              // Part
+#include <splitvit/optim/optimizer.hpp>      // AnyRule
+#include <splitvit/split/batch_source.hpp>   // BatchSource
+#include <splitvit/split/checkpoints.hpp>    // Checkpoints
+#include <splitvit/split/client_role.hpp>    // ClientRole, CutSender, Learner, StepId
+#include <splitvit/split/messages.hpp>       // CheckpointMessage, Score, read_weights
+#include <splitvit/split/options.hpp>        // ClientOptions, settings_of
+#include <splitvit/split/report.hpp>         // Column, EpochReport, Evaluation, StepReport, Timer
 #include <splitvit/transport/any_link.hpp>   // AnyLink
 #include <splitvit/wire/io.hpp>              // flush, next, tell
 #include <splitvit/wire/session.hpp>         // Session, SessionState
@@ -165,7 +165,7 @@ class Client {
 
   /// Weights, optimiser, codec and session. See core/state.hpp.
   void each_state(auto&& see) {
-    saved().each_state(see);
+    show_state(role_, see);
     show_state(*state_, see, "session.");
   }
 
@@ -175,18 +175,6 @@ class Client {
       : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training},
                              CutSender<T>{std::move(stage), std::move(codec), options.seed}},
                std::move(link), options) {}
-
-  /// What a checkpoint holds besides the session.
-  struct Saved {
-    ClientRole<T>& role;
-    std::vector<std::byte>& decoder;
-
-    void each_state(auto&& see) {
-      show_state(role, see);
-      see("decoder", decoder);
-    }
-  };
-  Saved saved() { return {role_, decoder_}; }
 
   wire::Settings settings() const;
   void connect();
@@ -208,7 +196,6 @@ class Client {
   std::optional<transport::AnyLink> link_;
   std::unique_ptr<wire::SessionState> state_ = std::make_unique<wire::SessionState>();
   std::optional<wire::Session> session_;
-  std::vector<std::byte> decoder_;  // given, until the first step is applied
   std::shared_ptr<Checkpoints> checkpoints_;
   Workspace workspace_;
 };
@@ -226,17 +213,17 @@ void Client<T>::keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints) {
     throw std::logic_error("keep_checkpoints: the session has begun already");
   checkpoints->use(settings(), options_.client, options_.seed);
   if (const auto& newest = checkpoints->found().newest) {
-    checkpoints->restore(newest->step, *state_, saved());
+    checkpoints->restore(newest->step, *state_, role_);
   } else {
     state_->id = wire::random_session_id();
-    checkpoints->save(*state_, saved());
+    checkpoints->save(*state_, role_);
   }
   checkpoints_ = std::move(checkpoints);
 }
 
 template <std::floating_point T>
 void Client<T>::checkpoint() {
-  if (!checkpoints_ || !checkpoints_->save_if_possible(*state_, saved()) || !session_) return;
+  if (!checkpoints_ || !checkpoints_->save_if_possible(*state_, role_) || !session_) return;
   const auto payload = CheckpointMessage{.step = steps()}.payload();
   const wire::Bytes answer =
       ask(wire::MessageKind::checkpoint, payload, wire::MessageKind::checkpoint);
@@ -289,7 +276,6 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
     session_->prepare();
     role_.commit(report);
     session_->commit();
-    decoder_.clear();  // the server has it
   });
   report.traffic = traffic(Column::training) - before;
   return report;
@@ -315,9 +301,8 @@ void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labe
 
 template <std::floating_point T>
 void Client<T>::give_decoder(const nn::Decoder<T>& decoder) {
-  role_.require_fitting(decoder);
-  decoder_ = weights_payload<T>(decoder);
-  if (link_) send(wire::MessageKind::weights, decoder_);
+  role_.give_decoder(decoder);
+  if (link_) send(wire::MessageKind::weights, role_.decoder());
 }
 
 template <std::floating_point T>
@@ -333,7 +318,7 @@ void Client<T>::close() {
   require_in_step("close");
   if (!checkpoints_) return send(wire::MessageKind::bye, {});
   if (checkpoints_->generations().joint() != steps()) checkpoint();
-  checkpoints_->save_if_possible(*state_, saved(), true);
+  checkpoints_->save_if_possible(*state_, role_, true);
   send(wire::MessageKind::bye, {});
   checkpoints_->end(steps());
 }
@@ -352,10 +337,10 @@ void Client<T>::connect() {
       wire::Session::client(*state_, settings(), options_.session, transport::Clock::now(),
                             checkpoints_ ? checkpoints_->offered() : std::vector<std::uint64_t>{}));
   wait_for(wire::MessageKind::welcome);
-  if (checkpoints_) connected([&] { checkpoints_->follow(session().agreed(), *state_, saved()); });
+  if (checkpoints_) connected([&] { checkpoints_->follow(session().agreed(), *state_, role_); });
   // The server may have got it or not.
-  if (!decoder_.empty() && session().agreed().last_step == 0)
-    send(wire::MessageKind::weights, decoder_);
+  if (!role_.decoder().empty() && session().agreed().last_step == 0)
+    send(wire::MessageKind::weights, role_.decoder());
 }
 
 template <std::floating_point T>

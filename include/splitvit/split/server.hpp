@@ -81,7 +81,6 @@ class Server {
       const std::string prefix = "client." + std::to_string(number++) + ".";
       show_state(client->role, see, prefix);
       show_state(client->state, see, prefix);
-      see(prefix + "has_decoder", client->has_decoder);
     }
   }
 
@@ -91,24 +90,18 @@ class Server {
 
   /// A client that is or was connected.
   struct KnownClient {
-    explicit KnownClient(ServerRole<T> r) : role{std::move(r)} {}
-    /// For its next connection.
-    KnownClient(const KnownClient& older)
-        : role{older.role},
-          state{older.state},
-          has_decoder{older.has_decoder},
-          checkpoints{older.checkpoints} {}
+    explicit KnownClient(ServerRole<T> r, wire::SessionState s = {},
+                         std::shared_ptr<Checkpoints> kept = {})
+        : role{std::move(r)}, state{std::move(s)}, checkpoints{std::move(kept)} {}
 
     /// What a checkpoint holds besides the session.
     void each_state(auto&& see) {
       show_state(role.learner(), see, "learner.");
       show_state(role, see);
-      see("has_decoder", has_decoder);
     }
 
     ServerRole<T> role;
     wire::SessionState state;
-    std::uint64_t has_decoder = 0;  // 1: one that the client has given
     std::shared_ptr<Checkpoints> checkpoints;
     bool is_superseded = false;     // a newer connection has taken over
     std::vector<std::byte> answer;  // to a question; it lives until it is written
@@ -134,7 +127,6 @@ class Server {
   /// Opens the checkpoints of a client that is not known, and brings it to a step from which its
   /// peer can go on.
   void resume(wire::Session& session, KnownClient& client, bool is_known);
-  void forget(KnownClient& client);
 
   /// Forgets the oldest client that is not connected; refuses the new one if all are.
   void make_room(wire::Session& session);
@@ -213,12 +205,16 @@ auto Server<T>::admit(wire::Session& session) -> std::shared_ptr<KnownClient> {
   const std::lock_guard of_older{older->guard};  // it may be computing
   if (older->is_superseded)
     throw WireError(Reason::superseded, "a newer connection of this client came first");
-  const auto client = std::make_shared<KnownClient>(*older);
+  const auto client = std::make_shared<KnownClient>(older->role, older->state, older->checkpoints);
   try {
     admit(session, client, true);
   } catch (...) {
     // The part may have gone back already: the older connection does not fit it any more.
-    if (client->state.steps.last() != older->state.steps.last()) forget(*older);
+    if (client->state.steps.last() != older->state.steps.last()) {
+      older->is_superseded = true;
+      const std::lock_guard lock{guard_};
+      clients_.erase(older->state.id);
+    }
     throw;
   }
   older->is_superseded = true;
@@ -276,13 +272,6 @@ void Server<T>::resume(wire::Session& session, KnownClient& client, bool is_know
 }
 
 template <std::floating_point T>
-void Server<T>::forget(KnownClient& client) {
-  client.is_superseded = true;
-  const std::lock_guard lock{guard_};
-  clients_.erase(client.state.id);
-}
-
-template <std::floating_point T>
 auto Server<T>::find(const wire::SessionId& id) -> std::shared_ptr<KnownClient> {
   const std::lock_guard lock{guard_};
   const auto known = clients_.find(id);
@@ -317,7 +306,7 @@ void Server<T>::give_up(transport::AnyLink& link, wire::Session& session, KnownC
   bool keeps = false;
   {
     const std::lock_guard lock{client->guard};
-    keeps = client->state.steps.last() > 0 || client->has_decoder != 0 || client->is_superseded ||
+    keeps = client->state.steps.last() > 0 || client->role.has_decoder() || client->is_superseded ||
             (client->checkpoints && client->checkpoints->holds(0));
     if (!client->is_superseded) session.fail(error);
   }
@@ -347,7 +336,6 @@ bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownCl
     reply(weights, weights_payload<T>(client.role.part()));
   } else if (event.kind == weights) {
     client.role.take_decoder(event.payload);
-    client.has_decoder = 1;
   } else if (event.kind == checkpoint) {
     CheckpointMessage message = CheckpointMessage::read(event.payload, client.state.steps.last());
     message.held = client.checkpoints ? client.checkpoints->save_joint(client.state, client)
