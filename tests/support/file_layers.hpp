@@ -8,6 +8,7 @@
 #include <filesystem>  // path
 #include <functional>  // function
 #include <map>         // map
+#include <mutex>       // lock_guard, mutex
 #include <span>        // span
 #include <string>      // string
 #include <vector>      // vector
@@ -21,20 +22,27 @@
 namespace splitvit::test {
 
 /// Passes calls on. The call number `at`, from 0, fails with `error`; with `goes_on` all later ones
-/// fail, too.
+/// fail, too. Any thread may use it.
 class FailingFiles final : public io::FileLayer {
  public:
   explicit FailingFiles(io::FileLayer& files) : files_{&files} {}
 
   void fail(int at, int error, bool goes_on) {
+    const std::lock_guard lock{guard_};
     calls_ = 0;
     at_ = at;
     error_ = error;
     goes_on_ = goes_on;
   }
-  void stop_failing() { at_ = -1; }
+  void stop_failing() {
+    const std::lock_guard lock{guard_};
+    at_ = -1;
+  }
   /// Calls since fail.
-  int calls() const { return calls_; }
+  int calls() const {
+    const std::lock_guard lock{guard_};
+    return calls_;
+  }
 
   int open(const std::string& path, int flags, unsigned mode) override {
     return fails() ? -1 : files_->open(path, flags, mode);
@@ -62,6 +70,7 @@ class FailingFiles final : public io::FileLayer {
 
  private:
   bool fails() {
+    const std::lock_guard lock{guard_};
     const int call = calls_++;
     const bool now = at_ >= 0 && (call == at_ || (goes_on_ && call > at_));
     if (now) errno = error_;
@@ -69,6 +78,7 @@ class FailingFiles final : public io::FileLayer {
   }
 
   io::FileLayer* files_;
+  mutable std::mutex guard_;  // of the rest
   int calls_ = 0, at_ = -1, error_ = EIO;
   bool goes_on_ = false;
 };
