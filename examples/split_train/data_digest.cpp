@@ -5,7 +5,7 @@
 #include <array>         // array
 #include <cstddef>       // byte, size_t
 #include <cstdint>       // uint64_t, uintmax_t
-#include <filesystem>    // exists, file_size, is_regular_file, path
+#include <filesystem>    // file_size, is_regular_file, path
 #include <fstream>       // ifstream
 #include <ios>           // ios, streamsize
 #include <span>          // span
@@ -16,6 +16,7 @@
 
 #include <splitvit/core/digest.hpp>  // Digest
 #include <splitvit/core/error.hpp>   // StorageError
+#include <splitvit/data/cifar.hpp>   // cifar10_files, cifar100_files
 
 #include "split_train/data.hpp"        // files_of
 #include "split_train/image_data.hpp"  // list_images
@@ -48,20 +49,6 @@ void add_file(splitvit::Digest& digest, const fs::path& path) {
   if (!in.eof()) refuse(path);
 }
 
-/// The files of CIFAR-10 or CIFAR-100: in the folder, or in the one that the archive unpacks to.
-std::vector<fs::path> cifar_files(const fs::path& folder, bool ten) {
-  std::vector<fs::path> files;
-  const fs::path unpacked = folder / (ten ? "cifar-10-batches-bin" : "cifar-100-binary");
-  std::error_code none;
-  const auto names =
-      ten ? std::vector<const char*>{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
-                                     "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}
-          : std::vector<const char*>{"train.bin", "test.bin"};
-  const fs::path& place = fs::exists(unpacked / names.front(), none) ? unpacked : folder;
-  for (const char* const name : names) files.push_back(place / name);
-  return files;
-}
-
 void add_images(splitvit::Digest& digest, const ImageFiles& images) {
   constexpr std::size_t most = 1000;
   std::vector<std::pair<std::uint64_t, std::size_t>> order;  // digest of the path, place
@@ -88,9 +75,11 @@ std::string data_digest(const Options& options) {
   if (kind == "folder") {
     for (const ImageFiles& images : list_images(options)) add_images(digest, images);
   } else if (kind == "cifar10" || kind == "cifar100") {
-    const bool ten = kind == "cifar10";
-    for (const fs::path& file : cifar_files(files_of(text, 1, kind + ":DIR")[0], ten))
-      add_file(digest, file);
+    const fs::path folder = files_of(text, 1, kind + ":DIR")[0];
+    const auto [train, test] = kind == "cifar10" ? splitvit::data::cifar10_files(folder)
+                                                 : splitvit::data::cifar100_files(folder);
+    for (const fs::path& file : train) add_file(digest, file);
+    add_file(digest, test);
   } else {
     const std::size_t count = kind == "idx" ? 4 : kind == "cifar" ? 2 : 1;
     for (const std::string& file : files_of(text, count, kind + ":FILE,..."))

@@ -27,6 +27,11 @@ TEST_CASE("text: a number is all of a text", "[core]") {
   CHECK_FALSE(number_from<double>("1,5"));
 }
 
+TEST_CASE("text: sixteen hexadecimal digits, the highest first", "[core]") {
+  CHECK(hex_text(0) == "0000000000000000");
+  CHECK(hex_text(0x0123456789ABCDEF) == "0123456789abcdef");
+}
+
 TEST_CASE("text: a count and its noun", "[core]") {
   CHECK(counted(0, "file") == "0 files");
   CHECK(counted(1, "file") == "1 file");

@@ -46,6 +46,15 @@ class FileSizeLimit {
 
 const std::string header{report::csv_header};
 
+/// A table to be, a run of two rows, and the lines of these.
+struct TwoRows {
+  support::TemporaryFolder folder = {};
+  std::filesystem::path path = folder.path() / "metrics.csv";
+  report::Run run = samples::run("none", 1, 100, 0.9);
+  std::string first = report::csv_line(run, run.rows[0]) + "\n";
+  std::string second = report::csv_line(run, run.rows[1]) + "\n";
+};
+
 const report::Row full_row{.epoch = 2,
                            .step = 20,
                            .loss = 0.1,
@@ -82,11 +91,7 @@ TEST_CASE("csv_line: no locale has a say", "[report]") {
 }
 
 TEST_CASE("CsvFile: header once, every row on disk at once, and continued later", "[report]") {
-  const support::TemporaryFolder folder;
-  const auto path = folder.path() / "metrics.csv";
-  const report::Run run = samples::run("none", 1, 100, 0.9);
-  const std::string first = report::csv_line(run, run.rows[0]) + "\n";
-  const std::string second = report::csv_line(run, run.rows[1]) + "\n";
+  const auto& [folder, path, run, first, second] = TwoRows{};
   {
     report::CsvFile file{path};
     CHECK(content(path) == header + "\n");
@@ -113,11 +118,7 @@ TEST_CASE("CsvFile: a line that a crash has cut is removed", "[report]") {
 
 TEST_CASE("CsvFile: a row that could not be written leaves no part, and may come again",
           "[report]") {
-  const support::TemporaryFolder folder;
-  const auto path = folder.path() / "metrics.csv";
-  const report::Run run = samples::run("none", 1, 100, 0.9);
-  const std::string first = report::csv_line(run, run.rows[0]) + "\n";
-  const std::string second = report::csv_line(run, run.rows[1]) + "\n";
+  const auto& [folder, path, run, first, second] = TwoRows{};
   report::CsvFile file{path};
   file.append(run, run.rows[0]);
   for (const std::size_t room : {0u, 5u}) {

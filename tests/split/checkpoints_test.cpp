@@ -27,6 +27,11 @@ Steps steps_on(const test::ModelDisk& disk, const std::string& folder) {
   return generations.find().steps;
 }
 
+/// A party without state.
+struct Nothing {
+  void each_state(StateVisitor&) {}
+};
+
 /// Changes the newest checkpoint on a disk.
 void change(test::ModelDisk& disk, const std::string& folder, const auto& change) {
   io::Generations generations{folder, {.patience = {}}, disk};
@@ -258,15 +263,12 @@ TEST_CASE("Checkpoints: the program's own settings must be equal, too", "[split]
   test::ModelDisk disk;
   disk.most_bytes = 4096;
   wire::SessionState session{.id = {1, 1}};
-  struct Nothing {
-    void each_state(StateVisitor&) {}
-  } nothing;
   const auto begin = [&](const char* batch) {
     auto options = Resuming::options(nullptr);
     options.settings = {{"batch", batch}};
     split::Checkpoints checkpoints{"client", io::EveryStep{}, options, disk};
     checkpoints.use({}, 0, 0);
-    checkpoints.save(session, nothing);
+    checkpoints.save(session, Nothing{});
   };
   begin("32");
   begin("32");
@@ -291,13 +293,10 @@ TEST_CASE("Checkpoints: at most 64 steps are named, the oldest and the newest", 
   disk.most_bytes = 4096;
   split::Checkpoints checkpoints{"client", io::EveryStep{}, {}, disk};
   wire::SessionState session{.id = {1, 1}};
-  struct Nothing {
-    void each_state(StateVisitor&) {}
-  } nothing;
   checkpoints.use({}, 0, 0);
   for (std::uint64_t step = 0; step < 70; ++step) {
     session.steps.restart(step);
-    checkpoints.save(session, nothing);
+    checkpoints.save(session, Nothing{});
   }
   const Steps offered = checkpoints.offered();
   REQUIRE(offered.size() == 64);

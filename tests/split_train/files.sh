@@ -7,7 +7,7 @@ set -euo pipefail
 program=$(realpath "$1")
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
 folder=$(mktemp -d)
-running=
+source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
 finish() {
   if [[ -n $running ]]; then kill "$running" 2>/dev/null || true; fi
   rm -rf "$folder"
@@ -87,20 +87,6 @@ train --out unreachable --resume
 # The same files on both sides.
 train --seed 5 --out five
 train --seed 6 --out six
-serve() {
-  : >listening  # not the address of an earlier server
-  "$program" --role server --listen 127.0.0.1:0 --threads 1 --sessions 1 "$@" >listening 2>errors &
-  running=$!
-  for _ in $(seq 100); do
-    grep -q "^listening on" listening && break
-    sleep 0.1
-  done
-  address=$(sed -n 's/^listening on //p' listening)
-}
-served() {
-  wait "$running" || fail "the server ended with $?: $(cat errors)"
-  running=
-}
 stop() {
   kill "$running" 2>/dev/null || true
   wait "$running" || true

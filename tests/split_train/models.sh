@@ -7,9 +7,9 @@ set -euo pipefail
 program=$(realpath "$1")
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
 folder=$(mktemp -d)
-server=
+source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
 finish() {
-  if [[ -n $server ]]; then kill "$server" 2>/dev/null || true; fi
+  if [[ -n $running ]]; then kill "$running" 2>/dev/null || true; fi
   rm -rf "$folder"
 }
 trap finish EXIT
@@ -114,20 +114,6 @@ said "the data have 3 of 4 classes"
 train --data cifar:three.bin,three.bin --steps 1 --classes 4 --out four
 train --data cifar:three.bin,three.bin --steps 1 --out three
 [[ $(wc -c <four/model.safetensors) -gt $(wc -c <three/model.safetensors) ]] || fail "--classes was ignored"
-serve() {
-  : >listening  # not the address of an earlier server
-  "$program" --role server --listen 127.0.0.1:0 --threads 1 --sessions 1 "$@" >listening 2>errors &
-  server=$!
-  for _ in $(seq 100); do
-    grep -q "^listening on" listening && break
-    sleep 0.1
-  done
-  address=$(sed -n 's/^listening on //p' listening)
-}
-served() {
-  wait "$server" || fail "the server ended with $?: $(cat errors)"
-  server=
-}
 serve --classes 4
 train --role client --connect "$address" --data cifar:three.bin,three.bin --classes 4 --steps 1
 served

@@ -139,27 +139,18 @@ grep -q "unexpected" "$folder/stderr" || fail "$(cat "$folder/stderr")"
 [[ $(grep -c . "$folder/budget/metrics.csv") == 6 ]] || fail "$(cat "$folder/budget/metrics.csv")"
 
 # A server without --compress takes the method that its client names; "any@q:8" insists on the codec.
-serve() {  # serve OPTIONS...: a server for one session; $server is its process, $address where it is
-  : >"$folder/server"  # not the address of an earlier one
-  "$program" --role server --listen 127.0.0.1:0 --data shapes --threads 1 --progress none \
-    --sessions 1 "$@" >"$folder/server" 2>"$folder/server_errors" &
-  server=$!
-  for _ in $(seq 100); do
-    grep -q "^listening on" "$folder/server" && break
-    sleep 0.1
-  done
-  address=$(sed -n 's/^listening on //p' "$folder/server")
-}
+source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
+shapes=(--data shapes --progress none)
 client() { train --role client --connect "$address" "$@"; }
 
-serve
-client --compress select:0.5,bottleneck:0.5:start=pca@q:4 >/dev/null || fail "$(cat "$folder/server_errors")"
-wait "$server" || fail "the server that takes any method ended with $?"
-serve --compress any@q:8
+serve "${shapes[@]}"
+client --compress select:0.5,bottleneck:0.5:start=pca@q:4 >/dev/null || fail "$(cat "$folder/errors")"
+wait "$running" || fail "the server that takes any method ended with $?"
+serve "${shapes[@]}" --compress any@q:8
 client --compress adc:0.3@float16 2>"$folder/stderr" >/dev/null && fail "float16 passed for q:8"
 grep -q "codec: the client has float16.*the server has q:8:" "$folder/stderr" ||
   fail "$(cat "$folder/stderr")"
-wait "$server" && fail "a refused client left exit code 0"
-serve --compress any@q:8
-client --compress adc:0.3@q:8 >/dev/null || fail "$(cat "$folder/server_errors")"
-wait "$server" || fail "the server that wants q:8 ended with $?"
+wait "$running" && fail "a refused client left exit code 0"
+serve "${shapes[@]}" --compress any@q:8
+client --compress adc:0.3@q:8 >/dev/null || fail "$(cat "$folder/errors")"
+wait "$running" || fail "the server that wants q:8 ended with $?"

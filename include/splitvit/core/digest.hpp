@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/core/std.hpp>
+#include <splitvit/core/bytes.hpp>  // little_endian
+#include <splitvit/core/text.hpp>   // hex_text
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -23,12 +24,8 @@ class Digest {
   }
   /// As eight bytes, little-endian.
   void add_number(std::uint64_t number) {
-    std::array<std::byte, 8> bytes;
-    for (std::byte& byte : bytes) {
-      byte = static_cast<std::byte>(number & 0xFF);
-      number >>= 8;
-    }
-    add_bytes(bytes);
+    add_bytes(
+        detail::little_endian<std::uint64_t>(std::bit_cast<std::array<std::byte, 8>>(number)));
   }
   /// Its length, too, so that "ab", "c" is not "a", "bc".
   void add_text(std::string_view text) {
@@ -37,12 +34,7 @@ class Digest {
   }
 
   std::uint64_t value() const { return value_; }
-  std::string text() const {
-    std::string digits(16, '0');
-    for (std::size_t i = 0; i < digits.size(); ++i)
-      digits[i] = "0123456789abcdef"[(value_ >> (60 - 4 * i)) & 15];
-    return digits;
-  }
+  std::string text() const { return hex_text(value_); }
 
   friend bool operator==(const Digest&, const Digest&) = default;
 

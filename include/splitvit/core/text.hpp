@@ -24,6 +24,13 @@ std::optional<Number> number_from(std::string_view text) {
   return number;
 }
 
+/// 16 hexadecimal digits, the highest first.
+inline std::string hex_text(std::uint64_t value) {
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[value >> shift & 15];
+  return text;
+}
+
 /// A count and its noun, whose plural ends in s: "1 file", "2 files".
 template <std::integral Count>
 std::string counted(Count count, std::string_view noun) {

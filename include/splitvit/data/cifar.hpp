@@ -132,31 +132,49 @@ inline std::filesystem::path cifar_folder(const std::filesystem::path& given,
     refuse(Reason::foreign_file, {"is CIFAR-", ten ? "100" : "10", ", wanted CIFAR-", digits});
   if (has(given / ("cifar-" + digits + "-binary.tar.gz")))
     refuse(Reason::wrong_content, {"unpack cifar-", digits, "-binary.tar.gz there first (tar xf)"});
-  refuse(Reason::cannot_open, {"has no ", file, "; wanted the folder ", binary, " that cifar-",
-                               digits, "-binary.tar.gz unpacks to"});
-  return given;
+  throw StorageError(Reason::cannot_open,
+                     {given.string(), ": has no ", file, "; wanted the folder ", binary,
+                      " that cifar-", digits, "-binary.tar.gz unpacks to"});
 }
 }  // namespace detail
 
-/// Reads CIFAR-10 from its folder: data_batch_1.bin to data_batch_5.bin and test_batch.bin, or from
-/// the folder that this one is in.
-inline TrainTest read_cifar10(const std::filesystem::path& given) {
-  const auto folder = detail::cifar_folder(given, "data_batch_1.bin", "10");
+/// The files of a set.
+struct CifarFiles {
   std::vector<std::filesystem::path> train;
+  std::filesystem::path test;
+};
+
+/// The files of CIFAR-10 in its folder, data_batch_1.bin to data_batch_5.bin and test_batch.bin, or
+/// in the folder that this one is in.
+///
+/// Errors  StorageError that says what is there instead of the first one.
+inline CifarFiles cifar10_files(const std::filesystem::path& given) {
+  const auto folder = detail::cifar_folder(given, "data_batch_1.bin", "10");
+  CifarFiles files{.train = {}, .test = folder / "test_batch.bin"};
   for (const char* const number : {"1", "2", "3", "4", "5"})
-    train.push_back(folder / ("data_batch_" + std::string{number} + ".bin"));
-  const auto test = folder / "test_batch.bin";
-  TrainTest out{.train = read_cifar(train, cifar10_layout),
-                .test = read_cifar(std::span{&test, 1}, cifar10_layout)};
+    files.train.push_back(folder / ("data_batch_" + std::string{number} + ".bin"));
+  return files;
+}
+
+/// The same of CIFAR-100: train.bin and test.bin.
+inline CifarFiles cifar100_files(const std::filesystem::path& given) {
+  const auto folder = detail::cifar_folder(given, "train.bin", "100");
+  return {.train = {folder / "train.bin"}, .test = folder / "test.bin"};
+}
+
+/// Reads the files of cifar10_files.
+inline TrainTest read_cifar10(const std::filesystem::path& given) {
+  const CifarFiles files = cifar10_files(given);
+  TrainTest out{.train = read_cifar(files.train, cifar10_layout),
+                .test = read_cifar(std::span{&files.test, 1}, cifar10_layout)};
   out.train.name = out.test.name = "CIFAR-10";
   return out;
 }
 
-/// Reads CIFAR-100 from its folder: train.bin and test.bin, with the fine labels; or from the
-/// folder that this one is in.
+/// Reads the files of cifar100_files, with the fine labels.
 inline TrainTest read_cifar100(const std::filesystem::path& given) {
-  const auto folder = detail::cifar_folder(given, "train.bin", "100");
-  TrainTest out = read_cifar_files(folder / "train.bin", folder / "test.bin", cifar100_layout);
+  const CifarFiles files = cifar100_files(given);
+  TrainTest out = read_cifar_files(files.train.front(), files.test, cifar100_layout);
   out.train.name = out.test.name = "CIFAR-100";
   return out;
 }

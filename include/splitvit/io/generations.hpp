@@ -12,7 +12,7 @@
 #include <fcntl.h>  // O_RDONLY
 
 #include <splitvit/core/error.hpp>     // ArgumentError, joined, Reason, StorageError
-#include <splitvit/core/text.hpp>      // counted, number_from
+#include <splitvit/core/text.hpp>      // counted, hex_text, number_from
 #include <splitvit/io/checkpoint.hpp>  // Checkpoint, CheckpointHead
 #include <splitvit/io/file.hpp>  // make_folders, read_file_through, sync_folder, write_file_atomically
 #include <splitvit/io/file_layer.hpp>   // FileLayer, system_files
@@ -20,7 +20,7 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::io {
 
-/// The newest step that both parties have a checkpoint of; nothing if there is none.
+/// The newest step of which both parties have a checkpoint; nothing if there is none.
 inline std::optional<std::uint64_t> newest_common(std::span<const std::uint64_t> mine,
                                                   std::span<const std::uint64_t> theirs) {
   std::optional<std::uint64_t> newest;
@@ -78,7 +78,7 @@ class Generations {
 
   /// Reads and checks all files. A file is skipped if it cannot be read, is torn or damaged, has
   /// another format or version, or belongs to another step than its name says or to another
-  /// session. Unless a session is given, it is that of the newest whole file.
+  /// session: than the one given or, without one, that of the newest whole file.
   ///
   /// Errors  StorageError (cannot_open) if the folder cannot be listed.
   Found find(std::optional<std::array<std::uint64_t, 2>> session = {}) {
@@ -212,10 +212,7 @@ class Generations {
   }
 
   static std::string text_of(const std::array<std::uint64_t, 2>& session) {
-    std::string text;
-    for (const std::uint64_t half : session)
-      for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[half >> shift & 15];
-    return text;
+    return hex_text(session[0]) + hex_text(session[1]);
   }
 
   /// Reads in pieces: a second copy of a large state need not fit into memory.
