@@ -168,7 +168,8 @@ class Training {
 
   /// The run as far as it came before this error. The server and the log are told.
   ///
-  /// Errors  In role client, that of the link: only the server's owner can do something about it.
+  /// Errors  A broken link in role client is not recorded but thrown on: the method has not failed,
+  ///         and --resume begins the run again.
   sv::report::Run failed(const std::exception& error) {
     progress_.finish();
     const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);

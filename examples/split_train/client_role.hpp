@@ -37,7 +37,8 @@ StepCost measure_steps(const Options& options, const std::string& method,
 
 /// Connects and trains. Evaluates after every epoch, and saves the joined model then. What fails
 /// after that is part of the run.
-/// Errors  Those of connecting; TransportError in role client.
+/// Errors  What fails before training begins, such as connecting or the handshake; in role client a
+///         TransportError at any time.
 splitvit::report::Run run_client(const Options& options, const std::string& method,
                                  const splitvit::transport::Endpoint& server, const Data& data,
                                  Output& output);

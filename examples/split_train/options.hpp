@@ -64,7 +64,7 @@ struct Options {
   bool overwrite = false;     ///< replace what is in --out already
   std::string progress = "auto";
   bool log_steps = false;
-  Index sessions = 0;  ///< a server ends after so many clients; 0: it never does
+  Index sessions = 0;  ///< how many clients a server serves before it ends; 0: no limit
   std::vector<splitvit::report::Setting> effective;  ///< all options in the end, by their names
 
   /// The model for data of so many classes.

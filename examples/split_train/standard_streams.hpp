@@ -12,10 +12,10 @@
 
 namespace split_train {
 
-/// Call this first. Opens those of the three that are closed as /dev/null: otherwise the next file
-/// or link would get the number, and with it all that is printed. From now on a write to a pipe
-/// that nobody reads, or beyond the largest file that is allowed, fails instead of ending the
-/// program.
+/// Call this before any file or link is opened. If one of the three is closed, it is opened as
+/// /dev/null: otherwise the next file or link would get its number, and what is printed would end
+/// up there. From now on a write to a pipe that nobody reads, or beyond the largest file that is
+/// allowed, fails instead of ending the program.
 ///
 /// Returns false if /dev/null cannot be opened.
 inline bool open_standard_streams() {

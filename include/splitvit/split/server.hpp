@@ -51,8 +51,8 @@ class Server {
   explicit Server(MakeRole make_role, const ServerOptions& options = {});
 
   /// Makes what keeps a new client's checkpoints, in all threads that serve; null: none are kept.
-  /// They may be those of an earlier process, from which the session then goes on. Its
-  /// StorageError reaches the client.
+  /// If they are those of an earlier process, the session goes on from them. If it throws a
+  /// StorageError, the client is told why.
   using MakeCheckpoints = std::function<std::shared_ptr<Checkpoints>(const wire::Hello&)>;
   /// Call it before anybody is served.
   void keep_checkpoints(MakeCheckpoints make) { make_checkpoints_ = std::move(make); }

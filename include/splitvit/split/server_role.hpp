@@ -116,7 +116,7 @@ class ServerRole {
   /// Whether the client has given a decoder.
   bool has_decoder() const { return has_decoder_ != 0; }
 
-  /// Not that of the Learner, which may be shared. See core/state.hpp.
+  /// Without the Learner, which several roles may share. See core/state.hpp.
   void each_state(auto&& see) {
     show_state(receiver_, see);
     see("has_decoder", has_decoder_);
