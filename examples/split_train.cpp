@@ -1,29 +1,36 @@
 // Trains a Vision Transformer cut in two, over TCP, with any compression, and reports accuracy
 // against bytes. `split_train --help` lists the options. How long it takes depends on them:
 // the default, ten epochs on drawn shapes, about a minute on two cores.
-#include <algorithm>  // any_of
+#include <algorithm>  // all_of, any_of
 #include <cstdint>    // uint64_t
 #include <cstdio>     // printf, fprintf
 #include <exception>  // exception
+#include <limits>     // numeric_limits
 #include <new>        // bad_alloc
 #include <stdexcept>  // length_error
 #include <string>     // string
 #include <vector>     // vector
 
+#include <splitvit/core/error.hpp>      // TransportError
 #include <splitvit/core/parallel.hpp>   // with_threads
 #include <splitvit/core/text.hpp>       // counted
-#include <splitvit/report/summary.hpp>  // summary_table
+#include <splitvit/report/format.hpp>   // one_line
+#include <splitvit/report/summary.hpp>  // summarise, summary_table
 #include <splitvit/report/table.hpp>    // render_table
 
-#include "split_train/build_info.hpp"   // build_info
-#include "split_train/client_role.hpp"  // describe_run, run_client
-#include "split_train/data.hpp"         // load_data
-#include "split_train/dry_run.hpp"      // dry_run
-#include "split_train/options.hpp"      // parse_options
-#include "split_train/output.hpp"       // Output
-#include "split_train/predict.hpp"      // predict
-#include "split_train/server_role.hpp"  // run_server, ServerProcess
-#include "split_train/weights.hpp"      // use_weights
+#include "split_train/agreed.hpp"            // started_part
+#include "split_train/build_info.hpp"        // build_info
+#include "split_train/client_role.hpp"       // describe_run, run_client
+#include "split_train/data.hpp"              // load_data, tell_skipped
+#include "split_train/dry_run.hpp"           // dry_run
+#include "split_train/limits.hpp"            // require_messages_fit
+#include "split_train/method.hpp"            // method_of
+#include "split_train/options.hpp"           // parse_options
+#include "split_train/output.hpp"            // Output
+#include "split_train/predict.hpp"           // predict
+#include "split_train/server_role.hpp"       // run_server, ServerProcess
+#include "split_train/standard_streams.hpp"  // code_at_end, open_standard_streams, print_result
+#include "split_train/weights.hpp"           // use_weights
 
 namespace {
 
@@ -60,19 +67,53 @@ std::vector<Run> planned_runs(Options options, const Data& data) {
 Run train_one(const Options& options, const std::string& method, const Data& data, Output& output) {
   if (options.role != Role::both)
     return run_client(options, method, options.endpoint, data, output);
+  if (options.file) {  // a server process could not say why they do not fit this method
+    const auto vit = options.vit(data.train.classes());
+    started_part(options, vit, options.cut, vit.depth, method_of(method));
+  }
   const ServerProcess server{options, method, data.train.classes()};
   return run_client(options, method, server.endpoint(), data, output);
 }
 
+/// Trains with one method. If it cannot begin, that is a run, too, so that others can follow.
+/// Errors  UsageError; TransportError in role client: its only run has no server.
+Run train_or_fail(const Options& options, const Run& planned, const Data& data, Output& output) {
+  try {
+    return train_one(options, planned.method, data, output);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (options.role == Role::client &&
+        dynamic_cast<const splitvit::TransportError*>(&error) != nullptr)
+      throw;
+    Run failed = planned;
+    output.begin(failed);
+    output.fail(failed, {.loss = std::numeric_limits<double>::quiet_NaN()}, error);
+    return failed;
+  }
+}
+
+/// The table, and below it why runs have failed.
+std::string results_text(const std::vector<Run>& runs) {
+  std::string text = splitvit::report::render_table(splitvit::report::summary_table(runs));
+  for (const auto& summary : splitvit::report::summarise(runs))
+    for (const std::string& failure : summary.failures)
+      text += splitvit::report::one_line(summary.label + " failed: " + failure) + "\n";
+  return text;
+}
+
 int train(Options options) {
   auto data = data_of(options);
+  require_messages_fit(options, data);
   if (options.dry_run) return dry_run(options, data);
   const std::vector<Run> planned = planned_runs(options, data);
   // After the data, so that a typo there leaves no folder behind.
   Output output{{.folder = options.out,
                  .resume = options.resume,
-                 .several = options.methods.size() > 1,
-                 .several_seeds = options.seeds.size() > 1},
+                 .retry_failed = options.retry_failed,
+                 .overwrite = options.overwrite,
+                 .saves_models = !options.eval_only,
+                 .weights = options.weights},
                 planned};
   if (options.start)
     std::fprintf(stderr, "%s: %s\n", options.weights.c_str(), data.weights_notes.c_str());
@@ -88,16 +129,15 @@ int train(Options options) {
     const bool other_seed = run.seed != options.seed;
     options.seed = run.seed;
     if (other_seed && depends_on_seed(options.data)) data = data_of(options);
-    runs.push_back(train_one(options, run.method, data, output));
+    runs.push_back(train_or_fail(options, run, data, output));
   }
-  std::fputs(splitvit::report::render_table(splitvit::report::summary_table(runs)).c_str(), stdout);
+  const bool printed = print_result(results_text(runs));
   const std::string report = output.save_report(runs, program_line(options));
   if (!report.empty()) std::printf("report: %s\n", report.c_str());
-  if (!data.skipped.empty())
-    std::fprintf(stderr, "split_train: %s could not be read and %s skipped, the first: %s\n",
-                 splitvit::counted(data.skipped.size(), "file").c_str(),
-                 data.skipped.size() == 1 ? "was" : "were", data.skipped.front().c_str());
-  return 0;
+  tell_skipped(data.skipped);
+  const bool written = output.finish();
+  const bool complete = std::ranges::all_of(runs, &std::string::empty, &Run::failure);
+  return printed && written && complete ? 0 : 1;
 }
 
 int out_of_memory() {
@@ -108,9 +148,7 @@ int out_of_memory() {
   return 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   try {
     const auto options = parse_options(argc, argv);
     if (!options) return 0;
@@ -127,4 +165,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "split_train: %s\n", error.what());
     return 1;
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (!open_standard_streams()) return 1;
+  return code_at_end(run(argc, argv));
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/agreed.hpp"
 
-#include <splitvit/io/safetensors.hpp>  // read_safetensors
-#include <splitvit/report/format.hpp>   // shortest
+#include <splitvit/report/format.hpp>  // shortest
 
 #include "split_train/schedule.hpp"  // schedule_setting
 
@@ -11,12 +10,13 @@ namespace split_train {
 namespace sv = splitvit;
 
 sv::wire::Settings agreed_settings(const Options& options, const std::string& method,
-                                   const std::string& schedule) {
+                                   const std::string& schedule, const std::string& data) {
   return {{"seed", std::to_string(options.seed)},
           {"lr", sv::report::shortest(options.lr)},
           {"weight_decay", sv::report::shortest(options.weight_decay)},
           {schedule_setting, schedule},
-          {"start", options.weights.empty() ? "random" : "weights"},
+          {"start", options.file ? "weights with digest " + options.weights_digest : "random"},
+          {data_setting, data},
           {method_setting, method}};
 }
 
@@ -30,9 +30,7 @@ StartedPart started_part(const Options& options, const sv::nn::VitConfig& vit, I
     part.encoder = sv::nn::make_encoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
   else if (method.bottleneck)
     part.decoder = sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
-  if (!options.weights.empty())
-    started.loaded =
-        sv::nn::load_weights<float>(part, vit, sv::io::read_safetensors(options.weights));
+  if (options.file) started.loaded = sv::nn::load_weights<float>(part, vit, *options.file);
   return started;
 }
 

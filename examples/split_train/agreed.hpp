@@ -17,10 +17,15 @@ namespace split_train {
 /// What the handshake calls the text of a method, which a server may take from its client.
 inline constexpr const char* method_setting = "compress";
 
-/// Compared in the handshake besides what the library compares. `method` and `schedule` are texts,
-/// or wire::any_value at a server that takes the client's.
+/// What the handshake calls the digest of the data, and its value at a side without files.
+inline constexpr const char* data_setting = "data";
+inline constexpr const char* no_files = "no files";
+
+/// Compared in the handshake besides what the library compares. `method`, `schedule` and `data`, a
+/// digest or no_files, are the client's, or wire::any_value at a server, which looks at them
+/// itself.
 splitvit::wire::Settings agreed_settings(const Options& options, const std::string& method,
-                                         const std::string& schedule);
+                                         const std::string& schedule, const std::string& data);
 
 /// One party's part of a model, and how --weights were loaded into it.
 struct StartedPart {

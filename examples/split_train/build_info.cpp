@@ -34,12 +34,17 @@ std::vector<splitvit::report::Setting> build_info() {
 #else
   constexpr bool images = false;
 #endif
-  return {{"version", version()},
-          {"compiler", compiler()},
-          {"instruction set", splitvit::kernel::instruction_set()},
-          {"xsimd", built_in(SPLITVIT_USE_XSIMD != 0)},
-          {"oneTBB", built_in(SPLITVIT_USE_TBB != 0)},
-          {"images (JPEG, PNG, gzip)", built_in(images)}};
+  std::vector<splitvit::report::Setting> all{
+      {"version", version()},
+      {"compiler", compiler()},
+      {"instruction set", splitvit::kernel::instruction_set()},
+      {"xsimd", built_in(SPLITVIT_USE_XSIMD != 0)},
+      {"oneTBB", built_in(SPLITVIT_USE_TBB != 0)},
+      {"images (JPEG, PNG, gzip)", built_in(images)}};
+#if defined(SPLITVIT_COMMIT)  // built from a checkout
+  all.push_back({"commit", SPLITVIT_COMMIT});
+#endif
+  return all;
 }
 
 std::string version_text() {

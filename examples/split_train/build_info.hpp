@@ -10,7 +10,8 @@
 
 namespace split_train {
 
-/// Version, compiler, instruction set, and whether xsimd, oneTBB and images are built in.
+/// Version, compiler, instruction set, whether xsimd, oneTBB and images are built in, and, if the
+/// sources are a checkout of git, their commit.
 std::vector<splitvit::report::Setting> build_info();
 
 /// The same as --version prints it, several lines.

@@ -10,6 +10,7 @@
 #include <filesystem>  // path
 #include <functional>  // function
 #include <iostream>    // cerr
+#include <limits>      // numeric_limits
 #include <optional>    // optional
 #include <thread>      // hardware_concurrency
 #include <utility>     // exchange, move
@@ -19,6 +20,7 @@
 #include <unistd.h>     // isatty
 
 #include <splitvit/autograd/variable.hpp>
+#include <splitvit/core/error.hpp>         // Reason, ReasonedError, TransportError
 #include <splitvit/core/parallel.hpp>      // with_threads
 #include <splitvit/core/text.hpp>          // counted
 #include <splitvit/data/loader.hpp>        // Loader
@@ -33,6 +35,7 @@
 #include "split_train/agreed.hpp"        // agreed_settings, started_part
 #include "split_train/augmentation.hpp"  // augmentation_of
 #include "split_train/build_info.hpp"    // build_info
+#include "split_train/limits.hpp"        // largest_batch
 #include "split_train/method.hpp"        // method_of
 #include "split_train/schedule.hpp"      // schedule_of, schedule_text
 #include "split_train/weights.hpp"       // saved_metadata
@@ -104,12 +107,15 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
                                                        : "uncompressed"},
            {"optimiser", optimiser_text(o)},
            {"augmentation", o.augment},
-           {"threads of each process", number(o.threads)},
            {o.role == Role::both ? "compute" : "compute of the client", compute_text(o.compute)}},
       .rows = {},
       .test_samples = static_cast<std::uint64_t>(data.test.size()),
       .evaluation_traffic = {}};
-  if (o.start) run.settings.push_back({"weights", data.weights_notes});
+  if (!data.digest.empty()) run.settings.push_back({"digest of the data", data.digest});
+  if (o.start) {
+    run.settings.push_back({"weights", data.weights_notes});
+    run.settings.push_back({"digest of the weights", o.weights_digest});
+  }
   if (!data.skipped.empty()) run.settings.push_back({"files skipped", number(data.skipped.size())});
   run.program = build_info();
   run.options = o.effective;
@@ -141,7 +147,8 @@ class Training {
                 sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
                 {.seed = options.seed,
                  .training = {.schedule = schedule_of(schedule(), options.lr)},
-                 .agreed = agreed_settings(options, method, schedule())}},
+                 .agreed = agreed_settings(options, method, schedule(),
+                                           data.digest.empty() ? no_files : data.digest)}},
         progress_{std::cerr, progress_style(options), {.width = terminal_width}} {
     if (decoder_) client_.give_decoder(*decoder_);
   }
@@ -154,13 +161,25 @@ class Training {
     else
       train();
     progress_.finish();
-    if (!options_.eval_only) {
-      const auto server_part = client_.fetch_server_part();
-      output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part),
-                         saved_metadata(options_, run_.method, data_));
-    }
     client_.close();
     output_.end(run_);
+    return std::move(run_);
+  }
+
+  /// The run as far as it came before this error. The server and the log are told.
+  ///
+  /// Errors  In role client, that of the link: only the server's owner can do something about it.
+  sv::report::Run failed(const std::exception& error) {
+    progress_.finish();
+    const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);
+    client_.give_up(reasoned != nullptr
+                        ? *reasoned
+                        : sv::ReasonedError{sv::Reason::peer_failed, std::string{error.what()}});
+    const auto* const of_link = dynamic_cast<const sv::TransportError*>(&error);
+    if (options_.role == Role::client && of_link != nullptr) throw sv::TransportError{*of_link};
+    sv::report::Row row = present_row(epoch_);
+    if (since_row_.steps == 0) row.loss = std::numeric_limits<double>::quiet_NaN();
+    output_.fail(run_, row, error);
     return std::move(run_);
   }
 
@@ -203,7 +222,8 @@ class Training {
   };
 
   sv::data::LoaderOptions loader_options(bool training) const {
-    return {.batch = training ? options_.batch : std::max<Index>(options_.batch, 32),
+    const Index of_test = std::min(std::max<Index>(options_.batch, 32), largest_batch(vit_));
+    return {.batch = training ? options_.batch : of_test,
             .image = vit_.image,
             .shuffle = training,
             .augment = augmentation_of(training ? options_.augment : "none"),
@@ -259,6 +279,7 @@ class Training {
 
   void train() {
     for (Index epoch = 1; epoch <= options_.epochs && !enough(); ++epoch) {
+      epoch_ = epoch;
       std::uint64_t in_epoch = 0;
       client_.train_epoch(train_.epoch(epoch - 1), [&](const sv::split::StepReport& step) {
         since_row_.add(step);
@@ -308,27 +329,40 @@ class Training {
   }
 
   void log_step(Index epoch, const sv::split::StepReport& step) {
-    output_.append_step(run_, {.epoch = static_cast<std::uint64_t>(epoch),
-                               .step = step.step,
-                               .loss = step.loss,
-                               .test_accuracy = {},
-                               .traffic = client_.traffic(sv::split::Column::training),
-                               .seconds = seconds_});
+    sv::report::Row row = present_row(epoch);
+    row.loss = step.loss;
+    output_.append_step(run_, row);
   }
 
-  /// Evaluates, and writes a row for the steps since the row before.
+  /// Where the run is, without an evaluation.
+  sv::report::Row present_row(Index epoch) const {
+    return {.epoch = static_cast<std::uint64_t>(epoch),
+            .step = client_.steps(),
+            .loss = since_row_.loss,
+            .test_accuracy = {},
+            .traffic = client_.traffic(sv::split::Column::training),
+            .seconds = seconds_};
+  }
+
+  /// Evaluates, and writes a row for the steps since the row before. Saves the model.
   void log(Index epoch) {
     if (since_row_.saturated > 0)
       progress_.note("too large for the codec and sent as its largest number: " +
                      sv::counted(since_row_.saturated, "activation"));
-    run_.rows.push_back({.epoch = static_cast<std::uint64_t>(epoch),
-                         .step = client_.steps(),
-                         .loss = since_row_.loss,
-                         .test_accuracy = evaluate(),
-                         .traffic = client_.traffic(sv::split::Column::training),
-                         .seconds = seconds_});
+    const double accuracy = evaluate();
+    run_.rows.push_back(present_row(epoch));
+    run_.rows.back().test_accuracy = accuracy;
     since_row_ = {};
     output_.append(run_, run_.rows.back());
+    save_model(!best_accuracy_ || accuracy > *best_accuracy_);
+    best_accuracy_ = std::max(accuracy, best_accuracy_.value_or(accuracy));
+  }
+
+  void save_model(bool is_best) {
+    if (!output_.saves_models()) return;
+    const auto server_part = client_.fetch_server_part();
+    output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part),
+                       saved_metadata(options_, run_.method, data_), is_best);
   }
 
   const Options& options_;
@@ -344,7 +378,9 @@ class Training {
   sv::split::Seconds seconds_;
   sv::split::EpochReport since_row_;
   std::uint64_t images_ = 0;
-  std::size_t mark_ = 0;  ///< the next of budget_marks
+  Index epoch_ = 0;                      ///< under way
+  std::optional<double> best_accuracy_;  ///< of all evaluations
+  std::size_t mark_ = 0;                 ///< the next of budget_marks
 };
 
 }  // namespace
@@ -361,8 +397,14 @@ StepCost measure_steps(const Options& options, const std::string& method,
 sv::report::Run run_client(const Options& options, const std::string& method,
                            const sv::transport::Endpoint& server, const Data& data,
                            Output& output) {
-  return sv::with_threads(options.threads,
-                          [&] { return Training{options, method, server, data, output}(); });
+  return sv::with_threads(options.threads, [&] {
+    Training training{options, method, server, data, output};
+    try {
+      return training();
+    } catch (const std::exception& error) {
+      return training.failed(error);
+    }
+  });
 }
 
 }  // namespace split_train

@@ -35,7 +35,9 @@ StepCost measure_steps(const Options& options, const std::string& method,
                        const splitvit::transport::Endpoint& server, const Data& data,
                        const std::function<void()>& before_goodbye);
 
-/// Connects, trains, evaluates after every epoch, and fetches the server part of the model.
+/// Connects and trains. Evaluates after every epoch, and saves the joined model then. What fails
+/// after that is part of the run.
+/// Errors  Those of connecting; TransportError in role client.
 splitvit::report::Run run_client(const Options& options, const std::string& method,
                                  const splitvit::transport::Endpoint& server, const Data& data,
                                  Output& output);

@@ -2,17 +2,20 @@
 #include "split_train/data.hpp"
 
 #include <cstddef>     // size_t
+#include <cstdio>      // fprintf
 #include <filesystem>  // path
 #include <fstream>     // ifstream
 #include <iterator>    // ssize
 #include <utility>     // move
 #include <vector>      // vector
 
+#include <splitvit/core/text.hpp>    // counted
 #include <splitvit/data/cifar.hpp>   // read_cifar10, read_cifar100, read_cifar_files
 #include <splitvit/data/shapes.hpp>  // make_shapes
 
-#include "split_train/image_data.hpp"  // load_folder, load_idx, load_npz
-#include "split_train/options.hpp"     // UsageError
+#include "split_train/data_digest.hpp"  // data_digest
+#include "split_train/image_data.hpp"   // load_folder, load_idx, load_npz
+#include "split_train/options.hpp"      // UsageError
 
 namespace split_train {
 
@@ -70,7 +73,9 @@ Data data_from(data::TrainTest pair) {
           .statistics = statistics};
 }
 
-Data load_data(const Options& options) {
+namespace {
+
+Data read_data(const Options& options) {
   const std::string& text = options.data;
   const std::string kind = text.substr(0, text.find(':'));
   if (options.test_share && (kind != "folder" || text.find(',') != std::string::npos))
@@ -105,6 +110,21 @@ Data load_data(const Options& options) {
       "': wanted shapes, folder:TRAIN,TEST, folder:DIR with --test-share, cifar10:DIR, "
       "cifar100:DIR, cifar:TRAIN.bin,TEST.bin, npz:FILE or "
       "idx:TRAIN-IMAGES,TRAIN-LABELS,TEST-IMAGES,TEST-LABELS");
+}
+
+}  // namespace
+
+Data load_data(const Options& options) {
+  Data data = read_data(options);
+  data.digest = data_digest(options);
+  return data;
+}
+
+void tell_skipped(const std::vector<std::string>& skipped) {
+  if (skipped.empty()) return;
+  std::fprintf(stderr, "split_train: %s could not be read and %s skipped, the first: %s\n",
+               splitvit::counted(skipped.size(), "file").c_str(),
+               skipped.size() == 1 ? "was" : "were", skipped.front().c_str());
 }
 
 bool depends_on_seed(const std::string& text) { return text == "shapes"; }

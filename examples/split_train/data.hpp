@@ -23,6 +23,7 @@ struct Data {
   std::vector<std::string> skipped = {};      ///< files that were left out, and why
   /// Of the training images, or what --weights ask for.
   splitvit::data::ChannelStatistics statistics = {};
+  std::string digest = {};         ///< see data_digest
   std::string weights_notes = {};  ///< what happens when --weights are loaded; empty without them
 };
 
@@ -31,6 +32,10 @@ struct Data {
 /// Errors  UsageError for a text that names no data set; StorageError for files that cannot
 ///         be trusted.
 Data load_data(const Options& options);
+
+/// Says on stderr how many files were left out of the data, and why the first of them was; nothing
+/// if none was.
+void tell_skipped(const std::vector<std::string>& skipped);
 
 /// Whether another --seed gives other images.
 bool depends_on_seed(const std::string& text);

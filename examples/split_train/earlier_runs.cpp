@@ -72,6 +72,8 @@ class Record {
     }
     return out;
   }
+  /// Empty for a run that has not failed.
+  std::string failure() const { return json_.find("failure") == nullptr ? "" : text("failure"); }
   /// Bytes in one direction: all of them and the payload are written down.
   sv::split::Bytes bytes(const std::string& prefix, const std::string& direction) const {
     const std::uint64_t total = count(prefix + "bytes_" + direction);
@@ -110,7 +112,7 @@ sv::report::Row row_of(const Record& record) {
 
 }  // namespace
 
-EarlierRuns read_earlier(const std::filesystem::path& folder) {
+EarlierRuns read_earlier(const std::filesystem::path& folder, bool with_failed) {
   const std::filesystem::path path = folder / "metrics.jsonl";
   struct Begun {
     sv::report::Run run;
@@ -143,8 +145,11 @@ EarlierRuns read_earlier(const std::filesystem::path& folder) {
     at->run.test_samples = record.count("test_samples");
     at->run.evaluation_traffic = record.traffic("evaluation_");
     at->run.classes = record.classes();
-    earlier.finished.push_back(std::move(at->run));
-    earlier.jsonl += at->lines;
+    at->run.failure = record.failure();
+    if (with_failed || at->run.failure.empty()) {
+      earlier.finished.push_back(std::move(at->run));
+      earlier.jsonl += at->lines;
+    }
     begun.erase(at);
   }
   return earlier;

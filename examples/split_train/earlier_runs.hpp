@@ -17,9 +17,10 @@ struct EarlierRuns {
   std::string jsonl;                            ///< the lines of metrics.jsonl that are theirs
 };
 
+/// A run that has failed is finished, too, unless `with_failed` is false.
 /// Errors  StorageError naming file and line if metrics.jsonl is missing, or holds what split_train
 ///         does not write.
-EarlierRuns read_earlier(const std::filesystem::path& folder);
+EarlierRuns read_earlier(const std::filesystem::path& folder, bool with_failed = true);
 
 /// Rewrites metrics.csv and metrics.jsonl of a folder so that they hold the finished runs alone.
 void keep_finished(const std::filesystem::path& folder, const EarlierRuns& runs);

@@ -66,13 +66,34 @@ std::function<void(Index, Index)> reading_of(const std::string& name, const Opti
   };
 }
 
+/// The folders of --data, one or two, and their images.
+struct ListedFolders {
+  std::vector<std::string> folders;
+  images::ListedPair images;
+};
+
+ListedFolders listed_folders(const Options& o) {
+  const bool two = o.data.find(',') != std::string::npos;
+  auto folders = files_of(o.data, two ? 2 : 1, "folder:TRAIN,TEST or folder:DIR");
+  auto listed = two ? images::list_folders(folders[0], folders[1]) : divided(o, folders[0]);
+  return {std::move(folders), std::move(listed)};
+}
+
 }  // namespace
 
+std::vector<ImageFiles> list_images(const Options& o) {
+  const auto [folders, listed] = listed_folders(o);
+  std::vector<ImageFiles> all{{folders.front(), {}}, {folders.back(), {}}};
+  for (const auto& file : listed.train.files)
+    all[0].files.push_back(file.path.lexically_relative(folders.front()));
+  for (const auto& file : listed.test.files)
+    all[1].files.push_back(file.path.lexically_relative(folders.back()));
+  return all;
+}
+
 Data load_folder(const Options& o) {
-  const bool two = o.data.find(',') != std::string::npos;
-  const auto folders = files_of(o.data, two ? 2 : 1, "folder:TRAIN,TEST or folder:DIR");
-  images::ListedPair listed =
-      two ? images::list_folders(folders[0], folders[1]) : divided(o, folders[0]);
+  auto [folders, listed] = listed_folders(o);
+  const bool two = folders.size() == 2;
   // A folder for training is mostly called "train": the one around it says more.
   const auto around = (std::filesystem::absolute(folders[0]) / "..").lexically_normal();
   const std::string name =
@@ -112,6 +133,7 @@ namespace {
 
 }  // namespace
 
+std::vector<ImageFiles> list_images(const Options& o) { refuse(o); }
 Data load_folder(const Options& o) { refuse(o); }
 Data load_npz(const Options& o) { refuse(o); }
 

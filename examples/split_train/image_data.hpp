@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <filesystem>  // path
+#include <vector>      // vector
+
 #include "split_train/data.hpp"     // Data
 #include "split_train/options.hpp"  // Options
 
@@ -11,6 +14,15 @@ namespace split_train {
 inline constexpr const char* built_without_images =
     "this program was built without libjpeg-turbo, libpng and zlib; cmake/setup.sh installs them, "
     "then build again";
+
+/// The images of one set.
+struct ImageFiles {
+  std::filesystem::path folder;
+  std::vector<std::filesystem::path> files;  ///< below it, sorted by class, then by path
+};
+
+/// The images of folder: for training, then those for testing. Errors  as load_folder.
+std::vector<ImageFiles> list_images(const Options& options);
 
 /// folder:TRAIN,TEST, or folder:DIR with --test-share.
 ///

@@ -65,6 +65,8 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   if (const auto* const method = repeated(o.methods))
     throw UsageError("--compress " + *method + " is given twice");
   need(!o.resume || !o.out.empty(), "--resume needs --out");
+  need(!o.retry_failed || o.resume, "--retry-failed goes with --resume");
+  need(!o.overwrite || !o.out.empty(), "--overwrite goes with --out");
   need(!o.eval_only || !o.weights.empty(), "--eval-only needs --weights");
   need(o.predict.empty() || !o.weights.empty(), "--predict needs --weights");
   need(o.predict.empty() || o.role != Role::server,
@@ -273,7 +275,13 @@ Reader::Reader() {
             "time; writes nothing")
       ->excludes(eval_only);
   list.text("--out,--output", o.out, "folder for metrics, model and report");
-  list.flag("--resume", o.resume, "go on in --out: runs that are finished there are not run again");
+  auto* const resume =
+      list.flag("--resume", o.resume,
+                "go on in --out: runs that are finished there, or have failed, are not run again");
+  list.flag("--retry-failed", o.retry_failed, "with --resume: run again what has failed");
+  list.flag("--overwrite", o.overwrite,
+            "replace what is in --out already, also the file of --weights")
+      ->excludes(resume);
   list.choice<std::string>("--progress", o.progress,
                            {{"auto", "auto"}, {"bar", "bar"}, {"plain", "plain"}, {"none", "none"}},
                            "what to show meanwhile");

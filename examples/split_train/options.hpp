@@ -11,6 +11,7 @@
 #include <splitvit/core/shape.hpp>          // Index
 #include <splitvit/nn/model_info.hpp>       // ModelInfo
 #include <splitvit/nn/vit.hpp>              // VitConfig
+#include <splitvit/nn/vit_weights.hpp>      // VitWeights
 #include <splitvit/report/run.hpp>          // Setting
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
@@ -33,6 +34,8 @@ struct Options {
   Index image = 0;    ///< 0 until the model is known
   Index classes = 0;  ///< 0: as many as the data has
   std::string weights;
+  std::optional<splitvit::nn::VitWeights> file;  ///< what --weights holds
+  std::string weights_digest;                    ///< of it; empty without --weights
   std::optional<splitvit::nn::ModelInfo> start;  ///< of the model in --weights
   bool own_weights = false;                      ///< whether split_train has written --weights
   std::vector<std::string> predict;              ///< image files
@@ -57,6 +60,8 @@ struct Options {
   bool dry_run = false;  ///< a few steps, to measure them
   std::string out;
   bool resume = false;
+  bool retry_failed = false;  ///< with resume: runs that have failed are not finished
+  bool overwrite = false;     ///< replace what is in --out already
   std::string progress = "auto";
   bool log_steps = false;
   Index sessions = 0;  ///< a server ends after so many clients; 0: it never does

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <filesystem>    // path
+#include <cstddef>       // byte
+#include <cstdio>        // fprintf
+#include <exception>     // exception
+#include <filesystem>    // equivalent, path, remove
+#include <memory>        // make_shared
+#include <new>           // bad_alloc
 #include <optional>      // optional
 #include <span>          // span
 #include <string>        // string, to_string
@@ -10,99 +15,139 @@
 #include <utility>       // move
 #include <vector>        // vector
 
+#include <splitvit/core/error.hpp>      // joined, TransportError
 #include <splitvit/io/file.hpp>         // write_file_atomically
-#include <splitvit/io/safetensors.hpp>  // write_safetensors
+#include <splitvit/io/safetensors.hpp>  // format_safetensors
 #include <splitvit/report/html.hpp>     // render_html
 #include <splitvit/report/metrics.hpp>  // CsvFile, JsonlFile
 #include <splitvit/report/run.hpp>      // Run, Row
 
-#include "split_train/earlier_runs.hpp"  // read_earlier, keep_finished
-#include "split_train/options.hpp"       // UsageError
+#include "split_train/earlier_runs.hpp"    // read_earlier, keep_finished
+#include "split_train/options.hpp"         // UsageError
+#include "split_train/retried_writes.hpp"  // RetriedWrites
 
 // What split_train leaves in --out.
 
 namespace split_train {
 
 struct OutputOptions {
-  std::string folder;    ///< empty: nothing is written
-  bool resume = false;   ///< go on where earlier runs of the folder have ended
-  bool several = false;  ///< there are several methods
-  bool several_seeds = false;
+  std::string folder;         ///< empty: nothing is written
+  bool resume = false;        ///< go on where earlier runs of the folder have ended
+  bool retry_failed = false;  ///< with resume: run again what has failed
+  bool overwrite = false;     ///< replace what is in the folder
+  bool saves_models = true;
+  std::string weights = {};  ///< the file of the weights to start from
 };
 
 /// metrics.csv, metrics.jsonl, the joined model of each method and report.html; nothing at all
-/// without a folder.
+/// without a folder. A write that fails is repeated later: see RetriedWrites.
 class Output {
  public:
   /// `planned` are the runs to come. With `resume` the folder's finished runs stay, and what is
   /// left of others goes.
   ///
   /// Errors  UsageError if the folder holds results that are not to be resumed, or of other
-  ///         settings than planned; StorageError for metrics that this program has not written.
-  ///         Nothing is changed then.
+  ///         settings than planned, or a file that would be replaced and is not an earlier run's;
+  ///         StorageError for metrics that this program has not written. Nothing is changed then.
   Output(OutputOptions options, std::span<const splitvit::report::Run> planned)
       : options_{std::move(options)} {
     if (options_.folder.empty()) return;
     folder_ = options_.folder;
     std::error_code error;
-    const bool used = std::filesystem::exists(*folder_ / "metrics.csv", error);
-    if (used && !options_.resume)
+    const bool used = std::filesystem::exists(csv_path(), error);
+    if (used && !options_.resume && !options_.overwrite)
       throw UsageError("--out " + options_.folder +
-                       " holds results already; name another folder, or go on with --resume");
+                       " holds results already; name another folder, go on with --resume, or "
+                       "replace them with --overwrite");
+    const bool goes_on = used && options_.resume;
+    EarlierRuns runs;
+    if (goes_on) runs = read_earlier(*folder_, !options_.retry_failed);
+    for (const auto& before : runs.finished)
+      for (const auto& run : planned) require_alike(run, before);
+    earlier_ = runs.finished;
+    for (const auto& all : {planned, std::span<const splitvit::report::Run>{earlier_}})
+      for (const auto& run : all) {
+        several_methods_ = several_methods_ || run.method != planned.front().method;
+        several_seeds_ = several_seeds_ || run.seed != planned.front().seed;
+      }
+    if (!options_.overwrite) require_free(planned, goes_on);
     std::filesystem::create_directories(*folder_, error);
     if (error) throw UsageError("--out " + options_.folder + ": " + error.message());
-    if (used) {
-      const EarlierRuns runs = read_earlier(*folder_);
-      for (const auto& before : runs.finished)
-        for (const auto& run : planned) require_alike(run, before);
-      keep_finished(*folder_, runs);
-      earlier_ = runs.finished;
-    }
-    csv_.emplace(*folder_ / "metrics.csv");
-    jsonl_.emplace(*folder_ / "metrics.jsonl");
+    if (goes_on) keep_finished(*folder_, runs);
+    if (options_.overwrite)
+      for (const auto& path : {csv_path(), jsonl_path()}) std::filesystem::remove(path, error);
+    csv_.emplace(csv_path());
+    jsonl_.emplace(jsonl_path());
   }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
 
   /// What was finished in this folder before.
   const std::vector<splitvit::report::Run>& earlier() const { return earlier_; }
+  bool saves_models() const { return folder_ && options_.saves_models; }
 
   void begin(const splitvit::report::Run& run) {
-    if (jsonl_) jsonl_->begin(run);
+    if (folder_) writes_.append(jsonl_path(), [this, run] { jsonl_->begin(run); });
   }
   void append(const splitvit::report::Run& run, const splitvit::report::Row& row) {
-    if (csv_) csv_->append(run, row);
-    if (jsonl_) jsonl_->append(run, row);
+    if (!folder_) return;
+    const splitvit::report::Run named{.method = run.method, .seed = run.seed};
+    writes_.append(csv_path(), [=, this] { csv_->append(named, row); });
+    writes_.append(jsonl_path(), [=, this] { jsonl_->append(named, row); });
   }
   void end(const splitvit::report::Run& run) {
-    if (jsonl_) jsonl_->end(run);
+    if (folder_) writes_.append(jsonl_path(), [this, run] { jsonl_->end(run); });
   }
   void append_step(const splitvit::report::Run& run, const splitvit::report::Row& row) {
-    if (jsonl_) jsonl_->append_step(run, row);
+    if (!folder_) return;
+    const splitvit::report::Run named{.method = run.method, .seed = run.seed};
+    writes_.append(jsonl_path(), [=, this] { jsonl_->append_step(named, row); });
   }
 
-  /// model.safetensors, or model-METHOD-seedSEED.safetensors where there are several of these.
+  /// Ends a run that has failed, at a row without accuracy. After a failure of the link alone the
+  /// run is not finished: --resume begins it again.
+  void fail(splitvit::report::Run& run, const splitvit::report::Row& row,
+            const std::exception& error) {
+    const bool no_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+    run.failure = no_memory ? "there is not enough memory" : error.what();
+    run.classes.clear();
+    run.rows.push_back(row);
+    std::fprintf(stderr, "%s\n",
+                 splitvit::joined({"split_train: ", run.method, ", seed ", run.seed,
+                                   ", failed at step ", row.step, ": ", run.failure})
+                     .c_str());
+    append(run, row);
+    if (dynamic_cast<const splitvit::TransportError*>(&error) == nullptr) end(run);
+  }
+
+  /// model.safetensors, and model-best.safetensors where no earlier evaluation of the run was
+  /// better. Method and seed are part of the names where there are several of these.
   void save_model(const splitvit::report::Run& run,
                   const std::vector<splitvit::io::NamedTensor>& weights,
-                  const splitvit::io::Metadata& metadata) {
-    if (!folder_) return;
-    std::string name = "model";
-    // A folder that is resumed may hold other models already.
-    if (options_.several || options_.resume) name += "-" + run.method;
-    if (options_.several_seeds || options_.resume) name += "-seed" + std::to_string(run.seed);
-    for (char& c : name)
-      if (std::string_view{":,@=()/"}.find(c) != std::string_view::npos) c = '-';
-    splitvit::io::write_safetensors(*folder_ / (name + ".safetensors"), weights, metadata);
+                  const splitvit::io::Metadata& metadata, bool is_best) {
+    const auto bytes = std::make_shared<const std::vector<std::byte>>(
+        splitvit::io::format_safetensors(weights, metadata));
+    for (const bool best : {false, true}) {
+      if (best && !is_best) break;
+      const std::filesystem::path path = model_path(run, best);
+      writes_.replace(path, [path, bytes] { splitvit::io::write_file_atomically(path, *bytes); });
+    }
   }
 
   /// Returns where the report lies; empty without a folder.
   std::string save_report(std::span<const splitvit::report::Run> runs,
                           const std::string& subtitle) {
     if (!folder_) return {};
-    const std::string page =
-        splitvit::report::render_html(runs, {.title = "split_train", .subtitle = subtitle});
-    const std::filesystem::path path = *folder_ / "report.html";
-    splitvit::io::write_file_atomically(path, std::as_bytes(std::span{page}));
+    const std::filesystem::path path = report_path();
+    writes_.replace(path, [path, page = splitvit::report::render_html(
+                                     runs, {.title = "split_train", .subtitle = subtitle})] {
+      splitvit::io::write_file_atomically(path, std::as_bytes(std::span{page}));
+    });
     return path.string();
   }
+
+  /// Returns whether all is written; says what is not.
+  bool finish() { return writes_.finish(); }
 
  private:
   /// Errors  UsageError if these are runs of one method and seed, but with other settings.
@@ -119,11 +164,45 @@ class Output {
     }
   }
 
+  /// Errors  UsageError if a file is there that this run would replace: that of --weights, or any
+  ///         file of a folder in which no earlier run goes on.
+  void require_free(std::span<const splitvit::report::Run> planned, bool goes_on) const {
+    std::vector<std::filesystem::path> files{jsonl_path(), report_path()};
+    if (options_.saves_models)
+      for (const auto& run : planned)
+        for (const bool best : {false, true}) files.push_back(model_path(run, best));
+    for (const std::filesystem::path& file : files) {
+      std::error_code none;
+      const std::string name = "--out " + options_.folder + ": " + file.string();
+      if (!options_.weights.empty() && std::filesystem::equivalent(file, options_.weights, none))
+        throw UsageError(name +
+                         " is the file of --weights, which would be replaced; name another folder" +
+                         (options_.resume ? "" : ", or replace it with --overwrite"));
+      if (!goes_on && std::filesystem::exists(std::filesystem::symlink_status(file, none)))
+        throw UsageError(name + " is there already; name another folder, or replace it with " +
+                         "--overwrite");
+    }
+  }
+
+  std::filesystem::path csv_path() const { return *folder_ / "metrics.csv"; }
+  std::filesystem::path jsonl_path() const { return *folder_ / "metrics.jsonl"; }
+  std::filesystem::path report_path() const { return *folder_ / "report.html"; }
+  std::filesystem::path model_path(const splitvit::report::Run& run, bool best) const {
+    std::string name = best ? "model-best" : "model";
+    if (several_methods_) name += "-" + run.method;
+    if (several_seeds_) name += "-seed" + std::to_string(run.seed);
+    for (char& c : name)
+      if (std::string_view{":,@=()/"}.find(c) != std::string_view::npos) c = '-';
+    return *folder_ / (name + ".safetensors");
+  }
+
   OutputOptions options_;
   std::optional<std::filesystem::path> folder_;
+  bool several_methods_ = false, several_seeds_ = false;  ///< here, or in earlier runs
   std::vector<splitvit::report::Run> earlier_;
   std::optional<splitvit::report::CsvFile> csv_;
   std::optional<splitvit::report::JsonlFile> jsonl_;
+  RetriedWrites writes_;  // after what they write to
 };
 
 }  // namespace split_train

@@ -7,7 +7,7 @@
 #include <algorithm>  // min, partial_sort
 #include <chrono>     // seconds
 #include <cmath>      // exp
-#include <cstdio>     // fprintf, fputs
+#include <cstdio>     // fprintf
 #include <numeric>    // iota
 #include <optional>   // optional
 #include <string>     // string
@@ -25,11 +25,13 @@
 #include <splitvit/split/client.hpp>       // Client
 #include <splitvit/transport/tcp.hpp>      // connect_tcp
 
-#include "split_train/agreed.hpp"       // agreed_settings, started_part
-#include "split_train/method.hpp"       // method_of
-#include "split_train/schedule.hpp"     // schedule_text
-#include "split_train/server_role.hpp"  // ServerProcess
-#include "split_train/weights.hpp"      // weights_notes
+#include "split_train/agreed.hpp"            // agreed_settings, started_part
+#include "split_train/data.hpp"              // tell_skipped
+#include "split_train/method.hpp"            // method_of
+#include "split_train/schedule.hpp"          // schedule_text
+#include "split_train/server_role.hpp"       // ServerProcess
+#include "split_train/standard_streams.hpp"  // print_result
+#include "split_train/weights.hpp"           // weights_notes
 #endif
 
 namespace split_train {
@@ -74,7 +76,7 @@ sv::Tensor<float> scores_of(const Options& o, const sv::images::FolderSet& set,
       sv::transport::connect_tcp(server ? server->endpoint() : o.endpoint,
                                  {.retry_for = std::chrono::seconds{10}}),
       {.seed = o.seed,
-       .agreed = agreed_settings(o, o.methods.front(), schedule_text(false, 0, 0))}};
+       .agreed = agreed_settings(o, o.methods.front(), schedule_text(false, 0, 0), no_files)}};
   const sv::data::Loader<float, sv::images::FolderSet> loader{
       set,
       {.batch = 32,
@@ -102,9 +104,13 @@ int predict(const Options& o) {
     return names.empty() ? "class " + std::to_string(label)
                          : names[static_cast<std::size_t>(label)];
   };
-  sv::images::FolderListing listing{.name = "", .classes = {""}, .files = {}};
+  sv::images::FolderListing listing{.name = "", .classes = {"--predict"}, .files = {}};
   for (const std::string& file : o.predict) listing.files.push_back({file, 0});
-  const sv::images::FolderSet set{std::move(listing), {.image = vit.image}};
+  const sv::images::FolderSet set{
+      std::move(listing),
+      {.image = vit.image,
+       .on_bad_file =
+           o.on_bad_file == "skip" ? sv::images::OnBadFile::skip : sv::images::OnBadFile::refuse}};
   if (o.progress != "none")
     std::fprintf(stderr, "%s: %s\n", o.weights.c_str(), weights_notes(o, classes).c_str());
   const sv::Tensor<float> scores =
@@ -112,11 +118,12 @@ int predict(const Options& o) {
 
   sv::report::Table table{.header = {"image", "class", "probability"}, .rows = {}};
   std::string json;
-  for (std::size_t i = 0; i < o.predict.size(); ++i) {
-    const auto row = scores.view().slice(static_cast<Index>(i), static_cast<Index>(i) + 1);
-    json += (i == 0 ? "[" : ",\n ") + std::string{"{\"image\":"} +
-            sv::report::json_string(o.predict[i]) + ",\"classes\":[";
-    std::string shown = o.predict[i], comma;
+  for (Index i = 0; i < set.size(); ++i) {
+    const auto row = scores.view().slice(i, i + 1);
+    const std::string file = set.path(i).string();
+    json += (i == 0 ? "[" : ",\n ") + std::string{"{\"image\":"} + sv::report::json_string(file) +
+            ",\"classes\":[";
+    std::string shown = file, comma;
     for (const auto& [label, probability] : best_of(row.span())) {
       table.rows.push_back(
           {std::exchange(shown, ""), name_of(label), sv::report::percent(probability)});
@@ -126,8 +133,9 @@ int predict(const Options& o) {
     }
     json += "]}";
   }
-  std::fputs(o.json ? (json + "]\n").c_str() : sv::report::render_table(table).c_str(), stdout);
-  return 0;
+  const bool printed = print_result(o.json ? json + "]\n" : sv::report::render_table(table));
+  tell_skipped(set.skipped());
+  return printed ? 0 : 1;
 }
 
 #else

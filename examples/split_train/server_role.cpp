@@ -21,12 +21,13 @@
 #include <splitvit/split/server.hpp>   // Server
 #include <splitvit/transport/tcp.hpp>  // TcpListener
 
-#include "split_train/agreed.hpp"    // agreed_settings, started_part
-#include "split_train/data.hpp"      // classes_of
-#include "split_train/memory.hpp"    // peak_memory
-#include "split_train/method.hpp"    // method_of
-#include "split_train/schedule.hpp"  // schedule_of, schedule_setting
-#include "split_train/weights.hpp"   // weights_notes
+#include "split_train/agreed.hpp"       // agreed_settings, started_part
+#include "split_train/data.hpp"         // classes_of
+#include "split_train/data_digest.hpp"  // data_digest
+#include "split_train/memory.hpp"       // peak_memory
+#include "split_train/method.hpp"       // method_of
+#include "split_train/schedule.hpp"     // schedule_of, schedule_setting
+#include "split_train/weights.hpp"      // weights_notes
 
 namespace split_train {
 
@@ -50,6 +51,15 @@ auto said_by(const sv::wire::Hello& hello, const std::string& key, const auto& r
                       "handshake refused: the client does not say '" + key + "'");
 }
 
+/// The digest of the server's own data, which it need not have: --data may only name them.
+std::string digest_if_here(const Options& options) {
+  try {
+    return data_digest(options);
+  } catch (const std::runtime_error&) {  // UsageError, StorageError
+    return {};
+  }
+}
+
 }  // namespace
 
 int run_server(const Options& options) {
@@ -63,6 +73,8 @@ int run_server(const Options& options) {
   const bool takes_any = takes_any_stage(text);
   const Method own = method_of(text);  // refuses a wrong text before anybody connects
 
+  const std::string own_data = digest_if_here(options);
+
   // Each client has a part of its own, which begins anew.
   std::shared_ptr<sv::split::Learner<float>> learner;
   const auto make_role = [&](const sv::wire::Hello& hello) {
@@ -72,6 +84,12 @@ int run_server(const Options& options) {
                   : own;
     const auto schedule = said_by(hello, schedule_setting, [&](const std::string& theirs) {
       return schedule_of(theirs, options.lr);
+    });
+    said_by(hello, data_setting, [&](const std::string& theirs) {
+      if (!own_data.empty() && theirs != own_data && theirs != no_files)
+        throw std::invalid_argument("data: the client has files with digest " + theirs +
+                                    ", the server has files with digest " + own_data);
+      return theirs;
     });
     learner = std::make_shared<sv::split::Learner<float>>(
         started_part(options, vit, options.cut, vit.depth, method).part,
@@ -84,10 +102,14 @@ int run_server(const Options& options) {
       make_role,
       {.seed = options.seed,
        .method = takes_any ? std::string{sv::wire::any_value} : own.stage.description(),
-       .agreed = agreed_settings(options, sv::wire::any_value, sv::wire::any_value)}};
+       .agreed = agreed_settings(options, sv::wire::any_value, sv::wire::any_value,
+                                 sv::wire::any_value)}};
 
-  if (options.start) {  // refuses weights that do not fit, too
+  if (options.start) {
     const std::string notes = weights_notes(options, classes);
+    Method method = own;  // all weights are looked at before anybody connects
+    if (takes_any) method.bottleneck = options.start->bottleneck;
+    started_part(options, vit, options.cut, vit.depth, method);
     if (options.progress != "none")
       std::fprintf(stderr, "%s: %s\n", options.weights.c_str(), notes.c_str());
   }

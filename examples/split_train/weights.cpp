@@ -7,10 +7,11 @@
 #include <utility>     // move
 #include <vector>      // vector
 
-#include <splitvit/core/error.hpp>       // joined
-#include <splitvit/data/relabelled.hpp>  // Relabelled
-#include <splitvit/nn/model_info.hpp>    // metadata_of, model_info, ModelInfo
-#include <splitvit/nn/weights.hpp>       // listed, load_notes
+#include <splitvit/core/error.hpp>         // joined
+#include <splitvit/data/relabelled.hpp>    // Relabelled
+#include <splitvit/io/weights_digest.hpp>  // weights_digest
+#include <splitvit/nn/model_info.hpp>      // metadata_of, model_info, ModelInfo
+#include <splitvit/nn/weights.hpp>         // listed, load_notes
 
 #include "split_train/method.hpp"  // method_of
 
@@ -19,8 +20,6 @@ namespace split_train {
 namespace sv = splitvit;
 
 namespace {
-
-sv::nn::VitWeights weights_file(const Options& o) { return {sv::io::read_safetensors(o.weights)}; }
 
 /// Whether two models differ in image size and classes at most.
 bool alike(sv::nn::VitConfig a, const sv::nn::VitConfig& b) {
@@ -73,7 +72,9 @@ std::vector<sv::Index> places(const std::vector<std::string>& names,
 
 void use_weights(Options& o, const Given& given) {
   if (o.weights.empty()) return;
-  const sv::nn::VitWeights file = weights_file(o);
+  sv::io::SafeTensors tensors = sv::io::read_safetensors(o.weights);
+  o.weights_digest = sv::io::weights_digest(tensors).text();
+  const sv::nn::VitWeights& file = o.file.emplace(std::move(tensors));
   auto info = sv::nn::model_info(file);
   o.own_weights = info.has_value();
   if (info && given.model && !alike(sv::nn::vit_named(o.model), info->sizes))
@@ -144,7 +145,7 @@ void use_weights(Data& data, const Options& o) {
 }
 
 std::string weights_notes(const Options& o, sv::Index classes) {
-  const sv::nn::VitWeights file = weights_file(o);
+  const sv::nn::VitWeights& file = *o.file;
   sv::nn::require_fit(o.vit(classes), file);
   const std::string notes = sv::nn::load_notes(o.vit(classes), file);
   const std::string& data = o.start->data;

@@ -20,8 +20,9 @@ struct Given {
   bool method = false;
 };
 
-/// Takes the model, its sizes, normalisation, class names and bottleneck from --weights, if given.
-/// A file of another program tells the sizes alone; it is normalised as for ImageNet.
+/// Reads --weights, if given, and takes from them the model, its sizes, normalisation, class names
+/// and bottleneck. A file of another program tells the sizes alone; it is normalised as for
+/// ImageNet.
 ///
 /// Errors  UsageError if an option contradicts the file; StorageError for a file that holds no ViT.
 void use_weights(Options& options, const Given& given);

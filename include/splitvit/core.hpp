@@ -5,6 +5,7 @@
 #include <splitvit/core/build.hpp>
 #include <splitvit/core/bytes.hpp>
 #include <splitvit/core/crc32c.hpp>
+#include <splitvit/core/digest.hpp>
 #include <splitvit/core/dtype.hpp>
 #include <splitvit/core/error.hpp>
 #include <splitvit/core/file.hpp>

@@ -10,3 +10,4 @@
 #include <splitvit/io/json.hpp>
 #include <splitvit/io/other_weights.hpp>
 #include <splitvit/io/safetensors.hpp>
+#include <splitvit/io/weights_digest.hpp>

@@ -115,6 +115,7 @@ TEST_CASE("FolderSet: bad files are skipped and counted", "[images]") {
   CHECK_THAT(set.skipped()[1], ContainsSubstring("b/4.png: "));
   CHECK(set.image(2).dim(1) == 4);
   CHECK(set.label(2) == 1);
+  CHECK(set.path(2).filename() == "3.png");
   // A class without any image is refused all the same.
   six.write(3, no_image);
   six.write(5, no_image);

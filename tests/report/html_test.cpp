@@ -75,6 +75,17 @@ TEST_CASE("render_html: no runs, runs without rows, and odd numbers", "[report]"
   CHECK(well_formed::all_finite(page));
 }
 
+TEST_CASE("render_html: runs that have failed, with their reasons", "[report]") {
+  std::vector<Run> runs = comparison();
+  CHECK(report::render_html(runs).find("<h2>Failed</h2>") == std::string::npos);
+  runs[3].failure = "1 < 2";
+  const std::string page = report::render_html(runs);
+  CHECK(well_formed::fault(page) == "");
+  CHECK_THAT(page, ContainsSubstring("<h2>Failed</h2>"));
+  CHECK_THAT(page, ContainsSubstring(">seed 2, step 30: 1 &lt; 2</td>"));
+  CHECK_THAT(page, ContainsSubstring("<td>96.3 %, 1 of 2 failed</td>"));
+}
+
 TEST_CASE("render_html: accuracy by class beside that of the majority class", "[report]") {
   std::vector<Run> runs = comparison();
   CHECK(report::render_html(runs).find("Accuracy by class") == std::string::npos);

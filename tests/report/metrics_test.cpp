@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
 #include <string>
+
+#include <sys/resource.h>
 
 #include <splitvit/core/error.hpp>
 #include <splitvit/report/metrics.hpp>
@@ -20,6 +23,26 @@ std::string content(const std::filesystem::path& path) {
   std::ifstream in{path, std::ios::binary};
   return {std::istreambuf_iterator<char>{in}, {}};
 }
+
+/// No file can grow beyond so many bytes while it lives, as on a full disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : signal_{std::signal(SIGXFSZ, SIG_IGN)} {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, signal_);
+  }
+
+ private:
+  void (*signal_)(int);
+  rlimit before_{};
+};
 
 const std::string header{report::csv_header};
 
@@ -86,6 +109,31 @@ TEST_CASE("CsvFile: a line that a crash has cut is removed", "[report]") {
   std::ofstream{path, std::ios::binary | std::ios::trunc} << header.substr(0, 20);
   report::CsvFile{path}.append(run, run.rows[0]);
   CHECK(content(path) == header + "\n" + row);
+}
+
+TEST_CASE("CsvFile: a row that could not be written leaves no part, and may come again",
+          "[report]") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path() / "metrics.csv";
+  const report::Run run = samples::run("none", 1, 100, 0.9);
+  const std::string first = report::csv_line(run, run.rows[0]) + "\n";
+  const std::string second = report::csv_line(run, run.rows[1]) + "\n";
+  report::CsvFile file{path};
+  file.append(run, run.rows[0]);
+  for (const std::size_t room : {0, 5}) {
+    const FileSizeLimit full{header.size() + 1 + first.size() + room};
+    try {
+      file.append(run, run.rows[1]);
+      FAIL("a row was written beyond the limit");
+    } catch (const splitvit::StorageError& error) {
+      CHECK(error.reason() == splitvit::Reason::cannot_write);
+      CHECK_THAT(error.what(), ContainsSubstring("metrics.csv: a line could not be written: File"));
+    }
+    CHECK(content(path) == header + "\n" + first);
+  }
+  file.append(run, run.rows[1]);
+  file.append(run, run.rows[0]);
+  CHECK(content(path) == header + "\n" + first + second + first);
 }
 
 TEST_CASE("CsvFile: refuses what is not its own, and what cannot be written", "[report]") {
@@ -159,6 +207,12 @@ TEST_CASE("jsonl_end_line: each class and the baseline, where known", "[report]"
                                            ",\"majority_baseline\":0.75,\"classes\":["
                                            "{\"name\":\"a\\\"b\",\"samples\":3,\"correct\":2},"
                                            "{\"name\":\"c\",\"samples\":1,\"correct\":0}]}");
+}
+
+TEST_CASE("jsonl_end_line: why a run has failed", "[report]") {
+  const report::Run run{.method = "none", .failure = "\"x\" is not finite"};
+  CHECK_THAT(report::jsonl_end_line(run),
+             ContainsSubstring(",\"failure\":\"\\\"x\\\" is not finite\"}"));
 }
 
 TEST_CASE("JsonlFile: a line a record, on disk at once", "[report]") {

@@ -15,13 +15,18 @@ TEST_CASE("majority_baseline: the share of the most frequent class", "[report]")
   CHECK(*report::majority_baseline(run) == Approx(0.75));
 }
 
-TEST_CASE("final_accuracy: of the last evaluation, not of the best or the last row", "[report]") {
+TEST_CASE(
+    "final_accuracy: of the last evaluation, not of the best or the last row; none after a failure",
+    "[report]") {
   report::Run run = samples::run("none", 1, 100, 0.9);
   CHECK(report::final_accuracy(run) == Approx(0.9));
   run.rows.push_back({.epoch = 4, .step = 40, .loss = 1});
   CHECK(report::final_accuracy(run) == Approx(0.9));
   run.rows.push_back({.epoch = 5, .step = 50, .loss = 1, .test_accuracy = 0.5});
   CHECK(report::final_accuracy(run) == Approx(0.5));
+  run.failure = "not finite";
+  CHECK_FALSE(report::final_accuracy(run).has_value());
+  run.failure.clear();
   run.rows.clear();
   CHECK_FALSE(report::final_accuracy(run).has_value());
 }

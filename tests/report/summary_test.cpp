@@ -65,6 +65,27 @@ TEST_CASE("summarise: other settings make another group, another seed does not",
   CHECK(groups[1].label == "adc (cut 6)");
 }
 
+TEST_CASE("summarise: a run that has failed is named, and not averaged", "[report]") {
+  std::vector<Run> runs{samples::run("adc", 1, 100, 0.9), samples::run("adc", 2, 100, 0.5, 1)};
+  const auto alone = report::summarise({runs.data(), 1})[0];
+  runs[1].failure = "the loss is not finite";
+  const auto group = report::summarise(runs)[0];
+  CHECK(group.seeds == std::vector<std::uint64_t>{1, 2});
+  CHECK(group.failures == std::vector<std::string>{"seed 2, step 10: the loss is not finite"});
+  CHECK(*group.accuracy == Approx(0.9));
+  CHECK_FALSE(group.deviation.has_value());
+  CHECK(group.traffic == alone.traffic);
+  CHECK(report::accuracy_text(group) == "90.0 %, 1 of 2 failed");
+
+  const auto failed = report::summarise({&runs[1], 1})[0];
+  CHECK_FALSE(failed.accuracy.has_value());
+  CHECK(failed.traffic.up.payload == 1000);  // it was sent all the same
+  CHECK(report::accuracy_text(failed) == "failed");
+  CHECK(report::headline({&failed, 1}) == "adc failed: seed 2, step 10: the loss is not finite.");
+  const Run refused{.method = "none", .failure = "refused"};
+  CHECK(report::summarise({&refused, 1})[0].failures[0] == "seed 0, step 0: refused");
+}
+
 TEST_CASE("headline: the cheapest method that is about as good as none", "[report]") {
   const std::vector<Run> runs{
       samples::run("none", 1, 1000000, 0.971), samples::run("adc:0.1", 1, 98000, 0.963),

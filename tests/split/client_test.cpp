@@ -435,6 +435,22 @@ TEST_CASE("client: batches that do not fit are refused before anything is sent",
   parties.finish();
 }
 
+TEST_CASE("client: tells the server why it gives up", "[split]") {
+  split::Server server{test::server_part<float>(), optim::Adam{}};
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{server, std::move(server_end)};
+  split::Client client{test::client_part<float>(), optim::Adam{}, compress::Identity{},
+                       std::move(client_end)};
+  const auto batch = RandomBatches<float>{}.make();
+  client.train_step(batch.images, batch.labels);
+  const StorageError why{Reason::cannot_open, "7.png: cannot be read"};
+  client.give_up(why);
+  CHECK_THROWS_WITH(serving.finish(), ContainsSubstring("the peer gave up: 7.png: cannot be read"));
+  CHECK(client.steps() == 1);
+  CHECK_THROWS_AS(client.train_step(batch.images, batch.labels), std::logic_error);
+  CHECK_NOTHROW(client.give_up(why));  // there is nobody to tell
+}
+
 TEST_CASE("client: no finite images lead to NaN", "[split]") {
   for (const float value : {0.0f, 1.0f, -300.0f, 1e6f}) {
     test::Parties parties{compress::adc(0.1)};

@@ -65,6 +65,10 @@ idx=(--data idx:images,labels,images,labels)
 # Saved models score the same, for several data, starts and methods.
 train "${dark[@]}" --epochs 6 --out dark
 scores_again dark "${dark[@]}"
+# The best of all evaluations is kept beside the last one.
+best=$(tail -n +2 dark/metrics.csv | cut -d, -f6 | sort -g | tail -n 1)
+train "${dark[@]}" --weights dark/model-best.safetensors --eval-only --out best
+[[ $(score best) == "$best" ]] || fail "$(score best) from the best model, wanted $best"
 train "${dark[@]}" --epochs 1 --out dark_again --epochs 6 --recompute
 cmp dark/model.safetensors dark_again/model.safetensors || fail "equal weights in files that differ"
 train "${dark[@]}" --epochs 2 --compress adc:0.3@q:8 --weights dark/model.safetensors --out fine
@@ -149,6 +153,9 @@ model=dark/model.safetensors
 foreign='s/"splitvit":"([^"\\]|\\.)*"/"by":"another"/'
 renamed $model plain.safetensors "$foreign"
 train "${dark[@]}" --weights plain.safetensors --eval-only --out plain
+serve --weights dark/model.safetensors  # the same tensors beside other metadata
+train --role client --connect "$address" "${dark[@]}" --weights plain.safetensors --eval-only
+served
 said "plain.safetensors: vit_micro; normalised as for ImageNet"
 renamed $model module.safetensors "$foreign; s/\"(blocks|cls_|pos_|patch_|norm|head)/\"_orig_mod.module.\1/g"
 train "${dark[@]}" --weights module.safetensors --eval-only --out module
@@ -205,6 +212,14 @@ run --predict photos/*/* --weights $model --json --role client --connect "$addre
 served
 cmp found.json linked.json || fail "other predictions over a link"
 refused "nothing.png: No such file" --predict nothing.png --weights $model
+cp "$samples/cmyk" ink.jpg
+refused "ink.jpg: a CMYK JPEG" --predict photos/grey/grey ink.jpg photos/grey/png_1 --weights $model
+run --predict photos/grey/grey ink.jpg photos/grey/png_1 --on-bad-file skip --weights $model --json >skipped ||
+  fail "$(cat stderr)"
+said "1 file could not be read and was skipped, the first: ink.jpg: a CMYK JPEG"
+run --predict photos/grey/grey photos/grey/png_1 --weights $model --json >readable || fail "$(cat stderr)"
+cmp readable skipped ||
+  fail "other predictions beside a file that was skipped: $(cat skipped)"
 refused "headless.safetensors has no classifier" --predict photos/grey/grey --weights headless.safetensors
 
 # Classes are matched by name.

@@ -96,7 +96,14 @@ comparison=(--compress none adc:0.1@q:8 bottleneck:0.25:start=pca@float16 --seed
 train "${comparison[@]}" --log-steps >"$folder/first"
 [[ $(grep -c . "$folder/first") == 6 ]] || fail "no table of three methods: $(cat "$folder/first")"
 [[ $(grep -c . "$out/metrics.csv") == 7 ]] || fail "not a row for each run"
-[[ $(ls "$out"/model-*.safetensors | wc -l) == 6 ]] || fail "not a model of each run"
+for model in model model-best; do
+  for method in none adc-0.1-q-8 bottleneck-0.25-start-pca-float16; do
+    for seed in 1 2; do
+      [[ -s $out/$model-$method-seed$seed.safetensors ]] || fail "not a model of each run: $(ls "$out")"
+    done
+  done
+done
+[[ $(ls "$out" | wc -l) == 15 ]] || fail "other files: $(ls "$out")"
 [[ -s $out/report.html ]] || fail "no report"
 refused "--resume" "${comparison[@]}"
 

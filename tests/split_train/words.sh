@@ -122,6 +122,10 @@ for part in compiler "instruction set" xsimd oneTBB "images (JPEG, PNG, gzip)"; 
   grep -qE "^${part//[()]/.}: .+" version || fail "no $part: $(cat version)"
 done
 
+if grep -q "^commit: " version; then
+  grep -qE "^commit: [0-9a-f]{40,}$" version || fail "$(cat version)"
+fi
+
 # --config: one option a line; the command line wins; errors name file and line.
 cat >good.conf <<'TEXT'
 # two methods

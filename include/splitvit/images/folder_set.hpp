@@ -93,6 +93,9 @@ class FolderSet {
   /// One line for each file that was left out: its path and what is wrong with it.
   const std::vector<std::string>& skipped() const { return skipped_; }
   std::uintmax_t kept_bytes() const { return kept_bytes_; }
+  const std::filesystem::path& path(Index i) const {
+    return listing_.files.at(static_cast<std::size_t>(i)).path;
+  }
 
   Index size() const { return static_cast<Index>(listing_.files.size()); }
   Index classes() const { return static_cast<Index>(listing_.classes.size()); }

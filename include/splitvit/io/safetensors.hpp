@@ -82,6 +82,10 @@ class SafeTensors {
     if (const auto dtype = entry(name).dtype) return *dtype;
     refuse(name, "another kind");
   }
+  std::string_view kind(std::string_view name) const { return entry(name).kind; }  ///< its dtype
+  std::span<const std::byte> bytes(std::string_view name) const {  ///< as they lie in the file
+    return std::span{*bytes_}.subspan(entry(name).begin, entry(name).end - entry(name).begin);
+  }
   const Metadata& metadata() const { return metadata_; }
   const std::string& source() const { return source_; }  ///< for messages: the file's path
 
@@ -93,7 +97,7 @@ class SafeTensors {
     static_assert(HasDtype<T> && !std::same_as<T, std::int32_t>,
                   "a tensor is read as float, double, std::int64_t or std::uint8_t");
     const Entry& found = entry(name);
-    ByteReader reader{std::span{*bytes_}.subspan(found.begin, found.end - found.begin), source_};
+    ByteReader reader{bytes(name), source_};
     auto out = Tensor<T>::uninitialised(found.shape);
     if (found.dtype == dtype_of<T>) {
       reader.get_array(out.span());

@@ -131,6 +131,21 @@ inline std::string summary_section(std::span<const Summary> groups) {
                  "are means over seeds, since the start of training.");
 }
 
+/// The runs that have failed; nothing if none has.
+inline std::string failure_section(std::span<const Summary> groups) {
+  std::string rows;
+  for (const Summary& group : groups)
+    for (const std::string& failure : group.failures)
+      rows += row(group.label, element("td", failure, "class=\"text\""));
+  if (rows.empty()) return {};
+  return section("Failed",
+                 table(element("th", "Method", "scope=\"col\"") +
+                           element("th", "Reason", "scope=\"col\" style=\"text-align:left\""),
+                       rows),
+                 "A run that has failed has no accuracy. Where other seeds of its method have come "
+                 "to their end, the numbers of the method are means over those.");
+}
+
 /// The share of a class that was recognised, as a mean over the runs of a group that have this
 /// class at this place.
 inline std::optional<double> class_accuracy(std::span<const Run> runs, const Summary& group,
@@ -273,9 +288,9 @@ inline std::string render_html(std::span<const Run> runs, const PageText& text =
       detail::element("p", text.title + separator + text.subtitle) + "\n" +
       detail::element("h1", headline(groups)) + "\n</header>\n";
   if (!groups.empty())
-    out += detail::summary_section(groups) + detail::charts_section(runs, groups) +
-           detail::class_section(runs, groups) + detail::time_section(groups) +
-           detail::settings_section(runs, groups);
+    out += detail::summary_section(groups) + detail::failure_section(groups) +
+           detail::charts_section(runs, groups) + detail::class_section(runs, groups) +
+           detail::time_section(groups) + detail::settings_section(runs, groups);
   return out + detail::explanation_section() + "</main>\n</body>\n</html>\n";
 }
 

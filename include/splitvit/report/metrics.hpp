@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <filesystem>    // path, resize_file
+#include <cerrno>        // errno
+#include <filesystem>    // file_size, path, resize_file
 #include <fstream>       // ifstream, ofstream
 #include <ios>           // ios
 #include <iterator>      // istreambuf_iterator
-#include <system_error>  // error_code
+#include <system_error>  // error_code, generic_category
 
 #include <splitvit/core/error.hpp>     // joined, Reason, StorageError
 #include <splitvit/core/utf8.hpp>      // json_quoted, replace_characters
@@ -64,25 +65,47 @@ class LineFile {
   /// that is empty. A last line that a crash has cut is removed.
   /// Errors  StorageError: cannot_write; foreign_file if the file starts with another line than
   ///         `header`.
-  LineFile(const std::filesystem::path& path, std::string_view header) : name_{path.string()} {
+  LineFile(const std::filesystem::path& path, std::string_view header) : path_{path} {
     const std::string first = keep_whole_lines(path);
     if (!first.empty() && !header.empty() && first != header)
       throw StorageError(Reason::foreign_file,
-                         {name_, ": its first line is not the header that was expected"});
-    file_.open(path, std::ios::binary | std::ios::app);
-    if (!file_) throw StorageError(Reason::cannot_write, {name_, ": cannot be opened for writing"});
+                         {path.string(), ": its first line is not the header that was expected"});
+    open();
     if (first.empty() && !header.empty()) append(std::string{header});
   }
 
-  /// Errors  StorageError (cannot_write).
+  /// Errors  StorageError (cannot_write). The file is then as before, so that the line can be
+  ///         appended again.
   void append(const std::string& line) {
+    if (!file_.is_open()) open();
+    errno = 0;
     file_ << line + '\n' << std::flush;
-    if (!file_) throw StorageError(Reason::cannot_write, {name_, ": a line could not be written"});
+    if (file_) {
+      whole_ += line.size() + 1;
+      return;
+    }
+    const int error = errno;
+    file_.close();  // it may write some more of the line
+    std::error_code none;
+    std::filesystem::resize_file(path_, whole_, none);
+    fail("a line could not be written", error);
   }
 
  private:
+  [[noreturn]] void fail(const char* what, int error) const {
+    throw StorageError(Reason::cannot_write,
+                       {path_.string(), ": ", what, ": ", std::generic_category().message(error)});
+  }
+
+  void open() {
+    errno = 0;
+    file_.clear();
+    file_.open(path_, std::ios::binary | std::ios::app);
+    if (!file_) fail("cannot be opened for writing", errno);
+  }
+
   /// Cuts what follows the last end of line; returns the first line.
-  static std::string keep_whole_lines(const std::filesystem::path& path) {
+  std::string keep_whole_lines(const std::filesystem::path& path) {
     std::error_code none;
     const std::uintmax_t size = std::filesystem::file_size(path, none);  // fails unless regular
     if (none || size == 0) return {};
@@ -98,11 +121,13 @@ class LineFile {
     }
     in.close();
     if (keep < size) std::filesystem::resize_file(path, keep, none);
+    whole_ = keep;
     return first;
   }
 
-  std::string name_;
+  std::filesystem::path path_;
   std::ofstream file_;
+  std::uintmax_t whole_ = 0;  // bytes of whole lines
 };
 
 /// Settings as a JSON object.
@@ -161,26 +186,27 @@ inline std::string jsonl_line(const Run& run, const Row& row, std::string_view r
   return out + '}';
 }
 
-/// The last line of a run that came to its end: what its evaluations cost, and each class of the
-/// last one, where known.
+/// The last line of a run that is over: what its evaluations cost, each class of the last one,
+/// where known, and why it failed, if it did.
 inline std::string jsonl_end_line(const Run& run) {
   const auto& [up, down] = run.evaluation_traffic;
-  std::string classes;
+  std::string more;
   if (const auto baseline = majority_baseline(run)) {
-    classes = ",\"majority_baseline\":" + shortest(*baseline) + ",\"classes\":[";
+    more = ",\"majority_baseline\":" + shortest(*baseline) + ",\"classes\":[";
     for (const ClassScore& one : run.classes)
-      classes += joined({classes.back() == '[' ? "" : ",", "{\"name\":", json_string(one.name),
-                         ",\"samples\":", one.samples, ",\"correct\":", one.correct, "}"});
-    classes += ']';
+      more += joined({more.back() == '[' ? "" : ",", "{\"name\":", json_string(one.name),
+                      ",\"samples\":", one.samples, ",\"correct\":", one.correct, "}"});
+    more += ']';
   }
+  if (!run.failure.empty()) more += ",\"failure\":" + json_string(run.failure);
   return joined({detail::jsonl_begin("end", run), ",\"seed\":", run.seed,
                  ",\"test_samples\":", run.test_samples, ",\"evaluation_bytes_up\":", up.total(),
                  ",\"evaluation_bytes_down\":", down.total(), ",\"evaluation_payload_up\":",
-                 up.payload, ",\"evaluation_payload_down\":", down.payload, classes, "}"});
+                 up.payload, ",\"evaluation_payload_down\":", down.payload, more, "}"});
 }
 
 /// Appends records to metrics.jsonl, new or old: one JSON object a line. "record" says what it is:
-/// "run" (a run begins; its settings), "epoch", "step", or "end" (a run is complete).
+/// "run" (a run begins; its settings), "epoch", "step", or "end" (a run is complete or has failed).
 /// Errors  StorageError (cannot_write).
 class JsonlFile {
  public:

@@ -45,13 +45,16 @@ struct Run {
   std::uint64_t test_samples = 0;       ///< images in an evaluation; 0 where that is not known
   split::Traffic evaluation_traffic{};  ///< of all evaluations, kept apart from training
   std::vector<ClassScore> classes{};    ///< empty where that is not known
+  std::string failure{};                ///< why it ended too early; empty if it did not
   // Only for metrics.jsonl:
   std::vector<Setting> program{};  ///< what ran: version, compiler, date
   std::vector<Setting> options{};  ///< how it was called, in the words of the command line
 };
 
-/// The accuracy of the last row that has one: the last evaluation, not the best.
+/// The accuracy of the last row that has one: the last evaluation, not the best. A run that has
+/// failed has none.
 inline std::optional<double> final_accuracy(const Run& run) {
+  if (!run.failure.empty()) return std::nullopt;
   for (auto row = run.rows.rbegin(); row != run.rows.rend(); ++row)
     if (row->test_accuracy) return row->test_accuracy;
   return std::nullopt;

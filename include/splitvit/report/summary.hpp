@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // clamp, count_if, find, find_if, max, min, minmax
+#include <algorithm>  // any_of, clamp, count_if, find, find_if, max, min, minmax
 #include <cmath>      // isfinite, sqrt
 #include <numeric>    // accumulate
 
@@ -32,6 +32,9 @@ struct Summary {
   /// mean over the seeds that have such a run.
   std::optional<double> ratio;
   std::optional<double> baseline;  ///< what always naming the most frequent class would reach
+  /// Of each run that has failed: seed, step and reason. Means are over the other runs, if there
+  /// are any.
+  std::vector<std::string> failures;
 };
 
 /// Links for which simulated_seconds is shown, in Mbit/s.
@@ -95,10 +98,18 @@ inline split::Traffic mean_traffic(const split::Traffic& sum, std::size_t count)
 /// Computes everything but the label from the runs of a group.
 inline void fill(Summary& out, std::span<const Run> runs) {
   std::vector<double> accuracies, losses, ratios;
-  std::size_t with_rows = 0;
+  std::size_t averaged = 0, with_rows = 0;
+  const auto is_complete = [&](std::size_t place) { return runs[place].failure.empty(); };
+  const bool any_complete = std::ranges::any_of(out.runs, is_complete);
   for (const std::size_t place : out.runs) {
     const Run& run = runs[place];
     out.seeds.push_back(run.seed);
+    if (!run.failure.empty())
+      out.failures.push_back(
+          joined({"seed ", run.seed, ", step ", run.rows.empty() ? 0 : run.rows.back().step, ": ",
+                  run.failure}));
+    if (any_complete && !run.failure.empty()) continue;
+    ++averaged;
     out.evaluation_traffic += run.evaluation_traffic;
     if (const auto accuracy = final_accuracy(run); accuracy && std::isfinite(*accuracy))
       accuracies.push_back(*accuracy);
@@ -112,7 +123,7 @@ inline void fill(Summary& out, std::span<const Run> runs) {
     out.seconds += last.seconds;
     if (const auto ratio = bytes_ratio(run, runs)) ratios.push_back(*ratio);
   }
-  out.evaluation_traffic = mean_traffic(out.evaluation_traffic, out.runs.size());
+  out.evaluation_traffic = mean_traffic(out.evaluation_traffic, averaged);
   if (with_rows > 0) {
     out.traffic = mean_traffic(out.traffic, with_rows);
     for (double* const seconds :
@@ -127,7 +138,7 @@ inline void fill(Summary& out, std::span<const Run> runs) {
   if (accuracies.size() > 1) {
     for (double& value : accuracies) value = (value - *out.accuracy) * (value - *out.accuracy);
     out.deviation = std::sqrt(*mean(accuracies));
-  } else if (out.accuracy && samples > 0 && out.runs.size() == 1) {
+  } else if (out.accuracy && samples > 0 && averaged == 1) {
     const double p = std::clamp(*out.accuracy, 0.0, 1.0);
     out.standard_error = std::sqrt(p * (1 - p) / static_cast<double>(samples));
   }
@@ -198,6 +209,7 @@ inline std::string headline(std::span<const Summary> summaries) {
   if (summaries.empty()) return "No runs to report.";
   if (chosen == nullptr) {
     const Summary& first = summaries.front();
+    if (!first.failures.empty()) return first.label + " failed: " + first.failures.front() + ".";
     if (first.steps == 0) return "No training steps to report.";
     return first.label + " trained for " + counted(first.steps, "step") +
            (first.loss ? " to a loss of " + fixed(*first.loss, 3) : "") + ".";
@@ -213,12 +225,16 @@ inline std::string headline(std::span<const Summary> summaries) {
   return reached + bytes;
 }
 
-/// "96.3 %", followed by the deviation or standard error where there is one: "96.3 ± 0.2 %".
+/// "96.3 %", followed by the deviation or standard error where there is one: "96.3 ± 0.2 %";
+/// "failed" if all runs have, or "96.3 %, 1 of 3 failed".
 inline std::string accuracy_text(const Summary& summary) {
-  if (!summary.accuracy) return std::string{no_number};
+  const std::size_t failed = summary.failures.size();
+  if (!summary.accuracy) return failed == 0 ? std::string{no_number} : "failed";
   const auto spread = summary.deviation ? summary.deviation : summary.standard_error;
-  if (!spread) return percent(*summary.accuracy);
-  return fixed(100 * *summary.accuracy, 1) + " \xC2\xB1 " + fixed(100 * *spread, 1) + " %";
+  std::string text = fixed(100 * *summary.accuracy, 1);
+  if (spread) text += " \xC2\xB1 " + fixed(100 * *spread, 1);
+  text += " %";
+  return failed == 0 ? text : joined({text, ", ", failed, " of ", summary.runs.size(), " failed"});
 }
 
 inline std::string ratio_text(const Summary& summary) {

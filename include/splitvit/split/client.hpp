@@ -135,6 +135,10 @@ class Client {
   /// Says goodbye. The server then ends the session without an error.
   void close();
 
+  /// Tells the server why this party ends the session, and disconnects. Does nothing if the
+  /// connection is over.
+  void give_up(const ReasonedError& why);
+
   const nn::Part<T>& part() const { return role_.part(); }
   const ClientRole<T>& role() const { return role_; }
   /// Steps that have been applied.
@@ -286,6 +290,12 @@ template <std::floating_point T>
 void Client<T>::close() {
   require_in_step("close");
   send(wire::MessageKind::bye, {});
+}
+
+template <std::floating_point T>
+void Client<T>::give_up(const ReasonedError& why) {
+  if (session_ && session_->is_open()) wire::tell(*link_, *session_, why);
+  disconnect();
 }
 
 template <std::floating_point T>
