@@ -15,4 +15,5 @@
 #include <splitvit/codec/split_fc.hpp>
 #include <splitvit/codec/token_scaled.hpp>
 #include <splitvit/codec/top_k.hpp>
+#include <splitvit/codec/transform.hpp>
 #include <splitvit/codec/two_way.hpp>

@@ -13,6 +13,7 @@
 #include <splitvit/codec/split_fc.hpp>      // SplitFc
 #include <splitvit/codec/token_scaled.hpp>  // TokenScaled
 #include <splitvit/codec/top_k.hpp>         // TopK
+#include <splitvit/codec/transform.hpp>     // Transform
 #include <splitvit/codec/two_way.hpp>       // TwoWay
 #include <splitvit/spec/grammar.hpp>        // find_outside, PolicyList, PolicyText
 
@@ -30,7 +31,7 @@ template <class Inside>
 using Codecs = PolicyList<codec::Float32, codec::Float16, codec::Bfloat16, codec::Quantise,
                           codec::TopK<Inside>, RandomTopK<Inside>, codec::ClsExact<Inside, Inside>,
                           codec::TokenScaled<Inside>, codec::C3, codec::FedLite<Inside>,
-                          codec::SlAcc, codec::SlFac, codec::SplitFc>;
+                          codec::SlAcc, codec::SlFac, codec::SplitFc, codec::Transform>;
 
 /// How codecs are written, one a line.
 inline std::string codec_usages() { return Codecs<codec::Float32>::usages(); }
@@ -39,7 +40,7 @@ inline std::string codec_usages() { return Codecs<codec::Float32>::usages(); }
 /// another one for gradients.
 ///
 ///   float32  float16  q:8  q:4,range=tensor,rounding=stochastic  topk:0.1,values=(q:8)
-///   cls-exact(q:4),cls=float16  scaled(q:8,range=tensor)  q:4/float16
+///   cls-exact(q:4),cls=float16  scaled(q:8,range=tensor)  q:4/float16  transform:2
 ///
 /// Errors  std::invalid_argument naming the part that is wrong and what is possible.
 template <std::floating_point T>

@@ -53,9 +53,9 @@ TEST_CASE("symbol counts: a geometric start has the mean that was asked for", "[
 
 TEST_CASE("symbol counts: what was seen long ago counts for little", "[codec]") {
   SymbolCounts counts{4, 4};
-  add_counts(counts, {});
+  CHECK(!add_counts(counts, {}));
   CHECK(counts == SymbolCounts{4, 4});
-  add_counts(counts, {0, 10});
+  CHECK(add_counts(counts, {0, 10}));
   CHECK(counts == SymbolCounts{4, 14});  // few: all of it is kept
   counts = {1 << 20, 1 << 20};
   add_counts(counts, {1, 0, 7});

@@ -32,14 +32,13 @@ Numbers drawn_numbers(const TokenLayout& of, double first, Rng& rng) {
 }
 
 TokenModel fresh(Index R, std::uint64_t size = 512) {
-  TokenModel model;
-  model.begin();
+  TokenModel model = TokenModel::initial();
   model.sizes.assign(test::at(2 * R), size);
   return model;
 }
 
 /// What the symbols are worth in bits by the tables of `model`, without plain bits.
-double ideal_bits(const TokenModel& model, const TokensSeen& seen) {
+double ideal_bits(const TokenModel& model, const SymbolsSeen& seen) {
   double bits = 0;
   for (std::size_t c = 0; c < model.counts.size(); ++c) {
     const SymbolTable table = table_of(model.counts[c]);
@@ -53,10 +52,10 @@ double ideal_bits(const TokenModel& model, const TokensSeen& seen) {
 void check_trip(const Shape& shape, Index R, Numbers numbers, const TokenModel& model) {
   const TokenLayout layout{shape, R};
   std::vector<std::byte> bytes;
-  const TokensSeen sent = put_tokens(model, layout, numbers.data(), bytes);
+  const SymbolsSeen sent = put_tokens(model, layout, numbers.data(), bytes);
   Numbers back(numbers.size());
   ByteReader reader{bytes, "test"};
-  const TokensSeen came = get_tokens(reader, model, layout, back.data());
+  const SymbolsSeen came = get_tokens(reader, model, layout, back.data());
   reader.expect_end();
   CHECK(back == numbers);
   CHECK(came.check == sent.check);
@@ -90,7 +89,7 @@ TEST_CASE("token coder: the size is that of the symbols under the tables", "[cod
   for (int message = 0; message < 6; ++message) {
     Numbers numbers = drawn_numbers(layout, 2, rng);
     std::vector<std::byte> bytes;
-    const TokensSeen seen = put_tokens(model, layout, numbers.data(), bytes);
+    const SymbolsSeen seen = put_tokens(model, layout, numbers.data(), bytes);
     double plain = 0;  // signs, and what is beyond tables
     for (const auto number : numbers) plain += number != 0;
     double escapes = 0;
@@ -124,9 +123,10 @@ TEST_CASE("token coder: another model notices that it reads other symbols", "[co
   const TokenLayout layout{{2, 5, 8}, 8};
   Numbers numbers = drawn_numbers(layout, 2, rng);
   std::vector<std::byte> bytes;
-  const TokensSeen sent = put_tokens(fresh(8), layout, numbers.data(), bytes);
+  const SymbolsSeen sent = put_tokens(fresh(8), layout, numbers.data(), bytes);
   TokenModel other = fresh(8);
   other.counts[TokenContexts::upper + alphabet][3] += 5;
+  other.tables = tables_of(other.counts);
   Numbers back(numbers.size());
   ByteReader reader{bytes, "test"};
   std::uint64_t check = sent.check;

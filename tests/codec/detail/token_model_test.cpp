@@ -43,35 +43,32 @@ TEST_CASE("token model: every context of a magnitude has a table of its own", "[
 }
 
 TEST_CASE("token model: learns mean magnitudes, of first tokens apart", "[codec]") {
-  TokenModel model;
-  model.begin();
+  TokenModel model = TokenModel::initial();
   CHECK(!model.fits(2));
   model.sizes = {0, 1024, 2048, 0};
   CHECK(model.fits(2));
-  TokensSeen seen{2};
+  SymbolsSeen seen = TokenModel::nothing(2);
   seen.sums = {8, 0, 20, 5};
   seen.counts[3][1] = 1000;
   const auto before = model.counts[3];
   model.learn(seen, 4, 10);
   CHECK(model.sizes == std::vector<std::uint64_t>{1024, 512, 2048, 256});
   CHECK(model.counts[3][1] == before[1] + 1000);
-  CHECK(model.counts[4] == [] {
-    TokenModel fresh;
-    fresh.begin();
-    return fresh.counts[4];
-  }());
+  CHECK(model.counts[4] == TokenModel::initial().counts[4]);
+  CHECK(model.tables == tables_of(model.counts));
   model.learn(seen, 0, 10);  // no first tokens: nothing is learnt about them
   CHECK(model.sizes[0] == 1024);
 }
 
 TEST_CASE("token model: its state comes back", "[codec]") {
   Holder one, other;
-  one.model.begin();
+  one.model = TokenModel::initial();
   one.model.sizes = {1, std::uint64_t{1} << 40};
   one.model.counts[5][6] = 77;
   set_state_bytes(other, state_bytes(one));
   CHECK(other.model.counts == one.model.counts);
   CHECK(other.model.sizes == one.model.sizes);
+  CHECK(other.model.tables == tables_of(other.model.counts));
 }
 
 }  // namespace splitvit::codec::detail

@@ -4,6 +4,7 @@
 #include <algorithm>  // max_element
 
 #include <splitvit/codec/detail/range_coder.hpp>  // alphabet, probability_bits, SymbolTable
+#include <splitvit/core/state.hpp>                // show_numbers
 
 // How often each symbol was seen in each context, and the tables of probabilities that follow from
 // it. Tables stand still within a message and are the same on every machine: all is whole numbers.
@@ -50,8 +51,9 @@ inline SymbolCounts geometric_counts(std::uint64_t mean) {
   return counts;
 }
 
-/// Adds what a message had. What came before counts for little once it is much.
-inline void add_counts(SymbolCounts& counts, const SymbolCounts& seen) {
+/// Adds what a message had, and returns whether it had anything. What came before counts for little
+/// once it is much.
+inline bool add_counts(SymbolCounts& counts, const SymbolCounts& seen) {
   constexpr std::uint64_t kept = 1u << 13, most = 1u << 24;
   const auto halvings = [](std::uint64_t sum, std::uint64_t limit) {
     int times = 0;
@@ -59,9 +61,10 @@ inline void add_counts(SymbolCounts& counts, const SymbolCounts& seen) {
     return times;
   };
   const std::uint64_t added = sum_of(seen);
-  if (added == 0) return;
+  if (added == 0) return false;
   const int before = halvings(sum_of(counts), kept), now = halvings(added, most);
   for (std::size_t s = 0; s < alphabet; ++s) counts[s] = (counts[s] >> before) + (seen[s] >> now);
+  return true;
 }
 
 /// The tables of some contexts.
@@ -70,6 +73,18 @@ inline std::vector<SymbolTable> tables_of(std::span<const SymbolCounts> counts) 
   tables.reserve(counts.size());
   for (const SymbolCounts& one : counts) tables.push_back(table_of(one));
   return tables;
+}
+
+/// Shows counts as state (core/state.hpp); their tables follow.
+void show_counts(auto&& see, const std::string& name, std::vector<SymbolCounts>& counts,
+                 std::vector<SymbolTable>& tables) {
+  std::vector<std::uint32_t> flat;
+  for (const SymbolCounts& one : counts) flat.insert(flat.end(), one.begin(), one.end());
+  show_numbers(see, name, flat);
+  counts.resize(flat.size() / alphabet);
+  for (std::size_t i = 0; i < counts.size() * alphabet; ++i)
+    counts[i / alphabet][i % alphabet] = flat[i];
+  tables = tables_of(counts);
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

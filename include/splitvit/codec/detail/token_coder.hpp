@@ -4,12 +4,11 @@
 #include <algorithm>  // clamp, fill, max, min
 #include <bit>        // bit_width, countl_zero
 
+#include <splitvit/codec/detail/coded_streams.hpp>  // get_streams, put_streams, SymbolsSeen
 #include <splitvit/codec/detail/range_coder.hpp>    // RangeDecoder, RangeEncoder
-#include <splitvit/codec/detail/symbol_counts.hpp>  // alphabet, SymbolTable, tables_of
-#include <splitvit/codec/detail/token_model.hpp>    // TokenContexts, TokenModel, TokensSeen
-#include <splitvit/core/bytes.hpp>                  // ByteReader, ByteWriter
-#include <splitvit/core/error.hpp>                  // Reason
-#include <splitvit/core/parallel.hpp>               // parallel_for
+#include <splitvit/codec/detail/symbol_counts.hpp>  // alphabet, SymbolTable
+#include <splitvit/codec/detail/token_model.hpp>    // TokenContexts, TokenModel
+#include <splitvit/core/bytes.hpp>                  // ByteReader
 #include <splitvit/core/shape.hpp>                  // Index, Shape
 
 // Whole numbers (B, N, R) as bytes. Components come by descending size, so a token says first in
@@ -24,10 +23,10 @@ template <class Coder>
 class TokenCoder {
  public:
   /// `above`: the token so many places before is a neighbour, too.
-  TokenCoder(Coder& coder, const TokenModel& model, std::span<const SymbolTable> tables, Index N,
-             Index R, Index above, TokensSeen& seen)
+  TokenCoder(Coder& coder, const TokenModel& model, Index N, Index R, Index above,
+             SymbolsSeen& seen)
       : coder_{coder},
-        tables_{tables},
+        tables_{model.tables},
         seen_{seen},
         N_{N},
         R_{R},
@@ -62,8 +61,8 @@ class TokenCoder {
       return magnitudes_.data() + std::max<Index>(token + 1, 0) * R_;
     };
     const Index other = t > above_ ? t - above_ : -1;
-    const std::uint8_t *const left = magnitudes_of(t - 1), *const up = magnitudes_of(other);
-    std::uint8_t* const own = magnitudes_.data() + (t + 1) * R_;
+    const std::uint16_t *const left = magnitudes_of(t - 1), *const up = magnitudes_of(other);
+    std::uint16_t* const own = magnitudes_.data() + (t + 1) * R_;
     const Scale* const scales = scales_.data() + (t == 0 ? 0 : R_);
     std::uint64_t* const sums = seen_.sums.data() + (t == 0 ? 0 : R_);
 
@@ -75,14 +74,14 @@ class TokenCoder {
           j >= last, scales[j].bin, static_cast<unsigned>(left[j]) + up[j], recent);
       const std::int32_t value = code_value(context, scales[j].shift, row[j]);
       const std::uint32_t size = magnitude(value);
-      own[j] = static_cast<std::uint8_t>(std::min(size >> scales[j].shift, alphabet - 1));
+      own[j] = static_cast<std::uint16_t>(std::min(size >> scales[j].shift, alphabet - 1));
       recent = TokenContexts::with_recent(recent, own[j]);
       if (value == 0) continue;
       if constexpr (Coder::decodes) row[j] = value;
       sums[j] += size;
       seen_.mix(static_cast<std::uint64_t>(j) << 32 | static_cast<std::uint32_t>(value));
     }
-    std::fill(own + end, own + R_, std::uint8_t{0});
+    std::fill(own + end, own + R_, std::uint16_t{0});
   }
 
   Index code_groups(Index t, Index other, const std::int32_t* row) {
@@ -150,11 +149,11 @@ class TokenCoder {
 
   Coder& coder_;
   std::span<const SymbolTable> tables_;
-  TokensSeen& seen_;
+  SymbolsSeen& seen_;
   Index N_, R_, above_, group_size_;
-  std::vector<Scale> scales_;             // (2, R)
-  std::vector<std::uint8_t> magnitudes_;  // (N + 1, R) of the sample, at most 15
-  std::vector<unsigned> groups_;          // (N) of the sample
+  std::vector<Scale> scales_;              // (2, R)
+  std::vector<std::uint16_t> magnitudes_;  // (N + 1, R) of the sample, at most 15
+  std::vector<unsigned> groups_;           // (N) of the sample
 };
 
 /// Samples, tokens and components of some numbers, and how they are divided among streams.
@@ -171,72 +170,38 @@ struct TokenLayout {
     Index side = 1;
     while ((side + 1) * (side + 1) < N) ++side;
     above = side > 1 && side * side == N - 1 ? side : 2;
-    constexpr Index numbers_a_stream = 1 << 15, most = 16;
-    streams = std::min(B, std::clamp<Index>(rows * R / numbers_a_stream, 1, most));
+    streams = stream_count(rows * R, B);
     if (R == 0) streams = 0;
   }
 
   Index first_sample(Index stream) const { return stream * B / streams; }
 };
 
-/// Codes the samples of one stream.
+/// Codes the samples of a stream.
 template <class Coder>
-TokensSeen code_stream(Coder& coder, const TokenModel& model, std::span<const SymbolTable> tables,
-                       const TokenLayout& of, Index stream, std::int32_t* values) {
-  TokensSeen seen{of.R};
-  TokenCoder<Coder> samples{coder, model, tables, of.N, of.R, of.above, seen};
+void code_stream(Coder& coder, const TokenModel& model, const TokenLayout& of, Index stream,
+                 std::int32_t* values, SymbolsSeen& seen) {
+  TokenCoder<Coder> samples{coder, model, of.N, of.R, of.above, seen};
   for (Index b = of.first_sample(stream); b < of.first_sample(stream + 1); ++b)
     samples.sample(values + b * of.N * of.R);
-  return seen;
 }
 
-inline TokensSeen joined(std::span<const TokensSeen> parts, Index R) {
-  TokensSeen all{R};
-  for (const TokensSeen& part : parts) all.add(part);
-  return all;
+/// Appends the streams of values (B, N, R).
+inline SymbolsSeen put_tokens(const TokenModel& model, const TokenLayout& layout,
+                              std::int32_t* values, std::vector<std::byte>& out) {
+  return put_streams(layout.streams, TokenModel::nothing(layout.R), out,
+                     [&](RangeEncoder& coder, Index stream, SymbolsSeen& seen) {
+                       code_stream(coder, model, layout, stream, values, seen);
+                     });
 }
 
-/// Appends for each stream u32 how many bytes it has, then all streams.
-inline TokensSeen put_tokens(const TokenModel& model, const TokenLayout& layout,
-                             std::int32_t* values, std::vector<std::byte>& out) {
-  const std::vector<SymbolTable> tables = tables_of(model.counts);
-  const auto count = static_cast<std::size_t>(layout.streams);
-  std::vector<std::vector<std::byte>> bytes(count);
-  std::vector<TokensSeen> parts(count, TokensSeen{0});
-  parallel_for(layout.streams, 1, [&](Index stream, Index) {
-    const auto i = static_cast<std::size_t>(stream);
-    RangeEncoder coder{bytes[i]};
-    parts[i] = code_stream(coder, model, tables, layout, stream, values);
-    coder.finish();
-  });
-  ByteWriter writer{out};
-  for (const auto& stream : bytes) writer.put(static_cast<std::uint32_t>(stream.size()));
-  for (const auto& stream : bytes) writer.put_bytes(stream);
-  return joined(parts, layout.R);
-}
-
-/// Reads what put_tokens wrote, into zeros. Sound symbols may be others than those that were
-/// written: compare the check.
-///
-/// Errors  WireError: truncated, or malformed.
-inline TokensSeen get_tokens(ByteReader& reader, const TokenModel& model, const TokenLayout& layout,
-                             std::int32_t* values) {
-  const auto count = static_cast<std::size_t>(layout.streams);
-  std::vector<std::uint32_t> sizes(count);
-  reader.get_array(std::span{sizes});
-  std::vector<std::span<const std::byte>> bytes;
-  for (const std::uint32_t size : sizes) bytes.push_back(reader.get_bytes(size));
-  const std::vector<SymbolTable> tables = tables_of(model.counts);
-  std::vector<TokensSeen> parts(count, TokensSeen{0});
-  parallel_for(layout.streams, 1, [&](Index stream, Index) {
-    const auto i = static_cast<std::size_t>(stream);
-    RangeDecoder coder{bytes[i]};
-    parts[i] = code_stream(coder, model, tables, layout, stream, values);
-    parts[i].sound = parts[i].sound && coder.at_end();
-  });
-  TokensSeen all = joined(parts, layout.R);
-  if (!all.sound) reader.refuse(Reason::malformed, {"symbols that are never written"});
-  return all;
+/// Reads what put_tokens wrote, into zeros. Errors  As get_streams.
+inline SymbolsSeen get_tokens(ByteReader& reader, const TokenModel& model,
+                              const TokenLayout& layout, std::int32_t* values) {
+  return get_streams(reader, layout.streams, TokenModel::nothing(layout.R),
+                     [&](RangeDecoder& coder, Index stream, SymbolsSeen& seen) {
+                       code_stream(coder, model, layout, stream, values, seen);
+                     });
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::codec::detail

@@ -4,7 +4,8 @@
 #include <algorithm>  // fill_n, min
 #include <bit>        // bit_width
 
-#include <splitvit/codec/detail/symbol_counts.hpp>  // geometric_counts, SymbolCounts, tables_of
+#include <splitvit/codec/detail/coded_streams.hpp>  // SymbolsSeen
+#include <splitvit/codec/detail/symbol_counts.hpp>  // geometric_counts, SymbolCounts, table_of
 #include <splitvit/core/shape.hpp>                  // Index
 #include <splitvit/core/state.hpp>                  // show_numbers
 
@@ -53,44 +54,36 @@ struct TokenContexts {
   static constexpr std::size_t count = lower + alphabet;
 };
 
-/// What was seen in the symbols of a message, or of a part of it.
-struct TokensSeen {
-  explicit TokensSeen(Index components)
-      : counts(TokenContexts::count), sums(2 * static_cast<std::size_t>(components)) {}
-
-  std::vector<SymbolCounts> counts;
-  std::vector<std::uint64_t> sums;  ///< (2, R) of magnitudes: first tokens, other tokens
-  std::uint64_t check = 0;          ///< depends on all numbers and their order
-  bool sound = true;                ///< false if symbols came that are never written
-
-  void mix(std::uint64_t value) { check = (check ^ value) * 0x9E3779B97F4A7C15u; }
-  void add(const TokensSeen& part) {
-    for (std::size_t c = 0; c < counts.size(); ++c)
-      for (std::size_t s = 0; s < alphabet; ++s) counts[c][s] += part.counts[c][s];
-    for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += part.sums[j];
-    mix(part.check >> 32);
-    sound = sound && part.sound;
-  }
-};
-
 /// What both sides know from earlier messages.
 struct TokenModel {
   std::vector<SymbolCounts> counts;  ///< by context
+  std::vector<SymbolTable> tables;   ///< of these counts
   std::vector<std::uint64_t> sizes;  ///< (2, R) mean magnitudes in units of 1/1024
 
   /// Before the first message: numbers of all contexts fall off geometrically.
-  void begin() {
-    using C = TokenContexts;
-    counts.assign(C::count, {});
-    for (std::size_t c = 0; c < C::magnitudes; ++c) {
-      const auto recent = (std::uint64_t{1} << (c % C::recents)) * 64;
-      const auto near = (c / C::recents % C::neighbours) * 512;
-      const std::uint64_t scale =
-          size_of_level(static_cast<int>(c / (C::recents * C::neighbours) % C::scales) + 8);
-      counts[c] = geometric_counts((2 * scale + near + recent) / 4);
-    }
-    for (std::size_t c = C::upper; c < C::count; ++c)
-      std::fill_n(counts[c].begin(), c < C::lower ? alphabet : C::groups_a_table, 1u);
+  static const TokenModel& initial() {
+    static const TokenModel model = [] {
+      using C = TokenContexts;
+      TokenModel made;
+      made.counts.resize(C::count);
+      for (std::size_t c = 0; c < C::magnitudes; ++c) {
+        const auto recent = (std::uint64_t{1} << (c % C::recents)) * 64;
+        const auto near = (c / C::recents % C::neighbours) * 512;
+        const std::uint64_t scale =
+            size_of_level(static_cast<int>(c / (C::recents * C::neighbours) % C::scales) + 8);
+        made.counts[c] = geometric_counts((2 * scale + near + recent) / 4);
+      }
+      for (std::size_t c = C::upper; c < C::count; ++c)
+        std::fill_n(made.counts[c].begin(), c < C::lower ? alphabet : C::groups_a_table, 1u);
+      made.tables = tables_of(made.counts);
+      return made;
+    }();
+    return model;
+  }
+
+  /// Before the symbols of a message with so many components: sums for first and other tokens.
+  static SymbolsSeen nothing(Index components) {
+    return {TokenContexts::count, 2 * static_cast<std::size_t>(components)};
   }
 
   bool fits(Index components) const {
@@ -99,8 +92,9 @@ struct TokenModel {
   }
 
   /// Learns from a message with so many first tokens and other tokens.
-  void learn(const TokensSeen& seen, std::uint64_t first, std::uint64_t others) {
-    for (std::size_t c = 0; c < counts.size(); ++c) add_counts(counts[c], seen.counts[c]);
+  void learn(const SymbolsSeen& seen, std::uint64_t first, std::uint64_t others) {
+    for (std::size_t c = 0; c < counts.size(); ++c)
+      if (add_counts(counts[c], seen.counts[c])) tables[c] = table_of(counts[c]);
     for (std::size_t j = 0; j < sizes.size(); ++j) {
       const std::uint64_t tokens = j < sizes.size() / 2 ? first : others;
       if (tokens > 0) sizes[j] = (sizes[j] + (seen.sums[j] * 1024 + tokens / 2) / tokens) / 2;
@@ -109,12 +103,7 @@ struct TokenModel {
 
   /// See core/state.hpp.
   void each_state(auto&& see, const std::string& prefix) {
-    std::vector<std::uint32_t> flat;
-    for (const SymbolCounts& one : counts) flat.insert(flat.end(), one.begin(), one.end());
-    show_numbers(see, prefix + "counts", flat);
-    counts.resize(flat.size() / alphabet);
-    for (std::size_t i = 0; i < counts.size() * alphabet; ++i)
-      counts[i / alphabet][i % alphabet] = flat[i];
+    show_counts(see, prefix + "counts", counts, tables);
     show_numbers(see, prefix + "sizes", sizes);
   }
 };
