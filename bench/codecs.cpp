@@ -37,6 +37,7 @@ std::vector<std::string> usual(const nn::VitConfig& config) {
           "slacc",
           "slfac",
           "cls-exact(q:4)",
+          "coded(q:4)",
           "transform:2",
           "transform:1.2,gradient_step=0.8"};
 }

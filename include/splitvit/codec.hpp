@@ -5,6 +5,7 @@
 #include <splitvit/codec/c3.hpp>
 #include <splitvit/codec/c3_keys.hpp>
 #include <splitvit/codec/cls_exact.hpp>
+#include <splitvit/codec/coded.hpp>
 #include <splitvit/codec/concepts.hpp>
 #include <splitvit/codec/fedlite.hpp>
 #include <splitvit/codec/float32.hpp>

@@ -140,7 +140,8 @@ TEST_CASE("cut: a step that is discarded and sent again gives the same bytes, fo
     }
     // those whose choices depend on the steps before
     CHECK(moves ==
-          (text.find("slacc") != std::string::npos || text.find("transform") != std::string::npos));
+          (text.find("slacc") != std::string::npos || text.find("transform") != std::string::npos ||
+           text.find("coded") != std::string::npos));
   }
 }
 
