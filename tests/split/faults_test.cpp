@@ -167,7 +167,8 @@ TEST_CASE("faults: any flipped bit of a frame is found, and the step is made up 
 }
 
 TEST_CASE("faults: a step made up for sends the same bytes, whatever the codec", "[split]") {
-  for (const char* codec : {"q:4,rounding=stochastic", "slacc", "random_topk:0.3", "fedlite:1"}) {
+  for (const char* codec : {"q:4,rounding=stochastic", "slacc", "random_topk:0.3", "fedlite:1",
+                            "transform:0.5", "coded(q:3)"}) {
     INFO(codec);
     const Outcome undisturbed = train({}, codec);
     const auto [up, down] = undisturbed_bytes(codec);
