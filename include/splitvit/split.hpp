@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/split/batch_source.hpp>
+#include <splitvit/split/checkpoints.hpp>
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/cut.hpp>

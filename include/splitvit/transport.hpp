@@ -4,6 +4,7 @@
 // All of transport/, but tcp.hpp, which needs sockets.
 
 #include <splitvit/transport/any_link.hpp>
+#include <splitvit/transport/backoff.hpp>
 #include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
 #include <splitvit/transport/endpoint.hpp>

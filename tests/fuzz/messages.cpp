@@ -108,7 +108,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const unsigned choice = data[0];
   const Bytes payload = std::as_bytes(std::span{data, size}).subspan(1);
   try {
-    if ((choice & 4) == 0)
+    if ((choice & 8) != 0)
+      require(split::CheckpointMessage::read(payload, 7).step == 7);
+    else if ((choice & 4) == 0)
       read<float>(choice & 3, payload);
     else
       read<double>(choice & 3, payload);

@@ -61,10 +61,15 @@ TEST_CASE("Generations: a training on a real disk goes on after its end", "[io]"
     CHECK(generations.folder() == folder);
     CHECK(generations.find().steps.empty());
     CHECK_FALSE(generations.find().newest);
+    CHECK_FALSE(generations.joint());
     for (const std::uint64_t step : Steps{0, 10, 20, 30}) {
       generations.save(generation(step));
       if (step <= 20) generations.set_joint(step);
     }
+    CHECK(generations.joint() == 20);
+    CHECK(generations.steps() == Steps{20, 30});
+    CHECK(generations.holds(30));
+    CHECK_FALSE(generations.holds(10));
   }
   outer.write("run/client-0/gen-000031.ckpt.tmp-1-1", test::bytes_of("half"));
   outer.write("run/client-0/notes.txt", test::bytes_of("mine"));

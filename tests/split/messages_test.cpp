@@ -149,6 +149,24 @@ TEST_CASE("messages: backward messages and scores are checked", "[split]") {
         }) == Reason::not_finite);
 }
 
+TEST_CASE("messages: checkpoint messages are checked", "[split]") {
+  using split::CheckpointMessage;
+  using enum CheckpointMessage::Held;
+  using test::reason_of;
+  for (const auto held : {no, yes, never}) {
+    const auto payload = CheckpointMessage{.step = 7, .held = held}.payload();
+    CHECK(CheckpointMessage::read(payload, 7).held == held);
+    CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 8); }) == Reason::wrong_step);
+  }
+  auto payload = CheckpointMessage{.step = 7}.payload();
+  payload.back() = std::byte{3};
+  CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 7); }) == Reason::malformed);
+  payload.pop_back();
+  CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 7); }) == Reason::truncated);
+  payload.resize(10);
+  CHECK_THROWS_AS(CheckpointMessage::read(payload, 7), WireError);
+}
+
 TEST_CASE("messages: weights fill a module or change nothing", "[split]") {
   const auto from = nn::make_part<float>(small_vit, 1, 3, Rng{.seed = 1});
   const auto into = nn::make_part<float>(small_vit, 1, 3, Rng{.seed = 2});

@@ -53,10 +53,12 @@ TEST_CASE("traffic: weights are training where a client gives them, repeats are 
   session.sent.add(MessageKind::weights, count);
   session.received.add(MessageKind::weights, count);
   session.sent.add(MessageKind::forward, count, true);
+  session.received.add(MessageKind::checkpoint, count);
   CHECK(split::traffic_of(session, Column::training).up == split::Bytes{100, 32});
   CHECK(split::traffic_of(session, Column::training).down.total() == 0);
   CHECK(split::traffic_of(session, Column::weights).down == split::Bytes{100, 32});
   CHECK(split::traffic_of(session, Column::upkeep).up == split::Bytes{100, 32});
+  CHECK(split::traffic_of(session, Column::upkeep).down == split::Bytes{100, 32});
 }
 
 TEST_CASE("timer: laps follow each other and are never negative", "[split]") {

@@ -72,6 +72,9 @@ class Messages {
     peers_.connect();
     peers_.client->send(bye);
     up("bye");
+    peers_.connect();
+    peers_.client->send(checkpoint, std::array{Bytes{contents}});
+    up("checkpoint");
     peers_.begin();
     peers_.say_hello();
     test::reason_of([&] { peers_.server->refuse({"cut", "2", "3"}); });
@@ -163,7 +166,7 @@ TEST_CASE("bytes: write the files of all messages", "[.make]") {
 
 TEST_CASE("bytes: every message is written as it was", "[wire]") {
   const Messages messages;
-  REQUIRE(messages.all().size() == 13);
+  REQUIRE(messages.all().size() == 14);
   for (const auto& [name, bytes] : messages.all()) {
     INFO(name);
     CHECK(bytes == file_bytes(name));
@@ -222,6 +225,7 @@ TEST_CASE("bytes: every message is read as it was meant", "[wire]") {
   check("forward_in_frames", MessageKind::forward, 5, 4,
         "\x48\0\0\0\0\0\0\0\0\0\0\0activations in three frames"sv);
   check("bye", MessageKind::bye, 6, 0, "");
+  check("checkpoint", MessageKind::checkpoint, 7, 0, "activations");
 }
 
 TEST_CASE("bytes: what two versions need to refuse each other never changes", "[wire]") {

@@ -260,9 +260,9 @@ TEST_CASE("Phase: what may come when", "[wire]") {
   CHECK(may_come_now(Phase::decides, Role::server) == "error");
   CHECK(may_come_now(Phase::awaits_welcome, Role::server) == "welcome refuse error");
   CHECK(may_come_now(Phase::open, Role::server) ==
-        "forward evaluate fetch_weights weights bye error heartbeat");
+        "forward evaluate fetch_weights weights bye error heartbeat checkpoint");
   CHECK(may_come_now(Phase::open, Role::client) ==
-        "backward evaluated weights bye error heartbeat");
+        "backward evaluated weights bye error heartbeat checkpoint");
   CHECK(may_come_now(Phase::ended, Role::server) == "error");
 }
 

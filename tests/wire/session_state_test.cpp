@@ -73,6 +73,26 @@ TEST_CASE("Tally: its state is stored and set back", "[wire]") {
   CHECK(other.repeats() == tally.repeats());
 }
 
+TEST_CASE("Tally: an earlier state counts what passed since as repeats", "[wire]") {
+  const Count one{.messages = 1, .payload = 100, .framed = 132};
+  Tally tally;
+  tally.add(MessageKind::forward, one);
+  const Tally earlier = tally;
+  tally.add_once(MessageKind::hello, one);
+  tally.add(MessageKind::forward, one);
+  tally.add(MessageKind::forward, one, true);
+  Tally back = earlier;
+  back.add_repeats(tally, {MessageKind::hello});
+  CHECK(back.of(MessageKind::forward) == one);
+  CHECK(back.of(MessageKind::hello) == one);
+  CHECK(back.repeats() == Count{.messages = 2, .payload = 200, .framed = 264});
+  CHECK(back.total() == tally.total());
+  back = earlier;
+  back.add_repeats(tally, {});
+  CHECK(back.of(MessageKind::hello) == Count{});
+  CHECK(back.total() == tally.total());
+}
+
 TEST_CASE("digest_of: sees contents, not how they are cut", "[wire]") {
   const auto whole = test::bytes_of("batch"), begin = test::bytes_of("ba"),
              end = test::bytes_of("tch");
@@ -119,11 +139,27 @@ TEST_CASE("SessionState: a client that goes back counts its steps anew", "[wire]
   peers.step();
   peers.step();
   const Tally undisturbed = peers.at_client.sent;
-  peers.at_client = client;
-  peers.at_server = server;
-  peers.connect();
-  peers.step();
-  peers.step();
-  CHECK(peers.at_client.sent.of(MessageKind::forward) == undisturbed.of(MessageKind::forward));
-  CHECK(peers.at_client.sent.repeats().messages == 1);  // hello
+  const auto go_on = [&] {
+    peers.connect();
+    peers.step();
+    peers.step();
+    CHECK(peers.at_client.sent.of(MessageKind::forward) == undisturbed.of(MessageKind::forward));
+    CHECK(peers.at_client.sent.of(MessageKind::hello) == undisturbed.of(MessageKind::hello));
+  };
+  SECTION("in a new process") {
+    peers.at_client = client;
+    peers.at_server = server;
+    go_on();
+    CHECK(peers.at_client.connection == 2);
+    CHECK(peers.at_client.sent.repeats().messages == 1);  // hello
+  }
+  SECTION("in the same process, over another connection") {
+    peers.connect();
+    peers.at_client.go_back_to(client);
+    peers.at_server.go_back_to(server);
+    CHECK(peers.at_client.connection == 2);
+    go_on();
+    CHECK(peers.at_client.connection == 3);
+    CHECK(peers.at_client.sent.repeats().messages == 2 + 2);  // hello and forward, twice
+  }
 }

@@ -253,9 +253,10 @@ TEST_CASE("Session: messages that the other role must not send now", "[wire]") {
     CHECK(at_server(kind) == Reason::wrong_message);
   for (const MessageKind kind : {hello, welcome, refuse, forward, evaluate, fetch_weights})
     CHECK(at_client(kind) == Reason::wrong_message);
-  for (const MessageKind kind : {forward, evaluate, fetch_weights, weights, bye})
+  for (const MessageKind kind : {forward, evaluate, fetch_weights, weights, bye, checkpoint})
     CHECK(at_server(kind) == std::nullopt);
-  for (const MessageKind kind : {evaluated, weights, bye}) CHECK(at_client(kind) == std::nullopt);
+  for (const MessageKind kind : {evaluated, weights, bye, checkpoint})
+    CHECK(at_client(kind) == std::nullopt);
   CHECK(at_client(backward) == Reason::wrong_step);  // nothing was asked
 
   Peers peers;

@@ -146,6 +146,12 @@ class Generations {
     delete_all_but(step, [&](std::uint64_t other) { return other > step; });
   }
 
+  /// The generations that find or save has seen whole, oldest first.
+  std::vector<std::uint64_t> steps() const { return {whole_.begin(), whole_.end()}; }
+  bool holds(std::uint64_t step) const { return whole_.contains(step); }
+  /// The newest one that the peer is known to have, too.
+  std::optional<std::uint64_t> joint() const { return joint_; }
+
   /// Deletes all generations but one: a training that has ended needs no other.
   /// Errors  as go_back_to.
   void keep_only(std::uint64_t step) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>  // max
-#include <memory>     // make_unique, unique_ptr
+#include <memory>     // make_unique, shared_ptr, unique_ptr
 
 #include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
 #include <splitvit/compress/any_stage.hpp>   // AnyStage
@@ -11,8 +11,10 @@
 #include <splitvit/core/workspace.hpp>       // Workspace
 #include <splitvit/nn/part.hpp>              // Part
 #include <splitvit/optim/optimizer.hpp>      // AnyRule
+#include <splitvit/split/batch_source.hpp>   // BatchSource
+#include <splitvit/split/checkpoints.hpp>    // Checkpoints
 #include <splitvit/split/client_role.hpp>    // ClientRole, CutSender, Learner, StepId
-#include <splitvit/split/messages.hpp>       // Score, read_weights, weights_payload
+#include <splitvit/split/messages.hpp>       // CheckpointMessage, Score, read_weights
 #include <splitvit/split/options.hpp>        // ClientOptions, settings_of
 #include <splitvit/split/report.hpp>         // Column, EpochReport, Evaluation, StepReport, Timer
 #include <splitvit/transport/any_link.hpp>   // AnyLink
@@ -21,18 +23,6 @@
 #include <splitvit/wire/tensor_payload.hpp>  // get_tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
-
-/// Batches, one after the other, such as an epoch of data::Loader.
-///
-///   source.next()  something like std::optional<Batch>: the next batch, or nothing at the
-///                  end, with batch.images (B, channels, H, W) and batch.labels: Labels of B
-///                  rows, or B ids
-template <class S, class T>
-concept BatchSource = std::floating_point<T> && requires(S& source) {
-  static_cast<bool>(source.next());
-  { (*source.next()).images } -> std::convertible_to<const Tensor<T>&>;
-  { (*source.next()).labels } -> std::convertible_to<Labels>;
-};
 
 /// The party that has the images and the first blocks: a ClientRole, a session and a link. Only
 /// this class waits for the link.
@@ -68,14 +58,31 @@ class Client {
          const ClientOptions& options = {})
       : Client(codec::AnyCodec<T>{}, std::move(part), std::move(rule), std::move(stage),
                std::move(link), options) {}
-  Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options = {});
+  Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options = {})
+      : Client(std::move(role), options) {
+    reconnect(std::move(link));
+  }
+  /// Without a link: reconnect does the first handshake, too.
+  explicit Client(ClientRole<T> role, const ClientOptions& options = {});
 
-  /// Continues the session over another link. Closes the old one.
-  /// Errors  As the constructor; WireError (wrong_step) if the server is at another step.
+  /// Saves checkpoints from now on. Goes on from the newest that they hold; without one it begins a
+  /// session and saves generation 0, so that a client that is started again is always known.
+  ///
+  /// Errors  StorageError if a checkpoint cannot be written, or the newest cannot be restored;
+  ///         std::logic_error after the first connection or step.
+  void keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints);
+
+  /// Continues the session over another link. Closes the old one. With checkpoints, both parties
+  /// may go back: steps() is then smaller, and the next batch is the one after it.
+  /// Errors  As the constructor; WireError (wrong_step) if the server is at another step;
+  ///         StorageError if the checkpoint to go back to cannot be restored.
   void reconnect(transport::AnyLink link);
 
   /// Closes the link without a goodbye. The server keeps the session for reconnect.
-  void disconnect();
+  void disconnect() {
+    session_.reset();
+    link_.reset();
+  }
 
   /// Trains on one batch.
   ///
@@ -84,16 +91,29 @@ class Client {
   StepReport train_step(Tensor<T> images, const Labels& labels);
 
   /// Trains on all batches of a source. `each(report)` is called after every step and may return
-  /// false to stop. To train a batch again after a failure, keep it and call train_step.
+  /// false to stop; then a checkpoint is written if one is due. To train a batch again after a
+  /// failure, keep it and call train_step, unless steps() counts it.
   template <BatchSource<T> Source, class Each = bool (*)(const StepReport&)>
   EpochReport train_epoch(Source&& source, Each&& each = [](const StepReport&) { return true; }) {
     EpochReport report;
     while (auto batch = source.next()) {
       const StepReport step = train_step(std::move(batch->images), batch->labels);
       report.add(step);
-      if (!each(step)) break;
+      const bool goes_on = each(step);
+      checkpoint_if_due();
+      if (!goes_on) break;
     }
     return report;
+  }
+
+  /// Saves this side after the last step and, if there is a connection, has the server do the same.
+  /// Nothing happens without keep_checkpoints. What cannot be written is reported.
+  ///
+  /// Errors  WireError, TransportError; this side may be saved then.
+  void checkpoint();
+  /// If the policy says so.
+  void checkpoint_if_due() {
+    if (checkpoints_ && checkpoints_->is_due(steps())) checkpoint();
   }
 
   /// Loss and accuracy, also by class, with the bottleneck, but without stage and codec: one
@@ -132,7 +152,8 @@ class Client {
   /// Fetches the server's part. Errors  WireError if it does not follow this one.
   nn::Part<T> fetch_server_part();
 
-  /// Says goodbye. The server then ends the session without an error.
+  /// Says goodbye. The server then ends the session without an error. Both keep the checkpoint of
+  /// the last step only.
   void close();
 
   /// Tells the server why this party ends the session, and disconnects. Does nothing if the
@@ -144,7 +165,7 @@ class Client {
   /// Steps that have been applied.
   std::uint64_t steps() const { return state_->steps.last(); }
   /// The bytes that have crossed the link for this purpose, over all connections.
-  Traffic traffic(Column column) const;
+  Traffic traffic(Column column) const { return traffic_of(*state_, column); }
 
   /// Weights, optimiser, codec and session. See core/state.hpp.
   void each_state(auto&& see) {
@@ -154,8 +175,12 @@ class Client {
 
  private:
   Client(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
-         compress::AnyStage<T> stage, transport::AnyLink link, const ClientOptions& options);
+         compress::AnyStage<T> stage, transport::AnyLink link, const ClientOptions& options)
+      : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training},
+                             CutSender<T>{std::move(stage), std::move(codec), options.seed}},
+               std::move(link), options) {}
 
+  wire::Settings settings() const;
   void connect();
   wire::Session& session();
   /// Errors  std::logic_error if the answer to the server's last step was lost.
@@ -175,24 +200,38 @@ class Client {
   std::optional<transport::AnyLink> link_;
   std::unique_ptr<wire::SessionState> state_ = std::make_unique<wire::SessionState>();
   std::optional<wire::Session> session_;
-  std::vector<std::byte> decoder_;  // given, until the first step is applied
+  std::shared_ptr<Checkpoints> checkpoints_;
   Workspace workspace_;
 };
 
 template <std::floating_point T>
-Client<T>::Client(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
-                  compress::AnyStage<T> stage, transport::AnyLink link,
-                  const ClientOptions& options)
-    : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training},
-                           CutSender<T>{std::move(stage), std::move(codec), options.seed}},
-             std::move(link), options) {}
-
-template <std::floating_point T>
-Client<T>::Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options)
-    : role_{std::move(role)}, options_{options}, link_{std::move(link)} {
+Client<T>::Client(ClientRole<T> role, const ClientOptions& options)
+    : role_{std::move(role)}, options_{options} {
   require_no_heartbeat("Client", options_.session);
   state_->client = options_.client;
-  connect();
+}
+
+template <std::floating_point T>
+void Client<T>::keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints) {
+  if (steps() > 0 || state_->connection > 0)
+    throw std::logic_error("keep_checkpoints: the session has begun already");
+  checkpoints->use(settings(), options_.client, options_.seed);
+  if (const auto& newest = checkpoints->found().newest) {
+    checkpoints->restore(newest->step, *state_, role_);
+  } else {
+    state_->id = wire::random_session_id();
+    checkpoints->save(*state_, role_);
+  }
+  checkpoints_ = std::move(checkpoints);
+}
+
+template <std::floating_point T>
+void Client<T>::checkpoint() {
+  if (!checkpoints_ || !checkpoints_->save_if_possible(*state_, role_) || !session_) return;
+  const auto payload = CheckpointMessage{.step = steps()}.payload();
+  const wire::Bytes answer =
+      ask(wire::MessageKind::checkpoint, payload, wire::MessageKind::checkpoint);
+  checkpoints_->answered(CheckpointMessage::read(answer, steps()));
 }
 
 template <std::floating_point T>
@@ -200,12 +239,6 @@ void Client<T>::reconnect(transport::AnyLink link) {
   disconnect();
   link_ = std::move(link);
   connect();
-}
-
-template <std::floating_point T>
-void Client<T>::disconnect() {
-  session_.reset();
-  link_.reset();
 }
 
 template <std::floating_point T>
@@ -247,7 +280,6 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
     session_->prepare();
     role_.commit(report);
     session_->commit();
-    decoder_.clear();  // the server has it
   });
   report.traffic = traffic(Column::training) - before;
   return report;
@@ -273,9 +305,8 @@ void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labe
 
 template <std::floating_point T>
 void Client<T>::give_decoder(const nn::Decoder<T>& decoder) {
-  role_.require_fitting(decoder);
-  decoder_ = weights_payload<T>(decoder);
-  send(wire::MessageKind::weights, decoder_);
+  role_.give_decoder(decoder);
+  if (link_) send(wire::MessageKind::weights, role_.decoder());
 }
 
 template <std::floating_point T>
@@ -289,7 +320,11 @@ nn::Part<T> Client<T>::fetch_server_part() {
 template <std::floating_point T>
 void Client<T>::close() {
   require_in_step("close");
+  if (!checkpoints_) return send(wire::MessageKind::bye, {});
+  if (checkpoints_->generations().joint() != steps()) checkpoint();
+  checkpoints_->save_if_possible(*state_, role_, true);
   send(wire::MessageKind::bye, {});
+  checkpoints_->end(steps());
 }
 
 template <std::floating_point T>
@@ -299,22 +334,23 @@ void Client<T>::give_up(const ReasonedError& why) {
 }
 
 template <std::floating_point T>
-Traffic Client<T>::traffic(Column column) const {
-  return traffic_of(*state_, column);
+wire::Settings Client<T>::settings() const {
+  const CutSender<T>& sender = role_.sender();
+  return settings_of(part(),
+                     options_.method.empty() ? sender.stage().description() : options_.method,
+                     sender.codec().description(), options_.agreed);
 }
 
 template <std::floating_point T>
 void Client<T>::connect() {
-  const CutSender<T>& sender = role_.sender();
-  session_.emplace(wire::Session::client(
-      *state_,
-      settings_of(part(), options_.method.empty() ? sender.stage().description() : options_.method,
-                  sender.codec().description(), options_.agreed),
-      options_.session, transport::Clock::now()));
+  session_.emplace(
+      wire::Session::client(*state_, settings(), options_.session, transport::Clock::now(),
+                            checkpoints_ ? checkpoints_->offered() : std::vector<std::uint64_t>{}));
   wait_for(wire::MessageKind::welcome);
+  if (checkpoints_) connected([&] { checkpoints_->follow(session().agreed(), *state_, role_); });
   // The server may have got it or not.
-  if (!decoder_.empty() && session().agreed().last_step == 0)
-    send(wire::MessageKind::weights, decoder_);
+  if (!role_.decoder().empty() && session().agreed().last_step == 0)
+    send(wire::MessageKind::weights, role_.decoder());
 }
 
 template <std::floating_point T>

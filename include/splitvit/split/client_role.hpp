@@ -8,7 +8,7 @@
 #include <splitvit/core/labels.hpp>        // Labels
 #include <splitvit/split/cut.hpp>          // CutSender, StepId
 #include <splitvit/split/learner.hpp>      // Learner
-#include <splitvit/split/messages.hpp>     // BackwardMessage, ForwardMessage
+#include <splitvit/split/messages.hpp>     // BackwardMessage, ForwardMessage, weights_payload
 #include <splitvit/split/report.hpp>       // StepReport, Timer
 #include <splitvit/wire/labels.hpp>        // put_labels
 
@@ -87,6 +87,7 @@ class ClientRole {
     Timer timer;
     learner_.apply();
     sender_.commit();
+    decoder_.clear();  // the server has it
     under_way_ = false;
     report.seconds.client += timer.lap();
   }
@@ -115,8 +116,9 @@ class ClientRole {
     return question(std::move(images));
   }
 
+  /// Keeps an initial decoder for the server until the first step is applied.
   /// Errors  std::logic_error after the first step, or if the decoder does not fit the encoder.
-  void require_fitting(const nn::Decoder<T>& decoder) const {
+  void give_decoder(const nn::Decoder<T>& decoder) {
     if (learner_.steps() > 0)
       throw std::logic_error(joined(
           {"give_decoder: step ", learner_.steps(), " has been taken, wanted before the first"}));
@@ -127,12 +129,16 @@ class ClientRole {
     if (text_of(decoder) != own)
       throw std::logic_error(
           joined({"give_decoder: a decoder (", text_of(decoder), ") for the encoder (", own, ")"}));
+    decoder_ = weights_payload<T>(decoder);
   }
+  /// The payload of a weights message; empty without a decoder, and after the first step.
+  const std::vector<std::byte>& decoder() const { return decoder_; }
 
   /// See core/state.hpp.
   void each_state(auto&& see) {
     show_state(learner_, see);
     show_state(sender_, see);
+    see("decoder", decoder_);
   }
 
  private:
@@ -165,7 +171,7 @@ class ClientRole {
   CutSender<T> sender_;
   std::vector<typename CutSender<T>::Pending> pending_;  // the oldest first
   bool under_way_ = false;                               // a step
-  std::vector<std::byte> payload_, label_bytes_;
+  std::vector<std::byte> payload_, label_bytes_, decoder_;
 };
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -167,6 +167,39 @@ struct BackwardMessage {
   }
 };
 
+/// A checkpoint message: u64 step, and whether the sender has a checkpoint of it, as u8. A client
+/// sends it when it has one; the server writes its own and answers.
+struct CheckpointMessage {
+  enum class Held : std::uint8_t {
+    no,     ///< it could not be written
+    yes,    ///< it is on the disk
+    never,  ///< the server keeps no checkpoints
+  };
+
+  std::uint64_t step = 0;
+  Held held = Held::yes;
+
+  std::vector<std::byte> payload() const {
+    std::vector<std::byte> out;
+    ByteWriter{out}.put(step, static_cast<std::uint8_t>(held));
+    return out;
+  }
+
+  /// Errors  WireError: truncated, too_long; malformed for another value; wrong_step.
+  static CheckpointMessage read(std::span<const std::byte> payload, std::uint64_t step) {
+    ByteReader in{payload, "checkpoint"};
+    CheckpointMessage message;
+    std::uint8_t held = 0;
+    in.get_to(message.step, held);
+    in.expect_end();
+    message.held = static_cast<Held>(held);
+    if (message.held > Held::never) in.refuse(Reason::malformed, {"'held' is ", held});
+    if (message.step != step)
+      in.refuse(Reason::wrong_step, {"step ", message.step, " came, wanted step ", step});
+    return message;
+  }
+};
+
 /// What the server sends in an evaluation: f64 sum of losses, then a bit for each sample, the
 /// lowest of a byte first: whether it was recognised. What is left of the last byte is zero.
 struct Score {

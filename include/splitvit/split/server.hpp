@@ -10,9 +10,10 @@
 #include <splitvit/core/workspace.hpp>      // Workspace
 #include <splitvit/nn/part.hpp>             // Part
 #include <splitvit/optim/optimizer.hpp>     // AnyRule
+#include <splitvit/split/checkpoints.hpp>   // Checkpoints
 #include <splitvit/split/cut.hpp>           // CutReceiver
 #include <splitvit/split/learner.hpp>       // Learner
-#include <splitvit/split/messages.hpp>      // weights_payload
+#include <splitvit/split/messages.hpp>      // CheckpointMessage, weights_payload
 #include <splitvit/split/options.hpp>       // ServerOptions, settings_of
 #include <splitvit/split/server_role.hpp>   // ServerRole
 #include <splitvit/transport/any_link.hpp>  // AnyLink
@@ -49,6 +50,17 @@ class Server {
   /// A role for each client, with a part of its own or a shared one.
   explicit Server(MakeRole make_role, const ServerOptions& options = {});
 
+  /// Makes what keeps a new client's checkpoints, in all threads that serve; null: none are kept.
+  /// They may be those of an earlier process, from which the session then goes on. Its
+  /// StorageError reaches the client.
+  using MakeCheckpoints = std::function<std::shared_ptr<Checkpoints>(const wire::Hello&)>;
+  /// Call it before anybody is served.
+  void keep_checkpoints(MakeCheckpoints make) { make_checkpoints_ = std::move(make); }
+
+  /// Saves all sessions that have checkpoints, each after its step under way. Any thread may call
+  /// it, such as one that ends the process then.
+  void save_checkpoints();
+
   /// Serves one client until it says goodbye. When its link broke, serve its new one.
   ///
   /// Errors  WireError if the settings differ or the client sends invalid bytes; it is told why.
@@ -78,12 +90,19 @@ class Server {
 
   /// A client that is or was connected.
   struct KnownClient {
-    explicit KnownClient(ServerRole<T> r, wire::SessionState s = {}, bool decoder = false)
-        : role{std::move(r)}, state{std::move(s)}, has_decoder{decoder} {}
+    explicit KnownClient(ServerRole<T> r, wire::SessionState s = {},
+                         std::shared_ptr<Checkpoints> kept = {})
+        : role{std::move(r)}, state{std::move(s)}, checkpoints{std::move(kept)} {}
+
+    /// What a checkpoint holds besides the session.
+    void each_state(auto&& see) {
+      show_state(role.learner(), see, "learner.");
+      show_state(role, see);
+    }
 
     ServerRole<T> role;
     wire::SessionState state;
-    bool has_decoder;               // one that the client has given
+    std::shared_ptr<Checkpoints> checkpoints;
     bool is_superseded = false;     // a newer connection has taken over
     std::vector<std::byte> answer;  // to a question; it lives until it is written
     std::mutex guard;               // of all of these
@@ -102,8 +121,12 @@ class Server {
   /// A client that reconnects gets a copy of its role and state: the thread of its older connection
   /// may still send from the original; it ends at the next message.
   std::shared_ptr<KnownClient> admit(wire::Session& session);
-  std::shared_ptr<KnownClient> admit(wire::Session& session, std::shared_ptr<KnownClient> client);
+  void admit(wire::Session& session, const std::shared_ptr<KnownClient>& client, bool is_known);
   std::shared_ptr<KnownClient> find(const wire::SessionId& id);
+
+  /// Opens the checkpoints of a client that is not known, and brings it to a step from which its
+  /// peer can go on.
+  void resume(wire::Session& session, KnownClient& client, bool is_known);
 
   /// Forgets the oldest client that is not connected; refuses the new one if all are.
   void make_room(wire::Session& session);
@@ -123,6 +146,7 @@ class Server {
 
   std::shared_ptr<Learner<T>> learner_;
   MakeRole make_role_;
+  MakeCheckpoints make_checkpoints_;
   ServerOptions options_;
   std::mutex guard_;  // of clients_
   std::map<wire::SessionId, std::shared_ptr<KnownClient>> clients_;
@@ -173,32 +197,78 @@ void Server<T>::serve(transport::AnyLink link) {
 template <std::floating_point T>
 auto Server<T>::admit(wire::Session& session) -> std::shared_ptr<KnownClient> {
   const std::shared_ptr<KnownClient> older = find(session.hello().session);
-  if (older == nullptr)
-    return admit(session, std::make_shared<KnownClient>(make_role_(session.hello())));
+  if (older == nullptr) {
+    auto client = std::make_shared<KnownClient>(make_role_(session.hello()));
+    admit(session, client, false);
+    return client;
+  }
   const std::lock_guard of_older{older->guard};  // it may be computing
   if (older->is_superseded)
     throw WireError(Reason::superseded, "a newer connection of this client came first");
-  auto client =
-      admit(session, std::make_shared<KnownClient>(older->role, older->state, older->has_decoder));
+  const auto client = std::make_shared<KnownClient>(older->role, older->state, older->checkpoints);
+  try {
+    admit(session, client, true);
+  } catch (...) {
+    // The part may have gone back already: the older connection does not fit it any more.
+    if (client->state.steps.last() != older->state.steps.last()) {
+      older->is_superseded = true;
+      const std::lock_guard lock{guard_};
+      clients_.erase(older->state.id);
+    }
+    throw;
+  }
   older->is_superseded = true;
   return client;
 }
 
 template <std::floating_point T>
-auto Server<T>::admit(wire::Session& session, std::shared_ptr<KnownClient> client)
-    -> std::shared_ptr<KnownClient> {
+void Server<T>::admit(wire::Session& session, const std::shared_ptr<KnownClient>& client,
+                      bool is_known) {
   const ServerRole<T>& role = client->role;
   if (const auto refusal = wire::compare_settings(
           session.hello().settings,
           settings_of(role.part(), options_.method, role.receiver().codec().description(),
                       options_.agreed)))
     session.refuse(*refusal);
+  resume(session, *client, is_known);
   const std::lock_guard lock{guard_};
   if (!clients_.contains(session.hello().session)) make_room(session);
-  session.admit(client->state);
+  Checkpoints* const checkpoints = client->checkpoints.get();
+  session.admit(client->state, checkpoints ? checkpoints->offered() : std::vector<std::uint64_t>{});
+  if (checkpoints) checkpoints->agree(session.agreed());
   client->last_used = ++admitted_;
   clients_[client->state.id] = client;
-  return client;
+}
+
+template <std::floating_point T>
+void Server<T>::save_checkpoints() {
+  std::vector<std::shared_ptr<KnownClient>> all;
+  {
+    const std::lock_guard lock{guard_};
+    for (const auto& [id, client] : clients_) all.push_back(client);
+  }
+  for (const auto& client : all) {
+    const std::lock_guard lock{client->guard};
+    const std::lock_guard computing{computing_};
+    if (client->checkpoints && !client->is_superseded)
+      client->checkpoints->save_if_possible(client->state, *client);
+  }
+}
+
+template <std::floating_point T>
+void Server<T>::resume(wire::Session& session, KnownClient& client, bool is_known) {
+  const wire::Hello& hello = session.hello();
+  if (!is_known && make_checkpoints_) client.checkpoints = make_checkpoints_(hello);
+  if (!client.checkpoints) return;
+  const std::lock_guard computing{computing_};
+  if (!is_known) {
+    client.checkpoints->use(hello.settings, hello.client, options_.seed);
+    const auto& newest = client.checkpoints->found().newest;
+    if (newest && newest->session != hello.session)
+      session.refuse({"session", "another one", joined({"checkpoints of step ", newest->step})});
+    if (newest) client.checkpoints->restore(newest->step, client.state, client);
+  }
+  client.checkpoints->meet(hello, client.state, client);
 }
 
 template <std::floating_point T>
@@ -236,7 +306,8 @@ void Server<T>::give_up(transport::AnyLink& link, wire::Session& session, KnownC
   bool keeps = false;
   {
     const std::lock_guard lock{client->guard};
-    keeps = client->state.steps.last() > 0 || client->has_decoder || client->is_superseded;
+    keeps = client->state.steps.last() > 0 || client->role.has_decoder() || client->is_superseded ||
+            (client->checkpoints && client->checkpoints->holds(0));
     if (!client->is_superseded) session.fail(error);
   }
   leave(*client, keeps);
@@ -265,7 +336,14 @@ bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownCl
     reply(weights, weights_payload<T>(client.role.part()));
   } else if (event.kind == weights) {
     client.role.take_decoder(event.payload);
-    client.has_decoder = true;
+  } else if (event.kind == checkpoint) {
+    CheckpointMessage message = CheckpointMessage::read(event.payload, client.state.steps.last());
+    message.held = client.checkpoints ? client.checkpoints->save_joint(client.state, client)
+                                      : CheckpointMessage::Held::never;
+    reply(checkpoint, message.payload());
+  } else if (event.kind == bye && client.checkpoints) {
+    client.checkpoints->save_if_possible(client.state, client, true);
+    client.checkpoints->end(client.state.steps.last());
   }
   return event.kind != bye;
 }
@@ -273,6 +351,10 @@ bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownCl
 template <std::floating_point T>
 void Server<T>::train(wire::Session& session, KnownClient& client, const wire::Event& event,
                       std::uint64_t largest) {
+  Checkpoints* const checkpoints = client.checkpoints.get();
+  // So that a server that is started again knows the session.
+  if (checkpoints && client.state.steps.last() == 0 && !checkpoints->holds(0))
+    checkpoints->save(client.state, client);
   std::vector<std::byte>& reply = session.new_reply();
   try {
     client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
@@ -284,6 +366,8 @@ void Server<T>::train(wire::Session& session, KnownClient& client, const wire::E
     client.role.discard();
     throw;
   }
+  if (checkpoints && checkpoints->is_due(client.state.steps.last()))
+    checkpoints->save_if_possible(client.state, client);
 }
 
 SPLITVIT_ONCE(class Server<float>);

@@ -37,6 +37,7 @@ class ServerRole {
 
   const nn::Part<T>& part() const { return learner_->part(); }
   const Learner<T>& learner() const { return *learner_; }
+  Learner<T>& learner() { return *learner_; }
   const CutReceiver<T>& receiver() const { return receiver_; }
 
   /// Computes the gradient of a forward message. `reply` becomes the payload of the reply, whose
@@ -109,10 +110,17 @@ class ServerRole {
       throw WireError(Reason::wrong_message,
                       {"a decoder came, but step ", learner_->steps(), " has been taken here"});
     read_weights<T>(payload, *part().decoder);
+    has_decoder_ = 1;
   }
 
-  /// Only the state of the codec: the Learner has its own. See core/state.hpp.
-  void each_state(auto&& see) { show_state(receiver_, see); }
+  /// Whether the client has given a decoder.
+  bool has_decoder() const { return has_decoder_ != 0; }
+
+  /// Not that of the Learner, which may be shared. See core/state.hpp.
+  void each_state(auto&& see) {
+    show_state(receiver_, see);
+    see("has_decoder", has_decoder_);
+  }
 
  private:
   /// Of an evaluate message.
@@ -138,6 +146,7 @@ class ServerRole {
   Timer timer_;      // of the current step
   double loss_ = 0;  // of the current step
   bool under_way_ = false;
+  std::uint64_t has_decoder_ = 0;
   std::vector<std::byte> header_;
 };
 

@@ -30,13 +30,14 @@ enum class MessageKind : std::uint8_t {
   bye = 10,           ///< either: no more messages will follow
   error = 11,         ///< either: why the sender gives up
   heartbeat = 12,     ///< either: the sender is alive; empty, and may come between two frames
+  checkpoint = 13,    ///< client: it holds a checkpoint of a step; server: whether it does, too
 };
-inline constexpr std::size_t message_kinds = 13;  ///< one more than the largest number
+inline constexpr std::size_t message_kinds = 14;  ///< one more than the largest number
 
 constexpr const char* name(MessageKind kind) {
   constexpr const char* names[message_kinds] = {
-      "none",      "hello",         "welcome", "refuse", "forward", "backward", "evaluate",
-      "evaluated", "fetch_weights", "weights", "bye",    "error",   "heartbeat"};
+      "none",      "hello",         "welcome", "refuse", "forward", "backward",  "evaluate",
+      "evaluated", "fetch_weights", "weights", "bye",    "error",   "heartbeat", "checkpoint"};
   const auto i = static_cast<std::size_t>(kind);
   return i < message_kinds ? names[i] : "unknown";
 }

@@ -100,12 +100,12 @@ class Session {
     require_phase(Phase::open, name(kind));
     using enum MessageKind;
     if (kind != evaluate && kind != evaluated && kind != fetch_weights && kind != weights &&
-        kind != bye)
+        kind != bye && kind != checkpoint)
       throw std::logic_error(joined({"send: the session itself sends ", name(kind)}));
     const Count sent = outbox_.queue(kind, parts);
-    if (kind != bye) return state_->sent.add(kind, sent);
-    state_->sent.add_once(bye, sent);
-    phase_ = Phase::ended;
+    const bool counts_once = kind == bye || (kind == weights && is_client());
+    state_->sent.add(kind, sent, counts_once && state_->sent.of(kind).messages > 0);
+    if (kind == bye) phase_ = Phase::ended;
   }
 
   /// Client: queues the forward message of next(), the next part of the current step.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>         // max
+#include <initializer_list>  // initializer_list
+
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>     // crc32c
 #include <splitvit/core/state.hpp>      // show_u32
@@ -33,6 +36,18 @@ class Tally {
   }
   /// For a kind that counts as a repeat from its second message on.
   void add_once(MessageKind kind, const Count& count) { add(kind, count, of(kind).messages > 0); }
+
+  /// Counts what `later`, a later state of this tally, has more as repeats, since it will pass
+  /// again. Kinds in `once` are not sent again: those that are not counted here yet are taken from
+  /// it.
+  void add_repeats(const Tally& later, std::initializer_list<MessageKind> once) {
+    for (const MessageKind kind : once)
+      if (of(kind).messages == 0) kinds_[static_cast<std::size_t>(kind)] = later.of(kind);
+    const Count now = total(), then = later.total();
+    repeats_ += {.messages = then.messages - now.messages,
+                 .payload = then.payload - now.payload,
+                 .framed = then.framed - now.framed};
+  }
 
   const Count& of(MessageKind kind) const { return kinds_[static_cast<std::size_t>(kind)]; }
   const Count& repeats() const { return repeats_; }
@@ -75,6 +90,17 @@ struct SessionState {
   Tally sent = {}, received = {};
   StepMark sent_steps = {}, received_steps = {};  ///< a message up to these is a repeat
   std::vector<std::uint32_t> digests = {};  ///< client: of the parts of sent_steps.step, in order
+
+  /// Becomes a state from a checkpoint. If this is a later state of the same session, its
+  /// connection stays the newest one, and what has passed since counts as repeats.
+  void go_back_to(SessionState earlier) {
+    if (id == earlier.id) {
+      earlier.connection = std::max(connection, earlier.connection);
+      earlier.sent.add_repeats(sent, {MessageKind::hello, MessageKind::weights});
+      earlier.received.add_repeats(received, {MessageKind::welcome});
+    }
+    *this = std::move(earlier);
+  }
 
   /// See core/state.hpp.
   void each_state(auto&& see) {

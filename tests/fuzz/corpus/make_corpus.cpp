@@ -254,6 +254,7 @@ int main(int argc, char** argv) {
   save(messages / "forward_with_token_sizes", 0, forward_message({}, Buffer(6, std::byte{2})));
   save(messages / "backward", 1, backward_message());
   save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = {true, true}}.payload());
+  save(messages / "checkpoint", 8, split::CheckpointMessage{.step = 7}.payload());
   save(messages / "weights", 3, server_weights<float>());
   save(messages / "weights_double", 3 + 4, server_weights<double>());
 

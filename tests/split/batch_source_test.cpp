@@ -3,7 +3,7 @@
 #include <vector>
 
 #include <splitvit/data/loader.hpp>
-#include <splitvit/split/client.hpp>
+#include <splitvit/split/batch_source.hpp>
 
 #include "support/catch.hpp"
 
@@ -41,4 +41,4 @@ static_assert(!split::BatchSource<WithoutLabels, float>);
 
 }  // namespace
 
-TEST_CASE("concepts: what a batch source is, is known at compile time", "[concepts]") { SUCCEED(); }
+TEST_CASE("BatchSource: what one is, is known at compile time", "[split]") { SUCCEED(); }
