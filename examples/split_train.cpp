@@ -15,15 +15,16 @@
 #include <splitvit/report/summary.hpp>  // summary_table
 #include <splitvit/report/table.hpp>    // render_table
 
-#include "split_train/build_info.hpp"   // build_info
-#include "split_train/client_role.hpp"  // describe_run, run_client
-#include "split_train/data.hpp"         // load_data
-#include "split_train/dry_run.hpp"      // dry_run
-#include "split_train/options.hpp"      // parse_options
-#include "split_train/output.hpp"       // Output
-#include "split_train/predict.hpp"      // predict
-#include "split_train/server_role.hpp"  // run_server, ServerProcess
-#include "split_train/weights.hpp"      // use_weights
+#include "split_train/build_info.hpp"    // build_info
+#include "split_train/client_role.hpp"   // describe_run, run_client
+#include "split_train/data.hpp"          // load_data
+#include "split_train/dry_run.hpp"       // dry_run
+#include "split_train/interruption.hpp"  // Interrupted
+#include "split_train/options.hpp"       // parse_options
+#include "split_train/output.hpp"        // Output
+#include "split_train/predict.hpp"       // predict
+#include "split_train/server_role.hpp"   // run_server, ServerProcess
+#include "split_train/weights.hpp"       // use_weights
 
 namespace {
 
@@ -60,8 +61,10 @@ std::vector<Run> planned_runs(Options options, const Data& data) {
 Run train_one(const Options& options, const std::string& method, const Data& data, Output& output) {
   if (options.role != Role::both)
     return run_client(options, method, options.endpoint, data, output);
-  const ServerProcess server{options, method, data.train.classes()};
-  return run_client(options, method, server.endpoint(), data, output);
+  ServerProcess server{options, method, data.train.classes()};
+  Run run = run_client(options, method, server.endpoint(), data, output);
+  server.finish();
+  return run;
 }
 
 int train(Options options) {
@@ -81,7 +84,11 @@ int train(Options options) {
     const auto same = [&](const Run& other) {
       return other.method == run.method && other.seed == run.seed;
     };
-    if (std::ranges::any_of(output.earlier(), same)) continue;
+    if (std::ranges::any_of(output.earlier(), same)) {
+      std::fprintf(stderr, "split_train: %s, seed %s: finished before\n", run.method.c_str(),
+                   std::to_string(run.seed).c_str());
+      continue;
+    }
     const bool other_seed = run.seed != options.seed;
     options.seed = run.seed;
     if (other_seed && depends_on_seed(options.data)) data = data_of(options);
@@ -116,6 +123,9 @@ int main(int argc, char** argv) {
   } catch (const UsageError& error) {
     std::fprintf(stderr, "split_train: %s\n", error.what());
     return 2;
+  } catch (const Interrupted& stop) {
+    std::fprintf(stderr, "split_train: %s\n", stop.text.c_str());
+    return stop.exit_code();
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   } catch (const std::length_error&) {  // more elements than a container can have

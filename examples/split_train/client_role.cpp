@@ -4,14 +4,14 @@
 #include <algorithm>   // max
 #include <array>       // array
 #include <chrono>      // seconds
-#include <cstdio>      // fileno, stderr
+#include <cstdio>      // fprintf, stderr
 #include <cstdlib>     // getenv
 #include <ctime>       // gmtime, strftime, time
 #include <filesystem>  // path
 #include <functional>  // function
 #include <iostream>    // cerr
+#include <memory>      // make_shared
 #include <optional>    // optional
-#include <thread>      // hardware_concurrency
 #include <utility>     // exchange, move
 #include <vector>      // vector
 
@@ -19,23 +19,30 @@
 #include <unistd.h>     // isatty
 
 #include <splitvit/autograd/variable.hpp>
-#include <splitvit/core/parallel.hpp>      // with_threads
-#include <splitvit/core/text.hpp>          // counted
-#include <splitvit/data/loader.hpp>        // Loader
-#include <splitvit/nn/part.hpp>            // Part
-#include <splitvit/nn/principal_axes.hpp>  // pca_bottleneck, TokenMoments
-#include <splitvit/optim/adam.hpp>         // AdamW
-#include <splitvit/report/format.hpp>      // shortest
-#include <splitvit/report/progress.hpp>    // Progress
-#include <splitvit/split/client.hpp>       // Client
-#include <splitvit/transport/tcp.hpp>      // connect_tcp
+#include <splitvit/core/parallel.hpp>         // with_threads
+#include <splitvit/core/state.hpp>            // StateVisitor
+#include <splitvit/core/text.hpp>             // counted
+#include <splitvit/data/loader.hpp>           // Loader
+#include <splitvit/io/checkpoint_policy.hpp>  // EveryN
+#include <splitvit/nn/part.hpp>               // Part
+#include <splitvit/nn/principal_axes.hpp>     // pca_bottleneck, TokenMoments
+#include <splitvit/optim/adam.hpp>            // AdamW
+#include <splitvit/report/format.hpp>         // shortest
+#include <splitvit/report/progress.hpp>       // Progress
+#include <splitvit/split/checkpoints.hpp>     // Checkpoints
+#include <splitvit/split/client.hpp>          // Client
+#include <splitvit/transport/any_link.hpp>    // AnyLink
 
-#include "split_train/agreed.hpp"        // agreed_settings, started_part
-#include "split_train/augmentation.hpp"  // augmentation_of
-#include "split_train/build_info.hpp"    // build_info
-#include "split_train/method.hpp"        // method_of
-#include "split_train/schedule.hpp"      // schedule_of, schedule_text
-#include "split_train/weights.hpp"       // saved_metadata
+#include "split_train/agreed.hpp"         // agreed_settings, started_part
+#include "split_train/augmentation.hpp"   // augmentation_of
+#include "split_train/build_info.hpp"     // build_info
+#include "split_train/checkpointing.hpp"  // checkpoint_folder, checkpoint_options, tell_found
+#include "split_train/dialling.hpp"       // dial
+#include "split_train/interruption.hpp"   // Interrupted, remember_signals, signal_that_came
+#include "split_train/method.hpp"         // method_of
+#include "split_train/run_state.hpp"      // RunState
+#include "split_train/schedule.hpp"       // schedule_of, schedule_text
+#include "split_train/weights.hpp"        // saved_metadata
 
 namespace split_train {
 
@@ -127,6 +134,7 @@ class Training {
   Training(const Options& options, const std::string& method, const sv::transport::Endpoint& server,
            const Data& data, Output& output)
       : options_{options},
+        server_{server},
         vit_{options.vit(data.train.classes())},
         run_{describe_run(options, method, data)},
         output_{output},
@@ -134,39 +142,51 @@ class Training {
         train_{data.train, loader_options(true)},
         test_{data.test, loader_options(false)},
         method_{method_of(method)},
-        client_{start_part(),
-                sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
-                method_.stage,
-                method_.codec,
-                sv::transport::connect_tcp(server, {.retry_for = std::chrono::seconds{10}}),
-                {.seed = options.seed,
-                 .training = {.schedule = schedule_of(schedule(), options.lr)},
-                 .agreed = agreed_settings(options, method, schedule())}},
+        client_{sv::split::ClientRole<float>{
+                    sv::split::Learner<float>{
+                        start_part(),
+                        sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
+                        {.schedule = schedule_of(schedule(), options.lr)}},
+                    sv::split::CutSender<float>{method_.stage, method_.codec, options.seed}},
+                {.seed = options.seed, .agreed = agreed_settings(options, method, schedule())}},
         progress_{std::cerr, progress_style(options), {.width = terminal_width}} {
     if (decoder_) client_.give_decoder(*decoder_);
+    if (!options.checkpoint.empty()) keep_checkpoints();
   }
 
   sv::report::Run operator()() {
     run_.program.push_back({"started", now_text()});
-    output_.begin(run_);
-    if (options_.eval_only)
-      log(0);
+    if (client_.steps() > 0)
+      output_.go_on(run_, client_.steps());
     else
-      train();
-    progress_.finish();
-    if (!options_.eval_only) {
-      const auto server_part = client_.fetch_server_part();
-      output_.save_model(run_, sv::nn::joined_weights(client_.part(), server_part),
-                         saved_metadata(options_, run_.method, data_));
+      output_.begin(run_);
+    if (had_ended_ && is_complete()) {
+      std::fprintf(stderr, "split_train: the run had come to its end at step %s\n",
+                   std::to_string(client_.steps()).c_str());
+      output_.end(run_);
+      return std::move(run_);
     }
-    client_.close();
-    output_.end(run_);
-    return std::move(run_);
+    remember_signals();
+    std::chrono::seconds patience{10};
+    while (true) {
+      try {
+        connect(patience);
+        work();
+        return std::move(run_);
+      } catch (const sv::ReasonedError& error) {
+        progress_.finish();
+        if (!is_worth_dialling(error)) throw;
+        if (is_saved_) return say_goodbye(error);
+        patience = std::chrono::seconds{options_.reconnect_for};
+        std::fprintf(stderr, "split_train: %s; dialling again\n", error.what());
+      }
+    }
   }
 
   /// Means of a few steps. The first one is not counted: it takes memory that later ones use again.
   StepCost measure(const std::function<void()>& before_goodbye) {
     constexpr Index wanted = 3;
+    connect(std::chrono::seconds{10});
     StepCost cost{.steps_of_epoch = train_.batches_per_epoch()};
     sv::split::EpochReport sum;
     for (Index epoch = 0; cost.measured < wanted; ++epoch)
@@ -201,6 +221,114 @@ class Training {
     std::optional<sv::data::Batch<float>> batch;
     std::optional<sv::data::Batch<float>> next() { return std::exchange(batch, std::nullopt); }
   };
+
+  /// An evaluation that a signal stops between two batches.
+  struct Stoppable {
+    Training& training;
+    sv::data::Loader<float, sv::data::AnyDataset>::Epoch epoch;
+    auto next() {
+      training.stop_if_asked();
+      return epoch.next();
+    }
+  };
+
+  void keep_checkpoints() {
+    auto how = checkpoint_options(options_);
+    how.more = [this](sv::StateVisitor& see) { each_state(see); };
+    for (const auto& [key, value] : run_.settings)
+      if (key != "length" && key != "threads of each process") how.settings.push_back({key, value});
+    const auto steps =
+        options_.checkpoint_every.value_or(static_cast<std::uint64_t>(train_.batches_per_epoch()));
+    const auto checkpoints = std::make_shared<sv::split::Checkpoints>(
+        checkpoint_folder(options_, run_.method, "client-0"), sv::io::EveryN{.steps = steps}, how);
+    client_.keep_checkpoints(checkpoints);
+    tell_found(*checkpoints, options_);
+    had_ended_ = checkpoints->had_ended();
+  }
+
+  /// What a checkpoint holds besides the client. All of it are counts and sums, so they are shown
+  /// as one list of numbers. The position in the data follows from the number of steps.
+  void each_state(sv::StateVisitor& see) {
+    RunState state{.run = run_,
+                   .since_row = since_row_,
+                   .seconds = seconds_,
+                   .images = images_,
+                   .mark = mark_,
+                   .row_is_due = row_is_due_};
+    state.each_state(see, data_.class_names);
+  }
+
+  /// Connects for the first time or again. Errors  As dial; Interrupted.
+  void connect(std::chrono::nanoseconds patience) {
+    const std::uint64_t steps = client_.steps();
+    dial(
+        server_, patience, [&](sv::transport::AnyLink link) { client_.reconnect(std::move(link)); },
+        [&] {
+          if (signal_that_came() == 0) return;
+          client_.checkpoint();
+          interrupt();
+        });
+    was_connected_ = true;
+    if (client_.steps() == steps) return;
+    std::fprintf(stderr, "split_train: back to step %s, the last that both parties hold\n",
+                 std::to_string(client_.steps()).c_str());
+    output_.go_on(run_, client_.steps());
+  }
+
+  /// Whether the run can go on over another connection: after the loss of one; and once after a
+  /// failure of the server, which may be that of the old connection.
+  bool is_worth_dialling(const sv::ReasonedError& error) {
+    if (!was_connected_ || options_.reconnect_for == 0 || options_.role == Role::both) return false;
+    if (dynamic_cast<const sv::TransportError*>(&error) != nullptr) return true;
+    const bool may_be_other =
+        error.reason() == sv::Reason::peer_failed || error.reason() == sv::Reason::bad_checksum;
+    return may_be_other && std::exchange(failed_at_, client_.steps()) != client_.steps();
+  }
+
+  [[noreturn]] void interrupt() {
+    progress_.finish();
+    throw Interrupted{
+        signal_that_came(),
+        "stopped at step " + std::to_string(client_.steps()) +
+            (options_.checkpoint.empty() ? "; nothing is kept without --out or --checkpoint"
+                                         : "; the same command with --resume goes on from there")};
+  }
+  /// After a signal: saves what there is, and ends the run.
+  void stop_if_asked() {
+    if (signal_that_came() == 0) return;
+    client_.checkpoint();
+    save_model();
+    interrupt();
+  }
+
+  /// The goodbye was lost: once more, so that the server need not wait.
+  sv::report::Run say_goodbye(const sv::ReasonedError& lost) {
+    try {
+      connect(std::chrono::seconds{10});
+      client_.close();
+    } catch (const sv::ReasonedError&) {
+      std::fprintf(stderr, "split_train: the server was not told of the end: %s\n", lost.what());
+    }
+    return std::move(run_);
+  }
+
+  void save_model() {
+    if (options_.out.empty() || options_.eval_only) return;
+    output_.save_model(run_, sv::nn::joined_weights(client_.part(), client_.fetch_server_part()),
+                       saved_metadata(options_, run_.method, data_));
+  }
+
+  /// Trains, and saves the model and the end of the run, before the goodbye.
+  void work() {
+    if (options_.eval_only)
+      log(0);
+    else
+      train();
+    progress_.finish();
+    save_model();
+    if (!std::exchange(is_saved_, true)) output_.end(run_);
+    client_.close();
+  }
 
   sv::data::LoaderOptions loader_options(bool training) const {
     return {.batch = training ? options_.batch : std::max<Index>(options_.batch, 32),
@@ -246,7 +374,7 @@ class Training {
   }
 
   double evaluate() {
-    const sv::split::Evaluation result = client_.evaluate(test_.epoch(0));
+    const sv::split::Evaluation result = client_.evaluate(Stoppable{*this, test_.epoch(0)});
     run_.evaluation_traffic += result.traffic;
     run_.classes.clear();
     const std::vector<std::string>& names = data_.class_names;
@@ -258,20 +386,31 @@ class Training {
   }
 
   void train() {
-    for (Index epoch = 1; epoch <= options_.epochs && !enough(); ++epoch) {
-      std::uint64_t in_epoch = 0;
-      client_.train_epoch(train_.epoch(epoch - 1), [&](const sv::split::StepReport& step) {
+    const auto per_epoch = static_cast<std::uint64_t>(train_.batches_per_epoch());
+    if (row_is_due_) log(epoch());
+    while (!is_complete()) {
+      const std::uint64_t done = client_.steps();
+      auto batches =
+          train_.epoch(static_cast<Index>(done / per_epoch), static_cast<Index>(done % per_epoch));
+      while (auto batch = is_complete() ? std::nullopt : batches.next()) {
+        const auto step = client_.train_step(std::move(batch->images), batch->labels);
         since_row_.add(step);
         seconds_ += step.seconds;
         images_ += static_cast<std::uint64_t>(step.samples);
-        show(epoch, ++in_epoch, step);
-        if (options_.log_steps) log_step(epoch, step);
-        if (past_mark()) log(epoch);
-        return !enough();
-      });
-      if (!options_.budget_mib) log(epoch);
+        show(epoch(), (step.step - 1) % per_epoch + 1, step);
+        if (options_.log_steps) log_step(epoch(), step);
+        row_is_due_ = options_.budget_mib ? past_mark() : step.step % per_epoch == 0 || enough();
+        if (row_is_due_) log(epoch());
+        client_.checkpoint_if_due();
+        stop_if_asked();
+      }
     }
     if (run_.rows.empty()) log(0);  // the budget did not last for a step
+  }
+
+  /// Of the last step, from 1.
+  Index epoch() const {
+    return (static_cast<Index>(client_.steps()) - 1) / train_.batches_per_epoch() + 1;
   }
 
   double spent_mib() const {
@@ -283,6 +422,11 @@ class Training {
   bool enough() const {
     return (options_.steps && client_.steps() >= *options_.steps) ||
            (options_.budget_mib && spent_mib() >= *options_.budget_mib);
+  }
+
+  bool is_complete() const {
+    return enough() ||
+           static_cast<Index>(client_.steps()) / train_.batches_per_epoch() >= options_.epochs;
   }
 
   /// Whether a part of the budget is spent for the first time.
@@ -328,10 +472,12 @@ class Training {
                          .traffic = client_.traffic(sv::split::Column::training),
                          .seconds = seconds_});
     since_row_ = {};
+    row_is_due_ = false;
     output_.append(run_, run_.rows.back());
   }
 
   const Options& options_;
+  sv::transport::Endpoint server_;
   sv::nn::VitConfig vit_;
   sv::report::Run run_;
   Output& output_;
@@ -344,7 +490,12 @@ class Training {
   sv::split::Seconds seconds_;
   sv::split::EpochReport since_row_;
   std::uint64_t images_ = 0;
-  std::size_t mark_ = 0;  ///< the next of budget_marks
+  std::uint64_t mark_ = 0;   ///< the next of budget_marks
+  bool row_is_due_ = false;  ///< for the last step
+  bool was_connected_ = false;
+  bool had_ended_ = false;                       ///< an earlier process had come to the end
+  bool is_saved_ = false;                        ///< model and metrics are written
+  std::uint64_t failed_at_ = ~std::uint64_t{0};  ///< the step after which the server failed
 };
 
 }  // namespace

@@ -115,6 +115,7 @@ EarlierRuns read_earlier(const std::filesystem::path& folder) {
   struct Begun {
     sv::report::Run run;
     std::string lines;
+    std::vector<sv::report::Row> steps;
   };
   std::ifstream in{path};
   if (!in)
@@ -133,12 +134,13 @@ EarlierRuns read_earlier(const std::filesystem::path& folder) {
     });
     if (kind == "run") {
       if (at != begun.end()) begun.erase(at);  // it was begun again
-      at = begun.insert(begun.end(), {{.method = method, .seed = seed}, {}});
+      at = begun.insert(begun.end(), {{.method = method, .seed = seed}, {}, {}});
       at->run.settings = record.settings();
     }
     if (at == begun.end()) continue;
     at->lines += line + '\n';
     if (kind == "epoch") at->run.rows.push_back(row_of(record));
+    if (kind == "step") at->steps.push_back(row_of(record));
     if (kind != "end") continue;
     at->run.test_samples = record.count("test_samples");
     at->run.evaluation_traffic = record.traffic("evaluation_");
@@ -146,6 +148,10 @@ EarlierRuns read_earlier(const std::filesystem::path& folder) {
     earlier.finished.push_back(std::move(at->run));
     earlier.jsonl += at->lines;
     begun.erase(at);
+  }
+  for (Begun& one : begun) {
+    one.run.rows = std::move(one.steps);
+    earlier.steps.push_back(std::move(one.run));
   }
   return earlier;
 }

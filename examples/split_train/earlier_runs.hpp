@@ -15,6 +15,7 @@ namespace split_train {
 struct EarlierRuns {
   std::vector<splitvit::report::Run> finished;  ///< in the order in which they ended
   std::string jsonl;                            ///< the lines of metrics.jsonl that are theirs
+  std::vector<splitvit::report::Run> steps;  ///< of runs that have not ended: a row for each step
 };
 
 /// Errors  StorageError naming file and line if metrics.jsonl is missing, or holds what split_train

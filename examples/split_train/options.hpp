@@ -57,6 +57,10 @@ struct Options {
   bool dry_run = false;  ///< a few steps, to measure them
   std::string out;
   bool resume = false;
+  std::string checkpoint;                         ///< folder; empty: no checkpoints
+  std::optional<std::uint64_t> checkpoint_every;  ///< steps; an epoch unless given
+  Index keep = 3;                                 ///< checkpoints
+  Index reconnect_for = 600;                      ///< seconds
   std::string progress = "auto";
   bool log_steps = false;
   Index sessions = 0;  ///< a server ends after so many clients; 0: it never does

@@ -5,19 +5,19 @@
 #include <optional>      // optional
 #include <span>          // span
 #include <string>        // string, to_string
-#include <string_view>   // string_view
 #include <system_error>  // error_code
-#include <utility>       // move
+#include <utility>       // as_const, move
 #include <vector>        // vector
 
 #include <splitvit/io/file.hpp>         // write_file_atomically
 #include <splitvit/io/safetensors.hpp>  // write_safetensors
 #include <splitvit/report/html.hpp>     // render_html
-#include <splitvit/report/metrics.hpp>  // CsvFile, JsonlFile
+#include <splitvit/report/metrics.hpp>  // CsvFile, JsonlFile, jsonl_line, jsonl_run_line
 #include <splitvit/report/run.hpp>      // Run, Row
 
-#include "split_train/earlier_runs.hpp"  // read_earlier, keep_finished
-#include "split_train/options.hpp"       // UsageError
+#include "split_train/checkpointing.hpp"  // file_name_of
+#include "split_train/earlier_runs.hpp"   // read_earlier, keep_finished
+#include "split_train/options.hpp"        // UsageError
 
 // What split_train leaves in --out.
 
@@ -35,7 +35,7 @@ struct OutputOptions {
 class Output {
  public:
   /// `planned` are the runs to come. With `resume` the folder's finished runs stay, and what is
-  /// left of others goes.
+  /// left of others goes when the next run begins.
   ///
   /// Errors  UsageError if the folder holds results that are not to be resumed, or of other
   ///         settings than planned; StorageError for metrics that this program has not written.
@@ -55,18 +55,41 @@ class Output {
       const EarlierRuns runs = read_earlier(*folder_);
       for (const auto& before : runs.finished)
         for (const auto& run : planned) require_alike(run, before);
-      keep_finished(*folder_, runs);
       earlier_ = runs.finished;
+      steps_ = runs.steps;
     }
-    csv_.emplace(*folder_ / "metrics.csv");
-    jsonl_.emplace(*folder_ / "metrics.jsonl");
+    open();
   }
 
   /// What was finished in this folder before.
   const std::vector<splitvit::report::Run>& earlier() const { return earlier_; }
 
   void begin(const splitvit::report::Run& run) {
-    if (jsonl_) jsonl_->begin(run);
+    if (!folder_) return;
+    if (!steps_.empty()) replace_files(read_earlier(*folder_));
+    jsonl_->begin(run);
+  }
+  /// A run goes on after this step, with the rows that it has. Replaces what the files say of it.
+  void go_on(const splitvit::report::Run& run, std::uint64_t step) {
+    if (!folder_) return;
+    EarlierRuns runs = read_earlier(*folder_);
+    std::vector<splitvit::report::Row> steps;
+    for (const auto* all : {&std::as_const(steps_), &std::as_const(runs.steps)})
+      for (const auto& other : *all)
+        if (other.method == run.method && other.seed == run.seed) steps = other.rows;
+    runs.jsonl += splitvit::report::jsonl_run_line(run) + '\n';
+    auto next = steps.begin();
+    const auto add_steps_to = [&](std::uint64_t last) {
+      for (; next != steps.end() && next->step <= last; ++next)
+        runs.jsonl += splitvit::report::jsonl_line(run, *next, "step") + '\n';
+    };
+    for (const auto& row : run.rows) {
+      add_steps_to(row.step);
+      runs.jsonl += splitvit::report::jsonl_line(run, row) + '\n';
+    }
+    add_steps_to(step);
+    runs.finished.push_back(run);
+    replace_files(runs);
   }
   void append(const splitvit::report::Run& run, const splitvit::report::Row& row) {
     if (csv_) csv_->append(run, row);
@@ -88,9 +111,8 @@ class Output {
     // A folder that is resumed may hold other models already.
     if (options_.several || options_.resume) name += "-" + run.method;
     if (options_.several_seeds || options_.resume) name += "-seed" + std::to_string(run.seed);
-    for (char& c : name)
-      if (std::string_view{":,@=()/"}.find(c) != std::string_view::npos) c = '-';
-    splitvit::io::write_safetensors(*folder_ / (name + ".safetensors"), weights, metadata);
+    splitvit::io::write_safetensors(*folder_ / (file_name_of(name) + ".safetensors"), weights,
+                                    metadata);
   }
 
   /// Returns where the report lies; empty without a folder.
@@ -105,6 +127,18 @@ class Output {
   }
 
  private:
+  void replace_files(const EarlierRuns& runs) {
+    steps_.clear();
+    keep_finished(*folder_, runs);
+    open();
+  }
+
+  /// The second file may be missing, then nothing is in the first one.
+  void open() {
+    jsonl_.emplace(*folder_ / "metrics.jsonl");
+    csv_.emplace(*folder_ / "metrics.csv");
+  }
+
   /// Errors  UsageError if these are runs of one method and seed, but with other settings.
   static void require_alike(const splitvit::report::Run& planned,
                             const splitvit::report::Run& before) {
@@ -122,6 +156,7 @@ class Output {
   OutputOptions options_;
   std::optional<std::filesystem::path> folder_;
   std::vector<splitvit::report::Run> earlier_;
+  std::vector<splitvit::report::Run> steps_;  // of runs that had not ended at the start
   std::optional<splitvit::report::CsvFile> csv_;
   std::optional<splitvit::report::JsonlFile> jsonl_;
 };

@@ -115,7 +115,7 @@ cmp <(head -n 6 "$folder/whole.csv") <(head -n 6 "$out/metrics.csv") ||
 cmp <(tail -n 1 "$folder/whole.csv" | cut -d, -f1-10) <(tail -n 1 "$out/metrics.csv" | cut -d, -f1-10) ||
   fail "the last run was not repeated"
 [[ $(grep -c '"record":"end"' "$out/metrics.jsonl") == 6 ]] || fail "not all runs have ended"
-[[ $(grep -c '"record":"step"' "$out/metrics.jsonl") == 10 ]] || fail "steps of finished runs are lost"
+[[ $(grep -c '"record":"step"' "$out/metrics.jsonl") == 12 ]] || fail "steps of finished runs are lost"
 [[ $(grep -c . "$folder/second") == 6 ]] || fail "another table: $(cat "$folder/second")"
 rm "$out/metrics.jsonl"
 train "${comparison[@]}" --resume 2>"$folder/stderr" && fail "resumed without metrics.jsonl"
