@@ -62,6 +62,10 @@ struct Options {
   bool resume = false;
   bool retry_failed = false;  ///< with resume: runs that have failed are not finished
   bool overwrite = false;     ///< replace what is in --out already
+  std::string checkpoint;     ///< folder; empty: no checkpoints
+  std::optional<std::uint64_t> checkpoint_every;  ///< steps; an epoch unless given
+  Index keep = 3;                                 ///< checkpoints
+  Index reconnect_for = 600;                      ///< seconds
   std::string progress = "auto";
   bool log_steps = false;
   Index sessions = 0;  ///< a server ends after so many clients; 0: it never does

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/server_role.hpp"
 
-#include <csignal>    // SIGTERM, kill
+#include <chrono>     // milliseconds, seconds
+#include <csignal>    // SIGINT, SIGTERM, kill, signal
 #include <cstdio>     // printf, fprintf
 #include <exception>  // exception
 #include <memory>     // make_shared, shared_ptr
 #include <stdexcept>  // invalid_argument, runtime_error
 #include <string>     // string
+#include <thread>     // sleep_for
 #include <vector>     // vector
 
 #include <sys/wait.h>  // waitpid
@@ -15,19 +17,23 @@
 #include <sys/prctl.h>  // prctl
 #endif
 
-#include <splitvit/core/parallel.hpp>  // with_threads
-#include <splitvit/core/text.hpp>      // counted
-#include <splitvit/optim/adam.hpp>     // AdamW
-#include <splitvit/split/server.hpp>   // Server
-#include <splitvit/transport/tcp.hpp>  // TcpListener
+#include <splitvit/core/parallel.hpp>         // with_threads
+#include <splitvit/core/text.hpp>             // counted
+#include <splitvit/io/checkpoint_policy.hpp>  // Memory
+#include <splitvit/optim/adam.hpp>            // AdamW
+#include <splitvit/split/checkpoints.hpp>     // Checkpoints
+#include <splitvit/split/server.hpp>          // Server
+#include <splitvit/transport/tcp.hpp>         // TcpListener
 
-#include "split_train/agreed.hpp"       // agreed_settings, started_part
-#include "split_train/data.hpp"         // classes_of
-#include "split_train/data_digest.hpp"  // data_digest
-#include "split_train/memory.hpp"       // peak_memory
-#include "split_train/method.hpp"       // method_of
-#include "split_train/schedule.hpp"     // schedule_of, schedule_setting
-#include "split_train/weights.hpp"      // weights_notes
+#include "split_train/agreed.hpp"         // agreed_settings, started_part
+#include "split_train/checkpointing.hpp"  // all_sessions_ended, checkpoint_folder, tell_found
+#include "split_train/data.hpp"           // classes_of
+#include "split_train/data_digest.hpp"    // data_digest
+#include "split_train/interruption.hpp"   // SignalWatch
+#include "split_train/memory.hpp"         // peak_memory
+#include "split_train/method.hpp"         // method_of
+#include "split_train/schedule.hpp"       // schedule_of, schedule_setting
+#include "split_train/weights.hpp"        // weights_notes
 
 namespace split_train {
 
@@ -63,6 +69,11 @@ std::string digest_if_here(const Options& options) {
 }  // namespace
 
 int run_server(const Options& options) {
+  if (!options.checkpoint.empty() && all_sessions_ended(options)) {
+    std::fprintf(stderr, "split_train: all sessions in %s had come to their end\n",
+                 options.checkpoint.c_str());
+    return 0;
+  }
   Index classes = options.classes;
   if (classes == 0 && options.data != Options{}.data) classes = classes_of(options.data);
   if (classes == 0 && options.start) classes = options.start->sizes.classes;
@@ -105,6 +116,20 @@ int run_server(const Options& options) {
        .agreed = agreed_settings(options, sv::wire::any_value, sv::wire::any_value,
                                  sv::wire::any_value)}};
 
+  if (!options.checkpoint.empty())
+    server.keep_checkpoints([&](const sv::wire::Hello& hello) {
+      const auto name =
+          said_by(hello, method_setting, [](const std::string& value) { return value; });
+      auto how = checkpoint_options(options);
+      how.generations.patience = std::chrono::seconds{2};
+      how.settings = {{"compute of the server", compute_name(options.compute)}};
+      auto checkpoints = std::make_shared<sv::split::Checkpoints>(
+          checkpoint_folder(options, name, "server"), sv::io::Memory{}, how);
+      if (options.progress != "none") tell_found(*checkpoints, options);
+      return checkpoints;
+    });
+  const SignalWatch watch{[&](int) { server.save_checkpoints(); }};
+
   if (options.start) {
     const std::string notes = weights_notes(options, classes);
     Method method = own;  // all weights are looked at before anybody connects
@@ -125,7 +150,13 @@ int run_server(const Options& options) {
       if (options.progress != "none")
         std::printf("%s: %s\n", peer.c_str(), sv::counted(learner->steps(), "step").c_str());
     } catch (const std::exception& error) {
-      ++failed;
+      const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);
+      const bool may_come_back = !options.checkpoint.empty() && reasoned != nullptr &&
+                                 reasoned->reason() != sv::Reason::refused;
+      if (may_come_back)
+        --session;  // it is not over
+      else
+        ++failed;
       std::fprintf(stderr, "%s: %s\n", peer.c_str(), error.what());
     }
     std::fflush(stdout);
@@ -143,6 +174,7 @@ namespace {
 #else
   const char* const self = "split_train";
 #endif
+  ::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches both processes; the client then ends this one
   ::dup2(out, STDOUT_FILENO);
   ::close(out);
   std::vector<char*> argv;
@@ -176,9 +208,18 @@ std::optional<std::uint64_t> ServerProcess::peak_memory() const {
   return split_train::peak_memory(std::to_string(process_));
 }
 
+void ServerProcess::finish() {
+  for (int waits = 0; process_ > 0 && waits < 100; ++waits) {
+    if (::waitpid(process_, nullptr, WNOHANG) != 0)
+      process_ = -1;
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  }
+}
+
 ServerProcess::~ServerProcess() {
   if (process_ <= 0) return;
-  // After a goodbye it is on its way out; otherwise it waits for messages that will not come.
+  // It waits for messages that will not come.
   ::kill(process_, SIGTERM);
   ::waitpid(process_, nullptr, 0);
 }

@@ -29,6 +29,9 @@ class ServerProcess {
   ServerProcess& operator=(const ServerProcess&) = delete;
   ~ServerProcess();
 
+  /// Waits for its end, some seconds at most: it has been told goodbye.
+  void finish();
+
   const splitvit::transport::Endpoint& endpoint() const { return endpoint_; }
   /// The most bytes that it has held at once; nothing where the system does not say.
   std::optional<std::uint64_t> peak_memory() const;
