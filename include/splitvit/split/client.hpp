@@ -68,8 +68,8 @@ class Client {
   /// Saves checkpoints from now on. Goes on from the newest that they hold; without one it begins a
   /// session and saves generation 0, so that a client that is started again is always known.
   ///
-  /// Errors  StorageError if a checkpoint cannot be written, or the newest cannot be restored;
-  ///         std::logic_error after the first connection or step.
+  /// Errors  StorageError if the newest cannot be restored; std::logic_error after the first
+  ///         connection or step.
   void keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints);
 
   /// Continues the session over another link. Closes the old one. With checkpoints, both parties
@@ -220,7 +220,7 @@ void Client<T>::keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints) {
     checkpoints->restore(newest->step, *state_, role_);
   } else {
     state_->id = wire::random_session_id();
-    checkpoints->save(*state_, role_);
+    checkpoints->save_if_possible(*state_, role_);
   }
   checkpoints_ = std::move(checkpoints);
 }

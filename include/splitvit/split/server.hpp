@@ -354,7 +354,7 @@ void Server<T>::train(wire::Session& session, KnownClient& client, const wire::E
   Checkpoints* const checkpoints = client.checkpoints.get();
   // So that a server that is started again knows the session.
   if (checkpoints && client.state.steps.last() == 0 && !checkpoints->holds(0))
-    checkpoints->save(client.state, client);
+    checkpoints->save_if_possible(client.state, client);
   std::vector<std::byte>& reply = session.new_reply();
   try {
     client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
