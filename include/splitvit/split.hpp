@@ -10,3 +10,4 @@
 #include <splitvit/split/report.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/split/server_role.hpp>
+#include <splitvit/split/session_event.hpp>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <splitvit/wire/admission.hpp>
+#include <splitvit/wire/connection.hpp>
 #include <splitvit/wire/frame.hpp>
 #include <splitvit/wire/handshake.hpp>
 #include <splitvit/wire/io.hpp>

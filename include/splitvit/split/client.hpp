@@ -16,7 +16,7 @@
 #include <splitvit/split/options.hpp>        // ClientOptions, settings_of
 #include <splitvit/split/report.hpp>         // Column, EpochReport, Evaluation, StepReport, Timer
 #include <splitvit/transport/any_link.hpp>   // AnyLink
-#include <splitvit/wire/io.hpp>              // flush, next, tell
+#include <splitvit/wire/connection.hpp>      // Connection, options_on
 #include <splitvit/wire/session.hpp>         // Session, SessionState
 #include <splitvit/wire/tensor_payload.hpp>  // get_tensor
 
@@ -35,7 +35,8 @@ concept BatchSource = std::floating_point<T> && requires(S& source) {
 };
 
 /// The party that has the images and the first blocks: a ClientRole, a session and a link. Only
-/// this class waits for the link.
+/// this class waits for the link. While it computes, another thread answers heartbeats: see
+/// wire::Connection, also for what a link without deadlines lacks.
 ///
 ///   Client client{part, Adam{.lr = 1e-3}, adc(0.1), std::move(link)};
 ///   client.train_epoch(loader.epoch(0));
@@ -54,7 +55,7 @@ class Client {
   ///
   /// Errors  WireError (refused) naming the field and both values if the server is set up
   ///         differently; TransportError; std::invalid_argument for a part that is not a client's,
-  ///         options of the rule outside their range, or heartbeats.
+  ///         or options of the rule outside their range.
   template <codec::Codec<T> Code, transport::Transport Link>
   Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          std::type_identity_t<compress::AnyStage<T>> stage, Code codec, Link link,
@@ -145,6 +146,7 @@ class Client {
   /// Weights, optimiser, codec and session. See core/state.hpp.
   void each_state(auto&& see) {
     show_state(role_, see);
+    const auto lock = lock_state();
     show_state(*state_, see, "session.");
   }
 
@@ -152,8 +154,13 @@ class Client {
   Client(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
          compress::AnyStage<T> stage, transport::AnyLink link, const ClientOptions& options);
 
-  void connect();
-  wire::Session& session();
+  void connect(transport::AnyLink link);
+  wire::Connection::Locked session();
+  /// Heartbeats are counted in the state by another thread.
+  std::optional<wire::Connection::Locked> lock_state() const {
+    if (!connection_) return std::nullopt;
+    return connection_->locked();
+  }
   /// Errors  std::logic_error if the answer to the server's last step was lost.
   void require_in_step(const char* operation);
   /// Runs `action`. If it throws, the connection ends, and the server is told why if possible.
@@ -168,9 +175,8 @@ class Client {
 
   ClientRole<T> role_;
   ClientOptions options_;
-  std::optional<transport::AnyLink> link_;
   std::unique_ptr<wire::SessionState> state_ = std::make_unique<wire::SessionState>();
-  std::optional<wire::Session> session_;
+  std::unique_ptr<wire::Connection> connection_;
   std::vector<std::byte> decoder_;  // given, until the first step is applied
   Workspace workspace_;
 };
@@ -185,23 +191,20 @@ Client<T>::Client(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> 
 
 template <std::floating_point T>
 Client<T>::Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options)
-    : role_{std::move(role)}, options_{options}, link_{std::move(link)} {
-  require_no_heartbeat("Client", options_.session);
+    : role_{std::move(role)}, options_{options} {
   state_->client = options_.client;
-  connect();
+  connect(std::move(link));
 }
 
 template <std::floating_point T>
 void Client<T>::reconnect(transport::AnyLink link) {
   disconnect();
-  link_ = std::move(link);
-  connect();
+  connect(std::move(link));
 }
 
 template <std::floating_point T>
 void Client<T>::disconnect() {
-  session_.reset();
-  link_.reset();
+  connection_.reset();
 }
 
 template <std::floating_point T>
@@ -210,7 +213,7 @@ auto Client<T>::connected(const auto& action) {
     return action();
   } catch (const WireError& error) {
     role_.discard();
-    wire::tell(*link_, *session_, error);
+    connection_->tell(error);
     disconnect();
     throw;
   } catch (...) {
@@ -223,26 +226,26 @@ auto Client<T>::connected(const auto& action) {
 template <std::floating_point T>
 StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
   const Workspace::Use use{workspace_};
-  StepReport report{.step = session().next().step, .traffic = {}, .seconds = {}};
+  StepReport report{.step = session()->next().step, .traffic = {}, .seconds = {}};
   const Traffic before = traffic(Column::training);
   Timer timer;
   try {
     const auto payload = role_.forward({.client = options_.client, .step = report.step},
                                        std::move(images), labels, report);
     timer.lap();
-    session().send_step(payload);
+    session()->send_step(payload);
   } catch (...) {
     role_.discard();  // nothing has been sent
     throw;
   }
   connected([&] {
-    const wire::Event answer = wire::next(*link_, *session_, wire::MessageKind::backward);
+    const wire::Event answer = connection_->next(wire::MessageKind::backward);
     const double waited = timer.lap();
     role_.backward(answer.payload, report);
     report.seconds.link = std::max(0.0, waited - report.seconds.server);
-    session_->prepare();
+    connection_->session()->prepare();
     role_.commit(report);
-    session_->commit();
+    connection_->locked()->commit();
     decoder_.clear();  // the server has it
   });
   report.traffic = traffic(Column::training) - before;
@@ -290,53 +293,57 @@ void Client<T>::close() {
 
 template <std::floating_point T>
 Traffic Client<T>::traffic(Column column) const {
+  const auto lock = lock_state();
   return traffic_of(*state_, column);
 }
 
 template <std::floating_point T>
-void Client<T>::connect() {
+void Client<T>::connect(transport::AnyLink link) {
   const CutSender<T>& sender = role_.sender();
-  session_.emplace(wire::Session::client(
+  auto opening = wire::Session::client(
       *state_,
       settings_of(part(), options_.method.empty() ? sender.stage().description() : options_.method,
                   sender.codec().description(), options_.agreed),
-      options_.session, transport::Clock::now()));
+      wire::options_on(link, options_.session), transport::Clock::now());
+  connection_ = std::make_unique<wire::Connection>(std::move(link), std::move(opening));
   wait_for(wire::MessageKind::welcome);
   // The server may have got it or not.
-  if (!decoder_.empty() && session().agreed().last_step == 0)
+  if (!decoder_.empty() && session()->agreed().last_step == 0)
     send(wire::MessageKind::weights, decoder_);
 }
 
 template <std::floating_point T>
-wire::Session& Client<T>::session() {
-  if (!session_ || !session_->is_open())
-    throw std::logic_error("client: the connection is over; reconnect to go on");
-  return *session_;
+wire::Connection::Locked Client<T>::session() {
+  if (connection_) {
+    auto session = connected([this] { return connection_->session(); });
+    if (session->is_open()) return session;
+  }
+  throw std::logic_error("client: the connection is over; reconnect to go on");
 }
 
 template <std::floating_point T>
 void Client<T>::require_in_step(const char* operation) {
-  if (const std::uint64_t there = session().agreed().last_step; there > steps())
+  if (const std::uint64_t there = session()->agreed().last_step; there > steps())
     throw std::logic_error(joined({operation, ": the server has applied step ", there,
                                    ", whose answer was lost; train its batch again first"}));
 }
 
 template <std::floating_point T>
 void Client<T>::send(wire::MessageKind kind, wire::Bytes payload) {
-  session().send(kind, std::array{payload});
-  connected([&] { wire::flush(*link_, *session_); });
+  session()->send(kind, std::array{payload});
+  connected([&] { connection_->flush(); });
 }
 
 template <std::floating_point T>
 wire::Bytes Client<T>::wait_for(wire::MessageKind kind) {
-  return connected([&] { return wire::next(*link_, *session_, kind).payload; });
+  return connected([&] { return connection_->next(kind).payload; });
 }
 
 template <std::floating_point T>
 wire::Bytes Client<T>::ask(wire::MessageKind question, wire::Bytes payload,
                            wire::MessageKind answer) {
   require_in_step(wire::name(question));
-  session().send(question, std::array{payload});
+  session()->send(question, std::array{payload});
   return wait_for(answer);
 }
 

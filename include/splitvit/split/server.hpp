@@ -3,21 +3,22 @@
 
 #include <functional>  // function
 #include <map>         // map
-#include <memory>      // make_shared, shared_ptr
+#include <memory>      // make_shared, shared_ptr, weak_ptr
 #include <mutex>       // lock_guard, mutex
 
-#include <splitvit/codec/any_codec.hpp>     // AnyCodec, Codec
-#include <splitvit/core/workspace.hpp>      // Workspace
-#include <splitvit/nn/part.hpp>             // Part
-#include <splitvit/optim/optimizer.hpp>     // AnyRule
-#include <splitvit/split/cut.hpp>           // CutReceiver
-#include <splitvit/split/learner.hpp>       // Learner
-#include <splitvit/split/messages.hpp>      // weights_payload
-#include <splitvit/split/options.hpp>       // ServerOptions, settings_of
-#include <splitvit/split/server_role.hpp>   // ServerRole
-#include <splitvit/transport/any_link.hpp>  // AnyLink
-#include <splitvit/wire/io.hpp>             // flush_if_possible, next, tell
-#include <splitvit/wire/session.hpp>        // Session, SessionState
+#include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
+#include <splitvit/core/workspace.hpp>       // Workspace
+#include <splitvit/nn/part.hpp>              // Part
+#include <splitvit/optim/optimizer.hpp>      // AnyRule
+#include <splitvit/split/cut.hpp>            // CutReceiver
+#include <splitvit/split/learner.hpp>        // Learner
+#include <splitvit/split/messages.hpp>       // weights_payload
+#include <splitvit/split/options.hpp>        // ServerOptions, settings_of
+#include <splitvit/split/server_role.hpp>    // ServerRole
+#include <splitvit/split/session_event.hpp>  // OnSessionEvent, SessionEvent
+#include <splitvit/transport/any_link.hpp>   // AnyLink
+#include <splitvit/wire/connection.hpp>      // Connection, options_on
+#include <splitvit/wire/session.hpp>         // Session, SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -27,7 +28,8 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 ///   server.serve(std::move(link));  // until the client says goodbye
 ///
 /// It need not know the client's stages: it sends the gradient of what it received. Several threads
-/// may serve at the same time, each one session; one of them computes at a time.
+/// may serve at the same time, each one session; one of them computes at a time, and none keeps the
+/// others from answering heartbeats.
 template <std::floating_point T>
 class Server {
  public:
@@ -36,8 +38,8 @@ class Server {
 
   /// One part, which all clients train.
   ///
-  /// Errors  std::invalid_argument unless the part is the last of a model, for options of the rule
-  ///         outside their range, or for heartbeats.
+  /// Errors  std::invalid_argument unless the part is the last of a model, or for options of the
+  ///         rule outside their range.
   template <codec::Codec<T> Code>
   Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule, Code codec,
          const ServerOptions& options = {})
@@ -55,6 +57,20 @@ class Server {
   ///         TransportError if the link fails, is closed without goodbye, or is silent for too
   ///         long. A step is applied as a whole or not at all; the server can serve again.
   void serve(transport::AnyLink link);
+  /// The same for a connection that may have got the client's hello. `on_event` is told what
+  /// becomes of the session, by this thread.
+  void serve(
+      const std::shared_ptr<wire::Connection>& connection,
+      const OnSessionEvent& on_event = [](const SessionEvent&) {});
+
+  const ServerOptions& options() const { return options_; }
+  /// The last step of a session, 0 if it is not known. Any thread may ask.
+  std::uint64_t step_of(const wire::SessionId& id) {
+    const std::shared_ptr<KnownClient> client = find(id);
+    if (client == nullptr) return 0;
+    const std::lock_guard lock{*client->guard};
+    return client->state.steps.last();
+  }
 
   /// The part that all clients share. Errors  std::logic_error if each role has its own.
   const nn::Part<T>& part() const { return learner().part(); }
@@ -79,18 +95,25 @@ class Server {
   /// A client that is or was connected.
   struct KnownClient {
     explicit KnownClient(ServerRole<T> r, wire::SessionState s = {}, bool decoder = false)
-        : role{std::move(r)}, state{std::move(s)}, has_decoder{decoder} {}
+        : role{std::move(r)}, has_decoder{decoder}, state{std::move(s)} {}
 
-    ServerRole<T> role;
-    wire::SessionState state;
+    ServerRole<T> role;             // this and the next two under computing_
     bool has_decoder;               // one that the client has given
-    bool is_superseded = false;     // a newer connection has taken over
     std::vector<std::byte> answer;  // to a question; it lives until it is written
-    std::mutex guard;               // of all of these
 
-    bool is_connected = true;     // these two under the guard of clients_
+    std::shared_ptr<std::mutex> guard;  // of the next two: the connection's
+    wire::SessionState state;
+    bool is_superseded = false;  // a newer connection has taken over
+
+    std::weak_ptr<wire::Connection> connection;  // the rest under the guard of clients_
+    bool is_connected = true;
+    wire::Time left = {};         // when its link broke
     std::uint64_t last_used = 0;  // when it was admitted
   };
+
+  static WireError superseded() {
+    return {Reason::superseded, "a newer connection of this client has taken over"};
+  }
 
   const Learner<T>& learner() const {
     if (!learner_) throw std::logic_error("Server: each role has a part of its own");
@@ -100,25 +123,26 @@ class Server {
   /// Finds or makes the client of a hello, and admits it.
   ///
   /// A client that reconnects gets a copy of its role and state: the thread of its older connection
-  /// may still send from the original; it ends at the next message.
-  std::shared_ptr<KnownClient> admit(wire::Session& session);
-  std::shared_ptr<KnownClient> admit(wire::Session& session, std::shared_ptr<KnownClient> client);
+  /// may still send from the original; it is told to end.
+  std::shared_ptr<KnownClient> admit(const std::shared_ptr<wire::Connection>& connection);
+  std::shared_ptr<KnownClient> admit(const std::shared_ptr<wire::Connection>& connection,
+                                     std::shared_ptr<KnownClient> client);
   std::shared_ptr<KnownClient> find(const wire::SessionId& id);
 
-  /// Forgets the oldest client that is not connected; refuses the new one if all are.
-  void make_room(wire::Session& session);
+  /// Forgets the clients whose time is over and, where there is still no room, the oldest client
+  /// that is not connected; refuses the new one if all are.
+  void make_room(const wire::Connection::Locked& session);
 
   /// The client's connection is over. `keeps` says whether the client may come back.
   void leave(KnownClient& client, bool keeps);
 
   /// Tells the peer why, and keeps a client that has something to come back to.
-  void give_up(transport::AnyLink& link, wire::Session& session, KnownClient* client,
-               const ReasonedError& error);
+  void give_up(wire::Connection& connection, KnownClient* client, const ReasonedError& error);
 
   /// Answers one message; false after a goodbye.
-  bool answer(transport::AnyLink& link, wire::Session& session, KnownClient& client);
+  bool answer(wire::Connection& connection, KnownClient& client);
 
-  void train(wire::Session& session, KnownClient& client, const wire::Event& event,
+  void train(wire::Connection& connection, KnownClient& client, const wire::Event& event,
              std::uint64_t largest);
 
   std::shared_ptr<Learner<T>> learner_;
@@ -136,7 +160,6 @@ Server<T>::Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> 
                   const ServerOptions& options)
     : learner_{std::make_shared<Learner<T>>(std::move(part), std::move(rule), options.training)},
       options_{options} {
-  require_no_heartbeat("Server", options_.session);
   make_role_ = [learner = learner_, codec = std::move(codec),
                 seed = options.seed](const wire::Hello&) {
     return ServerRole<T>{learner, CutReceiver<T>{codec, seed}};
@@ -146,56 +169,85 @@ Server<T>::Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> 
 
 template <std::floating_point T>
 Server<T>::Server(MakeRole make_role, const ServerOptions& options)
-    : make_role_{std::move(make_role)}, options_{options} {
-  require_no_heartbeat("Server", options_.session);
-}
+    : make_role_{std::move(make_role)}, options_{options} {}
 
 template <std::floating_point T>
 void Server<T>::serve(transport::AnyLink link) {
-  auto session = wire::Session::server(options_.session, transport::Clock::now());
+  auto session =
+      wire::Session::server(wire::options_on(link, options_.session), transport::Clock::now());
+  serve(std::make_shared<wire::Connection>(std::move(link), std::move(session)));
+}
+
+template <std::floating_point T>
+void Server<T>::serve(const std::shared_ptr<wire::Connection>& connection,
+                      const OnSessionEvent& on_event) {
   std::shared_ptr<KnownClient> client;
+  const auto tell = [&](SessionEvent::Kind kind, const std::string& reason = {}) {
+    SessionEvent event{.kind = kind, .reason = reason};
+    if (client != nullptr) {
+      const std::lock_guard lock{*client->guard};
+      event.id = client->state.id;
+      event.step = client->state.steps.last();
+    }
+    on_event(event);
+  };
+  const auto give_up = [&](const ReasonedError& error, const std::string& reason) {
+    this->give_up(*connection, client.get(), error);
+    connection->stop();
+    tell(client == nullptr ? SessionEvent::Kind::refused : SessionEvent::Kind::lost, reason);
+  };
   try {
-    wire::next(link, session, wire::MessageKind::hello);
-    client = admit(session);
-    while (answer(link, session, *client)) {
+    if (!connection->session()->has_hello()) connection->next(wire::MessageKind::hello);
+    client = admit(connection);
+    const bool is_new = connection->session()->hello().connection == 0;
+    tell(is_new ? SessionEvent::Kind::began : SessionEvent::Kind::resumed);
+    while (answer(*connection, *client)) {
     }
     leave(*client, false);
+    connection->stop();
+    tell(SessionEvent::Kind::ended);
   } catch (const ReasonedError& error) {
-    give_up(link, session, client.get(), error);
+    give_up(error, error.what());
     throw;
-  } catch (...) {
-    give_up(link, session, client.get(),
-            WireError{Reason::peer_failed, "the server has failed at this step"});
+  } catch (const std::exception& error) {
+    give_up(WireError{Reason::peer_failed, "the server has failed at this step"}, error.what());
     throw;
   }
 }
 
 template <std::floating_point T>
-auto Server<T>::admit(wire::Session& session) -> std::shared_ptr<KnownClient> {
-  const std::shared_ptr<KnownClient> older = find(session.hello().session);
-  if (older == nullptr)
-    return admit(session, std::make_shared<KnownClient>(make_role_(session.hello())));
-  const std::lock_guard of_older{older->guard};  // it may be computing
+auto Server<T>::admit(const std::shared_ptr<wire::Connection>& connection)
+    -> std::shared_ptr<KnownClient> {
+  const wire::Hello hello = connection->session()->hello();
+  const std::shared_ptr<KnownClient> older = find(hello.session);
+  if (older == nullptr) return admit(connection, std::make_shared<KnownClient>(make_role_(hello)));
+  const std::lock_guard computing{computing_};  // it may be at a step
+  std::unique_lock of_older{*older->guard};
   if (older->is_superseded)
     throw WireError(Reason::superseded, "a newer connection of this client came first");
-  auto client =
-      admit(session, std::make_shared<KnownClient>(older->role, older->state, older->has_decoder));
+  auto client = admit(connection,
+                      std::make_shared<KnownClient>(older->role, older->state, older->has_decoder));
   older->is_superseded = true;
+  of_older.unlock();
+  if (const auto of_its_thread = older->connection.lock()) of_its_thread->end(superseded());
   return client;
 }
 
 template <std::floating_point T>
-auto Server<T>::admit(wire::Session& session, std::shared_ptr<KnownClient> client)
-    -> std::shared_ptr<KnownClient> {
+auto Server<T>::admit(const std::shared_ptr<wire::Connection>& connection,
+                      std::shared_ptr<KnownClient> client) -> std::shared_ptr<KnownClient> {
   const ServerRole<T>& role = client->role;
+  const auto session = connection->session();
   if (const auto refusal = wire::compare_settings(
-          session.hello().settings,
+          session->hello().settings,
           settings_of(role.part(), options_.method, role.receiver().codec().description(),
                       options_.agreed)))
-    session.refuse(*refusal);
+    session->refuse(*refusal);
   const std::lock_guard lock{guard_};
-  if (!clients_.contains(session.hello().session)) make_room(session);
-  session.admit(client->state);
+  if (!clients_.contains(session->hello().session)) make_room(session);
+  session->admit(client->state);
+  client->guard = connection->guard();
+  client->connection = connection;
   client->last_used = ++admitted_;
   clients_[client->state.id] = client;
   return client;
@@ -209,7 +261,12 @@ auto Server<T>::find(const wire::SessionId& id) -> std::shared_ptr<KnownClient> 
 }
 
 template <std::floating_point T>
-void Server<T>::make_room(wire::Session& session) {
+void Server<T>::make_room(const wire::Connection::Locked& session) {
+  const wire::Time now = transport::Clock::now();
+  std::erase_if(clients_, [&](const auto& known) {
+    const KnownClient& client = *known.second;
+    return !client.is_connected && transport::deadline_in(options_.keep_for, client.left) <= now;
+  });
   if (clients_.size() < options_.most_sessions) return;
   auto oldest = clients_.end();
   for (auto at = clients_.begin(); at != clients_.end(); ++at)
@@ -217,7 +274,8 @@ void Server<T>::make_room(wire::Session& session) {
         (oldest == clients_.end() || at->second->last_used < oldest->second->last_used))
       oldest = at;
   if (oldest == clients_.end())
-    session.refuse({"session", "a new one", std::to_string(clients_.size()) + " already"});
+    session->refuse(wire::Refusal::busy("serving " + std::to_string(clients_.size()) + " of " +
+                                        std::to_string(options_.most_sessions)));
   clients_.erase(oldest);
 }
 
@@ -225,40 +283,41 @@ template <std::floating_point T>
 void Server<T>::leave(KnownClient& client, bool keeps) {
   const std::lock_guard lock{guard_};
   client.is_connected = false;
+  client.left = transport::Clock::now();
   const auto known = clients_.find(client.state.id);
   if (!keeps && known != clients_.end() && known->second.get() == &client) clients_.erase(known);
 }
 
 template <std::floating_point T>
-void Server<T>::give_up(transport::AnyLink& link, wire::Session& session, KnownClient* client,
+void Server<T>::give_up(wire::Connection& connection, KnownClient* client,
                         const ReasonedError& error) {
-  if (client == nullptr) return wire::tell(link, session, error);
-  bool keeps = false;
-  {
-    const std::lock_guard lock{client->guard};
+  bool tells = true, keeps = false;
+  if (client != nullptr) {
+    const std::lock_guard lock{*client->guard};
     keeps = client->state.steps.last() > 0 || client->has_decoder || client->is_superseded;
-    if (!client->is_superseded) session.fail(error);
+    tells = !client->is_superseded;
   }
-  leave(*client, keeps);
-  wire::flush_if_possible(link, session);
+  if (client != nullptr) leave(*client, keeps);
+  if (tells) connection.tell(error);
 }
 
 template <std::floating_point T>
-bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownClient& client) {
-  const wire::Event event = wire::next(link, session, client.guard);
-  const std::lock_guard lock{client.guard};
-  if (client.is_superseded)
-    throw WireError(Reason::superseded, "a newer connection of this client has taken over");
+bool Server<T>::answer(wire::Connection& connection, KnownClient& client) {
+  const wire::Event event = connection.next();
   const std::lock_guard computing{computing_};
+  {
+    const std::lock_guard lock{*client.guard};
+    if (client.is_superseded) throw superseded();
+  }
   const Workspace::Use use{workspace_};
-  const std::uint64_t largest = session.agreed().largest_message;
+  const std::uint64_t largest = connection.session()->agreed().largest_message;
   const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
     client.answer = std::move(payload);
-    session.send(kind, std::array{wire::Bytes{client.answer}});
+    connection.session()->send(kind, std::array{wire::Bytes{client.answer}});
   };
   using enum wire::MessageKind;
   if (event.kind == forward) {
-    train(session, client, event, largest);
+    train(connection, client, event, largest);
   } else if (event.kind == evaluate) {
     reply(evaluated, client.role.answer(event.payload, largest));
   } else if (event.kind == fetch_weights) {
@@ -271,15 +330,15 @@ bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownCl
 }
 
 template <std::floating_point T>
-void Server<T>::train(wire::Session& session, KnownClient& client, const wire::Event& event,
+void Server<T>::train(wire::Connection& connection, KnownClient& client, const wire::Event& event,
                       std::uint64_t largest) {
-  std::vector<std::byte>& reply = session.new_reply();
   try {
+    std::vector<std::byte>& reply = connection.session()->new_reply();
     client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
                         largest, reply);
-    session.prepare();
+    connection.session()->prepare();
     client.role.commit(reply);
-    session.commit();
+    connection.locked()->commit();
   } catch (...) {
     client.role.discard();
     throw;
