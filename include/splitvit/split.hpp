@@ -10,4 +10,5 @@
 #include <splitvit/split/report.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/split/server_role.hpp>
+#include <splitvit/split/service.hpp>
 #include <splitvit/split/session_event.hpp>

@@ -14,3 +14,4 @@
 #include <splitvit/wire/session_state.hpp>
 #include <splitvit/wire/steps.hpp>
 #include <splitvit/wire/tensor_payload.hpp>
+#include <splitvit/wire/unadmitted.hpp>

@@ -29,7 +29,7 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 ///
 /// It need not know the client's stages: it sends the gradient of what it received. Several threads
 /// may serve at the same time, each one session; one of them computes at a time, and none keeps the
-/// others from answering heartbeats.
+/// others from answering heartbeats. service.hpp serves whoever connects to a listener.
 template <std::floating_point T>
 class Server {
  public:
