@@ -295,7 +295,7 @@ class TcpListener {
     all.push_back({wake_read_.get(), POLLIN, 0});
     const int limit = deadline == no_deadline ? -1 : detail::system_ms(deadline - Clock::now(), 0);
     std::vector<bool> ready(links.size() + 1);
-    if (::poll(all.data(), static_cast<nfds_t>(all.size()), limit) <= 0) return ready;
+    if (::poll(all.data(), all.size(), limit) <= 0) return ready;
     for (std::size_t i = 0; i < ready.size(); ++i) ready[i] = all[i].revents != 0;
     if (all.back().revents != 0) ready.back() = true;  // accept then says that it is closed
     return ready;
