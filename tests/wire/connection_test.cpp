@@ -144,16 +144,16 @@ TEST_CASE("Connection: a message that comes early waits until the last one is us
 TEST_CASE("Connection: messages larger than the link holds, with heartbeats between them",
           "[wire]") {
   const SessionOptions beats{.heartbeat = 1ms};
+  const auto up = random_bytes(700'000), down = random_bytes(500'000);
   Ends ends{beats, beats};
-  const auto up = random_bytes(3'000'000), down = random_bytes(2'000'000);
   std::jthread serving{[&] {
-    for (int step = 0; step < 20; ++step) {
+    for (int step = 0; step < 10; ++step) {
       CHECK(std::ranges::equal(ends.server->next(MessageKind::forward).payload, up));
       ends.answer(down);
     }
     ends.server->next(MessageKind::bye);
   }};
-  for (int step = 0; step < 20; ++step) {
+  for (int step = 0; step < 10; ++step) {
     ends.ask(up);
     CHECK(std::ranges::equal(ends.client->next(MessageKind::backward).payload, down));
     ends.client->session()->commit();
@@ -161,7 +161,26 @@ TEST_CASE("Connection: messages larger than the link holds, with heartbeats betw
   ends.client->session()->send(MessageKind::bye);
   ends.client->flush();
   serving.join();
-  CHECK(ends.client_state.sent.of(MessageKind::forward).messages == 20);
+  CHECK(ends.client_state.sent.of(MessageKind::forward).messages == 10);
+}
+
+TEST_CASE(
+    "Connection: a write that waits for the peer does not hold the lock, and has its own limit",
+    "[wire][timing]") {
+  const auto answer = random_bytes(1'000'000);             // more than the link holds
+  Ends ends{{.heartbeat = 0s}, {.write_timeout = 400ms}};  // the client does not read meanwhile
+  ends.ask();
+  ends.server->next(MessageKind::forward);
+  std::optional<Reason> reason;
+  const Time start = real_now();
+  {
+    const std::jthread serving{[&] { reason = reason_of([&] { ends.answer(answer); }); }};
+    std::this_thread::sleep_for(100ms);
+    const std::lock_guard lock{*ends.server->guard()};
+    CHECK(real_now() - start < 350ms);
+  }
+  CHECK(reason == Reason::timed_out);
+  CHECK(real_now() - start >= 400ms);
 }
 
 TEST_CASE("Connection: another thread ends the wait", "[wire]") {

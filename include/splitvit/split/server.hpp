@@ -101,7 +101,8 @@ class Server {
     bool has_decoder;               // one that the client has given
     std::vector<std::byte> answer;  // to a question; it lives until it is written
 
-    std::shared_ptr<std::mutex> guard;  // of the next two: the connection's
+    // Of the next two: the connection's.
+    std::shared_ptr<std::mutex> guard = std::make_shared<std::mutex>();
     wire::SessionState state;
     bool is_superseded = false;  // a newer connection has taken over
 

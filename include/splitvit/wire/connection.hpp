@@ -2,13 +2,13 @@
 #pragma once
 
 #include <algorithm>           // min
+#include <atomic>              // atomic
 #include <chrono>              // milliseconds
 #include <condition_variable>  // condition_variable
 #include <exception>           // current_exception, exception_ptr, make_exception_ptr
 #include <memory>              // make_shared, shared_ptr
 #include <mutex>               // lock_guard, mutex, unique_lock
-#include <stop_token>          // stop_token
-#include <thread>              // jthread
+#include <thread>              // thread
 
 #include <splitvit/core/error.hpp>          // Reason, ReasonedError, TransportError, WireError
 #include <splitvit/transport/any_link.hpp>  // AnyLink
@@ -57,20 +57,24 @@ class Connection {
   /// Ends the thread that reads. Call it before the session's state is destroyed.
   void stop() {
     if (!reader_.joinable()) return;
-    reader_.request_stop();
+    stops_ = true;
     link_.set_deadline(Time{});  // the reader need not wait any longer
     reader_.join();
   }
 
-  /// For one statement, such as connection.session()->commit().
+  /// For one statement, such as connection.session()->send_step(parts).
   Locked session() {
-    std::unique_lock lock{*guard_};
+    Locked session = locked();
     if (failure_) std::rethrow_exception(failure_);
-    return {std::move(lock), &session_};
+    return session;
   }
   /// The same after the connection has ended, for what cannot fail: commit after prepare.
-  Locked locked() { return {std::unique_lock{*guard_}, &session_}; }
-  /// What session() locks: for states that several connections use.
+  Locked locked() {
+    std::unique_lock lock{*guard_};
+    changed_.wait(lock, [this] { return !is_writing_; });
+    return {std::move(lock), &session_};
+  }
+  /// What session() locks, for the session's state. It is never held for long.
   const std::shared_ptr<std::mutex>& guard() const { return guard_; }
 
   /// Writes what is queued, and waits for the next message. It is valid until the next call.
@@ -101,27 +105,13 @@ class Connection {
 
   /// Writes all that is queued. Errors  As wire::flush.
   void flush() {
-    const auto limit = [this] { return transport::deadline_in(session_.options().write_timeout); };
-    for (Time give_up = limit();;) {
-      const std::lock_guard lock{*guard_};
-      const Bytes out = session_.output();
-      if (out.empty()) return;
-      link_.set_deadline(std::min(give_up, transport::deadline_in(slice)));
-      try {
-        session_.written(transport::write_part(link_, out), transport::Clock::now());
-        give_up = limit();
-      } catch (const TransportError& error) {
-        if (error.reason() != Reason::timed_out || transport::Clock::now() >= give_up) throw;
-      }
-    }
+    Locked session = locked();
+    write_queued(session.lock_);
   }
 
   /// Tells the peer why this side gives up. Ignores an error of the link.
   void tell(const ReasonedError& error) {
-    {
-      const std::lock_guard lock{*guard_};
-      session_.fail(error);
-    }
+    locked()->fail(error);
     try {
       flush();
     } catch (const ReasonedError&) {  // the peer is gone; the first error matters more
@@ -141,19 +131,61 @@ class Connection {
   /// must see that it is to end.
   static constexpr std::chrono::milliseconds slice{50};
 
+  /// While it lives nobody else writes, or queues what could move the bytes that are written.
+  struct Writing {
+    explicit Writing(Connection& of) : connection{of} { connection.is_writing_ = true; }
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+    ~Writing() {
+      connection.is_writing_ = false;
+      connection.changed_.notify_all();
+    }
+    Connection& connection;
+  };
+
+  void write_queued(std::unique_lock<std::mutex>& lock) {
+    const Writing writing{*this};
+    while (!session_.output().empty()) {
+      const std::size_t n = write_unlocked(session_.output(), lock);
+      session_.written(n, transport::Clock::now());
+    }
+  }
+
+  /// Writes some bytes without the lock, and returns how many.
+  std::size_t write_unlocked(Bytes out, std::unique_lock<std::mutex>& lock) {
+    struct Unlocked {
+      explicit Unlocked(std::unique_lock<std::mutex>& of) : lock{of} { lock.unlock(); }
+      Unlocked(const Unlocked&) = delete;
+      Unlocked& operator=(const Unlocked&) = delete;
+      ~Unlocked() { lock.lock(); }
+      std::unique_lock<std::mutex>& lock;
+    };
+    const Unlocked unlocked{lock};
+    const Time give_up = transport::deadline_in(session_.options().write_timeout);
+    while (true) {
+      link_.set_deadline(std::min(give_up, transport::deadline_in(slice)));
+      try {
+        return transport::write_part(link_, out);
+      } catch (const TransportError& error) {
+        if (error.reason() != Reason::timed_out || transport::Clock::now() >= give_up || stops_)
+          throw;
+      }
+    }
+  }
+
   void start_if_open() {
     const std::lock_guard lock{*guard_};
     if (failure_) std::rethrow_exception(failure_);
     if (reader_.joinable() || !session_.is_open() || session_.agreed().heartbeat_ms == 0) return;
     session_.listen(transport::Clock::now());
-    reader_ = std::jthread{[this](const std::stop_token& stop) { read_all(stop); }};
+    reader_ = std::thread{[this] { read_all(); }};
   }
 
-  void read_all(const std::stop_token& stop) {
+  void read_all() {
     std::exception_ptr failure;
     try {
       Time wake = {};
-      for (std::size_t unread = 0; !stop.stop_requested();) {
+      for (std::size_t unread = 0; !stops_;) {
         if (unread == 0) unread = read_some(wake);
         if (!handle(unread, wake)) break;
       }
@@ -181,37 +213,38 @@ class Connection {
   /// `unread` is 0 then. Sends a heartbeat if one is due, and sets `wake` to when it must be called
   /// again. Returns whether to go on.
   bool handle(std::size_t& unread, Time& wake) {
-    {
-      std::unique_lock lock{*guard_};
-      const bool was_idle = session_.output().empty();
-      const auto is_early = [&] { return event_ && unread > 0 && session_.begins_message(unread); };
-      if (is_early()) {
-        changed_.wait_for(lock, slice);
-        session_.listen(transport::Clock::now());  // what the peer has sent was not read
-      }
-      const Time now = transport::Clock::now();
-      if (event_) session_.waits(now);  // nobody waits for a message
-      if (unread > 0 && !is_early()) {
-        if (const auto event = session_.filled(std::exchange(unread, 0), now)) event_ = event;
-        changed_.notify_all();
-      }
-      if (failure_ || session_.is_over()) return false;
-      session_.tick(now);
-      wake = session_.wake_at();
-      if (!was_idle || session_.output().empty()) return true;
+    std::unique_lock lock{*guard_};
+    const auto is_early = [&] {
+      return (event_ || is_writing_) && unread > 0 && session_.begins_message(unread);
+    };
+    if (is_early()) {
+      changed_.wait_for(lock, slice);
+      session_.listen(transport::Clock::now());  // what the peer has sent was not read
     }
-    flush();  // what the session has queued itself
+    const bool was_idle = session_.output().empty();
+    const Time now = transport::Clock::now();
+    if (event_) session_.waits(now);  // nobody waits for a message
+    if (unread > 0 && !is_early()) {
+      if (const auto event = session_.filled(std::exchange(unread, 0), now)) event_ = event;
+      changed_.notify_all();
+    }
+    if (failure_ || session_.is_over()) return false;
+    session_.tick(now);
+    wake = session_.wake_at();
+    if (was_idle) write_queued(lock);  // a heartbeat, or the reply to a repeated step
     return true;
   }
 
   transport::AnyLink link_;
   Session session_;
-  std::shared_ptr<std::mutex> guard_ =
-      std::make_shared<std::mutex>();  // of all below, session_ too
+  std::atomic<bool> stops_ = false;
+  std::thread reader_;
+  // Of session_ and of all below.
+  std::shared_ptr<std::mutex> guard_ = std::make_shared<std::mutex>();
   std::condition_variable changed_;
+  bool is_writing_ = false;
   std::optional<Event> event_;  // that the caller uses: the session gets no other message yet
   std::exception_ptr failure_;
-  std::jthread reader_;
 };
 
 /// The options for a session on a link: without heartbeats if the link cannot stop waiting.
