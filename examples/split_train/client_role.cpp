@@ -6,7 +6,6 @@
 #include <chrono>      // seconds
 #include <cstdio>      // fileno, stderr
 #include <cstdlib>     // getenv
-#include <ctime>       // gmtime, strftime, time
 #include <filesystem>  // path
 #include <functional>  // function
 #include <iostream>    // cerr
@@ -34,6 +33,7 @@
 #include "split_train/augmentation.hpp"  // augmentation_of
 #include "split_train/build_info.hpp"    // build_info
 #include "split_train/method.hpp"        // method_of
+#include "split_train/now.hpp"           // now_text
 #include "split_train/schedule.hpp"      // schedule_of, schedule_text
 #include "split_train/weights.hpp"       // saved_metadata
 
@@ -61,15 +61,6 @@ std::string length_text(const Options& o) {
   if (o.steps) return sv::counted(*o.steps, "step");
   if (o.budget_mib) return sv::report::shortest(*o.budget_mib) + " MiB";
   return sv::counted(o.epochs, "epoch");
-}
-
-/// The present date and time in UTC.
-std::string now_text() {
-  const std::time_t now = std::time(nullptr);
-  char text[32] = "";
-  if (const std::tm* const utc = std::gmtime(&now))
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", utc);
-  return text;
 }
 
 std::string optimiser_text(const Options& o) {

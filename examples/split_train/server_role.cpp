@@ -3,10 +3,11 @@
 
 #include <csignal>    // SIGTERM, kill
 #include <cstdio>     // printf, fprintf
-#include <exception>  // exception
-#include <memory>     // make_shared, shared_ptr
+#include <memory>     // make_shared
+#include <optional>   // optional
 #include <stdexcept>  // invalid_argument, runtime_error
 #include <string>     // string
+#include <utility>    // exchange, move
 #include <vector>     // vector
 
 #include <sys/wait.h>  // waitpid
@@ -16,17 +17,18 @@
 #endif
 
 #include <splitvit/core/parallel.hpp>  // with_threads
-#include <splitvit/core/text.hpp>      // counted
 #include <splitvit/optim/adam.hpp>     // AdamW
 #include <splitvit/split/server.hpp>   // Server
+#include <splitvit/split/service.hpp>  // Service
 #include <splitvit/transport/tcp.hpp>  // TcpListener
 
-#include "split_train/agreed.hpp"    // agreed_settings, started_part
-#include "split_train/data.hpp"      // classes_of
-#include "split_train/memory.hpp"    // peak_memory
-#include "split_train/method.hpp"    // method_of
-#include "split_train/schedule.hpp"  // schedule_of, schedule_setting
-#include "split_train/weights.hpp"   // weights_notes
+#include "split_train/agreed.hpp"      // agreed_settings, started_part
+#include "split_train/data.hpp"        // classes_of
+#include "split_train/memory.hpp"      // peak_memory
+#include "split_train/method.hpp"      // method_of
+#include "split_train/schedule.hpp"    // schedule_of, schedule_setting
+#include "split_train/server_log.hpp"  // ServerLog
+#include "split_train/weights.hpp"     // weights_notes
 
 namespace split_train {
 
@@ -63,8 +65,13 @@ int run_server(const Options& options) {
   const bool takes_any = takes_any_stage(text);
   const Method own = method_of(text);  // refuses a wrong text before anybody connects
 
-  // Each client has a part of its own, which begins anew.
-  std::shared_ptr<sv::split::Learner<float>> learner;
+  // Each client has a part of its own, which begins anew. The first is ready before anybody comes:
+  // loading weights may take longer than a client waits.
+  const auto start = [&](const Method& method) {
+    return started_part(options, vit, options.cut, vit.depth, method).part;
+  };
+  std::optional<sv::nn::Part<float>> ready;
+  if (!takes_any) ready = sv::with_threads(options.threads, [&] { return start(own); });
   const auto make_role = [&](const sv::wire::Hello& hello) {
     const Method method =
         takes_any ? said_by(hello, method_setting,
@@ -73,18 +80,19 @@ int run_server(const Options& options) {
     const auto schedule = said_by(hello, schedule_setting, [&](const std::string& theirs) {
       return schedule_of(theirs, options.lr);
     });
-    learner = std::make_shared<sv::split::Learner<float>>(
-        started_part(options, vit, options.cut, vit.depth, method).part,
-        sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
+    auto part = ready ? *std::exchange(ready, std::nullopt) : start(method);
+    auto learner = std::make_shared<sv::split::Learner<float>>(
+        std::move(part), sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
         sv::split::TrainingOptions{.schedule = schedule});
-    return sv::split::ServerRole<float>{learner,
+    return sv::split::ServerRole<float>{std::move(learner),
                                         sv::split::CutReceiver<float>{method.codec, options.seed}};
   };
   sv::split::Server<float> server{
       make_role,
       {.seed = options.seed,
        .method = takes_any ? std::string{sv::wire::any_value} : own.stage.description(),
-       .agreed = agreed_settings(options, sv::wire::any_value, sv::wire::any_value)}};
+       .agreed = agreed_settings(options, sv::wire::any_value, sv::wire::any_value),
+       .most_sessions = 8}};  // each takes the memory of a part and its optimiser
 
   if (options.start) {  // refuses weights that do not fit, too
     const std::string notes = weights_notes(options, classes);
@@ -92,23 +100,21 @@ int run_server(const Options& options) {
       std::fprintf(stderr, "%s: %s\n", options.weights.c_str(), notes.c_str());
   }
   sv::transport::TcpListener listener{options.endpoint};
+  ServerLog log{options.progress == "none"};
+  sv::split::Service<float> service{
+      server, {.on_event = [&](const std::string& peer, const sv::split::SessionEvent& event) {
+        log.add(peer, event);
+        if (options.sessions > 0 && log.finished() >= options.sessions) listener.close();
+      }}};
   std::printf("listening on %s\n", listener.endpoint().text().c_str());
   std::fflush(stdout);
-  int failed = 0;
-  for (Index session = 0; options.sessions == 0 || session < options.sessions; ++session) {
-    auto link = listener.accept();
-    const std::string peer = link.peer();
-    try {
-      sv::with_threads(options.threads, [&] { server.serve(std::move(link)); });
-      if (options.progress != "none")
-        std::printf("%s: %s\n", peer.c_str(), sv::counted(learner->steps(), "step").c_str());
-    } catch (const std::exception& error) {
-      ++failed;
-      std::fprintf(stderr, "%s: %s\n", peer.c_str(), error.what());
-    }
-    std::fflush(stdout);
-  }
-  return failed == 0 ? 0 : 1;
+  sv::with_threads(options.threads, [&] {
+    service.run(listener, [&] {
+      log.answer_signal(service);
+      return true;
+    });
+  });
+  return 0;
 }
 
 namespace {

@@ -51,6 +51,15 @@ void set_deadline_if_possible(T& link, Deadline when) {
   if constexpr (HasDeadline<T>) link.set_deadline(when);
 }
 
+/// Whether a link can stop waiting: what it says itself, as AnyLink does, or else its type.
+template <class T>
+bool can_stop_waiting(const T& link) {
+  if constexpr (requires { link.has_deadline(); })
+    return link.has_deadline();
+  else
+    return HasDeadline<T>;
+}
+
 /// Writes some of `bytes`, which are not empty, and returns how many.
 ///
 /// Errors  TransportError from the link; link_failed if it claims to have taken no byte, or

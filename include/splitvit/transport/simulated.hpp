@@ -88,6 +88,7 @@ class Simulated {
     if (!(model.bits_per_second > 0) || !(model.latency_seconds >= 0) ||
         !(faults.longest_delay_seconds >= 0))
       throw std::invalid_argument("Simulated: bits_per_second must be above 0, times at least 0");
+    can_stop_waiting_ = can_stop_waiting(link);
     state_->link = std::make_shared<Link>(std::move(link));
     state_->rng = faults.rng;
   }
@@ -123,6 +124,7 @@ class Simulated {
     const std::lock_guard lock{state_->guard};
     if (state_->link) state_->link->set_deadline(when);
   }
+  bool has_deadline() const { return can_stop_waiting_; }
 
   /// The clock alone, for a caller that gives the link away.
   std::shared_ptr<const SimulatedClock> clock() const { return clock_; }
@@ -199,6 +201,7 @@ class Simulated {
   LinkModel model_;
   Faults faults_;
   std::unique_ptr<State> state_;
+  bool can_stop_waiting_ = false;
   std::shared_ptr<SimulatedClock> clock_ = std::make_shared<SimulatedClock>(model_);
 };
 
