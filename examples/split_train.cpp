@@ -11,7 +11,6 @@
 #include <string>     // string
 #include <vector>     // vector
 
-#include <splitvit/core/error.hpp>      // TransportError
 #include <splitvit/core/parallel.hpp>   // with_threads
 #include <splitvit/core/text.hpp>       // counted
 #include <splitvit/report/format.hpp>   // one_line
@@ -23,6 +22,7 @@
 #include "split_train/checkpointing.hpp"     // remove_checkpoints
 #include "split_train/client_role.hpp"       // run_client
 #include "split_train/data.hpp"              // load_data, tell_skipped
+#include "split_train/dialling.hpp"          // is_of_connection
 #include "split_train/dry_run.hpp"           // dry_run
 #include "split_train/earlier_runs.hpp"      // is_same
 #include "split_train/interruption.hpp"      // Interrupted
@@ -82,16 +82,14 @@ Run train_one(const Options& options, const std::string& method, const Data& dat
 }
 
 /// Trains with one method. If it cannot begin, that is a run, too, so that others can follow.
-/// Errors  UsageError; TransportError in role client: its only run has no server.
+/// Errors  UsageError; in role client those of is_of_connection: its only run has no server.
 Run train_or_fail(const Options& options, const Run& planned, const Data& data, Output& output) {
   try {
     return train_one(options, planned.method, data, output);
   } catch (const UsageError&) {
     throw;
   } catch (const std::exception& error) {
-    if (options.role == Role::client &&
-        dynamic_cast<const splitvit::TransportError*>(&error) != nullptr)
-      throw;
+    if (options.role == Role::client && is_of_connection(error)) throw;
     Run failed = planned;
     output.begin(failed);
     output.fail(failed, {.loss = std::numeric_limits<double>::quiet_NaN()}, error);

@@ -6,7 +6,6 @@
 #include <chrono>     // nanoseconds, seconds
 #include <cstdio>     // fprintf, stderr
 #include <cstdlib>    // getenv
-#include <ctime>      // gmtime, strftime, time
 #include <iostream>   // cerr
 #include <limits>     // numeric_limits
 #include <memory>     // make_shared
@@ -17,7 +16,7 @@
 #include <sys/ioctl.h>  // ioctl, TIOCGWINSZ
 #include <unistd.h>     // isatty
 
-#include <splitvit/core/error.hpp>            // Reason, ReasonedError, StorageError, TransportError
+#include <splitvit/core/error.hpp>            // Reason, ReasonedError, StorageError
 #include <splitvit/core/parallel.hpp>         // with_threads
 #include <splitvit/core/state.hpp>            // StateVisitor
 #include <splitvit/core/text.hpp>             // counted
@@ -30,8 +29,9 @@
 
 #include "split_train/checkpointing.hpp"    // checkpoint_folder, checkpoint_options, tell_found
 #include "split_train/client_side.hpp"      // ClientSide
-#include "split_train/dialling.hpp"         // dial, first_patience
+#include "split_train/dialling.hpp"         // dial, first_patience, is_of_connection
 #include "split_train/interruption.hpp"     // Interrupted, remember_signals, signal_that_came
+#include "split_train/now.hpp"              // now_text
 #include "split_train/run_description.hpp"  // describe_run
 #include "split_train/run_state.hpp"        // RunState
 #include "split_train/weights.hpp"          // saved_metadata
@@ -52,15 +52,6 @@ std::size_t terminal_width() {
   winsize size{};
   if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
   return 80;
-}
-
-/// The present date and time in UTC.
-std::string now_text() {
-  const std::time_t now = std::time(nullptr);
-  char text[32] = "";
-  if (const std::tm* const utc = std::gmtime(&now))
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", utc);
-  return text;
 }
 
 /// Parts of a budget at which to look at the accuracy, so that methods can be compared all along.
@@ -113,17 +104,17 @@ class Training {
     }
   }
 
-  /// The run as far as it came before this error. The server and the log are told.
-  ///
-  /// Errors  In role client, that of the link: only the server's owner can do something about it.
-  sv::report::Run failed(const std::exception& error) {
+  /// Tells the server of an error.
+  void give_up(const std::exception& error) {
     progress_.finish();
     const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);
     client_.give_up(reasoned != nullptr
                         ? *reasoned
                         : sv::ReasonedError{sv::Reason::peer_failed, std::string{error.what()}});
-    const auto* const of_link = dynamic_cast<const sv::TransportError*>(&error);
-    if (options_.role == Role::client && of_link != nullptr) throw sv::TransportError{*of_link};
+  }
+
+  /// The run as far as it came before this error, which the log is told.
+  sv::report::Run failed(const std::exception& error) {
     sv::report::Row row = present_row();
     if (since_row_.steps == 0) row.loss = std::numeric_limits<double>::quiet_NaN();
     output_.fail(run_, row, error);
@@ -189,7 +180,7 @@ class Training {
   /// failure of the server, which may be that of the old connection.
   bool is_worth_dialling(const sv::ReasonedError& error) {
     if (!was_connected_ || options_.reconnect_for == 0 || options_.role == Role::both) return false;
-    if (dynamic_cast<const sv::TransportError*>(&error) != nullptr) return true;
+    if (is_of_connection(error)) return true;
     const bool may_be_other =
         error.reason() == sv::Reason::peer_failed || error.reason() == sv::Reason::bad_checksum;
     return may_be_other && std::exchange(failed_at_, client_.steps()) != client_.steps();
@@ -384,6 +375,8 @@ sv::report::Run run_client(const Options& options, const std::string& method,
     try {
       return training();
     } catch (const std::exception& error) {
+      training.give_up(error);
+      if (options.role == Role::client && is_of_connection(error)) throw;
       return training.failed(error);
     }
   });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>      // nanoseconds, seconds
+#include <exception>   // exception
 #include <functional>  // function
 
 #include <splitvit/transport/any_link.hpp>  // AnyLink
@@ -12,8 +13,12 @@ namespace split_train {
 /// How long a server that is just being started is waited for.
 inline constexpr std::chrono::seconds first_patience{10};
 
-/// Dials a server again and again until `use` has taken the link without a TransportError. Looks
-/// its name up each time. `while_waiting` is called every few milliseconds between attempts.
+/// Whether a link has failed, or the server was busy: another connection may help.
+bool is_of_connection(const std::exception& error);
+
+/// Dials a server again and again until `use` has taken the link without an error of the
+/// connection. Looks its name up each time. `while_waiting` is called every few milliseconds
+/// between attempts.
 ///
 /// Errors  When the time is over, what the last attempt threw; other errors of `use`, and those of
 ///         `while_waiting`, at once.

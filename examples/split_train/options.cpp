@@ -307,7 +307,7 @@ Reader::Reader() {
                            "what to show meanwhile");
   list.flag("--log-steps", o.log_steps, "a line a step in metrics.jsonl");
   list.whole("--sessions", o.sessions, 1, many,
-             "server: end after so many clients; never unless given");
+             "server: end after so many clients have finished; never unless given");
 }
 
 /// The options of a file that the command line does not replace, as words before its own.

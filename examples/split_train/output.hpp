@@ -16,7 +16,7 @@
 #include <utility>       // move
 #include <vector>        // vector
 
-#include <splitvit/core/error.hpp>      // joined, TransportError
+#include <splitvit/core/error.hpp>      // joined
 #include <splitvit/io/file.hpp>         // write_file_atomically
 #include <splitvit/io/safetensors.hpp>  // format_safetensors
 #include <splitvit/report/html.hpp>     // render_html
@@ -24,6 +24,7 @@
 #include <splitvit/report/run.hpp>      // Run, Row
 
 #include "split_train/checkpointing.hpp"   // file_name_of
+#include "split_train/dialling.hpp"        // is_of_connection
 #include "split_train/earlier_runs.hpp"    // is_same, read_earlier, rewrite_csv, rewrite_jsonl
 #include "split_train/options.hpp"         // UsageError
 #include "split_train/retried_writes.hpp"  // RetriedWrites
@@ -122,8 +123,8 @@ class Output {
     writes_.append(jsonl_path(), [=, this] { jsonl_->append_step(named, row); });
   }
 
-  /// Ends a run that has failed, at a row without accuracy. After a failure of the link alone the
-  /// run is not finished: --resume begins it again.
+  /// Ends a run that has failed, at a row without accuracy. After a failure of the connection alone
+  /// the run is not finished: --resume goes on with it.
   void fail(splitvit::report::Run& run, const splitvit::report::Row& row,
             const std::exception& error) {
     const bool no_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
@@ -135,7 +136,7 @@ class Output {
                                    ", failed at step ", row.step, ": ", run.failure})
                      .c_str());
     append(run, row);
-    if (dynamic_cast<const splitvit::TransportError*>(&error) == nullptr) end(run);
+    if (!is_of_connection(error)) end(run);
   }
 
   /// model.safetensors, and model-best.safetensors where no earlier evaluation of the run was
