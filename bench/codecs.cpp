@@ -36,7 +36,10 @@ std::vector<std::string> usual(const nn::VitConfig& config) {
           "splitfc",
           "slacc",
           "slfac",
-          "cls-exact(q:4)"};
+          "cls-exact(q:4)",
+          "coded(q:4)",
+          "transform:2",
+          "transform:1.2,gradient_step=0.8"};
 }
 
 bench::Method make(const std::string& text, const bench::ClientStep& step,

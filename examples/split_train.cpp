@@ -11,7 +11,6 @@
 #include <string>     // string
 #include <vector>     // vector
 
-#include <splitvit/core/error.hpp>      // TransportError
 #include <splitvit/core/parallel.hpp>   // with_threads
 #include <splitvit/core/text.hpp>       // counted
 #include <splitvit/report/format.hpp>   // one_line
@@ -20,14 +19,19 @@
 
 #include "split_train/agreed.hpp"            // started_part
 #include "split_train/build_info.hpp"        // build_info
-#include "split_train/client_role.hpp"       // describe_run, run_client
+#include "split_train/checkpointing.hpp"     // remove_checkpoints
+#include "split_train/client_role.hpp"       // run_client
 #include "split_train/data.hpp"              // load_data, tell_skipped
+#include "split_train/dialling.hpp"          // is_of_connection
 #include "split_train/dry_run.hpp"           // dry_run
+#include "split_train/earlier_runs.hpp"      // is_same
+#include "split_train/interruption.hpp"      // Interrupted
 #include "split_train/limits.hpp"            // require_messages_fit
 #include "split_train/method.hpp"            // method_of
 #include "split_train/options.hpp"           // parse_options
 #include "split_train/output.hpp"            // Output
 #include "split_train/predict.hpp"           // predict
+#include "split_train/run_description.hpp"   // describe_run
 #include "split_train/server_role.hpp"       // run_server, ServerProcess
 #include "split_train/standard_streams.hpp"  // code_at_end, open_standard_streams, print_result
 #include "split_train/weights.hpp"           // use_weights
@@ -71,21 +75,21 @@ Run train_one(const Options& options, const std::string& method, const Data& dat
     const auto vit = options.vit(data.train.classes());
     started_part(options, vit, options.cut, vit.depth, method_of(method));
   }
-  const ServerProcess server{options, method, data.train.classes()};
-  return run_client(options, method, server.endpoint(), data, output);
+  ServerProcess server{options, method, data.train.classes()};
+  Run run = run_client(options, method, server.endpoint(), data, output);
+  if (run.failure.empty()) server.finish();
+  return run;
 }
 
 /// Trains with one method. If it cannot begin, that is a run, too, so that others can follow.
-/// Errors  UsageError; TransportError in role client: its only run has no server.
+/// Errors  UsageError; in role client those of is_of_connection: its only run has no server.
 Run train_or_fail(const Options& options, const Run& planned, const Data& data, Output& output) {
   try {
     return train_one(options, planned.method, data, output);
   } catch (const UsageError&) {
     throw;
   } catch (const std::exception& error) {
-    if (options.role == Role::client &&
-        dynamic_cast<const splitvit::TransportError*>(&error) != nullptr)
-      throw;
+    if (options.role == Role::client && is_of_connection(error)) throw;
     Run failed = planned;
     output.begin(failed);
     output.fail(failed, {.loss = std::numeric_limits<double>::quiet_NaN()}, error);
@@ -122,13 +126,16 @@ int train(Options options) {
                  std::to_string(options.batch).c_str(), std::to_string(data.train.size()).c_str());
   std::vector<Run> runs = output.earlier();
   for (const Run& run : planned) {
-    const auto same = [&](const Run& other) {
-      return other.method == run.method && other.seed == run.seed;
-    };
-    if (std::ranges::any_of(output.earlier(), same)) continue;
+    const auto same = [&](const Run& other) { return is_same(run, other); };
+    if (std::ranges::any_of(output.earlier(), same)) {
+      std::fprintf(stderr, "split_train: %s, seed %s: finished before\n", run.method.c_str(),
+                   std::to_string(run.seed).c_str());
+      continue;
+    }
     const bool other_seed = run.seed != options.seed;
     options.seed = run.seed;
     if (other_seed && depends_on_seed(options.data)) data = data_of(options);
+    if (options.overwrite) remove_checkpoints(options, run.method);
     runs.push_back(train_or_fail(options, run, data, output));
   }
   const bool printed = print_result(results_text(runs));
@@ -157,6 +164,9 @@ int run(int argc, char** argv) {
   } catch (const UsageError& error) {
     std::fprintf(stderr, "split_train: %s\n", error.what());
     return 2;
+  } catch (const Interrupted& stop) {
+    std::fprintf(stderr, "split_train: %s\n", stop.text.c_str());
+    return stop.exit_code();
   } catch (const std::bad_alloc&) {
     return out_of_memory();
   } catch (const std::length_error&) {  // more elements than a container can have

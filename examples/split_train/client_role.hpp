@@ -1,44 +1,24 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <functional>  // function
-#include <string>      // string
+#include <string>  // string
 
 #include <splitvit/report/run.hpp>          // Run
-#include <splitvit/split/report.hpp>        // Seconds, Traffic
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
 #include "split_train/data.hpp"     // Data
 #include "split_train/options.hpp"  // Options
 #include "split_train/output.hpp"   // Output
 
-// The client's role: trains with one method and logs what it cost.
-
 namespace split_train {
 
-/// What the run's log says before it begins.
-splitvit::report::Run describe_run(const Options& options, const std::string& method,
-                                   const Data& data);
-
-/// What the steps of a training cost.
-struct StepCost {
-  splitvit::Index measured = 0;  ///< steps that were measured
-  splitvit::Index steps_of_epoch = 0;
-  splitvit::split::Traffic traffic = {};     ///< of a step, a mean
-  splitvit::split::Seconds seconds = {};     ///< of a step, a mean
-  splitvit::split::Traffic evaluation = {};  ///< of an evaluation, from one batch of it
-};
-
-/// Connects, takes a few steps and evaluates one batch. `before_goodbye` is called while the server
-/// still waits for more.
-StepCost measure_steps(const Options& options, const std::string& method,
-                       const splitvit::transport::Endpoint& server, const Data& data,
-                       const std::function<void()>& before_goodbye);
-
-/// Connects and trains. Evaluates after every epoch, and saves the joined model then. What fails
-/// after that is part of the run.
-/// Errors  What fails before training begins, such as connecting or the handshake; in role client a
-///         TransportError at any time.
+/// The client's role: connects, trains with one method, and logs what it cost. Evaluates after
+/// every epoch, and saves the joined model then. Goes on from a checkpoint where --resume finds
+/// one, and over another connection where one is lost. What fails after the start is part of the
+/// run.
+///
+/// Errors  UsageError for checkpoints that the run cannot go on from, or cannot be kept;
+///         in role client those of is_of_connection; Interrupted after a signal.
 splitvit::report::Run run_client(const Options& options, const std::string& method,
                                  const splitvit::transport::Endpoint& server, const Data& data,
                                  Output& output);

@@ -12,9 +12,9 @@
 #include <splitvit/report/format.hpp>  // human_bytes, human_seconds
 #include <splitvit/report/table.hpp>   // render_table, Table
 
-#include "split_train/client_role.hpp"  // measure_steps, StepCost
 #include "split_train/memory.hpp"       // forget_peak_memory, peak_memory
 #include "split_train/server_role.hpp"  // ServerProcess
+#include "split_train/step_cost.hpp"    // measure_steps, StepCost
 
 namespace split_train {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/earlier_runs.hpp"
 
-#include <algorithm>    // find_if
+#include <algorithm>    // ranges::find_if
 #include <cstdint>      // uint64_t
 #include <fstream>      // ifstream
 #include <limits>       // numeric_limits
@@ -14,7 +14,7 @@
 #include <splitvit/core/error.hpp>      // StorageError
 #include <splitvit/io/file.hpp>         // write_file_atomically
 #include <splitvit/io/json.hpp>         // parse_json
-#include <splitvit/report/metrics.hpp>  // csv_header, csv_line
+#include <splitvit/report/metrics.hpp>  // csv_field, csv_line, jsonl_line, jsonl_run_line
 #include <splitvit/report/run.hpp>      // Row, Run, Setting
 
 namespace split_train {
@@ -110,58 +110,84 @@ sv::report::Row row_of(const Record& record) {
                       .link = seconds("seconds_link")}};
 }
 
+/// The lines of a metrics.csv that are not of this run.
+std::string other_lines(const std::filesystem::path& csv, const sv::report::Run& run) {
+  const std::string start =
+      sv::report::csv_field(run.method) + ',' + std::to_string(run.seed) + ',';
+  std::ifstream in{csv};
+  std::string line, all;
+  while (std::getline(in, line) && !in.eof())
+    if (!line.starts_with(start)) all += line + '\n';
+  return all;
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  sv::io::write_file_atomically(path, std::as_bytes(std::span{text}));
+}
+
 }  // namespace
 
-EarlierRuns read_earlier(const std::filesystem::path& folder, bool with_failed) {
-  const std::filesystem::path path = folder / "metrics.jsonl";
-  struct Begun {
-    sv::report::Run run;
-    std::string lines;
-  };
-  std::ifstream in{path};
+std::vector<EarlierRun> read_earlier(const std::filesystem::path& jsonl) {
+  std::ifstream in{jsonl};
   if (!in)
     throw sv::StorageError(sv::Reason::cannot_open,
-                           path.string() + ": cannot be read, so nothing can be resumed");
-  std::vector<Begun> begun;
-  EarlierRuns earlier;
+                           jsonl.string() + ": cannot be read, so nothing can be resumed");
+  std::vector<EarlierRun> all;
   std::string line;
   // a last line without an end was cut short
   for (int number = 1; std::getline(in, line) && !in.eof(); ++number) {
-    const Record record{line, path.string() + ": line " + std::to_string(number)};
-    const std::string kind = record.text("record"), method = record.text("method");
-    const std::uint64_t seed = record.count("seed");
-    auto at = std::find_if(begun.begin(), begun.end(), [&](const Begun& one) {
-      return one.run.method == method && one.run.seed == seed;
-    });
-    if (kind == "run") {
-      if (at != begun.end()) begun.erase(at);  // it was begun again
-      at = begun.insert(begun.end(), {{.method = method, .seed = seed}, {}});
-      at->run.settings = record.settings();
+    const Record record{line, jsonl.string() + ": line " + std::to_string(number)};
+    const std::string kind = record.text("record");
+    const sv::report::Run named{.method = record.text("method"), .seed = record.count("seed")};
+    if (kind == "run") {  // perhaps again
+      std::erase_if(all, [&](const EarlierRun& one) { return is_same(one.run, named); });
+      all.push_back({.run = named});
+      all.back().run.settings = record.settings();
     }
-    if (at == begun.end()) continue;
+    const auto at =
+        std::ranges::find_if(all, [&](const EarlierRun& one) { return is_same(one.run, named); });
+    if (at == all.end()) continue;
     at->lines += line + '\n';
     if (kind == "epoch") at->run.rows.push_back(row_of(record));
+    if (kind == "step") at->steps.push_back(row_of(record));
     if (kind != "end") continue;
     at->run.test_samples = record.count("test_samples");
     at->run.evaluation_traffic = record.traffic("evaluation_");
     at->run.classes = record.classes();
     at->run.failure = record.failure();
-    if (with_failed || at->run.failure.empty()) {
-      earlier.finished.push_back(std::move(at->run));
-      earlier.jsonl += at->lines;
-    }
-    begun.erase(at);
+    at->has_ended = true;
   }
-  return earlier;
+  return all;
 }
 
-void keep_finished(const std::filesystem::path& folder, const EarlierRuns& runs) {
-  std::string csv{sv::report::csv_header};
-  csv += '\n';
-  for (const sv::report::Run& run : runs.finished)
-    for (const sv::report::Row& row : run.rows) csv += sv::report::csv_line(run, row) + '\n';
-  sv::io::write_file_atomically(folder / "metrics.csv", std::as_bytes(std::span{csv}));
-  sv::io::write_file_atomically(folder / "metrics.jsonl", std::as_bytes(std::span{runs.jsonl}));
+void rewrite_jsonl(const std::filesystem::path& jsonl, const sv::report::Run& run,
+                   std::uint64_t step) {
+  std::string text;
+  std::vector<sv::report::Row> steps;
+  for (EarlierRun& one : read_earlier(jsonl)) {
+    if (is_same(one.run, run))
+      steps = std::move(one.steps);
+    else
+      text += one.lines;
+  }
+  text += sv::report::jsonl_run_line(run) + '\n';
+  auto next = steps.begin();
+  const auto add_steps_to = [&](std::uint64_t last) {
+    for (; next != steps.end() && next->step <= last; ++next)
+      text += sv::report::jsonl_line(run, *next, "step") + '\n';
+  };
+  for (const sv::report::Row& row : run.rows) {
+    add_steps_to(row.step);
+    text += sv::report::jsonl_line(run, row) + '\n';
+  }
+  add_steps_to(step);
+  write_text(jsonl, text);
+}
+
+void rewrite_csv(const std::filesystem::path& csv, const sv::report::Run& run) {
+  std::string text = other_lines(csv, run);
+  for (const sv::report::Row& row : run.rows) text += sv::report::csv_line(run, row) + '\n';
+  write_text(csv, text);
 }
 
 }  // namespace split_train

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/options.hpp"
 
-#include <algorithm>  // any_of, find, replace, reverse
-#include <cstdio>     // fputs
-#include <limits>     // numeric_limits
-#include <map>        // map
-#include <thread>     // hardware_concurrency
-#include <utility>    // move
+#include <algorithm>   // any_of, find, replace, reverse
+#include <cstdio>      // fputs
+#include <filesystem>  // path
+#include <limits>      // numeric_limits
+#include <map>         // map
+#include <thread>      // hardware_concurrency
+#include <utility>     // move
 
 #include <CLI/CLI.hpp>
 
@@ -64,7 +65,8 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
     throw UsageError("--seed " + std::to_string(*seed) + " is given twice");
   if (const auto* const method = repeated(o.methods))
     throw UsageError("--compress " + *method + " is given twice");
-  need(!o.resume || !o.out.empty(), "--resume needs --out");
+  need(!o.resume || !o.out.empty() || !o.checkpoint.empty(),
+       "--resume needs --out or --checkpoint");
   need(!o.retry_failed || o.resume, "--retry-failed goes with --resume");
   need(!o.overwrite || !o.out.empty(), "--overwrite goes with --out");
   need(!o.eval_only || !o.weights.empty(), "--eval-only needs --weights");
@@ -73,6 +75,15 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
        "--predict is for the side that has the images");
   need(o.predict.empty() || o.methods.size() == 1, "--predict takes one method");
   need(o.role != Role::server || o.out.empty(), "--out is for the side that has the images");
+  need(o.role != Role::server || !o.checkpoint_every,
+       "--checkpoint-every is for the client, which tells its server");
+  // A run of no steps has none.
+  if (o.eval_only || o.dry_run || !o.predict.empty())
+    o.checkpoint.clear();
+  else if (o.checkpoint.empty() && !o.out.empty())
+    o.checkpoint = (std::filesystem::path{o.out} / "checkpoints").string();
+  need(!o.checkpoint_every || !o.checkpoint.empty(),
+       "--checkpoint-every needs --out or --checkpoint");
   need(!o.json || !o.predict.empty(), "--json goes with --predict");
   need(!o.dry_run || o.role != Role::server, "--dry-run is for the side that has the images");
   need(o.role == Role::both || o.methods.size() == 1,
@@ -275,19 +286,28 @@ Reader::Reader() {
             "time; writes nothing")
       ->excludes(eval_only);
   list.text("--out,--output", o.out, "folder for metrics, model and report");
-  auto* const resume =
-      list.flag("--resume", o.resume,
-                "go on in --out: runs that are finished there, or have failed, are not run again");
+  auto* const resume = list.flag(
+      "--resume", o.resume,
+      "go on where --out and --checkpoint have come to, in the middle of a run, too; runs "
+      "that are finished there, or have failed, are not run again");
   list.flag("--retry-failed", o.retry_failed, "with --resume: run again what has failed");
   list.flag("--overwrite", o.overwrite,
-            "replace what is in --out already, also the file of --weights")
+            "replace what is in --out already, also the file of --weights, and the checkpoints")
       ->excludes(resume);
+  list.text("--checkpoint", o.checkpoint,
+            "folder for checkpoints, from which --resume goes on; checkpoints in --out unless "
+            "given");
+  list.whole("--checkpoint-every", o.checkpoint_every, 1, many * 1'000'000,
+             "steps between checkpoints; an epoch unless given, and at most five minutes");
+  list.whole("--keep", o.keep, 2, 64, "checkpoints of a party");
+  list.whole("--reconnect-for", o.reconnect_for, 0, many,
+             "seconds for which a client whose link broke dials again");
   list.choice<std::string>("--progress", o.progress,
                            {{"auto", "auto"}, {"bar", "bar"}, {"plain", "plain"}, {"none", "none"}},
                            "what to show meanwhile");
   list.flag("--log-steps", o.log_steps, "a line a step in metrics.jsonl");
   list.whole("--sessions", o.sessions, 1, many,
-             "server: end after so many clients; never unless given");
+             "server: end after so many clients have finished; never unless given");
 }
 
 /// The options of a file that the command line does not replace, as words before its own.
@@ -384,6 +404,11 @@ std::vector<std::string> server_arguments(const Options& o, const std::string& m
   add("--threads", std::to_string(o.threads));
   add("--compute", compute_name(o.compute));
   if (o.recompute) all.push_back("--recompute");
+  if (!o.checkpoint.empty()) {
+    add("--checkpoint", o.checkpoint);
+    add("--keep", std::to_string(o.keep));
+    if (o.resume) all.push_back("--resume");
+  }
   add("--progress", "none");
   add("--sessions", "1");
   return all;

@@ -62,9 +62,13 @@ struct Options {
   bool resume = false;
   bool retry_failed = false;  ///< with resume: runs that have failed are not finished
   bool overwrite = false;     ///< replace what is in --out already
+  std::string checkpoint;     ///< folder; empty: no checkpoints
+  std::optional<std::uint64_t> checkpoint_every;  ///< steps; an epoch unless given
+  Index keep = 3;                                 ///< checkpoints
+  Index reconnect_for = 600;                      ///< seconds
   std::string progress = "auto";
   bool log_steps = false;
-  Index sessions = 0;  ///< how many clients a server serves before it ends; 0: no limit
+  Index sessions = 0;  ///< a server ends after so many have finished; 0: no limit
   std::vector<splitvit::report::Setting> effective;  ///< all options in the end, by their names
 
   /// The model for data of so many classes.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>     // ranges::any_of
 #include <cstddef>       // byte
+#include <cstdint>       // uint64_t
 #include <cstdio>        // fprintf
 #include <exception>     // exception
 #include <filesystem>    // equivalent, path, remove
@@ -10,19 +12,20 @@
 #include <optional>      // optional
 #include <span>          // span
 #include <string>        // string, to_string
-#include <string_view>   // string_view
 #include <system_error>  // error_code
 #include <utility>       // move
 #include <vector>        // vector
 
-#include <splitvit/core/error.hpp>      // joined, TransportError
+#include <splitvit/core/error.hpp>      // joined
 #include <splitvit/io/file.hpp>         // write_file_atomically
 #include <splitvit/io/safetensors.hpp>  // format_safetensors
 #include <splitvit/report/html.hpp>     // render_html
 #include <splitvit/report/metrics.hpp>  // CsvFile, JsonlFile
 #include <splitvit/report/run.hpp>      // Run, Row
 
-#include "split_train/earlier_runs.hpp"    // read_earlier, keep_finished
+#include "split_train/checkpointing.hpp"   // file_name_of
+#include "split_train/dialling.hpp"        // is_of_connection
+#include "split_train/earlier_runs.hpp"    // is_same, read_earlier, rewrite_csv, rewrite_jsonl
 #include "split_train/options.hpp"         // UsageError
 #include "split_train/retried_writes.hpp"  // RetriedWrites
 
@@ -43,8 +46,7 @@ struct OutputOptions {
 /// without a folder. A write that fails is repeated later: see RetriedWrites.
 class Output {
  public:
-  /// `planned` are the runs to come. With `resume` the folder's finished runs stay, and what is
-  /// left of others goes.
+  /// `planned` are the runs to come. With `resume` the folder's runs stay.
   ///
   /// Errors  UsageError if the folder holds results that are not to be resumed, or of other
   ///         settings than planned, or a file that would be replaced and is not an earlier run's;
@@ -59,13 +61,15 @@ class Output {
       throw UsageError("--out " + options_.folder +
                        " holds results already; name another folder, go on with --resume, or "
                        "replace them with --overwrite");
-    const bool goes_on = used && options_.resume;
-    EarlierRuns runs;
-    if (goes_on) runs = read_earlier(*folder_, !options_.retry_failed);
-    for (const auto& before : runs.finished)
+    const bool goes_on = options_.resume && (used || std::filesystem::exists(jsonl_path(), error));
+    if (goes_on)
+      for (const auto& [run, steps, lines, has_ended] : read_earlier(jsonl_path())) {
+        in_files_.push_back({.method = run.method, .seed = run.seed});
+        if (has_ended && (run.failure.empty() || !options_.retry_failed)) earlier_.push_back(run);
+      }
+    for (const auto& before : earlier_)
       for (const auto& run : planned) require_alike(run, before);
-    earlier_ = runs.finished;
-    for (const auto& all : {planned, std::span<const splitvit::report::Run>{earlier_}})
+    for (const auto& all : {planned, std::span<const splitvit::report::Run>{in_files_}})
       for (const auto& run : all) {
         several_methods_ = several_methods_ || run.method != planned.front().method;
         several_seeds_ = several_seeds_ || run.seed != planned.front().seed;
@@ -73,11 +77,10 @@ class Output {
     if (!options_.overwrite) require_free(planned, goes_on);
     std::filesystem::create_directories(*folder_, error);
     if (error) throw UsageError("--out " + options_.folder + ": " + error.message());
-    if (goes_on) keep_finished(*folder_, runs);
     if (options_.overwrite)
       for (const auto& path : {csv_path(), jsonl_path()}) std::filesystem::remove(path, error);
-    csv_.emplace(csv_path());
     jsonl_.emplace(jsonl_path());
+    csv_.emplace(csv_path());  // the second: where it is, the other one is, too
   }
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -86,8 +89,24 @@ class Output {
   const std::vector<splitvit::report::Run>& earlier() const { return earlier_; }
   bool saves_models() const { return folder_ && options_.saves_models; }
 
-  void begin(const splitvit::report::Run& run) {
-    if (folder_) writes_.append(jsonl_path(), [this, run] { jsonl_->begin(run); });
+  /// A run begins, or goes on after this step with the rows that it has. They replace what the
+  /// files say of it.
+  void begin(const splitvit::report::Run& run, std::uint64_t step = 0) {
+    if (!folder_) return;
+    const auto is_this = [&](const auto& other) { return is_same(run, other); };
+    if (std::ranges::any_of(in_files_, is_this)) {
+      writes_.append(csv_path(), [this, run] {
+        rewrite_csv(csv_path(), run);
+        csv_.emplace(csv_path());
+      });
+      writes_.append(jsonl_path(), [this, run, step] {
+        rewrite_jsonl(jsonl_path(), run, step);
+        jsonl_.emplace(jsonl_path());
+      });
+    } else {
+      in_files_.push_back({.method = run.method, .seed = run.seed});
+      writes_.append(jsonl_path(), [this, run] { jsonl_->begin(run); });
+    }
   }
   void append(const splitvit::report::Run& run, const splitvit::report::Row& row) {
     if (!folder_) return;
@@ -104,8 +123,8 @@ class Output {
     writes_.append(jsonl_path(), [=, this] { jsonl_->append_step(named, row); });
   }
 
-  /// Ends a run that has failed, at a row without accuracy. After a failure of the link alone the
-  /// run is not finished: --resume begins it again.
+  /// Ends a run that has failed, at a row without accuracy. After a failure of the connection alone
+  /// the run is not finished: --resume goes on with it.
   void fail(splitvit::report::Run& run, const splitvit::report::Row& row,
             const std::exception& error) {
     const bool no_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
@@ -117,7 +136,7 @@ class Output {
                                    ", failed at step ", row.step, ": ", run.failure})
                      .c_str());
     append(run, row);
-    if (dynamic_cast<const splitvit::TransportError*>(&error) == nullptr) end(run);
+    if (!is_of_connection(error)) end(run);
   }
 
   /// model.safetensors, and model-best.safetensors where no earlier evaluation of the run was
@@ -153,7 +172,7 @@ class Output {
   /// Errors  UsageError if these are runs of one method and seed, but with other settings.
   static void require_alike(const splitvit::report::Run& planned,
                             const splitvit::report::Run& before) {
-    if (planned.method != before.method || planned.seed != before.seed) return;
+    if (!is_same(planned, before)) return;
     for (const auto& [key, value] : planned.settings) {
       std::string was = "not known";
       for (const auto& setting : before.settings)
@@ -191,15 +210,14 @@ class Output {
     std::string name = best ? "model-best" : "model";
     if (several_methods_) name += "-" + run.method;
     if (several_seeds_) name += "-seed" + std::to_string(run.seed);
-    for (char& c : name)
-      if (std::string_view{":,@=()/"}.find(c) != std::string_view::npos) c = '-';
-    return *folder_ / (name + ".safetensors");
+    return *folder_ / (file_name_of(name) + ".safetensors");
   }
 
   OutputOptions options_;
   std::optional<std::filesystem::path> folder_;
   bool several_methods_ = false, several_seeds_ = false;  ///< here, or in earlier runs
   std::vector<splitvit::report::Run> earlier_;
+  std::vector<splitvit::report::Run> in_files_;  // method and seed of each
   std::optional<splitvit::report::CsvFile> csv_;
   std::optional<splitvit::report::JsonlFile> jsonl_;
   RetriedWrites writes_;  // after what they write to

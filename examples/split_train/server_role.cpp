@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/server_role.hpp"
 
-#include <csignal>    // SIGTERM, kill
+#include <chrono>     // milliseconds, seconds
+#include <csignal>    // SIGINT, SIGTERM, kill, signal
 #include <cstdio>     // printf, fprintf
-#include <exception>  // exception
-#include <memory>     // make_shared, shared_ptr
+#include <memory>     // make_shared
+#include <optional>   // optional
 #include <stdexcept>  // invalid_argument, runtime_error
 #include <string>     // string
+#include <thread>     // sleep_for
+#include <utility>    // exchange, move
 #include <vector>     // vector
 
 #include <sys/wait.h>  // waitpid
@@ -15,19 +18,24 @@
 #include <sys/prctl.h>  // prctl
 #endif
 
-#include <splitvit/core/parallel.hpp>  // with_threads
-#include <splitvit/core/text.hpp>      // counted
-#include <splitvit/optim/adam.hpp>     // AdamW
-#include <splitvit/split/server.hpp>   // Server
-#include <splitvit/transport/tcp.hpp>  // TcpListener
+#include <splitvit/core/parallel.hpp>         // with_threads
+#include <splitvit/io/checkpoint_policy.hpp>  // Memory
+#include <splitvit/optim/adam.hpp>            // AdamW
+#include <splitvit/split/checkpoints.hpp>     // Checkpoints
+#include <splitvit/split/server.hpp>          // Server
+#include <splitvit/split/service.hpp>         // Service
+#include <splitvit/transport/tcp.hpp>         // TcpListener
 
-#include "split_train/agreed.hpp"       // agreed_settings, started_part
-#include "split_train/data.hpp"         // classes_of
-#include "split_train/data_digest.hpp"  // data_digest
-#include "split_train/memory.hpp"       // peak_memory
-#include "split_train/method.hpp"       // method_of
-#include "split_train/schedule.hpp"     // schedule_of, schedule_setting
-#include "split_train/weights.hpp"      // weights_notes
+#include "split_train/agreed.hpp"         // agreed_settings, started_part
+#include "split_train/checkpointing.hpp"  // all_sessions_ended, checkpoint_folder, tell_found
+#include "split_train/data.hpp"           // classes_of
+#include "split_train/data_digest.hpp"    // data_digest
+#include "split_train/interruption.hpp"   // SignalWatch
+#include "split_train/memory.hpp"         // peak_memory
+#include "split_train/method.hpp"         // method_of
+#include "split_train/schedule.hpp"       // schedule_of, schedule_setting
+#include "split_train/server_log.hpp"     // ServerLog
+#include "split_train/weights.hpp"        // weights_notes
 
 namespace split_train {
 
@@ -63,6 +71,11 @@ std::string digest_if_here(const Options& options) {
 }  // namespace
 
 int run_server(const Options& options) {
+  if (!options.checkpoint.empty() && all_sessions_ended(options)) {
+    std::fprintf(stderr, "split_train: all sessions in %s had come to their end\n",
+                 options.checkpoint.c_str());
+    return 0;
+  }
   Index classes = options.classes;
   if (classes == 0 && options.data != Options{}.data) classes = classes_of(options.data);
   if (classes == 0 && options.start) classes = options.start->sizes.classes;
@@ -76,7 +89,10 @@ int run_server(const Options& options) {
   const std::string own_data = digest_if_here(options);
 
   // Each client has a part of its own, which begins anew.
-  std::shared_ptr<sv::split::Learner<float>> learner;
+  const auto start = [&](const Method& method) {
+    return started_part(options, vit, options.cut, vit.depth, method).part;
+  };
+  std::optional<sv::nn::Part<float>> ready;  // of the first client
   const auto make_role = [&](const sv::wire::Hello& hello) {
     const Method method =
         takes_any ? said_by(hello, method_setting,
@@ -91,46 +107,61 @@ int run_server(const Options& options) {
                                     ", the server has files with digest " + own_data);
       return theirs;
     });
-    learner = std::make_shared<sv::split::Learner<float>>(
-        started_part(options, vit, options.cut, vit.depth, method).part,
-        sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
+    auto part = ready ? *std::exchange(ready, std::nullopt) : start(method);
+    auto learner = std::make_shared<sv::split::Learner<float>>(
+        std::move(part), sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
         sv::split::TrainingOptions{.schedule = schedule});
-    return sv::split::ServerRole<float>{learner,
+    return sv::split::ServerRole<float>{std::move(learner),
                                         sv::split::CutReceiver<float>{method.codec, options.seed}};
   };
   sv::split::Server<float> server{
       make_role,
       {.seed = options.seed,
        .method = takes_any ? std::string{sv::wire::any_value} : own.stage.description(),
-       .agreed = agreed_settings(options, sv::wire::any_value, sv::wire::any_value,
-                                 sv::wire::any_value)}};
+       .agreed =
+           agreed_settings(options, sv::wire::any_value, sv::wire::any_value, sv::wire::any_value),
+       .most_sessions = 8}};  // each takes the memory of a part and its optimiser
 
-  if (options.start) {
-    const std::string notes = weights_notes(options, classes);
-    Method method = own;  // all weights are looked at before anybody connects
+  if (!options.checkpoint.empty())
+    server.keep_checkpoints([&](const sv::wire::Hello& hello) {
+      const auto name =
+          said_by(hello, method_setting, [](const std::string& value) { return value; });
+      auto how = checkpoint_options(options);
+      how.generations.patience = std::chrono::seconds{2};
+      how.settings = {{"compute of the server", compute_name(options.compute)}};
+      auto checkpoints = std::make_shared<sv::split::Checkpoints>(
+          checkpoint_folder(options, name, "server"), sv::io::Memory{}, how);
+      if (options.progress != "none") tell_found(*checkpoints, options);
+      return checkpoints;
+    });
+  const SignalWatch watch{[&](int) { server.save_checkpoints(); }};
+
+  // Before anybody connects: weights may not fit, or take longer to load than a client waits.
+  if (!takes_any || options.start) {
+    Method method = own;
     if (takes_any) method.bottleneck = options.start->bottleneck;
-    started_part(options, vit, options.cut, vit.depth, method);
-    if (options.progress != "none")
-      std::fprintf(stderr, "%s: %s\n", options.weights.c_str(), notes.c_str());
+    auto part = sv::with_threads(options.threads, [&] { return start(method); });
+    if (!takes_any) ready = std::move(part);
   }
+  if (options.start && options.progress != "none")
+    std::fprintf(stderr, "%s: %s\n", options.weights.c_str(),
+                 weights_notes(options, classes).c_str());
   sv::transport::TcpListener listener{options.endpoint};
+  ServerLog log{options.progress == "none"};
+  sv::split::Service<float> service{
+      server, {.on_event = [&](const std::string& peer, const sv::split::SessionEvent& event) {
+        log.add(peer, event);
+        if (options.sessions > 0 && log.finished() >= options.sessions) listener.close();
+      }}};
   std::printf("listening on %s\n", listener.endpoint().text().c_str());
   std::fflush(stdout);
-  int failed = 0;
-  for (Index session = 0; options.sessions == 0 || session < options.sessions; ++session) {
-    auto link = listener.accept();
-    const std::string peer = link.peer();
-    try {
-      sv::with_threads(options.threads, [&] { server.serve(std::move(link)); });
-      if (options.progress != "none")
-        std::printf("%s: %s\n", peer.c_str(), sv::counted(learner->steps(), "step").c_str());
-    } catch (const std::exception& error) {
-      ++failed;
-      std::fprintf(stderr, "%s: %s\n", peer.c_str(), error.what());
-    }
-    std::fflush(stdout);
-  }
-  return failed == 0 ? 0 : 1;
+  sv::with_threads(options.threads, [&] {
+    service.run(listener, [&] {
+      log.answer_signal(service);
+      return true;
+    });
+  });
+  return 0;
 }
 
 namespace {
@@ -143,6 +174,7 @@ namespace {
 #else
   const char* const self = "split_train";
 #endif
+  ::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches both processes; the client then ends this one
   ::dup2(out, STDOUT_FILENO);
   ::close(out);
   std::vector<char*> argv;
@@ -176,9 +208,18 @@ std::optional<std::uint64_t> ServerProcess::peak_memory() const {
   return split_train::peak_memory(std::to_string(process_));
 }
 
+void ServerProcess::finish() {
+  for (int waits = 0; process_ > 0 && waits < 100; ++waits) {
+    if (::waitpid(process_, nullptr, WNOHANG) != 0)
+      process_ = -1;
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  }
+}
+
 ServerProcess::~ServerProcess() {
   if (process_ <= 0) return;
-  // After a goodbye it is on its way out; otherwise it waits for messages that will not come.
+  // It waits for messages that will not come.
   ::kill(process_, SIGTERM);
   ::waitpid(process_, nullptr, 0);
 }

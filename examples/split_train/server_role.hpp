@@ -13,10 +13,11 @@
 
 namespace split_train {
 
-/// Listens and serves one client after the other, each with a server part that starts anew. A
-/// client that is refused or breaks the rules ends its session, not the server.
+/// Listens and serves one client after the other, each with a server part that starts anew; others
+/// hear meanwhile that it is busy. A client that is refused or breaks the rules ends its session,
+/// not the server.
 ///
-/// Returns the exit code.
+/// Returns the exit code, once as many clients as wanted have finished.
 int run_server(const Options& options);
 
 /// Another process of this program that serves one session on a free port of this machine.
@@ -28,6 +29,9 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
   ~ServerProcess();
+
+  /// Waits for its end, some seconds at most: it has been told goodbye.
+  void finish();
 
   const splitvit::transport::Endpoint& endpoint() const { return endpoint_; }
   /// The most bytes that it has held at once; nothing where the system does not say.

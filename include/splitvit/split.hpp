@@ -6,9 +6,12 @@
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/cut.hpp>
+#include <splitvit/split/known_client.hpp>
 #include <splitvit/split/learner.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/split/options.hpp>
 #include <splitvit/split/report.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/split/server_role.hpp>
+#include <splitvit/split/service.hpp>
+#include <splitvit/split/session_event.hpp>

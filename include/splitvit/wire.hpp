@@ -2,6 +2,7 @@
 #pragma once
 
 #include <splitvit/wire/admission.hpp>
+#include <splitvit/wire/connection.hpp>
 #include <splitvit/wire/frame.hpp>
 #include <splitvit/wire/handshake.hpp>
 #include <splitvit/wire/io.hpp>
@@ -13,3 +14,4 @@
 #include <splitvit/wire/session_state.hpp>
 #include <splitvit/wire/steps.hpp>
 #include <splitvit/wire/tensor_payload.hpp>
+#include <splitvit/wire/unadmitted.hpp>

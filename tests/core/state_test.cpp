@@ -48,6 +48,12 @@ struct ManyNumbers {
   void each_state(auto&& see) { see(std::string{"a"}, value); }
 };
 
+/// Numbers of a type of its own.
+struct Codes {
+  std::vector<std::uint16_t> codes;
+  void each_state(auto&& see) { show_numbers(see, "codes", codes); }
+};
+
 /// Two things within one.
 struct TwoThings {
   Remembers first;
@@ -121,6 +127,18 @@ TEST_CASE("state: bytes that do not fit change nothing", "[core]") {
   CHECK(to == Remembers{});
   set_state_bytes(to, bytes);
   CHECK(to == from);
+}
+
+TEST_CASE("state: a list of numbers of any type, as bytes", "[core]") {
+  Codes from{{1, 0xFFFE}}, to{{7, 8, 9}};
+  auto bytes = state_bytes(from);
+  CHECK(bytes.size() == 4 + 5 + 1 + 8 + 4);
+  set_state_bytes(to, bytes);
+  CHECK(to.codes == from.codes);
+  bytes.push_back(std::byte{3});
+  bytes[10] = std::byte{5};  // a number that is not whole is left out
+  set_state_bytes(to, bytes);
+  CHECK(to.codes == from.codes);
 }
 
 TEST_CASE("state: a claimed size takes no memory before it is checked", "[core]") {

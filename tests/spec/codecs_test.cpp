@@ -77,6 +77,16 @@ TEST_CASE("parse_codec: texts and the codecs that they name", "[spec]") {
               .fill = SplitFcFill::mean,
               .keep_cls = false}
           .description());
+  CHECK(parsed("transform:1.2:gradient_step=0.8:basis=channel:refresh=9:dead_zone=0.1") ==
+        Transform{.step = 1.2,
+                  .gradient_step = 0.8,
+                  .basis = Basis::channel,
+                  .refresh = 9,
+                  .dead_zone = 0.1}
+            .description());
+  CHECK(parsed("coded(q:4:gradient_bits=6)") ==
+        Coded{.inner = {.bits = 4, .gradient_bits = 6}}.description());
+  CHECK(parsed("coded:q:4") == parsed("coded(q:4)"));
 }
 
 TEST_CASE("parse_codec: what is left out has the default of the type", "[spec]") {
@@ -88,6 +98,9 @@ TEST_CASE("parse_codec: what is left out has the default of the type", "[spec]")
   CHECK(parsed("slacc,max_bits=1") == SlAcc{.min_bits = 1, .max_bits = 1}.description());
   CHECK(parsed("slfac") == SlFac{}.description());
   CHECK(parsed("splitfc") == SplitFc{}.description());
+  CHECK(parsed("coded(q)") == Coded{}.description());
+  CHECK(parsed("transform:2") == Transform{}.description());
+  CHECK(parsed("transform:3") == Transform{.step = 3, .gradient_step = 3}.description());
 }
 
 TEST_CASE("parse_codec: a codec in a codec may be given with colons", "[spec]") {
@@ -154,6 +167,10 @@ TEST_CASE("parse_codec: what names nothing is refused, with what is wrong", "[sp
     CHECK_THAT(complaint(text), ContainsSubstring("parenthesis"));
   CHECK_THAT(complaint("scaled(q)x"), ContainsSubstring("text behind a parenthesis"));
   CHECK_THAT(complaint("scaled(q)(q)"), ContainsSubstring("parenthesis"));
+  CHECK_THAT(complaint("coded"), ContainsSubstring("needs a value behind its name: q"));
+  CHECK_THAT(complaint("coded(topk:0.1)"), ContainsSubstring("'topk:0.1', wanted q"));
+  CHECK_THAT(complaint("coded(q:17)"), ContainsSubstring("from 1 to 16"));
+  CHECK_THAT(complaint("transform:0"), ContainsSubstring("wanted a number in [0.001, 1000]"));
   // One way each.
   CHECK_THAT(complaint("topk:0.1/float32"),
              ContainsSubstring("'topk:0.1' in 'topk:0.1/float32' needs its context"));

@@ -53,9 +53,13 @@ std::vector<Value> candidates(const Value&, const auto& kind) {
             Limits::quiet_NaN()};
   } else if constexpr (std::is_same_v<Value, std::optional<int>>) {
     return {0, 1, 5, 16, 17};
+  } else if constexpr (std::is_same_v<Value, std::optional<double>>) {
+    return {-1.0, 1e-300, 0.5, 8.0, 1e7};
   } else if constexpr (std::is_same_v<Value, std::optional<codec::TokenGrid>>) {
     using Grid = codec::TokenGrid;
     return {Grid{0, 3}, Grid{14, 7}, Grid{1, 65536}, Grid{65537, 1}, std::nullopt};
+  } else if constexpr (std::is_same_v<Value, codec::Quantise>) {
+    return {{}, {.bits = 3, .range = codec::RangePer::channel}};
   } else {
     static_assert(std::is_same_v<Value, FloatCodec>);
     return {codec::Quantise{.bits = 3}, codec::Float16{},

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <splitvit/split/checkpoints.hpp>
@@ -122,6 +127,44 @@ TEST_CASE("Checkpoints: both write the same steps, and in the end keep the last"
   CHECK(parties.client->steps() == 7);
   parties.train(8, [](std::uint64_t) {});
   CHECK(parties.finish().losses == test::undisturbed("none", 8).losses);
+}
+
+TEST_CASE("Checkpoints: a reply leaves after its step is written, although heartbeats are due",
+          "[split][timing]") {
+  using namespace std::chrono_literals;
+  const wire::SessionOptions session{.heartbeat = 10ms};
+  test::ModelDisk disk;
+  disk.most_bytes = std::size_t{1} << 20;
+  std::atomic<int> asked = 0, answered = 0, writes = 0, late_writes = 0;
+  disk.before_change = [&](const test::ModelDisk&) {
+    std::this_thread::sleep_for(5ms);
+    if (asked == 0) return;
+    ++writes;
+    if (answered == asked) ++late_writes;
+  };
+  split::Server server{test::server_part(), optim::Adam{}, {.session = session}};
+  server.keep_checkpoints([&](const wire::Hello&) {
+    return std::make_shared<split::Checkpoints>("server", io::EveryStep{},
+                                                Resuming::options(nullptr), disk);
+  });
+  std::optional<test::Serving<split::Server<float>>> serving;
+  split::Client client{test::client_part(),
+                       optim::Adam{},
+                       compress::Identity{},
+                       test::dial(server, serving),
+                       {.session = session}};
+  test::RandomBatches<float> batches;
+  for (int step = 1; step <= 3; ++step) {
+    auto batch = batches.make();
+    asked = step;
+    client.train_step(std::move(batch.images), batch.labels);
+    answered = step;
+    std::this_thread::sleep_for(20ms);
+  }
+  CHECK(writes > 3);
+  CHECK(late_writes == 0);
+  client.close();
+  serving->finish();
 }
 
 TEST_CASE("Checkpoints: a server that keeps none lets the client's old ones go", "[split]") {

@@ -3,6 +3,7 @@
 #include <span>
 
 #include <splitvit/codec/half.hpp>
+#include <splitvit/codec/transform.hpp>
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/then.hpp>
 #include <splitvit/nn/loss.hpp>
@@ -74,6 +75,34 @@ TEST_CASE("client: equal bits for any number of threads, over memory and TCP", "
   for (const int threads : {2, 3, 8})
     CHECK(train_split<float>(compress::adc(0.4), transport::memory_pair(), threads, 5) == expected);
   CHECK(train_split<float>(compress::adc(0.4), test::tcp_pair(), 2, 5) == expected);
+}
+
+TEST_CASE("client: a codec that learns, behind stages, over memory and TCP, with any threads",
+          "[split]") {
+  const codec::Transform codec{.step = 0.5, .refresh = 3};
+  for (const char* stage : {"none", "adc:0.4", "merge-tokens:0.6"}) {
+    INFO(stage);
+    const auto run = [&](auto links, int threads) {
+      return with_threads(threads, [&] {
+        split::Server server{test::server_part(), optim::Adam{.lr = 1e-2}, codec};
+        Serving serving{server, std::move(links.second)};
+        split::Client client{test::client_part(),
+                             optim::Adam{.lr = 1e-2},
+                             spec::parse_stage<float>(stage),
+                             codec,
+                             std::move(links.first),
+                             {.seed = 3}};
+        const split::EpochReport report = client.train_epoch(RandomBatches<float>{.left = 7});
+        CHECK(std::isfinite(report.loss));
+        client.close();
+        serving.finish();
+        return std::pair{numbers_of<float>(client.part()), report.traffic.total()};
+      });
+    };
+    const auto once = run(transport::memory_pair(), 1);
+    CHECK(run(transport::memory_pair(), 2) == once);
+    CHECK(run(test::tcp_pair(), 2) == once);
+  }
 }
 
 TEST_CASE("client: bf16 with bf16 or float32: equal bits for any number of threads", "[split]") {

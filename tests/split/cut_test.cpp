@@ -138,8 +138,10 @@ TEST_CASE("cut: a step that is discarded and sent again gives the same bytes, fo
       sender.commit(), receiver.commit();
       moves = moves || state() != before;
     }
-    // the one whose choices depend on the steps before
-    CHECK(moves == (text.find("slacc") != std::string::npos));
+    // those whose choices depend on the steps before
+    CHECK(moves ==
+          (text.find("slacc") != std::string::npos || text.find("transform") != std::string::npos ||
+           text.find("coded") != std::string::npos));
   }
 }
 

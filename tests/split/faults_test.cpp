@@ -167,7 +167,8 @@ TEST_CASE("faults: any flipped bit of a frame is found, and the step is made up 
 }
 
 TEST_CASE("faults: a step made up for sends the same bytes, whatever the codec", "[split]") {
-  for (const char* codec : {"q:4,rounding=stochastic", "slacc", "random_topk:0.3", "fedlite:1"}) {
+  for (const char* codec : {"q:4,rounding=stochastic", "slacc", "random_topk:0.3", "fedlite:1",
+                            "transform:0.5", "coded(q:3)"}) {
     INFO(codec);
     const Outcome undisturbed = train({}, codec);
     const auto [up, down] = undisturbed_bytes(codec);
@@ -212,7 +213,7 @@ struct SlowRule {
 
 TEST_CASE("deadlines: a step that takes longer than a write may does not fail in its own write",
           "[split][timing]") {
-  const wire::SessionOptions impatient{.idle_timeout = 5s, .write_timeout = 50ms};
+  const wire::SessionOptions impatient{.step_timeout = 5s, .write_timeout = 50ms};
   split::Server server{test::server_part(), SlowRule{.wait = 200ms}, {.session = impatient}};
   auto [client_end, server_end] = transport::memory_pair(512);  // so little that writes wait
   Serving serving{server, std::move(server_end)};
@@ -245,8 +246,8 @@ TEST_CASE("deadlines: own computing is not the peer's silence", "[split][timing]
     serving.finish();
     return server.steps();
   };
-  CHECK(trains(200ms, 0ms, {.idle_timeout = 100ms}, {.idle_timeout = 5s}) == 2);
-  CHECK(trains(0ms, 200ms, {.idle_timeout = 5s}, {.idle_timeout = 100ms}) == 2);
+  CHECK(trains(200ms, 0ms, {.step_timeout = 100ms}, {.step_timeout = 5s}) == 2);
+  CHECK(trains(0ms, 200ms, {.step_timeout = 5s}, {.step_timeout = 100ms}) == 2);
 }
 
 TEST_CASE("failure: a party that has failed says so, and its state is what it was", "[split]") {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <splitvit/compress/adc.hpp>
@@ -14,6 +15,7 @@
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/transport/memory.hpp>
+#include <splitvit/transport/metered.hpp>
 
 #include "split/loopback.hpp"
 #include "support/catch.hpp"
@@ -51,7 +53,7 @@ template <class Misbehave>
 Reason reason_after(const Misbehave& misbehave) {
   split::Server server{test::server_part<float>(),
                        optim::Adam{},
-                       {.session = {.handshake_timeout = 200ms, .idle_timeout = 200ms}}};
+                       {.session = {.handshake_timeout = 200ms, .step_timeout = 200ms}}};
   const auto before = test::numbers_of<float>(server.part());
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
@@ -150,7 +152,7 @@ TEST_CASE("server: keeps so many sessions and no more, and forgets those that sa
     Serving other{server, std::move(other_server_end)};
     CHECK_THROWS_WITH((split::Client{test::client_part(), optim::Adam{}, compress::Identity{},
                                      std::move(other_end)}),
-                      ContainsSubstring("session") && ContainsSubstring("1 already"));
+                      ContainsSubstring("busy: serving 1 of 1"));
     CHECK_THROWS_AS(other.finish(), WireError);
   }
   client.close();
@@ -181,17 +183,126 @@ TEST_CASE("server: where there is no room, the oldest that is not connected is f
   kept->finish();
 }
 
-TEST_CASE("parties: heartbeats are refused where nobody reads while a step is computed",
-          "[split]") {
-  const wire::SessionOptions beats{.heartbeat = 5s};
-  CHECK_THROWS_WITH((split::Server{test::server_part(), optim::Adam{}, {.session = beats}}),
-                    ContainsSubstring("heartbeat must be 0"));
-  CHECK_THROWS_WITH((split::Client{test::client_part(),
-                                   optim::Adam{},
-                                   compress::Identity{},
-                                   transport::memory_pair().first,
-                                   {.session = beats}}),
-                    ContainsSubstring("heartbeat must be 0"));
+TEST_CASE("server: a session whose link broke is kept for so long", "[split][timing]") {
+  using Thread = std::optional<Serving<split::Server<float>>>;
+  const auto comes_back = [](std::chrono::milliseconds keep_for) {
+    split::Server server{test::server_part(), optim::Adam{}, {.keep_for = keep_for}};
+    Thread first, other, again;
+    split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
+                         test::dial(server, first)};
+    client.train_epoch(RandomBatches<float>{.left = 1});
+    client.disconnect();
+    CHECK_THROWS_AS(first->finish(), TransportError);
+    std::this_thread::sleep_for(20ms);
+    {  // when another comes, sessions whose time is over are forgotten
+      split::Client passing{test::client_part(), optim::Adam{}, compress::Identity{},
+                            test::dial(server, other)};
+      passing.close();
+      other->finish();
+    }
+    try {
+      client.reconnect(test::dial(server, again));
+      client.close();
+      again->finish();
+      return true;
+    } catch (const WireError&) {
+      CHECK_THROWS_AS(again->finish(), WireError);
+      return false;
+    }
+  };
+  CHECK(comes_back(10min));
+  CHECK_FALSE(comes_back(10ms));
+}
+
+namespace {
+
+/// A rule that takes its time, once a step.
+struct SlowRule {
+  double lr = 0;
+  std::span<const std::string_view> state_names() const { return {}; }
+  template <std::floating_point T>
+  void update(std::uint64_t, double, std::span<T> p, std::span<const T>,
+              std::span<const std::span<T>>) const {
+    if (p.size() == 5) std::this_thread::sleep_for(1200ms);  // the bias of the classifier
+  }
+};
+
+}  // namespace
+
+TEST_CASE("parties: a step longer than a silence may last is not taken for death; upkeep counts it",
+          "[split][timing]") {
+  const wire::SessionOptions beats{.heartbeat = 10ms};  // dead after 1.02 s
+  split::Server server{test::server_part(), SlowRule{}, {.session = beats}};
+  auto [client_end, server_end] = transport::memory_pair();
+  Serving serving{server, std::move(server_end)};
+  transport::Metered metered{std::move(client_end)};
+  const auto counted = metered.traffic();
+  split::Client client{test::client_part(),
+                       optim::Adam{},
+                       compress::Identity{},
+                       std::move(metered),
+                       {.session = beats}};
+  const auto step = client.train_epoch(RandomBatches<float>{.left = 1});
+  std::this_thread::sleep_for(1200ms);  // the client computes
+  CHECK(client.evaluate(RandomBatches<float>{.left = 1}).samples == 6);
+  client.close();
+  serving.finish();
+  const auto of = [&](split::Column column) { return client.traffic(column); };
+  CHECK(of(split::Column::upkeep).up.framing >= 20 * wire::frame_header_bytes);
+  CHECK(of(split::Column::upkeep).up.payload == 0);
+  CHECK(step.traffic.up.framing == wire::frame_header_bytes);
+  split::Traffic sum;
+  for (const auto column : {split::Column::training, split::Column::evaluation,
+                            split::Column::weights, split::Column::upkeep})
+    sum += of(column);
+  CHECK(sum.up.total() == counted->sent());
+  CHECK(sum.down.total() == counted->received());
+}
+
+TEST_CASE("server: tells what becomes of a session", "[split]") {
+  split::Server server{test::server_part(), optim::Adam{}};
+  std::vector<split::SessionEvent> events;
+  const auto serve = [&](transport::MemoryLink end) {
+    auto session = wire::Session::server({}, transport::Clock::now());
+    return std::jthread{
+        [&, connection = std::make_shared<wire::Connection>(std::move(end), std::move(session))] {
+          try {
+            server.serve(connection,
+                         [&](const split::SessionEvent& event) { events.push_back(event); });
+          } catch (const ReasonedError&) {
+          }
+        }};
+  };
+  auto first = transport::memory_pair(), second = transport::memory_pair(),
+       other = transport::memory_pair();
+  auto serving = serve(std::move(first.second));
+  split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
+                       std::move(first.first)};
+  client.train_epoch(RandomBatches<float>{.left = 2});
+  client.disconnect();
+  serving.join();
+  serving = serve(std::move(second.second));
+  client.reconnect(std::move(second.first));
+  client.train_epoch(RandomBatches<float>{.left = 1});
+  client.close();
+  serving.join();
+  serving = serve(std::move(other.second));
+  CHECK_THROWS_AS((split::Client{nn::make_part<float>(small_vit, 0, 2, start), optim::Adam{},
+                                 compress::Identity{}, std::move(other.first)}),
+                  WireError);
+  serving.join();
+  using Kind = split::SessionEvent::Kind;
+  std::vector<std::pair<Kind, std::uint64_t>> seen;
+  for (const auto& event : events) seen.emplace_back(event.kind, event.step);
+  CHECK(seen == std::vector<std::pair<Kind, std::uint64_t>>{{Kind::began, 0},
+                                                            {Kind::lost, 2},
+                                                            {Kind::resumed, 2},
+                                                            {Kind::ended, 3},
+                                                            {Kind::refused, 0}});
+  CHECK(events[0].id != wire::SessionId{});
+  CHECK(events[0].id == events[3].id);
+  CHECK_THAT(events[1].reason, ContainsSubstring("closed the link"));
+  CHECK_THAT(events[4].reason, ContainsSubstring("cut: the client has 2"));
 }
 
 TEST_CASE("server: shows the state of the part and of each client that it keeps", "[split]") {

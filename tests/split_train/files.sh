@@ -60,6 +60,11 @@ grep -qE "^adc:0.5,0,[0-9]+,[0-9]+,[^,]*,,[1-9]" diverged/metrics.csv || fail "$
 grep -q "^none@float16," diverged/metrics.csv || fail "the second method was not run"
 grep -qE '"record":"end","method":"adc:0.5",.*"failure":"' diverged/metrics.jsonl || fail "no reason"
 grep -q "<h2>Failed</h2>" diverged/report.html || fail "not in the report"
+# It fails again at the same step, and the files say so once.
+cp diverged/metrics.csv before.csv
+ends 1 --lr 1e5 --epochs 20 --compress adc:0.5 none@float16 --out diverged --resume --retry-failed
+said "split_train: resumed at step"
+cmp <(cut -d, -f1-10 before.csv | sort) <(cut -d, -f1-10 diverged/metrics.csv | sort) || fail "other rows"
 
 train --compress bottleneck:0.25 --out narrow
 refusing=(--weights narrow/model.safetensors --compress none bottleneck:0.25 --steps 2 --out refusing)
@@ -238,13 +243,13 @@ code=0
 [[ $code == 1 ]] || fail "exit code $code: $(cat stderr)"
 said "limited/model.safetensors is lost or not complete: "
 said "limited/model-best.safetensors is lost or not complete: "
-[[ $(ls limited) == $'metrics.csv\nmetrics.jsonl\nreport.html' ]] || fail "$(ls limited)"
+[[ $(ls limited) == $'checkpoints\nmetrics.csv\nmetrics.jsonl\nreport.html' ]] || fail "$(ls limited)"
 cmp <(cut -d, -f1-10 limited/metrics.csv) <(cut -d, -f1-10 undisturbed/metrics.csv) || fail "other metrics"
 [[ $(wc -l <limited/metrics.jsonl) == 3 ]] || fail "$(cat limited/metrics.jsonl)"
 grep -qE "^none +[0-9.]+ " stdout || fail "the table is lost"
 if command -v prlimit >/dev/null; then
   ends 0 --epochs 40 --log-steps --out whole
-  (limited 1 --epochs 40 --log-steps --out freed >stdout 2>stderr) &
+  (limited 1 --epochs 40 --log-steps --checkpoint-every 1000 --out freed >stdout 2>stderr) &
   running=$!
   for _ in $(seq 200); do
     grep -q "model-best.safetensors.*; this is tried again later" stderr && break

@@ -59,6 +59,9 @@ TEST_CASE("AnyLink: without a deadline that clause of the contract does not appl
   });
   CHECK(!AnyLink{Patient{memory_pair().first}}.has_deadline());
   CHECK(AnyLink{memory_pair().first}.has_deadline());
+  // Decorators say what holds for the link within, whatever their types say.
+  CHECK(!AnyLink{Metered{Simulated{AnyLink{Patient{memory_pair().first}}}}}.has_deadline());
+  CHECK(AnyLink{Metered{Simulated{AnyLink{memory_pair().first}}}}.has_deadline());
 }
 
 TEST_CASE("AnyLink: passes a deadline on to a link that has one", "[transport]") {

@@ -103,6 +103,27 @@ TEST_CASE("Simulated: a cut ends the link for both sides", "[transport]") {
   }
 }
 
+TEST_CASE("Simulated: a cut wakes the thread of the other direction, and both ends see it",
+          "[transport]") {
+  auto ends = memory_pair();
+  Simulated link{std::move(ends.first), {}, {.cut_sent_at = 40}};
+  std::optional<Reason> reading;
+  {
+    const std::jthread reader{[&] {
+      std::byte room;
+      do {
+        reading = reason_of([&] { link.read_some(std::span{&room, 1}); });
+      } while (reading == Reason::timed_out);
+    }};
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    CHECK(reason_of([&] { write_all(link, test::random_bytes(100)); }) == Reason::closed);
+  }
+  CHECK(reading == Reason::closed);
+  std::vector<std::byte> received(100);
+  CHECK(ends.second.read_some(received) == 40);
+  CHECK(ends.second.read_some(received) == 0);
+}
+
 TEST_CASE("Simulated: the same seed gives the same pieces", "[transport]") {
   const auto pieces = [](std::uint64_t seed) {
     auto ends = memory_pair();

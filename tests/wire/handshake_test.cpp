@@ -78,6 +78,15 @@ TEST_CASE("welcome: every field arrives", "[wire]") {
   CHECK_FALSE(read_welcome(welcome_payload(none), full_hello).generation);
 }
 
+TEST_CASE("refuse: a busy server says whom it serves, and may be asked again", "[wire]") {
+  const Refusal came = read_refusal(refusal_payload(Refusal::busy("serving 1 of 1")));
+  CHECK(came.text() == "busy: serving 1 of 1");
+  CHECK(came.reason() == Reason::in_use);
+  CHECK(may_retry(came.reason()));
+  CHECK(Refusal{"cut", "2", "3"}.reason() == Reason::refused);
+  CHECK(Refusal{"busy", "no", "yes"}.reason() == Reason::refused);  // a setting of that name
+}
+
 TEST_CASE("refuse: its texts arrive, cut and fit for a terminal", "[wire]") {
   const Refusal came = read_refusal(refusal_payload({"cut", "2", "3"}));
   CHECK(came.text() == "handshake refused: cut: the client has 2, the server has 3");

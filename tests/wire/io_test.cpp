@@ -211,7 +211,7 @@ TEST_CASE("next, flush: every operation has a deadline of its own", "[wire]") {
   };
   SessionState client_state, state;
   const SessionOptions options{
-      .handshake_timeout = 10s, .idle_timeout = 600s, .write_timeout = 20s};
+      .handshake_timeout = 10s, .heartbeat = 0s, .step_timeout = 600s, .write_timeout = 20s};
   const Time long_ago = real_now() - 5s;
   KeepsDeadlines link{[&] {
     auto client = Session::client(client_state, {}, options, long_ago);
@@ -242,7 +242,7 @@ TEST_CASE("next, flush: every operation has a deadline of its own", "[wire]") {
 TEST_CASE("next: a peer that sends heartbeats while it computes is waited for", "[wire]") {
   auto ends = transport::memory_pair();
   BothEnds both;
-  const SessionOptions options{.heartbeat = 20ms, .idle_timeout = 1ms};
+  const SessionOptions options{.heartbeat = 20ms};
   run_both(
       both, ends.first, ends.second, options,
       [&](auto& link, Session& session) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <cstring>
 
 #include <splitvit/wire/message.hpp>
 #include <splitvit/wire/outbox.hpp>
@@ -193,6 +194,26 @@ TEST_CASE("MessageReader: a new connection counts from 0 again", "[wire]") {
   CHECK_NOTHROW(pass());
   writer.begin(1, unadmitted_limit);  // a stale peer that begins the same connection once more
   CHECK(reason_of<WireError>(pass) == Reason::wrong_step);
+}
+
+TEST_CASE("MessageReader: says where in a frame and a message it is", "[wire]") {
+  const auto text = bytes_of("text");
+  auto stream = frame({.kind = MessageKind::heartbeat}, {});
+  const auto message = frame({.kind = MessageKind::forward, .length = 4, .sequence = 1}, text);
+  stream.insert(stream.end(), message.begin(), message.end());
+  MessageReader reader;
+  std::vector<std::byte> payload;
+  for (std::size_t at = 0; at < stream.size(); ++at) {
+    INFO("byte " << at);
+    CHECK(reader.is_in_frame() == (at % 32 != 0 || at >= 64));
+    CHECK(reader.is_in_message() == (at >= 64));
+    std::memcpy(reader.space(payload).data(), stream.data() + at, 1);
+    CHECK(reader.completes_header(1) == (at == 63));  // not of a heartbeat
+    reader.filled(1, payload);
+  }
+  CHECK(payload == text);
+  CHECK_FALSE(reader.is_in_frame());
+  CHECK_FALSE(reader.is_in_message());
 }
 
 TEST_CASE("MessageReader: heartbeats between the frames of a message", "[wire]") {

@@ -80,9 +80,10 @@ class Schedule {
     dies_ = chance(2);
     largest_piece_ = chance(2) ? 40 : 4000;
     slow_ = chance(3);
-    if (chance(2)) client_options_.heartbeat = 5s;
-    if (chance(2)) server_options_.heartbeat = 4s;
-    client_options_.idle_timeout = server_options_.idle_timeout = 60s;
+    const bool beats[] = {chance(2), chance(2)};
+    client_options_.heartbeat = beats[0] ? 5s : 0s;
+    server_options_.heartbeat = beats[1] ? 4s : 0s;
+    if (!beats[0] || !beats[1]) client_options_.step_timeout = server_options_.step_timeout = 60s;
     at_client_.id = {1, number + 1};
     client_disk_ = at_client_;
   }

@@ -166,15 +166,19 @@ TEST_CASE("Session: both sides agree, the smaller limit and heartbeat hold", "[w
 
 TEST_CASE("Session: a refusal reaches both sides with the same words", "[wire]") {
   const std::vector<Refusal> refusals{{"cut", "2", "3"},
+                                      Refusal::busy("serving 1 of 1"),
                                       {std::string(70, 'k'), "\x1b", std::string(2000, 'v')}};
   for (const Refusal& refusal : refusals) {
     Peers peers;
     peers.begin();
+    CHECK_FALSE(peers.server->has_hello());
     peers.say_hello();
+    CHECK(peers.server->has_hello());
     std::string at_server, at_client;
     CHECK(reason_of<WireError>([&] { peers.server->refuse(refusal); }, &at_server) ==
-          Reason::refused);
-    CHECK(reason_of<WireError>([&] { peers.down(); }, &at_client) == Reason::refused);
+          refusal.reason());
+    CHECK_FALSE(peers.server->has_hello());
+    CHECK(reason_of<WireError>([&] { peers.down(); }, &at_client) == refusal.reason());
     CHECK(at_client == at_server);
     CHECK(peers.server->is_over());
     CHECK(peers.client->is_over());
@@ -648,8 +652,9 @@ TEST_CASE("Session: the handshake has one deadline, however the bytes come", "[w
   CHECK(peers.server->wake_at() == Time::max());
 }
 
-TEST_CASE("Session: without heartbeats a peer may be silent for the idle timeout", "[wire]") {
-  Peers peers{.client_options = {.heartbeat = 1s, .idle_timeout = 60s}};  // the server wants none
+TEST_CASE("Session: without heartbeats a peer may be silent for the step timeout", "[wire]") {
+  Peers peers{.client_options = {.heartbeat = 1s, .step_timeout = 60s},
+              .server_options = {.heartbeat = 0s}};
   peers.connect();
   peers.pass(59s);
   CHECK_NOTHROW(peers.client->tick(peers.now));
@@ -661,10 +666,71 @@ TEST_CASE("Session: without heartbeats a peer may be silent for the idle timeout
   CHECK(reason_of<TransportError>([&] { peers.client->tick(peers.now); }, &text) ==
         Reason::timed_out);
   CHECK(text == "waiting for step 1 to go on: the peer was silent for 60.0 s");
-  Peers patient{.client_options = {.idle_timeout = std::chrono::nanoseconds::max()}};
+  Peers patient{
+      .client_options = {.heartbeat = 0s, .step_timeout = std::chrono::nanoseconds::max()}};
   patient.now = Time{} + 1h;
   patient.connect();
   CHECK(patient.client->wake_at() == Time::max());
+  CHECK(patient.server->wake_at() == patient.now + 10min);  // none was given
+}
+
+TEST_CASE("Session: with heartbeats a peer that lives has the step timeout to answer", "[wire]") {
+  Peers peers{.client_options = {.step_timeout = 12s}};
+  peers.connect();
+  peers.ask();
+  peers.up();
+  const Time start = peers.now;
+  std::optional<Reason> reason;
+  std::string text;
+  while (!reason) {
+    peers.now = std::min(peers.client->wake_at(), peers.server->wake_at());
+    peers.server->tick(peers.now);
+    reason = reason_of<TransportError>([&] { peers.client->tick(peers.now); }, &text);
+    if (reason) break;
+    peers.up();
+    peers.down();
+  }
+  CHECK(reason == Reason::timed_out);
+  CHECK(peers.now == start + 12s);
+  CHECK(text == "waiting for step 1 to go on: only heartbeats came for 12.0 s");
+}
+
+TEST_CASE("Session: a frame that dribbles ends the session after half a minute", "[wire]") {
+  // The peer sends heartbeats before it begins, and then a byte a second.
+  Peers peers;
+  peers.connect();
+  peers.ask(random_bytes(100));
+  const std::vector<std::byte> frame = drain(*peers.client, peers.now);
+  const Time start = peers.now;
+  std::optional<Reason> reason;
+  std::string text;
+  for (std::size_t at = 0; at < frame.size() && !reason; ++at) {
+    feed(*peers.server, Bytes{frame}.subspan(at, 1), peers.now);
+    CHECK(peers.server->wake_at() <= start + 30s);
+    peers.pass(1s);
+    reason = reason_of<TransportError>([&] { peers.server->tick(peers.now); }, &text);
+    drain(*peers.server, peers.now);
+  }
+  CHECK(reason == Reason::timed_out);
+  CHECK(peers.now == start + 30s);
+  CHECK(text == "waiting for step 1 to go on: a frame came slower than 1 KiB/s");
+}
+
+TEST_CASE("Session: a slow link is not taken for one that dribbles", "[wire]") {
+  Peers peers;
+  peers.connect();
+  const auto contents = random_bytes(300'000);
+  peers.ask(contents);
+  const std::vector<std::byte> stream = drain(*peers.client, peers.now);
+  int events = 0;
+  for (std::size_t at = 0; at < stream.size(); at += 1100) {
+    feed(*peers.server, Bytes{stream}.subspan(at, std::min<std::size_t>(1100, stream.size() - at)),
+         peers.now, [&](const Event&) { ++events; });
+    peers.pass(1s);
+    REQUIRE_NOTHROW(peers.server->tick(peers.now));
+    drain(*peers.server, peers.now);
+  }
+  CHECK(events == 1);
 }
 
 TEST_CASE("Session: a peer without heartbeats is dead after two of them and a second", "[wire]") {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <splitvit/codec/concepts.hpp>             // Pass
-#include <splitvit/codec/detail/coded_groups.hpp>  // CodedGroup, find_ranges, quantise_groups
+#include <splitvit/codec/detail/coded_groups.hpp>  // CodedGroup, code_count, quantise_groups
 #include <splitvit/core/bytes.hpp>                 // ByteReader, ByteWriter
 #include <splitvit/core/options.hpp>               // describe_options, names_of, OrElse, Whole
 #include <splitvit/core/random.hpp>                // Rng
@@ -68,7 +68,29 @@ struct Quantise {
 
   template <std::floating_point T>
   Index put(TensorView<const T> x, Pass pass, std::vector<std::byte>& out, Rng& rng) const {
-    if (x.size() == 0) return 0;
+    put_ranges(x, pass, out, rng, [&](Tensor<std::uint16_t>& codes, const auto& groups, Index) {
+      detail::put_codes<T>(codes, groups, out);
+    });
+    return 0;
+  }
+
+  template <std::floating_point T>
+  Tensor<T> get(ByteReader& reader, const Shape& shape, Pass pass) const {
+    return get_ranges<T>(reader, shape, pass, [&](const auto& groups, Index) {
+      return detail::get_codes<T>(reader, groups);
+    });
+  }
+
+  /// How many bits a code has.
+  int bits_in(Pass pass) const {
+    return pass == Pass::forward ? bits : gradient_bits.value_or(bits);
+  }
+
+  /// put, with codes written by put_codes(codes, groups, W): rows of W codes.
+  template <std::floating_point T>
+  void put_ranges(TensorView<const T> x, Pass pass, std::vector<std::byte>& out, Rng& rng,
+                  const auto& put_codes) const {
+    if (x.size() == 0) return;
     auto groups = groups_of<T>(x.shape(), pass);
     const Index rows = x.shape().rows(), D = x.shape().back();
     const bool by_channel = range_in(pass) == RangePer::channel;
@@ -91,20 +113,22 @@ struct Quantise {
       rng.position += static_cast<std::uint64_t>(x.size());
     }
     if (by_channel) codes = transposed(codes.data(), codes.size() / rows, rows);
-    detail::put_codes<T>(codes, groups, out);
-    return 0;
+    put_codes(codes, groups, by_channel ? codes.size() / rows : D);
   }
 
+  /// get, with codes read by get_codes(groups, W).
   template <std::floating_point T>
-  Tensor<T> get(ByteReader& reader, const Shape& shape, Pass pass) const {
+  Tensor<T> get_ranges(ByteReader& reader, const Shape& shape, Pass pass,
+                       const auto& get_codes) const {
     if (shape.elements() == 0) return Tensor<T>{shape};
     reader.require(group_count(shape, pass), 2 * sizeof(T));
     auto groups = groups_of<T>(shape, pass);
     for (auto& group : groups) group.range = detail::get_range<T>(reader);
-    Tensor<std::uint16_t> codes = detail::get_codes<T>(reader, groups);
-    if (range_in(pass) != RangePer::channel)
-      return detail::dequantise_groups<T>(codes, groups, shape);
     const Index rows = shape.rows(), D = shape.back();
+    const bool by_channel = range_in(pass) == RangePer::channel;
+    Tensor<std::uint16_t> codes =
+        get_codes(groups, by_channel ? detail::code_count<T>(groups) / rows : D);
+    if (!by_channel) return detail::dequantise_groups<T>(codes, groups, shape);
     codes = transposed(codes.data(), rows, codes.size() / rows);
     const auto channels = detail::dequantise_groups<T>(codes, groups, {D, rows});
     return transposed(channels.data(), D, rows).reshaped(shape);
@@ -131,10 +155,9 @@ struct Quantise {
   template <class T>
   std::vector<detail::CodedGroup<T>> groups_of(const Shape& shape, Pass pass) const {
     const Index count = group_count(shape, pass);
-    const int width = pass == Pass::forward ? bits : gradient_bits.value_or(bits);
     return std::vector<detail::CodedGroup<T>>(
         static_cast<std::size_t>(count),
-        {.count = shape.elements() / count, .bits = width, .range = {}});
+        {.count = shape.elements() / count, .bits = bits_in(pass), .range = {}});
   }
 };
 

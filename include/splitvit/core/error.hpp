@@ -39,7 +39,7 @@ enum class Reason : std::uint8_t {
   damaged_file,   ///< truncated, or inconsistent within itself
   foreign_file,   ///< another format
   wrong_content,  ///< a good file that does not fit: keys, shapes, classes
-  in_use,         ///< another process holds its lock
+  in_use,         ///< another process holds its lock, or the server serves another client
 };
 
 /// Whether the same call may succeed when it is repeated.

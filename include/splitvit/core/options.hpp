@@ -200,6 +200,12 @@ struct Nested {
   std::string text(const auto& codec) const { return "(" + describe(codec) + ")"; }
 };
 
+/// A policy of one type in a policy. It checks its own options.
+template <class Policy>
+struct OnePolicy : Nested {
+  std::string wanted() const { return std::string{Policy::name} + ", with options or without"; }
+};
+
 /// An option without which the parser takes no text.
 template <class Kind>
 struct Required : Kind {};

@@ -52,6 +52,16 @@ void show_u32(auto&& see, const std::string& name, std::uint32_t& number) {
   number = static_cast<std::uint32_t>(wide);
 }
 
+/// Shows a list of numbers of any type as bytes, little-endian.
+template <Arithmetic Number>
+void show_numbers(auto&& see, const std::string& name, std::vector<Number>& numbers) {
+  std::vector<std::byte> bytes;
+  ByteWriter{bytes}.put_array(std::span<const Number>{numbers});
+  see(name, bytes);
+  numbers.resize(bytes.size() / sizeof(Number));
+  ByteReader{bytes}.get_array(std::span<Number>{numbers});
+}
+
 /// A type that shows its state.
 template <class Thing>
 concept HasState = requires(Thing& thing, StateVisitor& see) { thing.each_state(see); };

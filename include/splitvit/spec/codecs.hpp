@@ -4,6 +4,7 @@
 #include <splitvit/codec/any_codec.hpp>     // AnyCodec, is_straight_through
 #include <splitvit/codec/c3.hpp>            // C3
 #include <splitvit/codec/cls_exact.hpp>     // ClsExact
+#include <splitvit/codec/coded.hpp>         // Coded
 #include <splitvit/codec/fedlite.hpp>       // FedLite
 #include <splitvit/codec/float32.hpp>       // Float32
 #include <splitvit/codec/half.hpp>          // Bfloat16, Float16
@@ -13,6 +14,7 @@
 #include <splitvit/codec/split_fc.hpp>      // SplitFc
 #include <splitvit/codec/token_scaled.hpp>  // TokenScaled
 #include <splitvit/codec/top_k.hpp>         // TopK
+#include <splitvit/codec/transform.hpp>     // Transform
 #include <splitvit/codec/two_way.hpp>       // TwoWay
 #include <splitvit/spec/grammar.hpp>        // find_outside, PolicyList, PolicyText
 
@@ -27,10 +29,11 @@ struct RandomTopK : codec::TopK<Inside> {
 
 /// All codecs that a text can name, with codecs of type Inside in them. A new one is added here.
 template <class Inside>
-using Codecs = PolicyList<codec::Float32, codec::Float16, codec::Bfloat16, codec::Quantise,
-                          codec::TopK<Inside>, RandomTopK<Inside>, codec::ClsExact<Inside, Inside>,
-                          codec::TokenScaled<Inside>, codec::C3, codec::FedLite<Inside>,
-                          codec::SlAcc, codec::SlFac, codec::SplitFc>;
+using Codecs =
+    PolicyList<codec::Float32, codec::Float16, codec::Bfloat16, codec::Quantise,
+               codec::TopK<Inside>, RandomTopK<Inside>, codec::ClsExact<Inside, Inside>,
+               codec::TokenScaled<Inside>, codec::C3, codec::FedLite<Inside>, codec::SlAcc,
+               codec::SlFac, codec::SplitFc, codec::Transform, codec::Coded>;
 
 /// How codecs are written, one a line.
 inline std::string codec_usages() { return Codecs<codec::Float32>::usages(); }
@@ -39,7 +42,7 @@ inline std::string codec_usages() { return Codecs<codec::Float32>::usages(); }
 /// another one for gradients.
 ///
 ///   float32  float16  q:8  q:4,range=tensor,rounding=stochastic  topk:0.1,values=(q:8)
-///   cls-exact(q:4),cls=float16  scaled(q:8,range=tensor)  q:4/float16
+///   cls-exact(q:4),cls=float16  scaled(q:8,range=tensor)  q:4/float16  transform:2  coded(q:4)
 ///
 /// Errors  std::invalid_argument naming the part that is wrong and what is possible.
 template <std::floating_point T>

@@ -4,7 +4,7 @@
 #include <algorithm>  // ranges::find
 
 #include <splitvit/core/error.hpp>    // ArgumentError, joined, TextParts
-#include <splitvit/core/options.hpp>  // append_option, Nested, Required
+#include <splitvit/core/options.hpp>  // append_option, Nested, OnePolicy, Required
 
 // The one grammar in which people write policies, such as stages and codecs:
 //
@@ -81,7 +81,11 @@ class PolicyText {
       return;
     }
     given->used = true;
-    if constexpr (std::is_base_of_v<Nested, Kind>) {
+    if constexpr (std::is_base_of_v<OnePolicy<Value>, Kind>) {
+      const PolicyText text{reader_, given->value};
+      if (text.name() != Value::name) refuse({"has '", given->value, "', wanted ", kind.wanted()});
+      value = read_policy<Value>(text, read_nested);
+    } else if constexpr (std::is_base_of_v<Nested, Kind>) {
       value = read_nested(given->value, kind);
     } else {
       const auto made = kind.template read<Value>(given->value);

@@ -18,14 +18,15 @@
 #include <splitvit/split/options.hpp>        // ClientOptions, settings_of
 #include <splitvit/split/report.hpp>         // Column, EpochReport, Evaluation, StepReport, Timer
 #include <splitvit/transport/any_link.hpp>   // AnyLink
-#include <splitvit/wire/io.hpp>              // flush, next, tell
+#include <splitvit/wire/connection.hpp>      // Connection, options_on
 #include <splitvit/wire/session.hpp>         // Session, SessionState
 #include <splitvit/wire/tensor_payload.hpp>  // get_tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// The party that has the images and the first blocks: a ClientRole, a session and a link. Only
-/// this class waits for the link.
+/// this class waits for the link. While it computes, another thread answers heartbeats: see
+/// wire::Connection, also for what a link without deadlines lacks.
 ///
 ///   Client client{part, Adam{.lr = 1e-3}, adc(0.1), std::move(link)};
 ///   client.train_epoch(loader.epoch(0));
@@ -44,7 +45,7 @@ class Client {
   ///
   /// Errors  WireError (refused) naming the field and both values if the server is set up
   ///         differently; TransportError; std::invalid_argument for a part that is not a client's,
-  ///         options of the rule outside their range, or heartbeats.
+  ///         or options of the rule outside their range.
   template <codec::Codec<T> Code, transport::Transport Link>
   Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          std::type_identity_t<compress::AnyStage<T>> stage, Code codec, Link link,
@@ -68,8 +69,8 @@ class Client {
   /// Saves checkpoints from now on. Goes on from the newest that they hold; without one it begins a
   /// session and saves generation 0, so that a client that is started again is always known.
   ///
-  /// Errors  StorageError if a checkpoint cannot be written, or the newest cannot be restored;
-  ///         std::logic_error after the first connection or step.
+  /// Errors  StorageError if the newest cannot be restored; std::logic_error after the first
+  ///         connection or step.
   void keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints);
 
   /// Continues the session over another link. Closes the old one. With checkpoints, both parties
@@ -79,10 +80,7 @@ class Client {
   void reconnect(transport::AnyLink link);
 
   /// Closes the link without a goodbye. The server keeps the session for reconnect.
-  void disconnect() {
-    session_.reset();
-    link_.reset();
-  }
+  void disconnect() { connection_.reset(); }
 
   /// Trains on one batch.
   ///
@@ -165,11 +163,15 @@ class Client {
   /// Steps that have been applied.
   std::uint64_t steps() const { return state_->steps.last(); }
   /// The bytes that have crossed the link for this purpose, over all connections.
-  Traffic traffic(Column column) const { return traffic_of(*state_, column); }
+  Traffic traffic(Column column) const {
+    const auto lock = lock_state();
+    return traffic_of(*state_, column);
+  }
 
   /// Weights, optimiser, codec and session. See core/state.hpp.
   void each_state(auto&& see) {
     show_state(role_, see);
+    const auto lock = lock_state();
     show_state(*state_, see, "session.");
   }
 
@@ -181,8 +183,16 @@ class Client {
                std::move(link), options) {}
 
   wire::Settings settings() const;
-  void connect();
-  wire::Session& session();
+  wire::Connection::Locked session();
+  /// Heartbeats are counted in the state by another thread.
+  std::optional<wire::Connection::Locked> lock_state() const {
+    if (!connection_) return std::nullopt;
+    return connection_->locked();
+  }
+  wire::SessionState state() const {
+    const auto lock = lock_state();
+    return *state_;
+  }
   /// Errors  std::logic_error if the answer to the server's last step was lost.
   void require_in_step(const char* operation);
   /// Runs `action`. If it throws, the connection ends, and the server is told why if possible.
@@ -197,9 +207,8 @@ class Client {
 
   ClientRole<T> role_;
   ClientOptions options_;
-  std::optional<transport::AnyLink> link_;
   std::unique_ptr<wire::SessionState> state_ = std::make_unique<wire::SessionState>();
-  std::optional<wire::Session> session_;
+  std::unique_ptr<wire::Connection> connection_;
   std::shared_ptr<Checkpoints> checkpoints_;
   Workspace workspace_;
 };
@@ -207,7 +216,6 @@ class Client {
 template <std::floating_point T>
 Client<T>::Client(ClientRole<T> role, const ClientOptions& options)
     : role_{std::move(role)}, options_{options} {
-  require_no_heartbeat("Client", options_.session);
   state_->client = options_.client;
 }
 
@@ -220,25 +228,18 @@ void Client<T>::keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints) {
     checkpoints->restore(newest->step, *state_, role_);
   } else {
     state_->id = wire::random_session_id();
-    checkpoints->save(*state_, role_);
+    checkpoints->save_if_possible(*state_, role_);
   }
   checkpoints_ = std::move(checkpoints);
 }
 
 template <std::floating_point T>
 void Client<T>::checkpoint() {
-  if (!checkpoints_ || !checkpoints_->save_if_possible(*state_, role_) || !session_) return;
+  if (!checkpoints_ || !checkpoints_->save_if_possible(state(), role_) || !connection_) return;
   const auto payload = CheckpointMessage{.step = steps()}.payload();
   const wire::Bytes answer =
       ask(wire::MessageKind::checkpoint, payload, wire::MessageKind::checkpoint);
   checkpoints_->answered(CheckpointMessage::read(answer, steps()));
-}
-
-template <std::floating_point T>
-void Client<T>::reconnect(transport::AnyLink link) {
-  disconnect();
-  link_ = std::move(link);
-  connect();
 }
 
 template <std::floating_point T>
@@ -247,7 +248,7 @@ auto Client<T>::connected(const auto& action) {
     return action();
   } catch (const WireError& error) {
     role_.discard();
-    wire::tell(*link_, *session_, error);
+    connection_->tell(error);
     disconnect();
     throw;
   } catch (...) {
@@ -260,26 +261,26 @@ auto Client<T>::connected(const auto& action) {
 template <std::floating_point T>
 StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
   const Workspace::Use use{workspace_};
-  StepReport report{.step = session().next().step, .traffic = {}, .seconds = {}};
+  StepReport report{.step = session()->next().step, .traffic = {}, .seconds = {}};
   const Traffic before = traffic(Column::training);
   Timer timer;
   try {
     const auto payload = role_.forward({.client = options_.client, .step = report.step},
                                        std::move(images), labels, report);
     timer.lap();
-    session().send_step(payload);
+    session()->send_step(payload);
   } catch (...) {
     role_.discard();  // nothing has been sent
     throw;
   }
   connected([&] {
-    const wire::Event answer = wire::next(*link_, *session_, wire::MessageKind::backward);
+    const wire::Event answer = connection_->next(wire::MessageKind::backward);
     const double waited = timer.lap();
     role_.backward(answer.payload, report);
     report.seconds.link = std::max(0.0, waited - report.seconds.server);
-    session_->prepare();
+    connection_->session()->prepare();
     role_.commit(report);
-    session_->commit();
+    connection_->locked()->commit();
   });
   report.traffic = traffic(Column::training) - before;
   return report;
@@ -306,7 +307,7 @@ void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labe
 template <std::floating_point T>
 void Client<T>::give_decoder(const nn::Decoder<T>& decoder) {
   role_.give_decoder(decoder);
-  if (link_) send(wire::MessageKind::weights, role_.decoder());
+  if (connection_) send(wire::MessageKind::weights, role_.decoder());
 }
 
 template <std::floating_point T>
@@ -322,14 +323,14 @@ void Client<T>::close() {
   require_in_step("close");
   if (!checkpoints_) return send(wire::MessageKind::bye, {});
   if (checkpoints_->generations().joint() != steps()) checkpoint();
-  checkpoints_->save_if_possible(*state_, role_, true);
+  checkpoints_->save_if_possible(state(), role_, true);
   send(wire::MessageKind::bye, {});
   checkpoints_->end(steps());
 }
 
 template <std::floating_point T>
 void Client<T>::give_up(const ReasonedError& why) {
-  if (session_ && session_->is_open()) wire::tell(*link_, *session_, why);
+  if (connection_ && connection_->locked()->is_open()) connection_->tell(why);
   disconnect();
 }
 
@@ -342,47 +343,52 @@ wire::Settings Client<T>::settings() const {
 }
 
 template <std::floating_point T>
-void Client<T>::connect() {
-  session_.emplace(
-      wire::Session::client(*state_, settings(), options_.session, transport::Clock::now(),
-                            checkpoints_ ? checkpoints_->offered() : std::vector<std::uint64_t>{}));
+void Client<T>::reconnect(transport::AnyLink link) {
+  disconnect();
+  auto opening = wire::Session::client(
+      *state_, settings(), wire::options_on(link, options_.session), transport::Clock::now(),
+      checkpoints_ ? checkpoints_->offered() : std::vector<std::uint64_t>{});
+  connection_ = std::make_unique<wire::Connection>(std::move(link), std::move(opening));
   wait_for(wire::MessageKind::welcome);
-  if (checkpoints_) connected([&] { checkpoints_->follow(session().agreed(), *state_, role_); });
+  if (checkpoints_)
+    connected([&] { checkpoints_->follow(connection_->session()->agreed(), *state_, role_); });
   // The server may have got it or not.
-  if (!role_.decoder().empty() && session().agreed().last_step == 0)
+  if (!role_.decoder().empty() && session()->agreed().last_step == 0)
     send(wire::MessageKind::weights, role_.decoder());
 }
 
 template <std::floating_point T>
-wire::Session& Client<T>::session() {
-  if (!session_ || !session_->is_open())
-    throw std::logic_error("client: the connection is over; reconnect to go on");
-  return *session_;
+wire::Connection::Locked Client<T>::session() {
+  if (connection_) {
+    auto session = connected([this] { return connection_->session(); });
+    if (session->is_open()) return session;
+  }
+  throw std::logic_error("client: the connection is over; reconnect to go on");
 }
 
 template <std::floating_point T>
 void Client<T>::require_in_step(const char* operation) {
-  if (const std::uint64_t there = session().agreed().last_step; there > steps())
+  if (const std::uint64_t there = session()->agreed().last_step; there > steps())
     throw std::logic_error(joined({operation, ": the server has applied step ", there,
                                    ", whose answer was lost; train its batch again first"}));
 }
 
 template <std::floating_point T>
 void Client<T>::send(wire::MessageKind kind, wire::Bytes payload) {
-  session().send(kind, std::array{payload});
-  connected([&] { wire::flush(*link_, *session_); });
+  session()->send(kind, std::array{payload});
+  connected([&] { connection_->flush(); });
 }
 
 template <std::floating_point T>
 wire::Bytes Client<T>::wait_for(wire::MessageKind kind) {
-  return connected([&] { return wire::next(*link_, *session_, kind).payload; });
+  return connected([&] { return connection_->next(kind).payload; });
 }
 
 template <std::floating_point T>
 wire::Bytes Client<T>::ask(wire::MessageKind question, wire::Bytes payload,
                            wire::MessageKind answer) {
   require_in_step(wire::name(question));
-  session().send(question, std::array{payload});
+  session()->send(question, std::array{payload});
   return wait_for(answer);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>      // minutes, nanoseconds
 #include <functional>  // function
 
 #include <splitvit/core/error.hpp>            // ShapeError
@@ -36,15 +37,9 @@ struct ServerOptions {
   /// Sessions that are open, or kept so that a client whose link broke can come back. Where there
   /// is no room for a new one, the oldest that is not open is forgotten.
   std::size_t most_sessions = 64;
+  /// How long a session is kept after its link broke.
+  std::chrono::nanoseconds keep_for = std::chrono::minutes{10};
 };
-
-/// Errors  std::invalid_argument for heartbeats.
-inline void require_no_heartbeat(const std::string& party, const wire::SessionOptions& options) {
-  if (options.heartbeat.count() != 0)
-    throw std::invalid_argument(party +
-                                ": session.heartbeat must be 0, since this party does not "
-                                "read while it computes; use idle_timeout");
-}
 
 /// The handshake's settings: the model and where it is cut, the type of its numbers, how
 /// activations are compressed and written, and `more`. Both parts of a model give the same.

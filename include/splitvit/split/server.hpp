@@ -3,22 +3,24 @@
 
 #include <functional>  // function
 #include <map>         // map
-#include <memory>      // make_shared, shared_ptr
+#include <memory>      // make_shared, shared_ptr, weak_ptr
 #include <mutex>       // lock_guard, mutex
 
-#include <splitvit/codec/any_codec.hpp>     // AnyCodec, Codec
-#include <splitvit/core/workspace.hpp>      // Workspace
-#include <splitvit/nn/part.hpp>             // Part
-#include <splitvit/optim/optimizer.hpp>     // AnyRule
-#include <splitvit/split/checkpoints.hpp>   // Checkpoints
-#include <splitvit/split/cut.hpp>           // CutReceiver
-#include <splitvit/split/learner.hpp>       // Learner
-#include <splitvit/split/messages.hpp>      // CheckpointMessage, weights_payload
-#include <splitvit/split/options.hpp>       // ServerOptions, settings_of
-#include <splitvit/split/server_role.hpp>   // ServerRole
-#include <splitvit/transport/any_link.hpp>  // AnyLink
-#include <splitvit/wire/io.hpp>             // flush_if_possible, next, tell
-#include <splitvit/wire/session.hpp>        // Session, SessionState
+#include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
+#include <splitvit/core/workspace.hpp>       // Workspace
+#include <splitvit/nn/part.hpp>              // Part
+#include <splitvit/optim/optimizer.hpp>      // AnyRule
+#include <splitvit/split/checkpoints.hpp>    // Checkpoints
+#include <splitvit/split/cut.hpp>            // CutReceiver
+#include <splitvit/split/known_client.hpp>   // KnownClient
+#include <splitvit/split/learner.hpp>        // Learner
+#include <splitvit/split/messages.hpp>       // weights_payload
+#include <splitvit/split/options.hpp>        // ServerOptions, settings_of
+#include <splitvit/split/server_role.hpp>    // ServerRole
+#include <splitvit/split/session_event.hpp>  // OnSessionEvent, SessionEvent
+#include <splitvit/transport/any_link.hpp>   // AnyLink
+#include <splitvit/wire/connection.hpp>      // Connection, options_on
+#include <splitvit/wire/session.hpp>         // Session, SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -28,7 +30,8 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 ///   server.serve(std::move(link));  // until the client says goodbye
 ///
 /// It need not know the client's stages: it sends the gradient of what it received. Several threads
-/// may serve at the same time, each one session; one of them computes at a time.
+/// may serve at the same time, each one session; one of them computes at a time, and none keeps the
+/// others from answering heartbeats. service.hpp serves whoever connects to a listener.
 template <std::floating_point T>
 class Server {
  public:
@@ -37,8 +40,8 @@ class Server {
 
   /// One part, which all clients train.
   ///
-  /// Errors  std::invalid_argument unless the part is the last of a model, for options of the rule
-  ///         outside their range, or for heartbeats.
+  /// Errors  std::invalid_argument unless the part is the last of a model, or for options of the
+  ///         rule outside their range.
   template <codec::Codec<T> Code>
   Server(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule, Code codec,
          const ServerOptions& options = {})
@@ -67,6 +70,18 @@ class Server {
   ///         TransportError if the link fails, is closed without goodbye, or is silent for too
   ///         long. A step is applied as a whole or not at all; the server can serve again.
   void serve(transport::AnyLink link);
+  /// The same for a connection that may have got the client's hello. `on_event` is told what
+  /// becomes of the session, by this thread.
+  void serve(
+      const std::shared_ptr<wire::Connection>& connection,
+      const OnSessionEvent& on_event = [](const SessionEvent&) {});
+
+  const ServerOptions& options() const { return options_; }
+  /// The last step of a session, 0 if it is not known. Any thread may ask.
+  std::uint64_t step_of(const wire::SessionId& id) {
+    const std::shared_ptr<KnownClient> client = find(id);
+    return client == nullptr ? 0 : client->last_step();
+  }
 
   /// The part that all clients share. Errors  std::logic_error if each role has its own.
   const nn::Part<T>& part() const { return learner().part(); }
@@ -88,28 +103,11 @@ class Server {
   Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
          const ServerOptions& options);
 
-  /// A client that is or was connected.
-  struct KnownClient {
-    explicit KnownClient(ServerRole<T> r, wire::SessionState s = {},
-                         std::shared_ptr<Checkpoints> kept = {})
-        : role{std::move(r)}, state{std::move(s)}, checkpoints{std::move(kept)} {}
+  using KnownClient = split::KnownClient<T>;
 
-    /// What a checkpoint holds besides the session.
-    void each_state(auto&& see) {
-      show_state(role.learner(), see, "learner.");
-      show_state(role, see);
-    }
-
-    ServerRole<T> role;
-    wire::SessionState state;
-    std::shared_ptr<Checkpoints> checkpoints;
-    bool is_superseded = false;     // a newer connection has taken over
-    std::vector<std::byte> answer;  // to a question; it lives until it is written
-    std::mutex guard;               // of all of these
-
-    bool is_connected = true;     // these two under the guard of clients_
-    std::uint64_t last_used = 0;  // when it was admitted
-  };
+  static WireError superseded() {
+    return {Reason::superseded, "a newer connection of this client has taken over"};
+  }
 
   const Learner<T>& learner() const {
     if (!learner_) throw std::logic_error("Server: each role has a part of its own");
@@ -119,29 +117,30 @@ class Server {
   /// Finds or makes the client of a hello, and admits it.
   ///
   /// A client that reconnects gets a copy of its role and state: the thread of its older connection
-  /// may still send from the original; it ends at the next message.
-  std::shared_ptr<KnownClient> admit(wire::Session& session);
-  void admit(wire::Session& session, const std::shared_ptr<KnownClient>& client, bool is_known);
+  /// may still send from the original; it is told to end.
+  std::shared_ptr<KnownClient> admit(const std::shared_ptr<wire::Connection>& connection);
+  /// A client that is not known goes on from its checkpoints, if it has any.
+  std::shared_ptr<KnownClient> admit_new(const std::shared_ptr<wire::Connection>& connection);
+  /// Brings the client to a step from which its peer can go on, and answers the hello.
+  void welcome(const std::shared_ptr<wire::Connection>& connection,
+               const std::shared_ptr<KnownClient>& client);
+  void require_settings(wire::Connection& connection, const ServerRole<T>& role) const;
   std::shared_ptr<KnownClient> find(const wire::SessionId& id);
 
-  /// Opens the checkpoints of a client that is not known, and brings it to a step from which its
-  /// peer can go on.
-  void resume(wire::Session& session, KnownClient& client, bool is_known);
-
-  /// Forgets the oldest client that is not connected; refuses the new one if all are.
-  void make_room(wire::Session& session);
+  /// Forgets the clients whose time is over and, where there is still no room, the oldest client
+  /// that is not connected; refuses the new one if all are.
+  void make_room(const wire::Connection::Locked& session);
 
   /// The client's connection is over. `keeps` says whether the client may come back.
   void leave(KnownClient& client, bool keeps);
 
   /// Tells the peer why, and keeps a client that has something to come back to.
-  void give_up(transport::AnyLink& link, wire::Session& session, KnownClient* client,
-               const ReasonedError& error);
+  void give_up(wire::Connection& connection, KnownClient* client, const ReasonedError& error);
 
   /// Answers one message; false after a goodbye.
-  bool answer(transport::AnyLink& link, wire::Session& session, KnownClient& client);
+  bool answer(wire::Connection& connection, KnownClient& client);
 
-  void train(wire::Session& session, KnownClient& client, const wire::Event& event,
+  void train(wire::Connection& connection, KnownClient& client, const wire::Event& event,
              std::uint64_t largest);
 
   std::shared_ptr<Learner<T>> learner_;
@@ -160,7 +159,6 @@ Server<T>::Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> 
                   const ServerOptions& options)
     : learner_{std::make_shared<Learner<T>>(std::move(part), std::move(rule), options.training)},
       options_{options} {
-  require_no_heartbeat("Server", options_.session);
   make_role_ = [learner = learner_, codec = std::move(codec),
                 seed = options.seed](const wire::Hello&) {
     return ServerRole<T>{learner, CutReceiver<T>{codec, seed}};
@@ -170,44 +168,65 @@ Server<T>::Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> 
 
 template <std::floating_point T>
 Server<T>::Server(MakeRole make_role, const ServerOptions& options)
-    : make_role_{std::move(make_role)}, options_{options} {
-  require_no_heartbeat("Server", options_.session);
-}
+    : make_role_{std::move(make_role)}, options_{options} {}
 
 template <std::floating_point T>
 void Server<T>::serve(transport::AnyLink link) {
-  auto session = wire::Session::server(options_.session, transport::Clock::now());
+  auto session =
+      wire::Session::server(wire::options_on(link, options_.session), transport::Clock::now());
+  serve(std::make_shared<wire::Connection>(std::move(link), std::move(session)));
+}
+
+template <std::floating_point T>
+void Server<T>::serve(const std::shared_ptr<wire::Connection>& connection,
+                      const OnSessionEvent& on_event) {
   std::shared_ptr<KnownClient> client;
+  const auto tell = [&](SessionEvent::Kind kind, const std::string& reason = {}) {
+    SessionEvent event{.kind = kind, .reason = reason};
+    if (client != nullptr) {
+      const std::lock_guard lock{*client->guard};
+      event.id = client->state.id;
+      event.step = client->state.steps.last();
+    }
+    on_event(event);
+  };
+  const auto give_up = [&](const ReasonedError& error, const std::string& reason) {
+    this->give_up(*connection, client.get(), error);
+    connection->stop();
+    tell(client == nullptr ? SessionEvent::Kind::refused : SessionEvent::Kind::lost, reason);
+  };
   try {
-    wire::next(link, session, wire::MessageKind::hello);
-    client = admit(session);
-    while (answer(link, session, *client)) {
+    if (!connection->session()->has_hello()) connection->next(wire::MessageKind::hello);
+    client = admit(connection);
+    const bool is_new = connection->session()->hello().connection == 0;
+    tell(is_new ? SessionEvent::Kind::began : SessionEvent::Kind::resumed);
+    while (answer(*connection, *client)) {
     }
     leave(*client, false);
+    connection->stop();
+    tell(SessionEvent::Kind::ended);
   } catch (const ReasonedError& error) {
-    give_up(link, session, client.get(), error);
+    give_up(error, error.what());
     throw;
-  } catch (...) {
-    give_up(link, session, client.get(),
-            WireError{Reason::peer_failed, "the server has failed at this step"});
+  } catch (const std::exception& error) {
+    give_up(WireError{Reason::peer_failed, "the server has failed at this step"}, error.what());
     throw;
   }
 }
 
 template <std::floating_point T>
-auto Server<T>::admit(wire::Session& session) -> std::shared_ptr<KnownClient> {
-  const std::shared_ptr<KnownClient> older = find(session.hello().session);
-  if (older == nullptr) {
-    auto client = std::make_shared<KnownClient>(make_role_(session.hello()));
-    admit(session, client, false);
-    return client;
-  }
-  const std::lock_guard of_older{older->guard};  // it may be computing
+auto Server<T>::admit(const std::shared_ptr<wire::Connection>& connection)
+    -> std::shared_ptr<KnownClient> {
+  const std::shared_ptr<KnownClient> older = find(connection->session()->hello().session);
+  if (older == nullptr) return admit_new(connection);
+  require_settings(*connection, older->role);
+  const std::lock_guard computing{computing_};  // it may be at a step
+  std::unique_lock of_older{*older->guard};
   if (older->is_superseded)
     throw WireError(Reason::superseded, "a newer connection of this client came first");
   const auto client = std::make_shared<KnownClient>(older->role, older->state, older->checkpoints);
   try {
-    admit(session, client, true);
+    welcome(connection, client);
   } catch (...) {
     // The part may have gone back already: the older connection does not fit it any more.
     if (client->state.steps.last() != older->state.steps.last()) {
@@ -218,26 +237,51 @@ auto Server<T>::admit(wire::Session& session) -> std::shared_ptr<KnownClient> {
     throw;
   }
   older->is_superseded = true;
+  of_older.unlock();
+  if (const auto of_its_thread = older->connection.lock()) of_its_thread->end(superseded());
   return client;
 }
 
 template <std::floating_point T>
-void Server<T>::admit(wire::Session& session, const std::shared_ptr<KnownClient>& client,
-                      bool is_known) {
-  const ServerRole<T>& role = client->role;
-  if (const auto refusal = wire::compare_settings(
-          session.hello().settings,
-          settings_of(role.part(), options_.method, role.receiver().codec().description(),
-                      options_.agreed)))
-    session.refuse(*refusal);
-  resume(session, *client, is_known);
-  const std::lock_guard lock{guard_};
-  if (!clients_.contains(session.hello().session)) make_room(session);
+auto Server<T>::admit_new(const std::shared_ptr<wire::Connection>& connection)
+    -> std::shared_ptr<KnownClient> {
+  const wire::Hello hello = connection->session()->hello();
+  const auto client = std::make_shared<KnownClient>(make_role_(hello));
+  require_settings(*connection, client->role);
+  if (make_checkpoints_) client->checkpoints = make_checkpoints_(hello);
+  std::unique_lock computing{computing_, std::defer_lock};
+  if (client->checkpoints) computing.lock();  // they may restore a part that others train, too
+  if (const auto refusal = client->restore(hello, options_.seed))
+    connection->session()->refuse(*refusal);
+  welcome(connection, client);
+  return client;
+}
+
+template <std::floating_point T>
+void Server<T>::welcome(const std::shared_ptr<wire::Connection>& connection,
+                        const std::shared_ptr<KnownClient>& client) {
   Checkpoints* const checkpoints = client->checkpoints.get();
-  session.admit(client->state, checkpoints ? checkpoints->offered() : std::vector<std::uint64_t>{});
-  if (checkpoints) checkpoints->agree(session.agreed());
+  const auto session = connection->session();
+  if (checkpoints) checkpoints->meet(session->hello(), client->state, *client);
+  const std::lock_guard lock{guard_};
+  if (!clients_.contains(session->hello().session)) make_room(session);
+  session->admit(client->state,
+                 checkpoints ? checkpoints->offered() : std::vector<std::uint64_t>{});
+  if (checkpoints) checkpoints->agree(session->agreed());
+  client->guard = connection->guard();
+  client->connection = connection;
   client->last_used = ++admitted_;
   clients_[client->state.id] = client;
+}
+
+template <std::floating_point T>
+void Server<T>::require_settings(wire::Connection& connection, const ServerRole<T>& role) const {
+  const auto session = connection.session();
+  if (const auto refusal = wire::compare_settings(
+          session->hello().settings,
+          settings_of(role.part(), options_.method, role.receiver().codec().description(),
+                      options_.agreed)))
+    session->refuse(*refusal);
 }
 
 template <std::floating_point T>
@@ -248,27 +292,9 @@ void Server<T>::save_checkpoints() {
     for (const auto& [id, client] : clients_) all.push_back(client);
   }
   for (const auto& client : all) {
-    const std::lock_guard lock{client->guard};
     const std::lock_guard computing{computing_};
-    if (client->checkpoints && !client->is_superseded)
-      client->checkpoints->save_if_possible(client->state, *client);
+    if (!client->was_superseded()) client->save_checkpoint();
   }
-}
-
-template <std::floating_point T>
-void Server<T>::resume(wire::Session& session, KnownClient& client, bool is_known) {
-  const wire::Hello& hello = session.hello();
-  if (!is_known && make_checkpoints_) client.checkpoints = make_checkpoints_(hello);
-  if (!client.checkpoints) return;
-  const std::lock_guard computing{computing_};
-  if (!is_known) {
-    client.checkpoints->use(hello.settings, hello.client, options_.seed);
-    const auto& newest = client.checkpoints->found().newest;
-    if (newest && newest->session != hello.session)
-      session.refuse({"session", "another one", joined({"checkpoints of step ", newest->step})});
-    if (newest) client.checkpoints->restore(newest->step, client.state, client);
-  }
-  client.checkpoints->meet(hello, client.state, client);
 }
 
 template <std::floating_point T>
@@ -279,7 +305,12 @@ auto Server<T>::find(const wire::SessionId& id) -> std::shared_ptr<KnownClient> 
 }
 
 template <std::floating_point T>
-void Server<T>::make_room(wire::Session& session) {
+void Server<T>::make_room(const wire::Connection::Locked& session) {
+  const wire::Time now = transport::Clock::now();
+  std::erase_if(clients_, [&](const auto& known) {
+    const KnownClient& client = *known.second;
+    return !client.is_connected && transport::deadline_in(options_.keep_for, client.left) <= now;
+  });
   if (clients_.size() < options_.most_sessions) return;
   auto oldest = clients_.end();
   for (auto at = clients_.begin(); at != clients_.end(); ++at)
@@ -287,7 +318,8 @@ void Server<T>::make_room(wire::Session& session) {
         (oldest == clients_.end() || at->second->last_used < oldest->second->last_used))
       oldest = at;
   if (oldest == clients_.end())
-    session.refuse({"session", "a new one", std::to_string(clients_.size()) + " already"});
+    session->refuse(wire::Refusal::busy("serving " + std::to_string(clients_.size()) + " of " +
+                                        std::to_string(options_.most_sessions)));
   clients_.erase(oldest);
 }
 
@@ -295,41 +327,39 @@ template <std::floating_point T>
 void Server<T>::leave(KnownClient& client, bool keeps) {
   const std::lock_guard lock{guard_};
   client.is_connected = false;
+  client.left = transport::Clock::now();
   const auto known = clients_.find(client.state.id);
   if (!keeps && known != clients_.end() && known->second.get() == &client) clients_.erase(known);
 }
 
 template <std::floating_point T>
-void Server<T>::give_up(transport::AnyLink& link, wire::Session& session, KnownClient* client,
+void Server<T>::give_up(wire::Connection& connection, KnownClient* client,
                         const ReasonedError& error) {
-  if (client == nullptr) return wire::tell(link, session, error);
-  bool keeps = false;
-  {
-    const std::lock_guard lock{client->guard};
-    keeps = client->state.steps.last() > 0 || client->role.has_decoder() || client->is_superseded ||
-            (client->checkpoints && client->checkpoints->holds(0));
-    if (!client->is_superseded) session.fail(error);
+  bool tells = true, keeps = false;
+  if (client != nullptr) {
+    const std::lock_guard computing{computing_};  // it may be saved
+    const std::lock_guard lock{*client->guard};
+    keeps = client->is_worth_keeping();
+    tells = !client->is_superseded;
   }
-  leave(*client, keeps);
-  wire::flush_if_possible(link, session);
+  if (client != nullptr) leave(*client, keeps);
+  if (tells) connection.tell(error);
 }
 
 template <std::floating_point T>
-bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownClient& client) {
-  const wire::Event event = wire::next(link, session, client.guard);
-  const std::lock_guard lock{client.guard};
-  if (client.is_superseded)
-    throw WireError(Reason::superseded, "a newer connection of this client has taken over");
+bool Server<T>::answer(wire::Connection& connection, KnownClient& client) {
+  const wire::Event event = connection.next();
   const std::lock_guard computing{computing_};
+  if (client.was_superseded()) throw superseded();
   const Workspace::Use use{workspace_};
-  const std::uint64_t largest = session.agreed().largest_message;
+  const std::uint64_t largest = connection.session()->agreed().largest_message;
   const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
     client.answer = std::move(payload);
-    session.send(kind, std::array{wire::Bytes{client.answer}});
+    connection.session()->send(kind, std::array{wire::Bytes{client.answer}});
   };
   using enum wire::MessageKind;
   if (event.kind == forward) {
-    train(session, client, event, largest);
+    train(connection, client, event, largest);
   } else if (event.kind == evaluate) {
     reply(evaluated, client.role.answer(event.payload, largest));
   } else if (event.kind == fetch_weights) {
@@ -337,37 +367,29 @@ bool Server<T>::answer(transport::AnyLink& link, wire::Session& session, KnownCl
   } else if (event.kind == weights) {
     client.role.take_decoder(event.payload);
   } else if (event.kind == checkpoint) {
-    CheckpointMessage message = CheckpointMessage::read(event.payload, client.state.steps.last());
-    message.held = client.checkpoints ? client.checkpoints->save_joint(client.state, client)
-                                      : CheckpointMessage::Held::never;
-    reply(checkpoint, message.payload());
-  } else if (event.kind == bye && client.checkpoints) {
-    client.checkpoints->save_if_possible(client.state, client, true);
-    client.checkpoints->end(client.state.steps.last());
+    reply(checkpoint, client.answer_checkpoint(event.payload));
+  } else if (event.kind == bye) {
+    client.end_checkpoints();
   }
   return event.kind != bye;
 }
 
 template <std::floating_point T>
-void Server<T>::train(wire::Session& session, KnownClient& client, const wire::Event& event,
+void Server<T>::train(wire::Connection& connection, KnownClient& client, const wire::Event& event,
                       std::uint64_t largest) {
-  Checkpoints* const checkpoints = client.checkpoints.get();
-  // So that a server that is started again knows the session.
-  if (checkpoints && client.state.steps.last() == 0 && !checkpoints->holds(0))
-    checkpoints->save(client.state, client);
-  std::vector<std::byte>& reply = session.new_reply();
+  client.save_first_checkpoint();
   try {
+    std::vector<std::byte>& reply = connection.session()->new_reply();
     client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
                         largest, reply);
-    session.prepare();
+    connection.session()->prepare();
     client.role.commit(reply);
-    session.commit();
+    connection.locked()->commit();
   } catch (...) {
     client.role.discard();
     throw;
   }
-  if (checkpoints && checkpoints->is_due(client.state.steps.last()))
-    checkpoints->save_if_possible(client.state, client);
+  client.save_checkpoint_if_due();  // before the reply leaves
 }
 
 SPLITVIT_ONCE(class Server<float>);

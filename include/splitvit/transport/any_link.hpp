@@ -27,7 +27,7 @@ class AnyLink {
   std::size_t read_some(std::span<std::byte> into) { return link_->read_some(into); }
   std::size_t write_some(std::span<const std::byte> from) { return link_->write_some(from); }
   void set_deadline(Deadline when) { link_->set_deadline(when); }
-  /// Whether the link within can stop waiting, as far as its type says.
+  /// Whether the link within can stop waiting.
   bool has_deadline() const { return link_->has_deadline(); }
 
  private:
@@ -48,7 +48,7 @@ class AnyLink {
       return link.write_some(from);
     }
     void set_deadline(Deadline when) override { set_deadline_if_possible(link, when); }
-    bool has_deadline() const override { return HasDeadline<Link>; }
+    bool has_deadline() const override { return can_stop_waiting(link); }
 
     Link link;
   };

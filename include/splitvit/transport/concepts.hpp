@@ -39,15 +39,25 @@ inline Deadline deadline_in(std::chrono::nanoseconds wait, Deadline from = Clock
 ///   link.set_deadline(when)  from now on read_some and write_some throw TransportError with
 ///                            Reason::timed_out instead of waiting past `when`; no byte has moved,
 ///                            and the link can still be used. A call that already waits may keep
-///                            its deadline
+///                            its deadline. Another thread may read or write meanwhile
 ///
-/// Without it a silent peer is not noticed, and holds its place.
+/// Without it there are no heartbeats, and a peer that is silent, gone or slow is not noticed, and
+/// holds its place.
 template <class T>
 concept HasDeadline = requires(T& link, Deadline when) { link.set_deadline(when); };
 
 template <class T>
 void set_deadline_if_possible(T& link, Deadline when) {
   if constexpr (HasDeadline<T>) link.set_deadline(when);
+}
+
+/// Whether a link can stop waiting: what it says itself, as AnyLink does, or else its type.
+template <class T>
+bool can_stop_waiting(const T& link) {
+  if constexpr (requires { link.has_deadline(); })
+    return link.has_deadline();
+  else
+    return HasDeadline<T>;
 }
 
 /// Writes some of `bytes`, which are not empty, and returns how many.

@@ -55,6 +55,7 @@ class Metered {
   {
     link_.set_deadline(when);
   }
+  bool has_deadline() const { return can_stop_waiting(link_); }
 
   /// The counters. They may outlive the link.
   std::shared_ptr<const Traffic> traffic() const { return traffic_; }

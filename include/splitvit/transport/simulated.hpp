@@ -3,8 +3,8 @@
 
 #include <algorithm>  // clamp, max, min
 #include <chrono>     // duration
-#include <memory>     // make_shared, shared_ptr
-#include <mutex>      // lock_guard, mutex
+#include <memory>     // make_shared, make_unique, shared_ptr, unique_ptr
+#include <mutex>      // lock_guard, mutex, unique_lock
 #include <thread>     // sleep_for
 
 #include <splitvit/core/error.hpp>          // Reason, TransportError
@@ -24,8 +24,8 @@ struct LinkModel {
   Pace pace = Pace::computed;
 };
 
-/// What goes wrong, by seed. Positions count from 0 in one direction of this end. One thread at a
-/// time may use a link with faults.
+/// What goes wrong, by seed. Positions count from 0 in one direction of this end. What two threads
+/// draw, one that reads and one that writes, depends on who comes first.
 struct Faults {
   static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
@@ -84,33 +84,36 @@ template <Transport Link>
 class Simulated {
  public:
   explicit Simulated(Link link, const LinkModel& model = {}, const Faults& faults = {})
-      : link_{std::move(link)}, model_{model}, faults_{faults} {
+      : model_{model}, faults_{faults}, state_{std::make_unique<State>()} {
     if (!(model.bits_per_second > 0) || !(model.latency_seconds >= 0) ||
         !(faults.longest_delay_seconds >= 0))
       throw std::invalid_argument("Simulated: bits_per_second must be above 0, times at least 0");
+    can_stop_waiting_ = can_stop_waiting(link);
+    state_->link = std::make_shared<Link>(std::move(link));
+    state_->rng = faults.rng;
   }
 
   std::size_t read_some(std::span<std::byte> into) {
-    before_call(received_, faults_.cut_received_at);
-    into = into.first(piece(into.size(), faults_.cut_received_at - received_));
-    const std::size_t n = link_->read_some(into);
-    flip(into.first(std::min(n, into.size())), received_, faults_.flip_received_bit);
-    received_ += n;
+    const Call call = begin(into.size(), state_->received, faults_.cut_received_at);
+    into = into.first(call.size);
+    const std::size_t n = call.link->read_some(into);
+    flip(into.first(std::min(n, into.size())), call.position, faults_.flip_received_bit);
+    end(state_->received, n);
     if (n > 0) account(n, Way::in);
     return n;
   }
 
   std::size_t write_some(std::span<const std::byte> from) {
-    before_call(sent_, faults_.cut_sent_at);
-    from = from.first(piece(from.size(), faults_.cut_sent_at - sent_));
+    const Call call = begin(from.size(), state_->sent, faults_.cut_sent_at);
+    from = from.first(call.size);
     std::vector<std::byte> changed;
-    if (faults_.flip_sent_bit / 8 - sent_ < from.size()) {  // unsigned: false if it has passed
+    if (faults_.flip_sent_bit / 8 - call.position < from.size()) {  // unsigned: false if passed
       changed.assign(from.begin(), from.end());
-      flip(changed, sent_, faults_.flip_sent_bit);
+      flip(changed, call.position, faults_.flip_sent_bit);
       from = changed;
     }
-    const std::size_t n = link_->write_some(from);
-    sent_ += n;
+    const std::size_t n = call.link->write_some(from);
+    end(state_->sent, n);
     account(n, Way::out);
     return n;
   }
@@ -118,8 +121,10 @@ class Simulated {
   void set_deadline(Deadline when)
     requires HasDeadline<Link>
   {
-    if (link_) link_->set_deadline(when);
+    const std::lock_guard lock{state_->guard};
+    if (state_->link) state_->link->set_deadline(when);
   }
+  bool has_deadline() const { return can_stop_waiting_; }
 
   /// The clock alone, for a caller that gives the link away.
   std::shared_ptr<const SimulatedClock> clock() const { return clock_; }
@@ -127,14 +132,40 @@ class Simulated {
  private:
   using Way = SimulatedClock::Way;
 
-  void before_call(std::uint64_t position, std::uint64_t cut) {
-    if (position >= cut) link_.reset();  // the peer sees the end
-    if (!link_)
-      throw TransportError(Reason::closed, {"Simulated: the link was cut after ", sent_,
-                                            " bytes sent and ", received_, " received"});
-    if (faults_.longest_delay_seconds > 0)
-      std::this_thread::sleep_for(
-          std::chrono::duration<double>{faults_.rng.uniform(0.0, faults_.longest_delay_seconds)});
+  /// What the two directions share.
+  struct State {
+    std::mutex guard;
+    std::shared_ptr<Link> link;  // null once it is cut; a call that waits still holds it
+    Rng rng;
+    std::uint64_t sent = 0, received = 0;
+  };
+  /// One call that may move up to `size` bytes from `position` on.
+  struct Call {
+    std::shared_ptr<Link> link;
+    std::uint64_t position;
+    std::size_t size;
+  };
+
+  Call begin(std::size_t size, const std::uint64_t& position, std::uint64_t cut) {
+    std::unique_lock lock{state_->guard};
+    if (position >= cut && state_->link) {  // the peer sees the end
+      set_deadline_if_possible(*state_->link, Deadline{});
+      state_->link.reset();
+    }
+    if (!state_->link)
+      throw TransportError(Reason::closed, {"Simulated: the link was cut after ", state_->sent,
+                                            " bytes sent and ", state_->received, " received"});
+    const double delay = faults_.longest_delay_seconds > 0
+                             ? state_->rng.uniform(0.0, faults_.longest_delay_seconds)
+                             : 0.0;
+    const Call call{state_->link, position, piece(size, cut - position)};
+    lock.unlock();
+    if (delay > 0) std::this_thread::sleep_for(std::chrono::duration<double>{delay});
+    return call;
+  }
+  void end(std::uint64_t& position, std::size_t n) {
+    const std::lock_guard lock{state_->guard};
+    position += n;
   }
 
   /// How many bytes this call may move.
@@ -142,7 +173,7 @@ class Simulated {
     size = static_cast<std::size_t>(std::min<std::uint64_t>(size, until_cut));
     if (faults_.longest_piece > 0) {
       const auto longest = static_cast<Index>(faults_.longest_piece);
-      size = std::min(size, static_cast<std::size_t>(1 + faults_.rng.below(longest)));
+      size = std::min(size, static_cast<std::size_t>(1 + state_->rng.below(longest)));
     }
     if (model_.pace == Pace::slept) {  // short sleeps, so that no deadline is missed
       const double in_10_ms = std::clamp(model_.bits_per_second * 0.01 / 8.0, 1.0, 0x1p40);
@@ -167,10 +198,10 @@ class Simulated {
     clock_->add_sleep(slept.count());
   }
 
-  std::optional<Link> link_;
   LinkModel model_;
   Faults faults_;
-  std::uint64_t sent_ = 0, received_ = 0;
+  std::unique_ptr<State> state_;
+  bool can_stop_waiting_ = false;
   std::shared_ptr<SimulatedClock> clock_ = std::make_shared<SimulatedClock>(model_);
 };
 

@@ -34,7 +34,7 @@ struct ConnectOptions {
 };
 
 struct ListenOptions {
-  int backlog = 16;  ///< how many peers may wait to be accepted
+  int backlog = 128;  ///< how many peers may wait to be accepted
   std::chrono::nanoseconds write_stall = std::chrono::seconds{10};  ///< see TcpLink
 };
 
@@ -288,6 +288,21 @@ class TcpListener {
       }
       if (!detail::lost_before_accept(errno)) throw detail::socket_error(errno, what);
     }
+  }
+
+  /// Waits until a peer can be accepted, a link can be read, or the deadline, and perhaps for less.
+  /// Returns what is ready: each of `links`, then the listener itself.
+  std::vector<bool> wait(std::span<TcpLink* const> links, Deadline deadline) {
+    std::vector<pollfd> all;
+    for (const TcpLink* link : links) all.push_back({link->fd(), POLLIN, 0});
+    all.push_back({fd_.get(), POLLIN, 0});
+    all.push_back({wake_read_.get(), POLLIN, 0});
+    const int limit = deadline == no_deadline ? -1 : detail::system_ms(deadline - Clock::now(), 0);
+    std::vector<bool> ready(links.size() + 1);
+    if (::poll(all.data(), all.size(), limit) <= 0) return ready;
+    for (std::size_t i = 0; i < ready.size(); ++i) ready[i] = all[i].revents != 0;
+    if (all.back().revents != 0) ready.back() = true;  // accept then says that it is closed
+    return ready;
   }
 
   /// Ends a waiting accept and all later ones. Any thread may call it.

@@ -77,10 +77,18 @@ struct Refusal {
   std::string client;
   std::string server;
 
+  /// There is no room for another client now. `serving` says who has it.
+  static Refusal busy(std::string serving) { return {"busy", {}, std::move(serving)}; }
+
+  Reason reason() const { return is_busy() ? Reason::in_use : Reason::refused; }
   std::string text() const {
+    if (is_busy()) return joined({"busy: ", server});
     return joined(
         {"handshake refused: ", field, ": the client has ", client, ", the server has ", server});
   }
+
+ private:
+  bool is_busy() const { return field == "busy" && client.empty(); }
 };
 
 namespace detail {

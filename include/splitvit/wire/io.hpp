@@ -61,14 +61,18 @@ Event next(Link& link, Session& session, Guard&& guard = {}) {
   }
 }
 
-/// Waits for a message of one kind. Errors  As next; WireError (wrong_message) for another kind.
-template <transport::Transport Link>
-Event next(Link& link, Session& session, MessageKind wanted) {
-  const Event event = next(link, session);
+/// Returns `event`. Errors  WireError (wrong_message) if it is of another kind.
+inline Event require_kind(const Event& event, MessageKind wanted) {
   if (event.kind != wanted)
     throw WireError(Reason::wrong_message,
                     {name(event.kind), " came where ", name(wanted), " was expected"});
   return event;
+}
+
+/// Waits for a message of one kind. Errors  As next; WireError (wrong_message) for another kind.
+template <transport::Transport Link>
+Event next(Link& link, Session& session, MessageKind wanted) {
+  return require_kind(next(link, session), wanted);
 }
 
 /// Writes what is queued, such as an error message. Ignores an error of the link.

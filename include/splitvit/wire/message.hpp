@@ -137,11 +137,22 @@ class MessageReader : public Direction {
     return frame_.kind;
   }
 
+  /// Whether more bytes of a frame must come.
+  bool is_in_frame() const { return header_filled_ > 0 || frame_left_ > 0; }
+  /// Whether more bytes of a message must come.
+  bool is_in_message() const { return frame_left_ > 0 || under_way_; }
+  /// Whether n bytes in `space` complete a header that is not a heartbeat's: the payload follows.
+  bool completes_header(std::size_t n) const {
+    return frame_left_ == 0 && header_filled_ + n == frame_header_bytes &&
+           header_[kind_offset] != std::byte{static_cast<std::uint8_t>(MessageKind::heartbeat)};
+  }
+
   /// The bytes of the message that was completed last, headers included.
   std::uint64_t last_framed() const { return last_framed_; }
 
  private:
   static constexpr std::size_t first_room = std::size_t{64} << 10;
+  static constexpr std::size_t kind_offset = 5;  // in a header
 
   void check_frame() {
     const char* const came = name(frame_.kind);

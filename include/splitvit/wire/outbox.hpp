@@ -125,14 +125,15 @@ class Outbox : public Direction {
     parts_.insert(parts_.end(), parts.begin(), parts.end());
     return queue(kind, parts_);
   }
-  /// Does all that can fail in queueing a numbered message of one part. Errors  as queue.
+  /// Does all that can fail in queueing a numbered message of one part, even if one heartbeat comes
+  /// first. Errors  as queue.
   void prepare(MessageKind kind, std::uint64_t bytes) {
     const std::uint64_t payload = number_bytes + bytes;
     check_limit(kind, payload);
     const std::size_t frames = payload / largest_frame + 1;
     // Of the part at most the beginning and the end are short enough to be copied.
-    queue_.reserve(frames * frame_header_bytes + number_bytes + 2 * OutputQueue::longest_copy,
-                   2 * frames + 2);
+    queue_.reserve((frames + 1) * frame_header_bytes + number_bytes + 2 * OutputQueue::longest_copy,
+                   2 * frames + 3);
     number_.reserve(number_bytes);
     parts_.reserve(2);
   }

@@ -19,7 +19,8 @@ namespace splitvit::inline SPLITVIT_BUILD::wire {
 
 /// The protocol of one party on one connection, without I/O and without a clock: handshake, frames,
 /// step numbers, replies to repeated steps, heartbeats, timeouts, the counting of bytes. It turns
-/// received bytes into events, and messages into bytes to write; io.hpp connects it to a link.
+/// received bytes into events, and messages into bytes to write; io.hpp connects it to a link, and
+/// connection.hpp with a thread that reads.
 ///
 ///   SessionState state;                                        // lives as long as the training
 ///   auto session = Session::client(state, settings, {}, now);  // one for each connection
@@ -87,6 +88,8 @@ class Session {
     give_refusal(refusal);
   }
 
+  /// Server: whether hello has come and is not answered.
+  bool has_hello() const { return phase_ == Phase::decides; }
   /// What was agreed, once the session is open.
   const Welcome& agreed() const { return agreed_; }
   bool is_open() const { return phase_ == Phase::open; }
@@ -204,11 +207,13 @@ class Session {
   /// A repeated step is answered from the cache.
   ///
   /// Errors  WireError: what MessageReader throws; wrong_message for a message that the peer must
-  ///         not send now; wrong_step; refused at a client, with the server's text, and at a server
-  ///         for a client of another version; peer_failed if the peer has sent an error.
+  ///         not send now; wrong_step; refused or in_use at a client, with the server's text, and
+  ///         at a server for a client of another version; peer_failed if the peer has sent an
+  ///         error.
   std::optional<Event> filled(std::size_t n, Time now) {
-    silence_.heard(now);
     const std::optional<MessageKind> kind = reader_.filled(n, payload_);
+    silence_.heard(now, n, reader_.is_in_frame(),
+                   reader_.is_in_message() || (kind && *kind != MessageKind::heartbeat));
     if (!kind) return std::nullopt;
     require_newest();
     require_may_come(*kind, phase_, role_);
@@ -227,8 +232,13 @@ class Session {
     return event(*kind);
   }
 
+  /// Whether n more bytes begin a message, so that `filled` uses what the last event refers to.
+  bool begins_message(std::size_t n) const { return reader_.completes_header(n); }
+
   /// Measures the peer's silence from now on. For callers that do not read while they compute.
-  void listen(Time now) { silence_.heard(now); }
+  void listen(Time now) { silence_.listen(now); }
+  /// The wait for a message begins now. For callers that always read.
+  void waits(Time now) { silence_.waits(now); }
 
   /// When tick has something to do; Time::max() if never.
   Time wake_at() const {
@@ -239,7 +249,7 @@ class Session {
 
   /// Queues a heartbeat if one is due and no other bytes wait.
   ///
-  /// Errors  TransportError (timed_out) if the peer was silent for too long.
+  /// Errors  TransportError (timed_out) if the peer was silent, or a frame slow, for too long.
   void tick(Time now) {
     if (phase_ == Phase::ended) return;
     require_newest();
@@ -288,13 +298,17 @@ class Session {
     const std::vector<std::byte> payload = refusal_payload(refusal);
     queue(MessageKind::refuse, payload);
     phase_ = Phase::ended;
-    throw WireError(Reason::refused, read_refusal(payload).text());
+    throw_refusal(payload);
+  }
+  [[noreturn]] static void throw_refusal(Bytes payload) {
+    const Refusal refusal = read_refusal(payload);
+    throw WireError(refusal.reason(), refusal.text());
   }
   std::optional<Event> read_answer(MessageKind kind) {
     state_->received.add_once(kind, count());
     if (kind == MessageKind::refuse) {
       phase_ = Phase::ended;
-      throw WireError(Reason::refused, read_refusal(payload_).text());
+      throw_refusal(payload_);
     }
     const Welcome welcome = read_welcome(payload_, hello_);
     check_welcome(welcome, last());

@@ -135,6 +135,14 @@ void for_each_run(std::span<const CodedGroup<T>> groups, const Body& body) {
   end_run();
 }
 
+/// How many codes all groups have.
+template <class T>
+Index code_count(std::span<const CodedGroup<T>> groups) {
+  Index count = 0;
+  for (const CodedGroup<T>& group : groups) count += group.has_codes() ? group.count : 0;
+  return count;
+}
+
 /// Appends all codes, in their order, as one section.
 template <class T>
 void put_codes(const Tensor<std::uint16_t>& codes, std::span<const CodedGroup<T>> groups,

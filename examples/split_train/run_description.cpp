@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "split_train/run_description.hpp"
+
+#include <algorithm>   // min
+#include <filesystem>  // path
+
+#include <splitvit/core/text.hpp>      // counted
+#include <splitvit/report/format.hpp>  // shortest
+
+#include "split_train/build_info.hpp"  // build_info
+#include "split_train/method.hpp"      // method_of
+
+namespace split_train {
+
+namespace sv = splitvit;
+
+namespace {
+
+/// When to stop, as people read it.
+std::string length_text(const Options& o) {
+  if (o.eval_only) return "evaluation only";
+  if (o.steps) return sv::counted(*o.steps, "step");
+  if (o.budget_mib) return sv::report::shortest(*o.budget_mib) + " MiB";
+  return sv::counted(o.epochs, "epoch");
+}
+
+std::string optimiser_text(const Options& o) {
+  std::string text = "Adam, lr " + sv::report::shortest(o.lr);
+  if (o.weight_decay > 0) text += ", weight decay " + sv::report::shortest(o.weight_decay);
+  if (o.warmup > 0) text += ", rising for " + std::to_string(o.warmup) + " steps";
+  return o.cosine ? text + ", falling as a cosine" : text;
+}
+
+}  // namespace
+
+sv::report::Run describe_run(const Options& o, const std::string& method, const Data& data) {
+  const auto number = [](auto n) { return std::to_string(n); };
+  const sv::nn::VitConfig vit = o.vit(data.train.classes());
+  sv::report::Run run{
+      .method = method,
+      .seed = o.seed,
+      .settings =
+          {{"data", data.name},
+           {"training images", number(data.train.size())},
+           {"test images", number(data.test.size())},
+           {"classes", number(data.train.classes())},
+           {"model", o.model},
+           {"image", number(vit.image)},
+           {"blocks", number(vit.depth)},
+           {"cut after block", number(o.cut)},
+           {"start",
+            o.weights.empty() ? "random" : std::filesystem::path{o.weights}.filename().string()},
+           {"batch", number(std::min(o.batch, data.train.size()))},
+           {"length", length_text(o)},
+           {"evaluation", method_of(method).bottleneck ? "no stages or codec, but the bottleneck"
+                                                       : "uncompressed"},
+           {"optimiser", optimiser_text(o)},
+           {"augmentation", o.augment},
+           {o.role == Role::both ? "compute" : "compute of the client", compute_text(o.compute)}},
+      .rows = {},
+      .test_samples = static_cast<std::uint64_t>(data.test.size()),
+      .evaluation_traffic = {}};
+  if (!data.digest.empty()) run.settings.push_back({"digest of the data", data.digest});
+  if (o.start) {
+    run.settings.push_back({"weights", data.weights_notes});
+    run.settings.push_back({"digest of the weights", o.weights_digest});
+  }
+  if (!data.skipped.empty()) run.settings.push_back({"files skipped", number(data.skipped.size())});
+  run.program = build_info();
+  run.options = o.effective;
+  return run;
+}
+
+}  // namespace split_train

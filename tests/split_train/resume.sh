@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# resume.sh SPLIT_TRAIN: trainings that are stopped by a signal and go on, in all roles, as a test.
+set -euo pipefail
+
+program=$1
+folder=$(mktemp -d)
+server=
+finish() {
+  if [[ -n $server ]]; then kill -9 "$server" 2>/dev/null || true; fi
+  rm -rf "$folder"
+}
+trap finish EXIT
+cd "$folder"
+
+fail() {
+  echo "resume.sh: $1" >&2
+  exit 1
+}
+# Images of CIFAR-10's form.
+images() {
+  local i
+  for ((i = 0; i < $1; ++i)); do
+    printf "\\x$((i % 4))"
+    head -c 3072 /dev/urandom
+  done
+}
+images 120 >train.bin
+images 20 >test.bin
+data=(--data cifar:train.bin,test.bin)
+
+said() { grep -qF -- "$1" stderr || fail "no '$1' in: $(cat stderr)"; }
+refused() {
+  local text=$1 code=0
+  shift
+  "$program" --progress none "$@" >stdout 2>stderr || code=$?
+  [[ $code == 2 ]] || fail "exit code $code instead of 2: $*"
+  said "$text"
+}
+
+refused "--resume needs --out or --checkpoint" --resume
+refused "--checkpoint-every needs --out or --checkpoint" --checkpoint-every 3
+refused "--checkpoint-every '0': wanted a whole number from 1" --checkpoint-every 0
+refused "--checkpoint-every is for the client" --role server --listen localhost:0 --checkpoint-every 3
+refused "--keep '1': wanted a whole number from 2 to 64" --keep 1
+refused "--reconnect-for '-1': wanted a whole number from 0" --reconnect-for=-1
+
+steps=40
+train() {
+  "$program" "${data[@]}" --threads 1 --progress none --batch 8 --steps $steps --compress adc:0.3@slacc \
+    --augment flip,crop --schedule cosine --checkpoint-every 7 --log-steps "$@"
+}
+# stop_at STEP SIGNAL FOLDER OPTIONS...: stops a training; $code is its exit code
+stop_at() {
+  local step=$1 signal=$2 out=$3 process
+  shift 3
+  # In the background Ctrl-C has no effect, unless it is asked for.
+  env --default-signal=INT "$program" "${data[@]}" --threads 1 --progress none --batch 8 --steps $steps \
+    --compress adc:0.3@slacc --augment flip,crop --schedule cosine --checkpoint-every 7 \
+    --log-steps --out "$out" --resume "$@" >stdout 2>stderr &
+  process=$!
+  for _ in $(seq 600); do
+    grep -q "\"record\":\"step\".*\"step\":$step," "$out/metrics.jsonl" 2>/dev/null && break
+    sleep 0.05
+  done
+  kill -s "$signal" $process
+  code=0
+  wait $process || code=$?
+}
+# as_undisturbed FOLDER: the same model and metrics, but for the seconds, which are the last four
+as_undisturbed() {
+  cmp <(cd undisturbed && cksum ./*.safetensors) <(cd "$1" && cksum ./*.safetensors) || fail "$1: another model"
+  cmp <(cut -d, -f1-10 undisturbed/metrics.csv) <(cut -d, -f1-10 "$1/metrics.csv") || fail "$1: other rows"
+  cmp <(grep -c '"record":"step"' undisturbed/metrics.jsonl) <(grep -c '"record":"step"' "$1/metrics.jsonl") ||
+    fail "$1: steps are lost or there twice"
+}
+
+train --out undisturbed --resume >stdout 2>stderr || fail "$(cat stderr)"
+said "no checkpoint in undisturbed/checkpoints/adc-0.3-slacc-seed0/client-0: the run begins"
+[[ $(cd undisturbed/checkpoints/adc-0.3-slacc-seed0 && echo ./*/*.ckpt) == \
+  "./client-0/gen-0000$steps.ckpt ./server/gen-0000$steps.ckpt" ]] || fail "not the last generation alone"
+train --out undisturbed --resume >stdout 2>stderr || fail "$(cat stderr)"
+said "finished before"
+refused "holds results already" --out undisturbed
+
+# Both processes by one command: each signal, then to the end.
+stop_at 5 TERM both
+[[ $code == 143 ]] || fail "exit code $code after SIGTERM: $(cat stderr)"
+said "; the same command with --resume goes on from there"
+ls both/*.safetensors >/dev/null || fail "no model of the step at which it was stopped"
+step=$(sed -n 's/.*stopped at step \([0-9]*\);.*/\1/p' stderr)
+stop_at $((step + 3)) INT both
+[[ $code == 130 ]] || fail "exit code $code after SIGINT: $(cat stderr)"
+said "resumed at step $step of both/checkpoints/adc-0.3-slacc-seed0/client-0"
+train --out both --resume --batch 16 >stdout 2>stderr && fail "resumed with another batch"
+said "batch is '8', wanted '16'"
+train --out both --resume --threads 2 >stdout 2>stderr || fail "$(cat stderr)"
+as_undisturbed both
+
+# Nothing to go on from.
+"$program" "${data[@]}" --threads 1 --progress none --batch 8 --steps 100000 >stdout 2>stderr &
+process=$!
+sleep 1
+kill $process
+code=0
+wait $process || code=$?
+[[ $code == 143 ]] || fail "exit code $code without checkpoints"
+
+# A client and a server; each is stopped once. The server needs a folder for checkpoints only.
+serve() {
+  "$program" --role server --listen "127.0.0.1:${port:-0}" --classes 4 --threads 1 --progress none \
+    --sessions 1 --checkpoint of_server --resume >listening 2>errors &
+  server=$!
+  for _ in $(seq 200); do
+    grep -q "^listening on" listening && break
+    kill -0 $server 2>/dev/null || return 0
+    sleep 0.05
+  done
+  port=$(sed -n 's/^listening on .*://p' listening)
+}
+serve
+stop_at 9 TERM two --role client --connect "127.0.0.1:$port"
+[[ $code == 143 ]] || fail "exit code $code of the client: $(cat stderr)"
+kill "$server"
+code=0
+wait "$server" || code=$?
+[[ $code == 143 ]] || fail "exit code $code of the server: $(cat errors)"
+serve
+train --role client --connect "127.0.0.1:$port" --out two --resume >stdout 2>stderr ||
+  fail "$(cat stderr)"
+wait "$server" || fail "the server ended with $?: $(cat errors)"
+as_undisturbed two
+serve
+wait "$server" || fail "a server whose session has ended: $(cat errors)"
+grep -q "had come to their end" errors || fail "$(cat errors)"
+
+# Checkpoints alone: a finished run needs no server, and a longer one goes on.
+alone() {
+  "$program" --role client --connect "127.0.0.1:$port" "${data[@]}" --threads 1 --progress none \
+    --batch 8 --checkpoint alone "$@" >stdout 2>stderr
+}
+serve_alone() {
+  "$program" --role server --listen "127.0.0.1:$port" --classes 4 --threads 1 --progress none \
+    --checkpoint alone "$@" >listening 2>errors &
+  server=$!
+}
+serve_alone --sessions 1
+alone --steps 3 || fail "$(cat stderr)"
+wait "$server" || fail "$(cat errors)"
+alone --steps 3 && fail "a folder with checkpoints was taken for a new training"
+said "holds a checkpoint of step 3; go on from it, or name another folder"
+alone --steps 3 --resume || fail "$(cat stderr)"
+said "the run had come to its end at step 3"
+serve_alone --resume
+alone --steps 5 --resume || fail "$(cat stderr)"
+said "resumed at step 3 of alone/none-seed0/client-0"
+kill "$server"
+wait "$server" 2>/dev/null || true
+server=
