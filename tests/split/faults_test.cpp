@@ -197,24 +197,12 @@ struct Slow {
   std::string description() const { return "slow"; }
 };
 
-/// A rule that takes its time, once a step.
-struct SlowRule {
-  double lr = 0;
-  std::chrono::milliseconds wait{};
-  std::span<const std::string_view> state_names() const { return {}; }
-  template <std::floating_point T>
-  void update(std::uint64_t, double, std::span<T> p, std::span<const T>,
-              std::span<const std::span<T>>) const {
-    if (p.size() == 5) std::this_thread::sleep_for(wait);  // the bias of the classifier
-  }
-};
-
 }  // namespace
 
 TEST_CASE("deadlines: a step that takes longer than a write may does not fail in its own write",
           "[split][timing]") {
   const wire::SessionOptions impatient{.step_timeout = 5s, .write_timeout = 50ms};
-  split::Server server{test::server_part(), SlowRule{.wait = 200ms}, {.session = impatient}};
+  split::Server server{test::server_part(), test::SlowRule{.wait = 200ms}, {.session = impatient}};
   auto [client_end, server_end] = transport::memory_pair(512);  // so little that writes wait
   Serving serving{server, std::move(server_end)};
   split::Client client{test::client_part(),
@@ -233,7 +221,7 @@ TEST_CASE("deadlines: own computing is not the peer's silence", "[split][timing]
                          const wire::SessionOptions& client_side,
                          const wire::SessionOptions& server_side) {
     split::Server server{
-        test::server_part(), SlowRule{.wait = at_server}, {.session = server_side}};
+        test::server_part(), test::SlowRule{.wait = at_server}, {.session = server_side}};
     auto [client_end, server_end] = transport::memory_pair(512);  // so little that writes wait
     Serving serving{server, std::move(server_end)};
     split::Client client{test::client_part(),

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <exception>  // exception_ptr
-#include <memory>     // shared_ptr
-#include <optional>   // optional
-#include <string>     // string
-#include <thread>     // jthread
-#include <utility>    // move, pair
-#include <vector>     // vector
+#include <chrono>       // milliseconds
+#include <concepts>     // floating_point
+#include <cstdint>      // uint64_t
+#include <exception>    // exception_ptr
+#include <memory>       // shared_ptr
+#include <optional>     // optional
+#include <span>         // span
+#include <string>       // string
+#include <string_view>  // string_view
+#include <thread>       // jthread, sleep_for
+#include <utility>      // move, pair
+#include <vector>       // vector
 
 #include <splitvit/compress/any_stage.hpp>  // AnyStage
 #include <splitvit/core/parallel.hpp>       // available_threads, with_threads
@@ -76,6 +81,18 @@ struct RandomBatches {
   std::optional<Batch> next() {
     if (left-- == 0) return std::nullopt;
     return make();
+  }
+};
+
+/// An optimiser's rule that takes its time, once a step of the server.
+struct SlowRule {
+  double lr = 0;
+  std::chrono::milliseconds wait{};
+  std::span<const std::string_view> state_names() const { return {}; }
+  template <std::floating_point T>
+  void update(std::uint64_t, double, std::span<T> p, std::span<const T>,
+              std::span<const std::span<T>>) const {
+    if (p.size() == 5) std::this_thread::sleep_for(wait);  // the bias of the classifier
   }
 };
 

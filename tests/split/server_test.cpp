@@ -214,25 +214,10 @@ TEST_CASE("server: a session whose link broke is kept for so long", "[split][tim
   CHECK_FALSE(comes_back(10ms));
 }
 
-namespace {
-
-/// A rule that takes its time, once a step.
-struct SlowRule {
-  double lr = 0;
-  std::span<const std::string_view> state_names() const { return {}; }
-  template <std::floating_point T>
-  void update(std::uint64_t, double, std::span<T> p, std::span<const T>,
-              std::span<const std::span<T>>) const {
-    if (p.size() == 5) std::this_thread::sleep_for(1200ms);  // the bias of the classifier
-  }
-};
-
-}  // namespace
-
 TEST_CASE("parties: a step longer than a silence may last is not taken for death; upkeep counts it",
           "[split][timing]") {
   const wire::SessionOptions beats{.heartbeat = 10ms};  // dead after 1.02 s
-  split::Server server{test::server_part(), SlowRule{}, {.session = beats}};
+  split::Server server{test::server_part(), test::SlowRule{.wait = 1200ms}, {.session = beats}};
   auto [client_end, server_end] = transport::memory_pair();
   Serving serving{server, std::move(server_end)};
   transport::Metered metered{std::move(client_end)};

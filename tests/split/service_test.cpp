@@ -28,8 +28,9 @@ namespace {
 using Kind = SessionEvent::Kind;
 
 /// A server on a port of its own, with a part for each client, until the test ends.
-struct Serving {
-  explicit Serving(split::ServiceOptions options = {}, const wire::SessionOptions& session = {})
+struct RunningService {
+  explicit RunningService(split::ServiceOptions options = {},
+                          const wire::SessionOptions& session = {})
       : server{[](const wire::Hello&) {
                  return split::ServerRole<float>{
                      std::make_shared<split::Learner<float>>(test::server_part(), optim::Adam{}),
@@ -45,7 +46,7 @@ struct Serving {
                   return options;
                 }()},
         thread{[this] { service.run(listener, [this] { return !is_over; }); }} {}
-  ~Serving() { is_over = true; }
+  ~RunningService() { is_over = true; }
 
   transport::TcpLink dial() const { return transport::connect_tcp(listener.endpoint()); }
   split::Client<float> client(const wire::SessionOptions& session = {}) const {
@@ -85,7 +86,7 @@ void train(split::Client<float>& client, Index steps = 1) {
 }
 
 /// Trains over a connection of its own.
-void train_honestly(const Serving& serving) {
+void train_once_more(const RunningService& serving) {
   auto client = serving.client();
   train(client, 2);
   client.close();
@@ -105,7 +106,7 @@ std::string error_of(const Action& action) {
 
 TEST_CASE("Service: another client hears at once that the server is busy, and is served later",
           "[split][timing]") {
-  Serving serving;
+  RunningService serving;
   auto client = serving.client();
   train(client);
   const auto start = transport::Clock::now();
@@ -118,13 +119,13 @@ TEST_CASE("Service: another client hears at once that the server is busy, and is
   CHECK(serving.service.served()[0].peer.starts_with("127.0.0.1:"));
   client.close();
   CHECK(serving.wait_for(Kind::ended)->step == 2);
-  train_honestly(serving);
+  train_once_more(serving);
   CHECK(serving.wait_for(Kind::ended, 2));
   CHECK(serving.service.served().empty());
 }
 
 TEST_CASE("Service: as many at once as it is told", "[split]") {
-  Serving serving{{.at_once = 2}};
+  RunningService serving{{.at_once = 2}};
   auto first = serving.client();
   auto second = serving.client();
   CHECK(error_of([&] { serving.client(); }) == "busy: serving 2 of 2");
@@ -136,16 +137,16 @@ TEST_CASE("Service: as many at once as it is told", "[split]") {
 }
 
 TEST_CASE("Service: probes, silence, garbage and dribbling keep nobody out", "[split][timing]") {
-  Serving serving{{.most_unadmitted = 8}, {.handshake_timeout = 300ms}};
+  RunningService serving{{.most_unadmitted = 8}, {.handshake_timeout = 300ms}};
   for (int i = 0; i < 3; ++i) serving.dial();  // closes at once
   const auto silent = std::pair{serving.dial(), serving.dial()};
   auto garbage = serving.dial(), dribbles = serving.dial();
   transport::write_all(garbage, test::random_bytes(2000));
   transport::write_all(dribbles, test::random_bytes(1));
-  train_honestly(serving);
+  train_once_more(serving);
   std::vector<transport::TcpLink> crowd;
   for (int i = 0; i < 30; ++i) crowd.push_back(serving.dial());
-  train_honestly(serving);
+  train_once_more(serving);
   CHECK(serving.wait_for(Kind::ended, 2));
   CHECK(serving.count(Kind::lost) == 0);
   // After the time of a handshake all of them are closed.
@@ -154,17 +155,17 @@ TEST_CASE("Service: probes, silence, garbage and dribbling keep nobody out", "[s
     link.set_deadline(transport::deadline_in(5s));
     CHECK(link.read_some(std::span{&room, 1}) <= 1);  // the end, or why
   }
-  train_honestly(serving);
+  train_once_more(serving);
 }
 
 TEST_CASE("Service: a client of other settings is refused, and the next is served", "[split]") {
-  Serving serving;
+  RunningService serving;
   CHECK_THAT(error_of([&] {
                split::Client{nn::make_part<float>(test::small_vit, 0, 2, test::start),
                              optim::Adam{}, compress::Identity{}, serving.dial()};
              }),
              ContainsSubstring("cut: the client has 2, the server has 1"));
-  train_honestly(serving);
+  train_once_more(serving);
   CHECK_THAT(serving.wait_for(Kind::refused)->reason, ContainsSubstring("cut"));
 }
 
@@ -172,7 +173,7 @@ namespace {
 
 /// A link that stays open for as long as somebody holds it, and of which nothing more comes once it
 /// is frozen.
-struct SharedLink {
+struct FreezingLink {
   std::shared_ptr<transport::TcpLink> link;
   std::shared_ptr<std::atomic<bool>> is_frozen;
 
@@ -188,9 +189,9 @@ struct SharedLink {
 TEST_CASE("Service: a client that vanishes is noticed, another is served, and it can come back",
           "[split][timing]") {
   const wire::SessionOptions beats{.heartbeat = 20ms};  // dead after 1.04 s
-  Serving serving{{}, beats};
-  const SharedLink link{std::make_shared<transport::TcpLink>(serving.dial()),
-                        std::make_shared<std::atomic<bool>>(false)};
+  RunningService serving{{}, beats};
+  const FreezingLink link{std::make_shared<transport::TcpLink>(serving.dial()),
+                          std::make_shared<std::atomic<bool>>(false)};
   split::Client client{
       test::client_part(), optim::Adam{}, compress::Identity{}, link, {.session = beats}};
   train(client, 3);
@@ -200,7 +201,7 @@ TEST_CASE("Service: a client that vanishes is noticed, another is served, and it
   REQUIRE(lost);
   CHECK(lost->step == 3);
   CHECK_THAT(lost->reason, ContainsSubstring("the peer was silent for 1.0 s"));
-  train_honestly(serving);
+  train_once_more(serving);
   CHECK(serving.wait_for(Kind::ended));
   client.reconnect(serving.dial());
   train(client);
@@ -211,9 +212,9 @@ TEST_CASE("Service: a client that vanishes is noticed, another is served, and it
 
 TEST_CASE("Service: a client that comes back takes the place of its older connection at once",
           "[split][timing]") {
-  Serving serving;  // would notice after 11 s
-  const SharedLink link{std::make_shared<transport::TcpLink>(serving.dial()),
-                        std::make_shared<std::atomic<bool>>(false)};
+  RunningService serving;  // would notice after 11 s
+  const FreezingLink link{std::make_shared<transport::TcpLink>(serving.dial()),
+                          std::make_shared<std::atomic<bool>>(false)};
   split::Client client{test::client_part(), optim::Adam{}, compress::Identity{}, link};
   train(client, 2);
   *link.is_frozen = true;
@@ -270,7 +271,7 @@ TEST_CASE("Service: no more descriptors do not end it", "[split][timing]") {
 }
 
 TEST_CASE("Service: its end ends the connections that are open", "[split][timing]") {
-  std::optional<Serving> serving{std::in_place};
+  std::optional<RunningService> serving{std::in_place};
   auto client = serving->client();
   train(client);
   const auto start = transport::Clock::now();
