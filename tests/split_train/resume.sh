@@ -5,9 +5,9 @@ set -euo pipefail
 
 program=$1
 folder=$(mktemp -d)
-server=
+source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
 finish() {
-  if [[ -n $server ]]; then kill -9 "$server" 2>/dev/null || true; fi
+  if [[ -n $running ]]; then kill -9 "$running" 2>/dev/null || true; fi
   rm -rf "$folder"
 }
 trap finish EXIT
@@ -107,31 +107,21 @@ wait $process || code=$?
 [[ $code == 143 ]] || fail "exit code $code without checkpoints"
 
 # A client and a server; each is stopped once. The server needs a folder for checkpoints only.
-serve() {
-  "$program" --role server --listen "127.0.0.1:${port:-0}" --classes 4 --threads 1 --progress none \
-    --sessions 1 --checkpoint of_server --resume >listening 2>errors &
-  server=$!
-  for _ in $(seq 200); do
-    grep -q "^listening on" listening && break
-    kill -0 $server 2>/dev/null || return 0
-    sleep 0.05
-  done
-  port=$(sed -n 's/^listening on .*://p' listening)
-}
-serve
+begin() { listen --classes 4 --progress none --checkpoint of_server --sessions 1 --resume; }
+begin
 stop_at 9 TERM two --role client --connect "127.0.0.1:$port"
 [[ $code == 143 ]] || fail "exit code $code of the client: $(cat stderr)"
-kill "$server"
+kill "$running"
 code=0
-wait "$server" || code=$?
+wait "$running" || code=$?
 [[ $code == 143 ]] || fail "exit code $code of the server: $(cat errors)"
-serve
+begin
 train --role client --connect "127.0.0.1:$port" --out two --resume >stdout 2>stderr ||
   fail "$(cat stderr)"
-wait "$server" || fail "the server ended with $?: $(cat errors)"
+served
 as_undisturbed two
-serve
-wait "$server" || fail "a server whose session has ended: $(cat errors)"
+begin
+served
 grep -q "had come to their end" errors || fail "$(cat errors)"
 
 # Checkpoints alone: a finished run needs no server, and a longer one goes on.
@@ -139,21 +129,17 @@ alone() {
   "$program" --role client --connect "127.0.0.1:$port" "${data[@]}" --threads 1 --progress none \
     --batch 8 --checkpoint alone "$@" >stdout 2>stderr
 }
-serve_alone() {
-  "$program" --role server --listen "127.0.0.1:$port" --classes 4 --threads 1 --progress none \
-    --checkpoint alone "$@" >listening 2>errors &
-  server=$!
-}
-serve_alone --sessions 1
+of_alone=(--classes 4 --progress none --checkpoint alone)
+listen "${of_alone[@]}" --sessions 1
 alone --steps 3 || fail "$(cat stderr)"
-wait "$server" || fail "$(cat errors)"
+served
 alone --steps 3 && fail "a folder with checkpoints was taken for a new training"
 said "holds a checkpoint of step 3; go on from it, or name another folder"
 alone --steps 3 --resume || fail "$(cat stderr)"
 said "the run had come to its end at step 3"
-serve_alone --resume
+listen "${of_alone[@]}" --resume
 alone --steps 5 --resume || fail "$(cat stderr)"
 said "resumed at step 3 of alone/none-seed0/client-0"
-kill "$server"
-wait "$server" 2>/dev/null || true
-server=
+kill "$running"
+wait "$running" 2>/dev/null || true
+running=

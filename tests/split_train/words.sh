@@ -100,6 +100,7 @@ for address in 7000 localhost '[::1]' '::1:7000' localhost:70000 localhost:-1 lo
 done
 refused "--connect a:0: port 0 is for --listen" --role client --connect a:0
 for address in 0.0.0.0:0 localhost:0 127.0.0.1:0; do
+  : >listening
   timeout 10 "$program" --role server --listen "$address" --classes 10 >listening 2>&1 &
   server=$!
   for _ in $(seq 100); do grep -q "^listening on" listening && break || sleep 0.05; done
