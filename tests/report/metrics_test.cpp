@@ -120,7 +120,7 @@ TEST_CASE("CsvFile: a row that could not be written leaves no part, and may come
   const std::string second = report::csv_line(run, run.rows[1]) + "\n";
   report::CsvFile file{path};
   file.append(run, run.rows[0]);
-  for (const std::size_t room : {0, 5}) {
+  for (const std::size_t room : {0u, 5u}) {
     const FileSizeLimit full{header.size() + 1 + first.size() + room};
     try {
       file.append(run, run.rows[1]);
