@@ -187,8 +187,8 @@ int main(int argc, char** argv) {
   const std::filesystem::path labels = std::filesystem::path{argv[1]} / "labels";
   const std::filesystem::path messages = std::filesystem::path{argv[1]} / "messages";
   const std::filesystem::path session = std::filesystem::path{argv[1]} / "session";
-  const std::filesystem::path checkpoint = std::filesystem::path{argv[1]} / "checkpoint";
-  std::filesystem::create_directories(checkpoint);
+  const std::filesystem::path checkpoints = std::filesystem::path{argv[1]} / "checkpoint";
+  std::filesystem::create_directories(checkpoints);
   std::filesystem::create_directories(handshake);
   std::filesystem::create_directories(labels);
   std::filesystem::create_directories(session);
@@ -263,10 +263,10 @@ int main(int argc, char** argv) {
   party.add("party", state);
   party.sections["empty"];
   const Buffer file = io::format_checkpoint(party);
-  save(checkpoint / "file", 0, file);
-  save(checkpoint / "file_repaired", 1, file);
-  save(checkpoint / "no_sections", 1, io::format_checkpoint(io::Checkpoint{}));
-  save(checkpoint / "torn", 0, {file.begin(), file.begin() + 100});
-  save(checkpoint / "section", 2, party.sections["party"]);
+  save(checkpoints / "file", 0, file);
+  save(checkpoints / "file_repaired", 1, file);
+  save(checkpoints / "no_sections", 1, io::format_checkpoint(io::Checkpoint{}));
+  save(checkpoints / "torn", 0, {file.begin(), file.begin() + 100});
+  save(checkpoints / "section", 2, party.sections["party"]);
   return 0;
 }
