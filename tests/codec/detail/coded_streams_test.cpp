@@ -11,7 +11,7 @@
 namespace splitvit::codec::detail {
 namespace {
 
-struct Holder {
+struct StreamsHolder {
   MessageChain chain;
   void each_state(auto&& see) { chain.each_state(see, ""); }
 };
@@ -58,7 +58,7 @@ TEST_CASE("coded streams: what each stream has is seen by both sides", "[codec]"
 
 TEST_CASE("coded streams: a chain tells messages that were missed, or had other values",
           "[codec]") {
-  Holder sender, receiver;
+  StreamsHolder sender, receiver;
   const auto message = [&](std::uint64_t value) {
     std::vector<std::byte> bytes;
     ByteWriter writer{bytes};
@@ -81,7 +81,7 @@ TEST_CASE("coded streams: a chain tells messages that were missed, or had other 
   CHECK(!read(first, 5));
   CHECK(read(first, 5) == Reason::wrong_step);
   CHECK(!read(second, 6));
-  Holder other;
+  StreamsHolder other;
   set_state_bytes(other, state_bytes(receiver));
   CHECK(other.chain.check == receiver.chain.check);
   CHECK(!read(third, 7));

@@ -17,7 +17,7 @@ namespace {
 
 constexpr Basis kinds[] = {Basis::none, Basis::channel, Basis::klt};
 
-struct Holder {
+struct BasisHolder {
   TokenBasis basis;
   void each_state(auto&& see) { basis.each_state(see, ""); }
 };
@@ -160,7 +160,7 @@ TEST_CASE("token basis: as bytes and back, and as state", "[codec]") {
     reader.expect_end();
     const auto ours = forward(basis, x, 1.0f);
     CHECK(test::equal_bits(forward(came, x, 1.0f), ours));
-    Holder from{basis}, to;
+    BasisHolder from{basis}, to;
     set_state_bytes(to, state_bytes(from));
     CHECK(to.basis.fits(kind, 6));
     CHECK(to.basis.fits(kind, 7) == (kind == Basis::none));  // without a mean, any width

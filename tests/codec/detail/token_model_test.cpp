@@ -10,7 +10,7 @@
 namespace splitvit::codec::detail {
 namespace {
 
-struct Holder {
+struct ModelHolder {
   TokenModel model;
   void each_state(auto&& see) { model.each_state(see, "x."); }
 };
@@ -61,7 +61,7 @@ TEST_CASE("token model: learns mean magnitudes, of first tokens apart", "[codec]
 }
 
 TEST_CASE("token model: its state comes back", "[codec]") {
-  Holder one, other;
+  ModelHolder one, other;
   one.model = TokenModel::initial();
   one.model.sizes = {1, std::uint64_t{1} << 40};
   one.model.counts[5][6] = 77;
