@@ -23,14 +23,13 @@ using test::reason_of;
 
 namespace {
 
-Time real_now() { return transport::Clock::now(); }
-
 /// A client and a server on one link, both open.
 struct Ends {
   explicit Ends(const SessionOptions& at_client = {}, const SessionOptions& at_server = {}) {
     auto [client_end, server_end] = transport::memory_pair();
-    server.emplace(std::move(server_end), Session::server(at_server, real_now()));
-    client.emplace(std::move(client_end), Session::client(client_state, {}, at_client, real_now()));
+    server.emplace(std::move(server_end), Session::server(at_server, transport::Clock::now()));
+    client.emplace(std::move(client_end),
+                   Session::client(client_state, {}, at_client, transport::Clock::now()));
     std::jthread serving{[&] {
       server->next(MessageKind::hello);
       server->session()->admit(server_state);
@@ -99,30 +98,30 @@ TEST_CASE(
   const SharedLink kept{std::make_shared<transport::MemoryLink>(std::move(client_end))};
   SessionState client_state, server_state;
   const SessionOptions beats{.heartbeat = 50ms};
-  Connection server{std::move(server_end), Session::server(beats, real_now())};
-  auto session = Session::client(client_state, {}, beats, real_now());
+  Connection server{std::move(server_end), Session::server(beats, transport::Clock::now())};
+  auto session = Session::client(client_state, {}, beats, transport::Clock::now());
   transport::write_all(*kept.link, session.output());
   server.next(MessageKind::hello);
   server.session()->admit(server_state);
-  const Time start = real_now();
+  const Time start = transport::Clock::now();
   std::string text;
   SECTION("while it waits") {
     CHECK(reason_of([&] { server.next(); }, &text) == Reason::timed_out);
   }
   SECTION("while it computes") {
     server.flush();
-    session.written(session.output().size(), real_now());
+    session.written(session.output().size(), transport::Clock::now());
     next(*kept.link, session, MessageKind::welcome);
     session.send_step({});
     transport::write_all(*kept.link, session.output());
     server.next(MessageKind::forward);
-    while (real_now() < start + 3s && !reason_of([&] { server.session(); }, &text))
+    while (transport::Clock::now() < start + 3s && !reason_of([&] { server.session(); }, &text))
       std::this_thread::sleep_for(10ms);
     CHECK(reason_of([&] { server.session(); }) == Reason::timed_out);
     CHECK(reason_of([&] { server.next(); }) == Reason::timed_out);
   }
-  CHECK(real_now() - start >= 1100ms);
-  CHECK(real_now() - start < 2500ms);
+  CHECK(transport::Clock::now() - start >= 1100ms);
+  CHECK(transport::Clock::now() - start < 2500ms);
   CHECK_THAT(text, ContainsSubstring("the peer was silent for 1.1 s"));
 }
 
@@ -172,15 +171,15 @@ TEST_CASE(
   ends.ask();
   ends.server->next(MessageKind::forward);
   std::optional<Reason> reason;
-  const Time start = real_now();
+  const Time start = transport::Clock::now();
   {
     const std::jthread serving{[&] { reason = reason_of([&] { ends.answer(answer); }); }};
     std::this_thread::sleep_for(100ms);
     const std::lock_guard lock{*ends.server->guard()};
-    CHECK(real_now() - start < 350ms);
+    CHECK(transport::Clock::now() - start < 350ms);
   }
   CHECK(reason == Reason::timed_out);
-  CHECK(real_now() - start >= 400ms);
+  CHECK(transport::Clock::now() - start >= 400ms);
 }
 
 TEST_CASE("Connection: another thread ends the wait", "[wire]") {
@@ -203,10 +202,10 @@ TEST_CASE("Connection: its end closes the link at once, and wakes the peer", "[w
   Ends ends;
   ends.ask();
   ends.server->next(MessageKind::forward);
-  const Time start = real_now();
+  const Time start = transport::Clock::now();
   ends.client.reset();
   CHECK(reason_of([&] { ends.server->next(); }) == Reason::closed);
-  CHECK(real_now() - start < 1s);
+  CHECK(transport::Clock::now() - start < 1s);
 }
 
 TEST_CASE("Connection: after a goodbye there is no other message", "[wire]") {
@@ -220,8 +219,8 @@ TEST_CASE("Connection: after a goodbye there is no other message", "[wire]") {
 TEST_CASE("Connection: bytes that make no sense end it, with their reason", "[wire]") {
   auto [client_end, server_end] = transport::memory_pair();
   SessionState client_state, server_state;
-  Connection server{std::move(server_end), Session::server({}, real_now())};
-  auto session = Session::client(client_state, {}, {}, real_now());
+  Connection server{std::move(server_end), Session::server({}, transport::Clock::now())};
+  auto session = Session::client(client_state, {}, {}, transport::Clock::now());
   transport::write_all(client_end, session.output());
   server.next(MessageKind::hello);
   server.session()->admit(server_state);
@@ -239,8 +238,9 @@ TEST_CASE("Connection: a link of two functions has no heartbeats, and works", "[
   transport::AnyLink other{std::move(server_end)};
   CHECK(options_on(other, {}).heartbeat == 5s);
   SessionState client_state, server_state;
-  Connection client{std::move(plain), Session::client(client_state, {}, options, real_now())};
-  Connection server{std::move(other), Session::server({}, real_now())};
+  Connection client{std::move(plain),
+                    Session::client(client_state, {}, options, transport::Clock::now())};
+  Connection server{std::move(other), Session::server({}, transport::Clock::now())};
   std::jthread serving{[&] {
     server.next(MessageKind::hello);
     server.session()->admit(server_state);
