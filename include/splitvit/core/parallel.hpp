@@ -6,8 +6,6 @@
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>  // _mm_getcsr, _mm_setcsr
-#elif defined(__aarch64__)
-#include <cstdint>  // uint64_t
 #endif
 
 #include <splitvit/core/shape.hpp>      // Index
