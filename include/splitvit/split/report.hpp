@@ -42,7 +42,8 @@ struct Traffic {
   friend bool operator==(const Traffic&, const Traffic&) = default;
 };
 
-/// What bytes are for. All columns together are the bytes of the link.
+/// What bytes are for. All columns together are the bytes of the link, but for heartbeats that
+/// cross the goodbye.
 enum class Column : std::uint8_t {
   training,    ///< the first handshake, every step once, an initial decoder, the goodbye
   evaluation,  ///< evaluations
