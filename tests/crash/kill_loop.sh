@@ -17,7 +17,7 @@ RANDOM=$seed
 # A process that is killed loses nothing that it has written, so that no disk need be waited for.
 if [[ -w /dev/shm ]]; then folder=$(mktemp -d -p /dev/shm); else folder=$(mktemp -d); fi
 exec 2> >(grep -v ' Killed ' >&2)  # what the shell says of each kill
-declare -A process=() place=() times_at=()
+declare -A process=() place=() visited=()
 
 # Images of CIFAR-10's form: drawing shapes would take longer than the rest.
 images() {
@@ -44,16 +44,16 @@ fail() {
   exit 1
 }
 
-# Where a process ends, as kill_at.cpp reads it; a number is one of 1 to so many. Before a call is
-# after the one that comes before it, so not all calls have both. The first ones are for a new folder.
+# Where a process ends, as kill_at.cpp reads it; ~N is a number from 1 to N. Before a call is after the
+# one that comes before it, so not all calls have both. The first ones are for a new folder.
 first_places=("open */gen-000000.* 1 before" "write */gen-000000.* 1 half" "rename */gen-000000.* 1 after")
-common=("open */lock 1 after" "open */gen-* 2 before" "write */gen-* 2 half" "write */gen-* 2 after"
-  "fsync */gen-* 2 after" "rename */gen-* 2 after" "read */gen-* 8 after" "unlink */gen-* 2 before"
-  "unlink */gen-* 2 after" "send socket:* 30 before" "send socket:* 30 half" "send socket:* 30 after"
-  "recv socket:* 60 before" "recv socket:* 60 after")
-of_client=("${common[@]}" "fsync */client-0 2 after" "write */metrics.jsonl 9 half"
+common=("open */lock 1 after" "open */gen-* ~2 before" "write */gen-* ~2 half" "write */gen-* ~2 after"
+  "fsync */gen-* ~2 after" "rename */gen-* ~2 after" "read */gen-* ~8 after" "unlink */gen-* ~2 before"
+  "unlink */gen-* ~2 after" "send socket:* ~30 before" "send socket:* ~30 half" "send socket:* ~30 after"
+  "recv socket:* ~60 before" "recv socket:* ~60 after")
+of_client=("${common[@]}" "fsync */client-0 ~2 after" "write */metrics.jsonl ~9 half"
   "write */metrics.csv 1 half" "write */metrics.csv 1 after" "rename */model.* 1 before" "rename */model-best.* 1 after")
-of_server=("${common[@]}" "fsync */server 2 after")
+of_server=("${common[@]}" "fsync */server ~2 after")
 # Of each training, for a client and a server at its end. The last checkpoint is written twice: when it
 # is due, and when the training has ended, which lets all older ones go.
 end_places=("rename */gen-LAST.* 1 after:rename */gen-LAST.* 1 after"
@@ -69,15 +69,17 @@ declare -A next_place=([client]=0 [server]=0)
 # choose_place PARTY: the next of its places
 choose_place() {
   local -n places=of_$1
-  local call pattern most moment
-  read -r call pattern most moment <<<"${places[next_place[$1]++ % ${#places[@]}]}"
-  place[$1]="$call $pattern $((1 + RANDOM % most)) $moment"
+  place[$1]=${places[next_place[$1]++ % ${#places[@]}]}
 }
 
 # start PARTY: the same command each time, but for the place. The server's port is free at the first
 # start and then stays the same.
 start() {
-  local command
+  local command call pattern number moment
+  read -r call pattern number moment <<<"${place[$1]}"
+  [[ $number == ~* ]] && number=$((1 + RANDOM % ${number#\~}))
+  pattern=${pattern/LAST/$(printf '%06d' "$steps")}
+  pattern=${pattern/OLDER/$(printf '%06d' $((steps - 4)))}
   if [[ $1 == server ]]; then
     command=(--role server --listen "127.0.0.1:$port" --classes 4 --sessions 1 --checkpoint "$run/server")
   else
@@ -85,7 +87,7 @@ start() {
       --steps "$steps" --batch 8 --compress "$method" --checkpoint-every 4 --out "$run/out"
       --log-steps --reconnect-for 60)
   fi
-  env ${place[$1]:+LD_PRELOAD="$library" SPLITVIT_KILL_AT="${place[$1]}"} \
+  env ${call:+LD_PRELOAD="$library" SPLITVIT_KILL_AT="$call $pattern $number $moment"} \
     "$program" "${command[@]}" --threads 1 --progress none --resume >>"$run/$1.log" 2>&1 &
   process[$1]=$!
 }
@@ -114,7 +116,7 @@ died() {
   local code=0
   wait "${process[$1]}" || code=$?
   ((code == 137)) || fail "$method: $1 ended with $code after $done_here of $share kills"
-  times_at["$1: ${place[$1]% *}"]=1
+  visited["$1 ${place[$1]}"]=1
   done_here=$((done_here + 1))
 }
 # wait_for_place PARTY...: $dead is the first of them that comes to its place
@@ -179,8 +181,6 @@ kill_at_some_moment() {
 # Both at places that only the end of a training has.
 kill_at_the_end() {
   local pair=${end_places[$1 % ${#end_places[@]}]}
-  pair=${pair//LAST/$(printf '%06d' "$steps")}
-  pair=${pair//OLDER/$(printf '%06d' $((steps - 4)))}
   place=([client]=${pair%%:*} [server]=${pair#*:})
   kill_now client
   kill_now server
@@ -218,7 +218,7 @@ until_end() {
   unset "process[server]"
 }
 
-done_kills=0
+done_kills=0 missed=()
 methods=(none adc:0.3 none@slacc merge:0.5@q:4,rounding=stochastic)
 ((kills >= 5 * ${#methods[@]})) || { echo "kill_loop.sh: wanted $((5 * ${#methods[@]})) kills or more" >&2; exit 2; }
 for index in "${!methods[@]}"; do
@@ -255,5 +255,6 @@ for index in "${!methods[@]}"; do
     fail "$method: steps are lost or there twice"
   echo "$method: $done_here kills in $steps steps, the same model and metrics, $SECONDS s"
 done
-all=$((${#of_client[@]} + ${#of_server[@]} + 2 * 3 + 2 * ${#end_places[@]}))
-echo "$done_kills kills at ${#times_at[@]} of $all places and at random moments, no difference"
+for one in "${of_client[@]}"; do [[ -n ${visited[client $one]:-} ]] || missed+=("client $one"); done
+for one in "${of_server[@]}"; do [[ -n ${visited[server $one]:-} ]] || missed+=("server $one"); done
+echo "$done_kills kills, no difference; ${#visited[@]} places, not ${#missed[@]} others: ${missed[*]:-}"
