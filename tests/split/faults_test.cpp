@@ -166,6 +166,23 @@ TEST_CASE("faults: any flipped bit of a frame is found, and the step is made up 
   }
 }
 
+TEST_CASE(
+    "faults: a byte that comes twice, or half of a link that is closed, costs a connection only",
+    "[split][long]") {
+  const Outcome undisturbed = train({});
+  const auto [up, down] = undisturbed_bytes();
+  for (std::uint64_t at = 0; at < up; at += 4 * stride) {
+    INFO("byte " << at << " of " << up << " up comes twice");
+    REQUIRE(train({.twice_sent_at = at}) == undisturbed);
+  }
+  for (std::uint64_t at = 0; at < down; at += 4 * stride) {
+    INFO("the stream ends before byte " << at << " of " << down << " down");
+    const Outcome outcome = train({.end_received_at = at});
+    REQUIRE(outcome.reconnects == 1);
+    REQUIRE(outcome == undisturbed);
+  }
+}
+
 TEST_CASE("faults: a step made up for sends the same bytes, whatever the codec", "[split]") {
   for (const char* codec : {"q:4,rounding=stochastic", "slacc", "random_topk:0.3", "fedlite:1",
                             "transform:0.5", "coded(q:3)"}) {

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
 #include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
 #include <splitvit/transport/memory.hpp>
@@ -101,6 +105,35 @@ TEST_CASE("Simulated: a cut ends the link for both sides", "[transport]") {
     CHECK(reason_of<TransportError>([&] { read_exactly(link, received); }) == Reason::closed);
     CHECK(reason_of([&] { ends.second.write_some(bytes); }) == Reason::closed);
   }
+}
+
+TEST_CASE("Simulated: a byte goes out twice", "[transport]") {
+  const auto bytes = test::random_bytes(100);
+  for (const std::size_t at : {std::size_t{0}, std::size_t{40}, std::size_t{99}}) {
+    auto ends = memory_pair();
+    Simulated link{std::move(ends.first), {}, {.longest_piece = 7, .twice_sent_at = at}};
+    write_all(link, bytes);
+    auto expected = bytes;
+    expected.insert(expected.begin() + static_cast<std::ptrdiff_t>(at), bytes[at]);
+    std::vector<std::byte> received(101);
+    read_exactly(ends.second, received);
+    CHECK(received == expected);
+  }
+}
+
+TEST_CASE("Simulated: half of the link is closed, the other half goes on", "[transport]") {
+  const auto bytes = test::random_bytes(100);
+  std::vector<std::byte> received(100);
+  auto ends = memory_pair();
+  Simulated link{std::move(ends.first), {}, {.longest_piece = 7, .end_received_at = 40}};
+  write_all(ends.second, bytes);
+  read_exactly(link, std::span{received}.first(40));
+  CHECK(std::equal(received.begin(), received.begin() + 40, bytes.begin()));
+  CHECK(link.read_some(received) == 0);
+  CHECK(link.read_some(received) == 0);
+  write_all(link, bytes);
+  read_exactly(ends.second, received);
+  CHECK(received == bytes);
 }
 
 TEST_CASE("Simulated: a cut wakes the thread of the other direction, and both ends see it",

@@ -9,7 +9,7 @@
 
 #include <splitvit/core/error.hpp>          // Reason, TransportError
 #include <splitvit/core/random.hpp>         // Rng
-#include <splitvit/transport/concepts.hpp>  // Transport, HasDeadline
+#include <splitvit/transport/concepts.hpp>  // HasDeadline, Transport, write_all
 
 namespace splitvit::inline SPLITVIT_BUILD::transport {
 
@@ -34,7 +34,9 @@ struct Faults {
   std::uint64_t cut_received_at = never;    ///< the same
   std::uint64_t flip_sent_bit = never;      ///< bit b of byte n has number 8 * n + b
   std::uint64_t flip_received_bit = never;  ///< the same
-  double longest_delay_seconds = 0.0;       ///< each call first waits a random time up to this
+  std::uint64_t twice_sent_at = never;      ///< this byte goes out twice
+  std::uint64_t end_received_at = never;  ///< the stream ends before it: half of the link is closed
+  double longest_delay_seconds = 0.0;     ///< each call first waits a random time up to this
   Rng rng{};
 };
 
@@ -94,7 +96,9 @@ class Simulated {
   }
 
   std::size_t read_some(std::span<std::byte> into) {
-    const Call call = begin(into.size(), state_->received, faults_.cut_received_at);
+    const Call call =
+        begin(into.size(), state_->received, faults_.cut_received_at, faults_.end_received_at);
+    if (call.size == 0) return 0;
     into = into.first(call.size);
     const std::size_t n = call.link->read_some(into);
     flip(into.first(std::min(n, into.size())), call.position, faults_.flip_received_bit);
@@ -104,8 +108,10 @@ class Simulated {
   }
 
   std::size_t write_some(std::span<const std::byte> from) {
-    const Call call = begin(from.size(), state_->sent, faults_.cut_sent_at);
+    const Call call = begin(from.size(), state_->sent, faults_.cut_sent_at, Faults::never);
     from = from.first(call.size);
+    const std::uint64_t twice = faults_.twice_sent_at - call.position;  // unsigned: huge if passed
+    if (twice < from.size()) from = from.first(static_cast<std::size_t>(twice) + 1);
     std::vector<std::byte> changed;
     if (faults_.flip_sent_bit / 8 - call.position < from.size()) {  // unsigned: false if passed
       changed.assign(from.begin(), from.end());
@@ -113,6 +119,7 @@ class Simulated {
       from = changed;
     }
     const std::size_t n = call.link->write_some(from);
+    if (twice < n) write_all(*call.link, from.last(1));
     end(state_->sent, n);
     account(n, Way::out);
     return n;
@@ -146,7 +153,8 @@ class Simulated {
     std::size_t size;
   };
 
-  Call begin(std::size_t size, const std::uint64_t& position, std::uint64_t cut) {
+  Call begin(std::size_t size, const std::uint64_t& position, std::uint64_t cut,
+             std::uint64_t end) {
     std::unique_lock lock{state_->guard};
     if (position >= cut && state_->link) {  // the peer sees the end
       set_deadline_if_possible(*state_->link, Deadline{});
@@ -158,7 +166,8 @@ class Simulated {
     const double delay = faults_.longest_delay_seconds > 0
                              ? state_->rng.uniform(0.0, faults_.longest_delay_seconds)
                              : 0.0;
-    const Call call{state_->link, position, piece(size, cut - position)};
+    const Call call{state_->link, position,
+                    piece(size, std::min(cut, std::max(end, position)) - position)};
     lock.unlock();
     if (delay > 0) std::this_thread::sleep_for(std::chrono::duration<double>{delay});
     return call;
@@ -169,8 +178,8 @@ class Simulated {
   }
 
   /// How many bytes this call may move.
-  std::size_t piece(std::size_t size, std::uint64_t until_cut) {
-    size = static_cast<std::size_t>(std::min<std::uint64_t>(size, until_cut));
+  std::size_t piece(std::size_t size, std::uint64_t most) {
+    size = static_cast<std::size_t>(std::min<std::uint64_t>(size, most));
     if (faults_.longest_piece > 0) {
       const auto longest = static_cast<Index>(faults_.longest_piece);
       size = std::min(size, static_cast<std::size_t>(1 + state_->rng.below(longest)));
