@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // crowd PORT N: keeps N connections to 127.0.0.1:PORT that never become clients: a third of them is
-// silent, a third sends the beginning of a hello, a byte a second, and a third sends garbage. One that
-// is closed comes back a second later. On SIGTERM it says how often connections were made.
+// silent, a third sends the beginning of a hello, a byte a second, and a third sends garbage. One
+// that is closed comes back a second later. On SIGTERM it says how often connections were made.
 #include <algorithm>  // min
 #include <array>      // array
 #include <cerrno>     // errno

@@ -11,7 +11,7 @@ set -euo pipefail
 
 kills=${1:?usage: kill_loop.sh N SEED [SPLIT_TRAIN [KILL_AT]]}
 seed=${2:?usage: kill_loop.sh N SEED [SPLIT_TRAIN [KILL_AT]]}
-program=${3:-build/release/examples/split_train}
+program=$(realpath "${3:-build/release/examples/split_train}")
 library=$(realpath "${4:-build/release/tests/crash/libkill_at.so}")
 RANDOM=$seed
 # A process that is killed loses nothing that it has written, so that no disk need be waited for.
