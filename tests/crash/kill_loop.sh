@@ -93,7 +93,7 @@ start() {
 }
 listen() {
   for _ in $(seq 1000); do
-    port=$(sed -n '/^listening on .*:/{s///p;q}' "$run/server.log")
+    port=$(sed -n '/^listening on .*:/{s///p;q}' "$run/server.log" 2>/dev/null || true)
     [[ -n $port ]] && return
     sleep 0.03
   done
