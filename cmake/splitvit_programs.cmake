@@ -4,6 +4,7 @@
 
 option(SPLITVIT_NATIVE "Our own programs: code for this very processor" OFF)
 option(SPLITVIT_WERROR "Our own programs: warnings are errors" OFF)
+option(SPLITVIT_UNITY "Our own programs: compile files of a folder together" ON)
 option(SPLITVIT_FUZZ "Build the fuzzers (clang only) instead of the programs that replay their inputs" OFF)
 set(SPLITVIT_SANITIZE "" CACHE STRING "Our own programs: sanitizers, such as address,undefined")
 

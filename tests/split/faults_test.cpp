@@ -98,10 +98,10 @@ Outcome train_here(const transport::Faults& faults, const char* codec) {
     with_retries([&] { client->train_step(batch.images, batch.labels); });
   }
   with_retries([&] { client->close(); });
-  // The goodbye may be cut, too; the server then keeps a session that nobody needs.
+  // The goodbye may be cut or damaged, too; the server then keeps a session that nobody needs.
   try {
     pair.serving->finish();
-  } catch (const TransportError&) {
+  } catch (const ReasonedError&) {
   }
   CHECK(client->steps() == steps);
   CHECK(pair.server.steps() == steps);

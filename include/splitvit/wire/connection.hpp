@@ -122,8 +122,7 @@ class Connection {
   template <class Error>
   void end(const Error& error) {
     const std::lock_guard lock{*guard_};
-    if (!failure_) failure_ = std::make_exception_ptr(error);
-    changed_.notify_all();
+    end_with(std::make_exception_ptr(error));
   }
 
  private:
@@ -173,6 +172,12 @@ class Connection {
     }
   }
 
+  /// Under the lock: the first error ends the connection.
+  void end_with(std::exception_ptr error) {
+    if (!failure_) failure_ = std::move(error);
+    changed_.notify_all();
+  }
+
   void start_if_open() {
     const std::lock_guard lock{*guard_};
     if (failure_) std::rethrow_exception(failure_);
@@ -182,19 +187,18 @@ class Connection {
   }
 
   void read_all() {
-    std::exception_ptr failure;
-    try {
-      Time wake = {};
-      for (std::size_t unread = 0; !stops_;) {
-        if (unread == 0) unread = read_some(wake);
-        if (!handle(unread, wake)) break;
+    Time wake = {};
+    std::size_t unread = 0;
+    while (!stops_) {
+      if (unread == 0) unread = read_some(wake);
+      std::unique_lock lock{*guard_};
+      try {
+        if (handle(unread, wake, lock)) continue;
+      } catch (...) {  // under the same lock, so that nobody sees a session that is over before why
+        end_with(std::current_exception());
       }
-    } catch (...) {
-      failure = std::current_exception();
+      return changed_.notify_all();
     }
-    const std::lock_guard lock{*guard_};
-    if (!failure_) failure_ = failure;
-    changed_.notify_all();
   }
 
   /// Reads into the session's space. Returns 0 if nothing came until `wake`, or for a slice.
@@ -204,16 +208,19 @@ class Connection {
       return transport::read_part(link_, session_.space());
     } catch (const TransportError& error) {
       const std::lock_guard lock{*guard_};
-      if (error.reason() != Reason::timed_out && !session_.is_over()) throw;
-      return 0;
+      if (error.reason() != Reason::timed_out && !session_.is_over())
+        end_with(std::current_exception());
+    } catch (...) {
+      const std::lock_guard lock{*guard_};
+      end_with(std::current_exception());
     }
+    return 0;
   }
 
   /// Gives the session so many bytes of its space, once the caller has done with the last message:
   /// `unread` is 0 then. Sends a heartbeat if one is due, and sets `wake` to when it must be called
   /// again. Returns whether to go on.
-  bool handle(std::size_t& unread, Time& wake) {
-    std::unique_lock lock{*guard_};
+  bool handle(std::size_t& unread, Time& wake, std::unique_lock<std::mutex>& lock) {
     const auto is_early = [&] {
       return (event_ || is_writing_) && unread > 0 && session_.begins_message(unread);
     };
