@@ -14,6 +14,9 @@ clang=${SPLITVIT_CLANG:-14}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=build/coverage
 folders=(wire split io)
+for tool in "clang++-$clang" "llvm-cov-$clang" "llvm-profdata-$clang"; do
+  command -v "$tool" >/dev/null || { echo "coverage.sh: skipped: $tool is missing (apt-get install clang-$clang llvm-$clang)"; exit 77; }
+done
 
 cmake -B "$build" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER="clang++-$clang" \
   -DCMAKE_CXX_FLAGS="-fprofile-instr-generate -fcoverage-mapping" -DCMAKE_CXX_FLAGS_DEBUG=-O1 \

@@ -44,6 +44,7 @@ void remove_checkpoints(const Options& options, const std::string& method) {
 sv::split::CheckpointOptions checkpoint_options(const Options& options) {
   return {.resume = options.resume,
           .generations = {.keep = static_cast<int>(options.keep)},
+          .every = options.role == Role::server ? options.checkpoint_every.value_or(0) : 0,
           .settings = {},
           .more = {},
           .on_failure = [](const sv::StorageError& error) {

@@ -2,6 +2,7 @@
 #include "split_train/earlier_runs.hpp"
 
 #include <algorithm>    // ranges::find_if
+#include <charconv>     // from_chars
 #include <cstdint>      // uint64_t
 #include <fstream>      // ifstream
 #include <limits>       // numeric_limits
@@ -9,7 +10,7 @@
 #include <span>         // as_bytes, span
 #include <string>       // string, to_string
 #include <string_view>  // string_view
-#include <utility>      // move
+#include <utility>      // move, pair
 
 #include <splitvit/core/error.hpp>      // StorageError
 #include <splitvit/io/file.hpp>         // write_file_atomically
@@ -125,7 +126,25 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
   sv::io::write_file_atomically(path, std::as_bytes(std::span{text}));
 }
 
+/// A length such as "1 epoch": the number, and "epoch"; 0 if there is none.
+std::pair<double, std::string> length_of(const sv::report::Run& run) {
+  for (const auto& [key, value] : run.settings) {
+    if (key != "length") continue;
+    double number = 0;
+    const char* const end = value.data() + value.size();
+    const char* const unit = std::from_chars(value.data(), end, number).ptr;
+    return {number, std::string{unit, end == unit || end[-1] != 's' ? end : end - 1}};
+  }
+  return {};
+}
+
 }  // namespace
+
+bool is_longer(const sv::report::Run& run, const sv::report::Run& before) {
+  const auto [now, unit] = length_of(run);
+  const auto [then, unit_then] = length_of(before);
+  return unit == unit_then && now > then;
+}
 
 std::vector<EarlierRun> read_earlier(const std::filesystem::path& jsonl) {
   std::ifstream in{jsonl};

@@ -25,6 +25,10 @@ inline bool is_same(const splitvit::report::Run& a, const splitvit::report::Run&
   return a.method == b.method && a.seed == b.seed;
 }
 
+/// Whether a run with these settings goes on where `before` has ended: its length, such as "10
+/// epochs", is a larger number of the same.
+bool is_longer(const splitvit::report::Run& run, const splitvit::report::Run& before);
+
 /// The runs of a metrics.jsonl, in the order in which they began.
 /// Errors  StorageError naming file and line if it is missing, or holds what split_train does not
 ///         write.

@@ -75,8 +75,6 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
        "--predict is for the side that has the images");
   need(o.predict.empty() || o.methods.size() == 1, "--predict takes one method");
   need(o.role != Role::server || o.out.empty(), "--out is for the side that has the images");
-  need(o.role != Role::server || !o.checkpoint_every,
-       "--checkpoint-every is for the client, which tells its server");
   // A run of no steps has none.
   if (o.eval_only || o.dry_run || !o.predict.empty())
     o.checkpoint.clear();
@@ -298,7 +296,8 @@ Reader::Reader() {
             "folder for checkpoints, from which --resume goes on; checkpoints in --out unless "
             "given");
   list.whole("--checkpoint-every", o.checkpoint_every, 1, many * 1'000'000,
-             "steps between checkpoints; an epoch unless given, and at most five minutes");
+             "steps between checkpoints; an epoch unless given, and at most five minutes; of a "
+             "client's and a server's the smaller one holds");
   list.whole("--keep", o.keep, 2, 64, "checkpoints of a party");
   list.whole("--reconnect-for", o.reconnect_for, 0, many,
              "seconds for which a client whose link broke dials again");

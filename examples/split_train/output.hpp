@@ -67,8 +67,10 @@ class Output {
         in_files_.push_back({.method = run.method, .seed = run.seed});
         if (has_ended && (run.failure.empty() || !options_.retry_failed)) earlier_.push_back(run);
       }
-    for (const auto& before : earlier_)
-      for (const auto& run : planned) require_alike(run, before);
+    std::erase_if(earlier_, [&](const auto& before) {
+      return std::ranges::any_of(planned,
+                                 [&](const auto& run) { return goes_on_with(run, before); });
+    });
     for (const auto& all : {planned, std::span<const splitvit::report::Run>{in_files_}})
       for (const auto& run : all) {
         several_methods_ = several_methods_ || run.method != planned.front().method;
@@ -81,6 +83,7 @@ class Output {
       for (const auto& path : {csv_path(), jsonl_path()}) std::filesystem::remove(path, error);
     jsonl_.emplace(jsonl_path());
     csv_.emplace(csv_path());  // the second: where it is, the other one is, too
+    if (several_methods_ || several_seeds_) rename_models();
   }
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -169,17 +172,34 @@ class Output {
   bool finish() { return writes_.finish(); }
 
  private:
-  /// Errors  UsageError if these are runs of one method and seed, but with other settings.
-  static void require_alike(const splitvit::report::Run& planned,
-                            const splitvit::report::Run& before) {
-    if (!is_same(planned, before)) return;
+  /// Whether a planned run goes on after the end of this one, of the same method and seed, because
+  /// it is longer. Errors  UsageError if they differ in anything else.
+  static bool goes_on_with(const splitvit::report::Run& planned,
+                           const splitvit::report::Run& before) {
+    if (!is_same(planned, before)) return false;
+    const bool goes_on = before.failure.empty() && is_longer(planned, before);
     for (const auto& [key, value] : planned.settings) {
+      if (goes_on && key == "length") continue;
       std::string was = "not known";
       for (const auto& setting : before.settings)
         if (setting.key == key) was = setting.value;
       if (was != value)
         throw UsageError("--resume: " + key + " is " + value + ", but " + was +
                          " in the finished run of " + before.method);
+    }
+    return goes_on;
+  }
+
+  /// The models of a run that was the only one until now get the names that they have beside
+  /// others.
+  void rename_models() const {
+    if (in_files_.size() != 1 || !earlier_.empty()) return;
+    for (const bool best : {false, true}) {
+      const std::filesystem::path before =
+          *folder_ / (best ? "model-best.safetensors" : "model.safetensors");
+      std::error_code none;
+      if (!std::filesystem::equivalent(before, options_.weights, none))
+        std::filesystem::rename(before, model_path(in_files_.front(), best), none);
     }
   }
 

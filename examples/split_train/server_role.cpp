@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/server_role.hpp"
 
-#include <chrono>     // milliseconds, seconds
-#include <csignal>    // SIGINT, SIGTERM, kill, signal
-#include <cstdio>     // printf, fprintf
-#include <memory>     // make_shared
-#include <optional>   // optional
-#include <stdexcept>  // invalid_argument, runtime_error
-#include <string>     // string
-#include <thread>     // sleep_for
-#include <utility>    // exchange, move
-#include <vector>     // vector
+#include <chrono>      // milliseconds, seconds
+#include <csignal>     // SIGINT, SIGTERM, kill, signal
+#include <cstdio>      // printf, fprintf
+#include <functional>  // function
+#include <memory>      // make_shared
+#include <mutex>       // lock_guard, mutex
+#include <optional>    // optional
+#include <stdexcept>   // invalid_argument, runtime_error
+#include <string>      // string
+#include <thread>      // sleep_for
+#include <utility>     // exchange, move
+#include <vector>      // vector
 
 #include <sys/wait.h>  // waitpid
 #include <unistd.h>    // fork, execv, pipe
@@ -68,6 +70,37 @@ std::string digest_if_here(const Options& options) {
   }
 }
 
+/// A server's part before the first step, made before a client asks for it: to load weights may
+/// take longer than a client waits to be welcomed.
+class PartInStock {
+ public:
+  using Make = std::function<sv::nn::Part<float>(const Method&)>;
+
+  /// For clients with this method's bottleneck. It is empty until refill.
+  PartInStock(Make make, Method method) : make_{std::move(make)}, method_{std::move(method)} {}
+
+  /// A part for this method, made now if there is none.
+  sv::nn::Part<float> take(const Method& method) {
+    const std::lock_guard lock{guard_};
+    if (!part_ || bottleneck_of(method) != bottleneck_of(method_)) return make_(method);
+    return *std::exchange(part_, std::nullopt);
+  }
+  void refill() {
+    const std::lock_guard lock{guard_};
+    if (!part_) part_ = make_(method_);
+  }
+
+ private:
+  static std::string bottleneck_of(const Method& method) {
+    return method.bottleneck ? method.bottleneck->description() : "none";
+  }
+
+  Make make_;
+  Method method_;
+  std::mutex guard_;
+  std::optional<sv::nn::Part<float>> part_;
+};
+
 }  // namespace
 
 int run_server(const Options& options) {
@@ -88,11 +121,15 @@ int run_server(const Options& options) {
 
   const std::string own_data = digest_if_here(options);
 
-  // Each client has a part of its own, which begins anew.
-  const auto start = [&](const Method& method) {
-    return started_part(options, vit, options.cut, vit.depth, method).part;
-  };
-  std::optional<sv::nn::Part<float>> ready;  // of the first client
+  // Each client has a part of its own, which begins anew. The first one is made before anybody
+  // connects: weights may not fit.
+  Method expected = own;
+  if (takes_any && options.start) expected.bottleneck = options.start->bottleneck;
+  PartInStock stock{[&](const Method& method) {
+                      return started_part(options, vit, options.cut, vit.depth, method).part;
+                    },
+                    expected};
+  sv::with_threads(options.threads, [&] { stock.refill(); });
   const auto make_role = [&](const sv::wire::Hello& hello) {
     const Method method =
         takes_any ? said_by(hello, method_setting,
@@ -107,9 +144,9 @@ int run_server(const Options& options) {
                                     ", the server has files with digest " + own_data);
       return theirs;
     });
-    auto part = ready ? *std::exchange(ready, std::nullopt) : start(method);
     auto learner = std::make_shared<sv::split::Learner<float>>(
-        std::move(part), sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
+        stock.take(method),
+        sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
         sv::split::TrainingOptions{.schedule = schedule});
     return sv::split::ServerRole<float>{std::move(learner),
                                         sv::split::CutReceiver<float>{method.codec, options.seed}};
@@ -136,13 +173,6 @@ int run_server(const Options& options) {
     });
   const SignalWatch watch{[&](int) { server.save_checkpoints(); }};
 
-  // Before anybody connects: weights may not fit, or take longer to load than a client waits.
-  if (!takes_any || options.start) {
-    Method method = own;
-    if (takes_any) method.bottleneck = options.start->bottleneck;
-    auto part = sv::with_threads(options.threads, [&] { return start(method); });
-    if (!takes_any) ready = std::move(part);
-  }
   if (options.start && options.progress != "none")
     std::fprintf(stderr, "%s: %s\n", options.weights.c_str(),
                  weights_notes(options, classes).c_str());
@@ -151,6 +181,9 @@ int run_server(const Options& options) {
   sv::split::Service<float> service{
       server, {.on_event = [&](const std::string& peer, const sv::split::SessionEvent& event) {
         log.add(peer, event);
+        // For the next client. This one hears heartbeats meanwhile.
+        if (event.kind == sv::split::SessionEvent::Kind::began && options.sessions != 1)
+          stock.refill();
         if (options.sessions > 0 && log.finished() >= options.sessions) listener.close();
       }}};
   std::printf("listening on %s\n", listener.endpoint().text().c_str());

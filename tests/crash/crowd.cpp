@@ -5,10 +5,13 @@
 #include <algorithm>  // min
 #include <array>      // array
 #include <cerrno>     // errno
-#include <chrono>     // steady_clock
+#include <chrono>     // milliseconds, seconds, steady_clock
 #include <csignal>    // signal, SIGTERM
+#include <cstddef>    // byte, size_t
+#include <cstdint>    // uint16_t
 #include <cstdio>     // printf
 #include <cstdlib>    // atoi
+#include <thread>     // sleep_for
 #include <vector>     // vector
 
 #include <arpa/inet.h>     // htonl, htons
@@ -94,8 +97,7 @@ int main(int argc, char** argv) {
       strangers[i].socket = -1;
       strangers[i].next = Clock::now() + std::chrono::seconds{1};
     }
-    std::array<timespec, 1> pause{timespec{.tv_sec = 0, .tv_nsec = 5'000'000}};
-    ::nanosleep(pause.data(), nullptr);
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
   }
   std::printf("%ld connections\n", made);
 }

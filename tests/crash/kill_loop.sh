@@ -14,35 +14,8 @@ seed=${2:?usage: kill_loop.sh N SEED [SPLIT_TRAIN [KILL_AT]]}
 program=$(realpath "${3:-build/release/examples/split_train}")
 library=$(realpath "${4:-build/release/tests/crash/libkill_at.so}")
 RANDOM=$seed
-# A process that is killed loses nothing that it has written, so that no disk need be waited for.
-if [[ -w /dev/shm ]]; then folder=$(mktemp -d -p /dev/shm); else folder=$(mktemp -d); fi
-exec 2> >(grep -v ' Killed ' >&2)  # what the shell says of each kill
 declare -A process=() place=() visited=()
-
-# Images of CIFAR-10's form: drawing shapes would take longer than the rest.
-images() {
-  local i
-  for ((i = 0; i < $1; ++i)); do
-    printf "\\x$((i % 4))"
-    head -c 3072 /dev/urandom
-  done
-}
-images 120 >"$folder/train.bin"
-images 20 >"$folder/test.bin"
-
-# shellcheck disable=SC2317  # called by trap
-clean_up() {
-  local one
-  for one in "${process[@]}"; do kill -9 "$one" 2>/dev/null || true; done
-  rm -rf "$folder"
-}
-trap clean_up EXIT
-
-fail() {
-  echo "kill_loop.sh $kills $seed: $1" >&2
-  tail -n 5 "$run"/*.log >&2 || true
-  exit 1
-}
+source "$(dirname "${BASH_SOURCE[0]}")/pair.sh"
 
 # Where a process ends, as kill_at.cpp reads it; ~N is a number from 1 to N. Before a call is after the
 # one that comes before it, so not all calls have both. The first ones are for a new folder.
@@ -72,32 +45,25 @@ choose_place() {
   place[$1]=${places[next_place[$1]++ % ${#places[@]}]}
 }
 
-# start PARTY: the same command each time, but for the place. The server's port is free at the first
-# start and then stays the same.
+# start PARTY: the same command each time, but for the place
 start() {
-  local command call pattern number moment
+  local call pattern number moment
+  local -n around=around_$1
   read -r call pattern number moment <<<"${place[$1]}"
   [[ $number == ~* ]] && number=$((1 + RANDOM % ${number#\~}))
   pattern=${pattern/LAST/$(printf '%06d' "$steps")}
   pattern=${pattern/OLDER/$(printf '%06d' $((steps - 4)))}
-  if [[ $1 == server ]]; then
-    command=(--role server --listen "127.0.0.1:$port" --classes 4 --sessions 1 --checkpoint "$run/server")
-  else
-    command=(--role client --connect "127.0.0.1:$port" --data "cifar:$folder/train.bin,$folder/test.bin"
-      --steps "$steps" --batch 8 --compress "$method" --checkpoint-every 4 --out "$run/out"
-      --log-steps --reconnect-for 60)
-  fi
-  env ${call:+LD_PRELOAD="$library" SPLITVIT_KILL_AT="$call $pattern $number $moment"} \
-    "$program" "${command[@]}" --threads 1 --progress none --resume >>"$run/$1.log" 2>&1 &
-  process[$1]=$!
+  around=()
+  [[ -z $call ]] || around=(env "LD_PRELOAD=$library" "SPLITVIT_KILL_AT=$call $pattern $number $moment")
+  "start_$1"
+  process[$1]=${!1}
 }
-listen() {
-  for _ in $(seq 1000); do
-    port=$(sed -n '/^listening on .*:/{s///p;q}' "$run/server.log" 2>/dev/null || true)
-    [[ -n $port ]] && return
-    sleep 0.03
-  done
-  fail "the server does not listen"
+# begin NAME: a new pair, whose client is not started yet
+begin() {
+  place=([client]='' [server]='')
+  around_server=()
+  new_pair "$1"
+  process[server]=$server
 }
 
 is_running() { kill -0 "${process[$1]}" 2>/dev/null; }
@@ -226,33 +192,21 @@ for index in "${!methods[@]}"; do
   share=$(((kills * (index + 1)) / ${#methods[@]} - (kills * index) / ${#methods[@]}))
   steps=$((32 * (share + 2)))
   done_here=0
-  expected=$folder/undisturbed-$index run=$folder/undisturbed-$index port=0
-  place=([client]='' [server]='')
-  mkdir "$run"
-  start server
-  listen
+  begin "undisturbed-$index"
   start client
   until_end
+  expected=$run
 
-  run=$folder/killed-$index port=0
-  mkdir "$run"
-  start server
-  listen
+  begin "killed-$index"
   kill_at_the_first_checkpoint "$index"
   while ((done_here < share - 2)); do
-    if ((RANDOM % 4 == 0)); then kill_at_some_moment; else kill_at_place; fi
+    if ((RANDOM % 6 == 0)); then kill_at_some_moment; else kill_at_place; fi
   done
   kill_at_the_end "$index"
   ((done_here == share)) || fail "$method: $done_here kills instead of $share"
   done_kills=$((done_kills + done_here))
 
-  cmp <(cd "$expected/out" && sha256sum ./*.safetensors) <(cd "$run/out" && sha256sum ./*.safetensors) ||
-    fail "$method: another model"
-  # All but the seconds, which are the last four.
-  cmp <(cut -d, -f1-10 "$expected/out/metrics.csv") <(cut -d, -f1-10 "$run/out/metrics.csv") ||
-    fail "$method: other metrics"
-  cmp <(grep -c '"record":"step"' "$expected/out/metrics.jsonl") <(grep -c '"record":"step"' "$run/out/metrics.jsonl") ||
-    fail "$method: steps are lost or there twice"
+  same_as "$expected"
   echo "$method: $done_here kills in $steps steps, the same model and metrics, $SECONDS s"
 done
 for one in "${of_client[@]}"; do [[ -n ${visited[client $one]:-} ]] || missed+=("client $one"); done

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 # For the scripts of this folder, which read it with `source`: trainings in two processes, with data of
-# CIFAR-10's form. They set $program, and may set $steps, $method and,
-# later, $sessions and $every, the steps between two checkpoints.
+# CIFAR-10's form. They set $program, and may set $steps, $method and, later, $sessions and $every, the
+# steps between two checkpoints.
 #
 # new_pair NAME         a folder $run for a server and a client that are started now, with NAME in it
 # start_server, start_client [ADDRESS]   the same command each time; $server and $client are the processes
 # await FILE SECONDS TEXT   until a line of $run/FILE has this text
 # finish                waits for the end of both, which must be a good one
 # same_as RUN           fails unless model, metrics and steps are those of another run
+
 # A process that is killed loses nothing that it has written, so that no disk need be waited for.
 if [[ -w /dev/shm ]]; then folder=$(mktemp -d -p /dev/shm); else folder=$(mktemp -d); fi
 exec 2> >(grep -v '\.sh: line .* Killed ' >&2)  # what the shell says of each kill

@@ -9,10 +9,13 @@
 //
 // It prints where it listens, and then a line for each connection. tests/crash/links.sh uses it.
 #include <charconv>   // from_chars
-#include <chrono>     // milliseconds
+#include <chrono>     // hours
+#include <cstddef>    // byte, size_t
 #include <cstdint>    // uint64_t
 #include <cstdio>     // fflush, fprintf, printf
 #include <exception>  // exception
+#include <span>       // span
+#include <stdexcept>  // invalid_argument
 #include <string>     // string
 #include <thread>     // jthread, sleep_for, thread
 #include <utility>    // move

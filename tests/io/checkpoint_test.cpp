@@ -157,6 +157,15 @@ TEST_CASE("checkpoint: sizes and names in a valid head are checked", "[io]") {
     CHECK(checkpoint_complaint(changed).value().reason == Reason::damaged_file);
   }
 
+  // A section less than the head says, or a byte more behind the last one.
+  auto longer = bytes;
+  longer.push_back(std::byte{0});
+  std::vector<std::byte> size;
+  ByteWriter{size}.put(std::uint64_t{longer.size()});
+  std::copy(size.begin(), size.end(), longer.begin() + 16);
+  CHECK_THAT(checkpoint_complaint(with_number(longer, 48, 2))->text,
+             ContainsSubstring("1 byte behind the last section"));
+
   io::Checkpoint twice{{.settings = {{"a", ""}, {"b", ""}}}};
   twice.sections["c"];
   twice.sections["d"];

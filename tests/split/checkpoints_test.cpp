@@ -107,9 +107,7 @@ TEST_CASE("Checkpoints: both write the same steps, and in the end keep the last"
   Resuming parties{"none", Resuming::every(io::EveryN{2})};
   CHECK(steps_on(parties.client_disk, "client") == Steps{0});  // before the first connection
   parties.connect();
-  CHECK(steps_on(parties.server_disk, "server").empty());
-  parties.step();
-  CHECK(steps_on(parties.server_disk, "server") == Steps{0});  // before the first reply
+  CHECK(steps_on(parties.server_disk, "server") == Steps{0});  // before the first step
   parties.train(7, [](std::uint64_t) {});
   CHECK(steps_on(parties.client_disk, "client") == Steps{4, 6});
   CHECK(steps_on(parties.server_disk, "server") == Steps{4, 6});
@@ -127,6 +125,63 @@ TEST_CASE("Checkpoints: both write the same steps, and in the end keep the last"
   CHECK(parties.client->steps() == 7);
   parties.train(8, [](std::uint64_t) {});
   CHECK(parties.finish().losses == test::undisturbed("none", 8).losses);
+}
+
+TEST_CASE("Checkpoints: the server may ask for more of them; the smaller number of steps holds",
+          "[split]") {
+  for (const std::uint64_t of_client : {std::uint64_t{3}, std::uint64_t{50}}) {
+    Resuming parties{
+        "none", Resuming::every(io::EveryN{of_client}),
+        [](const char* folder, split::CheckpointOptions options, io::FileLayer& files) {
+          options.every = 5;
+          return std::make_shared<split::Checkpoints>(folder, io::Memory{}, std::move(options),
+                                                      files);
+        }};
+    parties.train(6, [](std::uint64_t) {});
+    const Steps wanted = of_client == 3 ? Steps{5, 6} : Steps{0, 5};
+    CHECK(steps_on(parties.client_disk, "client") == wanted);
+    CHECK(steps_on(parties.server_disk, "server") == wanted);
+    parties.restart_client();  // asks anew
+    parties.restart_server();
+    parties.train(11, [](std::uint64_t) {});
+    CHECK(steps_on(parties.client_disk, "client").back() == 10);
+    CHECK(parties.finish() == test::undisturbed("none", 11));
+  }
+}
+
+TEST_CASE(
+    "Checkpoints: a server that writes for longer than a silence may last is not taken for dead",
+    "[split][timing]") {
+  using namespace std::chrono_literals;
+  const wire::SessionOptions session{.heartbeat = 20ms};  // dead after 1.04 s
+  test::ModelDisk disk;
+  disk.most_bytes = std::size_t{1} << 20;
+  std::atomic<bool> is_slow = false;
+  disk.before_change = [&](const test::ModelDisk&) {
+    if (is_slow) std::this_thread::sleep_for(400ms);
+  };
+  split::Server server{test::server_part(), optim::Adam{}, {.session = session}};
+  server.keep_checkpoints([&](const wire::Hello&) {
+    return std::make_shared<split::Checkpoints>("server", io::EveryStep{},
+                                                Resuming::options(nullptr), disk);
+  });
+  std::optional<test::Serving<split::Server<float>>> serving;
+  split::Client client{test::client_part(),
+                       optim::Adam{},
+                       compress::Identity{},
+                       test::dial(server, serving),
+                       {.session = session}};
+  test::RandomBatches<float> batches;
+  auto batch = batches.make();
+  client.train_step(std::move(batch.images), batch.labels);
+  is_slow = true;
+  batch = batches.make();
+  const auto start = transport::Clock::now();
+  CHECK_NOTHROW(client.train_step(std::move(batch.images), batch.labels));
+  CHECK(transport::Clock::now() - start > 1100ms);
+  is_slow = false;
+  client.close();
+  serving->finish();
 }
 
 TEST_CASE("Checkpoints: a reply leaves after its step is written, although heartbeats are due",
@@ -222,12 +277,13 @@ TEST_CASE("Checkpoints: a disk without room for the server's first one is report
   std::vector<std::string> failures;
   Resuming parties{"none", Resuming::every(io::EveryN{2}), reporting(failures)};
   test::FailingFiles& full = parties.server_files;
+  full.fail(9, ENOSPC, true);  // the folder, its lock and its list are there
   parties.connect();
-  full.fail(0, ENOSPC, true);
   parties.step();
-  REQUIRE(failures.size() == 1);
-  CHECK_THAT(failures[0],
-             ContainsSubstring("server/gen-000000.ckpt") && ContainsSubstring("No space left"));
+  REQUIRE(failures.size() == 2);  // with the client's first connection, and before the first step
+  for (const std::string& failure : failures)
+    CHECK_THAT(failure,
+               ContainsSubstring("server/gen-000000.ckpt") && ContainsSubstring("No space left"));
   full.stop_failing();
   parties.train(6, [](std::uint64_t) {});
   CHECK(parties.finish() == test::undisturbed("none", 6));

@@ -389,6 +389,7 @@ TEST_CASE("client: predictions without labels are the scores of the whole model"
   CHECK_THROWS_WITH(parties.client.predict(Tensor<float>{Shape{2, 3, 8, 9}}),
                     ContainsSubstring("predict: images (2, 3, 8, 9)"));
   CHECK_THROWS_AS(parties.client.predict(Tensor<float>{}), ShapeError);
+  CHECK_THROWS_AS(parties.client.predict(Tensor<float>{Shape{}}), ShapeError);
   parties.finish();
 }
 

@@ -81,6 +81,7 @@ TEST_CASE("KnownClient: the client asks for a checkpoint of both, and for the la
   CHECK(test::reason_of([&] { answer_to(*client, 4); }) == Reason::wrong_step);
   client->state.steps.restart(6);
   answer_to(*client, 6);
+  CHECK_FALSE(client->checkpoints->had_ended());
   client->end_checkpoints();
   CHECK(steps_of(*client) == Steps{6});
   client.reset();
@@ -96,6 +97,7 @@ TEST_CASE("KnownClient: the client asks for a checkpoint of both, and for the la
   CHECK(!without->is_worth_keeping());
   without->is_superseded = true;
   CHECK(without->was_superseded());
+  CHECK(without->is_worth_keeping());
 }
 
 TEST_CASE("KnownClient: heartbeats go on while a file is written", "[split]") {

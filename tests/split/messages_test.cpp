@@ -129,7 +129,8 @@ TEST_CASE("messages: backward messages and scores are checked", "[split]") {
   CHECK(came.encoded.size() == 1);
   CHECK_THROWS_AS(split::BackwardMessage::read(std::span{payload}.first(15)), WireError);
   for (const auto& wrong :
-       {split::BackwardMessage{.loss = std::nan("")}, split::BackwardMessage{.seconds = -1.0}}) {
+       {split::BackwardMessage{.loss = std::nan("")}, split::BackwardMessage{.seconds = -1.0},
+        split::BackwardMessage{.seconds = std::nan("")}}) {
     payload.clear();
     wrong.put_header(payload);
     CHECK_THROWS_AS(split::BackwardMessage::read(payload), WireError);
@@ -154,16 +155,17 @@ TEST_CASE("messages: checkpoint messages are checked", "[split]") {
   using enum CheckpointMessage::Held;
   using test::reason_of;
   for (const auto held : {no, yes, never}) {
-    const auto payload = CheckpointMessage{.step = 7, .held = held}.payload();
+    const auto payload = CheckpointMessage{.step = 7, .held = held, .every = 9}.payload();
     CHECK(CheckpointMessage::read(payload, 7).held == held);
+    CHECK(CheckpointMessage::read(payload, 7).every == 9);
     CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 8); }) == Reason::wrong_step);
   }
   auto payload = CheckpointMessage{.step = 7}.payload();
-  payload.back() = std::byte{3};
+  payload[8] = std::byte{3};
   CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 7); }) == Reason::malformed);
   payload.pop_back();
   CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 7); }) == Reason::truncated);
-  payload.resize(10);
+  payload.resize(18);
   CHECK_THROWS_AS(CheckpointMessage::read(payload, 7), WireError);
 }
 
@@ -177,6 +179,10 @@ TEST_CASE("messages: weights fill a module or change nothing", "[split]") {
   CHECK_THROWS_AS(
       split::read_weights<float>(payload, nn::make_part<float>(small_vit, 2, 3, Rng{.seed = 2})),
       WireError);
+  auto renamed =
+      payload;  // a letter of the first name, behind the number of weights and its length
+  renamed[8] ^= std::byte{1};
+  CHECK_THROWS_AS(split::read_weights<float>(renamed, into), WireError);
   CHECK(test::numbers_of<float>(into) == before);
   split::read_weights<float>(payload, into);
   CHECK(test::numbers_of<float>(into) == test::numbers_of<float>(from));

@@ -136,6 +136,15 @@ TEST_CASE("parties: a part that belongs to the other one is refused", "[split]")
                                    transport::memory_pair().first}),
                     ContainsSubstring("Client: the part is blocks [1, 3) of 3") &&
                         ContainsSubstring("wanted one with stem"));
+  // Neither the middle of a model nor all of it.
+  const auto middle = nn::make_part<float>(test::small_vit, 1, 2, test::start);
+  const auto whole = nn::make_part<float>(test::small_vit, 0, 3, test::start);
+  for (const auto& part : {middle, whole}) {
+    CHECK_THROWS_AS((split::Server{part, optim::Adam{}}), std::invalid_argument);
+    CHECK_THROWS_AS(
+        (split::Client{part, optim::Adam{}, compress::Identity{}, transport::memory_pair().first}),
+        std::invalid_argument);
+  }
 }
 
 TEST_CASE("server: keeps so many sessions and no more, and forgets those that said goodbye",
@@ -315,6 +324,14 @@ TEST_CASE("server: shows the state of the part and of each client that it keeps"
   const auto stored = state_bytes(server);
   CHECK_NOTHROW(set_state_bytes(server, stored));
   CHECK(state_bytes(server) == stored);
+  CHECK(server.step_of({1, 2}) == 0);
+
+  split::Server<float> without{[](const wire::Hello&) -> split::ServerRole<float> {
+    throw WireError(Reason::refused, "nobody is served");
+  }};
+  CHECK_THROWS_AS(without.part(), std::logic_error);
+  CHECK_THROWS_AS(without.steps(), std::logic_error);
+  CHECK(state_bytes(without).size() < stored.size());
 }
 
 TEST_CASE("server: a client that never took a step is not kept", "[split]") {

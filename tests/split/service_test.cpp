@@ -282,8 +282,14 @@ TEST_CASE("Service: its end ends the connections that are open", "[split][timing
 
 TEST_CASE("Service: ends when its listener is closed", "[split]") {
   split::Server<float> server{test::server_part(), optim::Adam{}};
-  split::Service<float> service{server};
+  split::Service<float> service{server};  // nobody is told of anything
   transport::TcpListener listener;
+  {
+    const std::jthread thread{[&] { service.run(listener, [&] { return server.steps() < 2; }); }};
+    split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
+                         transport::connect_tcp(listener.endpoint())};
+    train(client, 2);
+  }
   listener.close();
   service.run(listener, [] { return true; });
   CHECK(service.served().empty());

@@ -41,7 +41,7 @@ refused() {
 refused "--resume needs --out or --checkpoint" --resume
 refused "--checkpoint-every needs --out or --checkpoint" --checkpoint-every 3
 refused "--checkpoint-every '0': wanted a whole number from 1" --checkpoint-every 0
-refused "--checkpoint-every is for the client" --role server --listen localhost:0 --checkpoint-every 3
+refused "--checkpoint-every needs --out or --checkpoint" --role server --listen localhost:0 --checkpoint-every 3
 refused "--keep '1': wanted a whole number from 2 to 64" --keep 1
 refused "--reconnect-for '-1': wanted a whole number from 0" --reconnect-for=-1
 
@@ -143,3 +143,49 @@ said "resumed at step 3 of alone/none-seed0/client-0"
 kill "$running"
 wait "$running" 2>/dev/null || true
 running=
+
+# The smaller one of a client's and a server's --checkpoint-every holds: here the server's.
+listen --classes 4 --progress none --checkpoint asked --checkpoint-every 4 --sessions 1 --resume
+"$program" --role client --connect "127.0.0.1:$port" "${data[@]}" --threads 1 --progress none --batch 8 \
+  --checkpoint asked --checkpoint-every 1000 --steps 100000 --resume >stdout 2>stderr &
+process=$!
+# Two at least beside that of step 0, and none but of a fourth step.
+written() {
+  local name count=0
+  for name in asked/none-seed0/"$1"/gen-*.ckpt; do
+    [[ -e $name ]] || return 1
+    name=${name##*gen-}
+    name=$((10#${name%.ckpt}))
+    ((name % 4 == 0)) || return 1
+    ((name == 0)) || count=$((count + 1))
+  done
+  ((count >= 2))
+}
+for _ in $(seq 600); do
+  written client-0 && written server && break
+  sleep 0.05
+done
+written client-0 && written server || fail "no checkpoint every four steps: $(ls -R asked)"
+kill -9 $process "$running"
+wait $process "$running" 2>/dev/null || true
+running=
+
+# A longer run goes on from the end of a finished one, a shorter one is refused. The model of a run that
+# is joined by another one gets the name that it has beside it.
+grow() {
+  "$program" "${data[@]}" --threads 1 --progress none --batch 8 --out grown --resume "$@" \
+    >stdout 2>stderr
+}
+grow --steps 6 || fail "$(cat stderr)"
+grow --steps 9 --compress none || fail "$(cat stderr)"
+said "resumed at step 6 of grown/checkpoints/none-seed0/client-0"
+[[ $(cut -d, -f4 grown/metrics.csv) == $'step\n6\n9' ]] || fail "$(cat grown/metrics.csv)"
+refused "--resume: length is 5 steps, but 9 steps in the finished run of none" \
+  "${data[@]}" --batch 8 --steps 5 --out grown --resume
+refused "--resume: batch is 4, but 8 in the finished run of none" \
+  "${data[@]}" --batch 4 --steps 12 --out grown --resume
+grow --steps 12 --compress none adc:0.5 || fail "$(cat stderr)"
+[[ $(cd grown && echo *.safetensors) == "model-adc-0.5.safetensors model-best-adc-0.5.safetensors \
+model-best-none.safetensors model-none.safetensors" ]] || fail "$(ls grown)"
+"$program" "${data[@]}" --threads 1 --progress none --batch 8 --out whole --steps 12 >stdout 2>stderr || fail "$(cat stderr)"
+cmp grown/model-none.safetensors whole/model.safetensors || fail "a longer run has another model"

@@ -108,6 +108,7 @@ class ModelDisk : public io::FileLayer {
   ModelDisk after_power_loss(unsigned kept, Unsynced kind) const {
     ModelDisk disk;
     disk.nodes_ = nodes_;
+    disk.last_node_ = last_node_;
     for (auto& [id, node] : disk.nodes_) {
       node.names = node.synced_names;
       for (const Change& change : node.changes) {

@@ -91,6 +91,15 @@ TEST_CASE("ReplyCache: a step of several parts", "[wire]") {
   CHECK(check_reason(cache, {2, 1}) == Reason::wrong_step);
 }
 
+TEST_CASE("ReplyCache: a step has 65,536 parts at most", "[wire]") {
+  ReplyCache cache;
+  for (int part = 0; part < 65536; ++part) {
+    cache.new_reply();
+    cache.keep();
+  }
+  CHECK(check_reason(cache, {1, 65536}) == Reason::wrong_step);
+}
+
 TEST_CASE("ReplyCache: a step that is cut begins again", "[wire]") {
   ReplyCache cache;
   keep_reply(cache, "1.0");

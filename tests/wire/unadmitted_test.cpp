@@ -147,11 +147,27 @@ TEST_CASE("Unadmitted: where there are too many, the oldest is closed", "[wire]"
   transport::write_all(good, hello_frame());
   crowd.read();
   CHECK(crowd.take());
-  crowd.unadmitted.close_oldest();
-  crowd.unadmitted.close_oldest();
-  crowd.unadmitted.close_oldest();  // there is none
-  CHECK(crowd.unadmitted.size() == 0);
   CHECK_THROWS_AS((Unadmitted<MemoryLink>{0, {}}), std::invalid_argument);
+}
+
+TEST_CASE("Unadmitted: where there cannot be so many, the older half goes, and fewer are allowed",
+          "[wire]") {
+  Crowd crowd{16};
+  for (int i = 0; i < 10; ++i) crowd.come();
+  CHECK(crowd.unadmitted.shrink());
+  CHECK(crowd.unadmitted.size() == 5);
+  CHECK(crowd.is_closed(*crowd.clients[4]));
+  CHECK_FALSE(crowd.is_closed(*crowd.clients[5]));
+  crowd.come();
+  CHECK(crowd.unadmitted.size() == 5);
+  CHECK(crowd.is_closed(*crowd.clients[5]));
+  CHECK(crowd.unadmitted.shrink());
+  CHECK(crowd.unadmitted.size() == 4);
+  CHECK_FALSE(crowd.unadmitted.shrink());
+  MemoryLink& good = crowd.come();
+  transport::write_all(good, hello_frame());
+  crowd.read();
+  CHECK(crowd.take());
 }
 
 TEST_CASE("Unadmitted: a peer takes little memory, whatever it claims", "[wire]") {

@@ -22,6 +22,8 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 struct CheckpointOptions {
   bool resume = false;  ///< go on from what the folder holds; without it, it must hold nothing
   io::GenerationOptions generations = {};
+  /// Server: the client is asked to have both write one at least after so many steps; 0: it is not.
+  std::uint64_t every = 0;
   /// What else must be equal to go on, besides what the handshake compares.
   wire::Settings settings = {};
   /// Shows the caller's own state, which is saved and restored, too: such as the rows of a table.
@@ -35,8 +37,9 @@ struct CheckpointOptions {
 ///
 ///   client.keep_checkpoints(std::make_shared<Checkpoints>("run/client", io::EveryN{100}));
 ///
-/// A client's policy says when both parties write one. A server's says after which steps it writes
-/// one more, before its reply leaves: io::EveryStep, or io::Memory for none.
+/// A client's policy says when both parties write one; a server can ask for more of them (`every`).
+/// A server's policy says after which steps it writes one of its own, before its reply leaves:
+/// io::EveryStep, or io::Memory for none.
 ///
 /// A party that was started again goes on from its newest checkpoint. If the other one is then at
 /// another step, both go back to the newest step that both hold. A step is a function of the state
@@ -83,7 +86,7 @@ class Checkpoints {
 
   bool is_due(std::uint64_t step) const {
     const std::chrono::duration<double> since = std::chrono::steady_clock::now() - saved_at_;
-    return policy_(step, since.count());
+    return (asked_every_ > 0 && step % asked_every_ == 0) || policy_(step, since.count());
   }
 
   /// Takes a copy of the session, so that its owner need not lock it while a file is written.
@@ -164,6 +167,10 @@ class Checkpoints {
     if (welcome.generation) generations_.set_joint(*welcome.generation);
   }
 
+  /// Client: whether the server has said how often it wants one.
+  bool is_answered() const { return is_answered_; }
+  /// Server: how often it wants one.
+  std::uint64_t every() const { return options_.every; }
   /// Server: answers a checkpoint message of the client, which holds a checkpoint of this step.
   CheckpointMessage::Held save_joint(wire::SessionState session, auto&& party) {
     const std::uint64_t step = session.steps.last();
@@ -174,6 +181,8 @@ class Checkpoints {
   }
   /// Client: the server's answer to its checkpoint message.
   void answered(const CheckpointMessage& answer) {
+    is_answered_ = true;
+    asked_every_ = answer.every;
     if (answer.held == CheckpointMessage::Held::no)
       report({Reason::cannot_write,
               {"the server could not write its checkpoint of step ", answer.step}});
@@ -216,6 +225,8 @@ class Checkpoints {
   io::Generations generations_;
   io::Generations::Found found_;
   std::map<std::string, std::string> settings_;
+  bool is_answered_ = false;
+  std::uint64_t asked_every_ = 0;  // by the server
   std::chrono::steady_clock::time_point saved_at_ = std::chrono::steady_clock::now();
 };
 

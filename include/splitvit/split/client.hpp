@@ -355,6 +355,9 @@ void Client<T>::reconnect(transport::AnyLink link) {
   // The server may have got it or not.
   if (!role_.decoder().empty() && session()->agreed().last_step == 0)
     send(wire::MessageKind::weights, role_.decoder());
+  // A common checkpoint from the start on; and the server says how often it wants one.
+  const bool is_asked = checkpoints_ && !checkpoints_->is_answered();
+  if (is_asked && session()->agreed().last_step == steps()) checkpoint();
 }
 
 template <std::floating_point T>

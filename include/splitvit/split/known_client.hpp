@@ -78,6 +78,7 @@ struct KnownClient {
     CheckpointMessage message = CheckpointMessage::read(question, present.steps.last());
     message.held = checkpoints ? checkpoints->save_joint(std::move(present), *this)
                                : CheckpointMessage::Held::never;
+    message.every = checkpoints ? checkpoints->every() : 0;
     return message.payload();
   }
   /// The client has said goodbye.

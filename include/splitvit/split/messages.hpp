@@ -178,10 +178,11 @@ struct CheckpointMessage {
 
   std::uint64_t step = 0;
   Held held = Held::yes;
+  std::uint64_t every = 0;  ///< steps, after which the server wants one, too; 0: it does not mind
 
   std::vector<std::byte> payload() const {
     std::vector<std::byte> out;
-    ByteWriter{out}.put(step, static_cast<std::uint8_t>(held));
+    ByteWriter{out}.put(step, static_cast<std::uint8_t>(held), every);
     return out;
   }
 
@@ -190,7 +191,7 @@ struct CheckpointMessage {
     ByteReader in{payload, "checkpoint"};
     CheckpointMessage message;
     std::uint8_t held = 0;
-    in.get_to(message.step, held);
+    in.get_to(message.step, held, message.every);
     in.expect_end();
     message.held = static_cast<Held>(held);
     if (message.held > Held::never) in.refuse(Reason::malformed, {"'held' is ", held});

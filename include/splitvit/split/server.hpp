@@ -384,12 +384,13 @@ void Server<T>::train(wire::Connection& connection, KnownClient& client, const w
                         largest, reply);
     connection.session()->prepare();
     client.role.commit(reply);
-    connection.locked()->commit();
+    connection.locked()->commit_without_reply();
   } catch (...) {
     client.role.discard();
     throw;
   }
   client.save_checkpoint_if_due();  // before the reply leaves
+  connection.session()->reply_to_last();
 }
 
 SPLITVIT_ONCE(class Server<float>);

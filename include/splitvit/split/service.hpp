@@ -68,9 +68,8 @@ class Service {
       try {
         is_closed = !turn(listener, unadmitted, threads);
       } catch (const std::exception& error) {  // such as no memory or threads for one more
-        unadmitted.close_oldest();
         complain("", error.what());
-        std::this_thread::sleep_for(turn_time);
+        if (!unadmitted.shrink()) std::this_thread::sleep_for(turn_time);
       }
     }
     for (const auto& worker : workers_) {

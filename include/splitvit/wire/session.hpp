@@ -160,27 +160,30 @@ class Session {
   /// Server: queues the reply in new_reply(). Another part of the step follows.
   ///
   /// Errors  As prepare(), unless prepare() was called.
-  void reply() {
-    if (is_client()) throw std::logic_error("reply: this is a client's session");
-    if (!prepared_) prepare();
-    prepared_ = asked_ = false;
-    const StepNumber at = next();
-    state_->steps.keep();
-    queue_reply(at, state_->sent_steps.pass(at));
-  }
+  void reply() { queue_reply(keep_reply()); }
   /// The step is applied. Server: its reply is queued, and kept for a client that repeats it.
   ///
   /// Errors  Server: as reply(). Client: std::logic_error if the step is not answered.
   void commit() {
     if (is_client()) {
       client_step_.require_answers(last());
-    } else {
-      reply();
-      earlier_replies_end_ = replies_end_;
-      replies_end_ = outbox_.bytes_queued();
+      client_step_ = {};
+      return state_->steps.commit();
     }
-    client_step_ = {};
+    commit_without_reply();
+    reply_to_last();
+  }
+  /// Server: the same, but nothing is queued, so that heartbeats go on until reply_to_last().
+  void commit_without_reply() {
+    unsent_ = keep_reply();
     state_->steps.commit();
+  }
+  /// Server: queues the reply to the step of commit_without_reply().
+  void reply_to_last() {
+    if (unsent_ == StepNumber{}) throw std::logic_error("reply_to_last: no reply waits");
+    queue_reply(std::exchange(unsent_, {}));
+    earlier_replies_end_ = replies_end_;
+    replies_end_ = outbox_.bytes_queued();
   }
 
   /// Queues an error message, if the peer can read one. Ends the session.
@@ -328,10 +331,20 @@ class Session {
   }
 
   Count queue(MessageKind kind, Bytes payload) { return outbox_.queue(kind, std::array{payload}); }
-  void queue_reply(StepNumber at, bool repeat) {
+  /// Keeps the reply in new_reply(), and returns its number.
+  StepNumber keep_reply() {
+    if (is_client()) throw std::logic_error("reply: this is a client's session");
+    if (!prepared_) prepare();
+    prepared_ = false;
+    const StepNumber at = next();
+    state_->steps.keep();
+    return at;
+  }
+  void queue_reply(StepNumber at) {
     const Count sent =
         outbox_.queue(MessageKind::backward, at, std::array{Bytes{state_->steps.reply_to(at)}});
-    state_->sent.add(MessageKind::backward, sent, repeat);
+    state_->sent.add(MessageKind::backward, sent, state_->sent_steps.pass(at));
+    asked_ = false;
   }
 
   /// Of the received message.
@@ -353,7 +366,7 @@ class Session {
     count_step(came);
     asked_ = !resend;
     if (!resend) return came;
-    queue_reply(came.at, true);
+    queue_reply(came.at);
     replies_end_ = outbox_.bytes_queued();
     return std::nullopt;
   }
@@ -379,6 +392,7 @@ class Session {
   ClientStep client_step_;
   bool asked_ = false;                     // server: a forward message waits for its reply
   bool prepared_ = false;                  // server: prepare() has been called for it
+  StepNumber unsent_{};                    // server: applied, its reply not queued; 0: none
   std::uint64_t earlier_replies_end_ = 0;  // where the replies to the step before the last end
   std::uint64_t replies_end_ = 0;          // where the replies to the last step end
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // find, find_if
+#include <algorithm>  // find, find_if, max, min
 
 #include <splitvit/core/error.hpp>          // Reason, ReasonedError, WireError
 #include <splitvit/transport/concepts.hpp>  // HasDeadline, Transport, read_part, write_part
@@ -45,8 +45,13 @@ class Unadmitted {
     if (entries_.size() >= most_) close_oldest();
     entries_.push_back({std::move(link), Session::server(options_, now), now});
   }
-  void close_oldest() {
-    if (!entries_.empty()) entries_.erase(entries_.begin());
+  /// Closes the older half and allows no more than are left, 4 at least: more than there are cannot
+  /// be had. Returns whether one was closed.
+  bool shrink() {
+    const std::size_t before = entries_.size();
+    most_ = std::min(most_, std::max<std::size_t>(before / 2, 4));
+    while (entries_.size() > most_) close_oldest();
+    return entries_.size() < before;
   }
 
   /// The links whose hello has not come, oldest first; valid until the next call of another
@@ -90,6 +95,7 @@ class Unadmitted {
   }
 
  private:
+  void close_oldest() { entries_.erase(entries_.begin()); }
   static void read(Entry& entry, Time now) {
     entry.link.set_deadline(now);
     try {
