@@ -38,6 +38,12 @@ struct Then {
     return a != none ? a : b;
   }
 
+  auto in_evaluation() const {
+    auto a = compress::in_evaluation(first);
+    auto b = compress::in_evaluation(second);
+    return Then<decltype(a), decltype(b)>{std::move(a), std::move(b)};
+  }
+
   std::string description() const { return describe(first) + "," + describe(second); }
 };
 
