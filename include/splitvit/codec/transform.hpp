@@ -70,10 +70,10 @@ struct TransformState {
 /// axes. How likely a number is follows from earlier messages: both sides count the same symbols,
 /// in whole numbers only, so that machines of different kinds understand each other.
 ///
-/// With a rate, `step` is where the first search for a step begins: the sender codes a message by
-/// other steps until its bytes are near `rate` of those of the uncompressed tokens (MessageFrame),
-/// and makes up for what earlier messages had too many or too few. The client tells how many bytes
-/// the gradient may take.
+/// With a rate, messages are coded by several steps, the first time from `step` on, until their
+/// bytes are near `rate` of those of the uncompressed tokens; see detail/rate_control.hpp. The
+/// client tells how many the gradient may take. Within another codec only this one's tensor and
+/// bytes count.
 ///
 /// Shapes  x (..., N, D) with values: a row is a token, the first one of N is CLS.
 /// Sent    With a rate, for activations, u32 bytes that the gradient may take. u8 flags; u32
