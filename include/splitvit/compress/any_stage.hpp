@@ -31,6 +31,7 @@ class AnyStage {
 
   kernel::TokenStatistic required_statistic() const { return required_; }
 
+  /// See compress/concepts.hpp.
   AnyStage in_evaluation() const { return evaluation_(); }
 
   std::string description() const { return description_; }

@@ -38,6 +38,7 @@ struct Then {
     return a != none ? a : b;
   }
 
+  /// Both, as far as they keep all samples.
   auto in_evaluation() const {
     auto a = compress::in_evaluation(first);
     auto b = compress::in_evaluation(second);
