@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws the accuracy of compared methods against the bytes of their steps, from split_train's
-metrics.csv: a line for each family of methods, from one ratio to the next.
+"""Draws the accuracy of compared methods against bytes, from split_train's metrics.csv: a line for
+each family of methods, from one ratio to the next.
 
-  draw_study.py TITLE METRICS.csv... --line NAME=REGEX... [--bold NAME...] >study.svg
+  draw_study.py TITLE METRICS.csv... --line NAME=REGEX... [--bold NAME...] [--traffic] >study.svg
 
 Each run counts with its last row. Several seeds become a mean, with a bar of one standard
-deviation each way. Bytes are those of a step, both ways, as a share of those of `none`.
+deviation each way. Bytes are those of a step, both ways, as a share of those of `none`; with
+--traffic those of the training so far, in MiB, and a line has one method and all of its rows.
 """
 import argparse
 import collections
@@ -31,6 +32,24 @@ def last_rows(paths):
             for row in csv.DictReader(file):
                 rows[row["method"], row["seed"]] = row
     return rows
+
+
+def curves_of(paths):
+    """method -> [(MiB so far, mean accuracy, deviation)], for the evaluations that all seeds have."""
+    rows = collections.defaultdict(lambda: collections.defaultdict(list))
+    for path in paths:
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                if row["test_accuracy"]:
+                    mib = (int(row["bytes_up"]) + int(row["bytes_down"])) / 2**20
+                    rows[row["method"]][row["seed"]].append((mib, 100 * float(row["test_accuracy"])))
+    curves = {}
+    for method, seeds in rows.items():
+        curves[method] = [(statistics.mean(mib for mib, _ in same),
+                           statistics.mean(value for _, value in same),
+                           statistics.pstdev(value for _, value in same))
+                          for same in zip(*seeds.values())]
+    return curves
 
 
 def points_of(paths):
@@ -66,27 +85,39 @@ def main():
     parser.add_argument("files", nargs="+")
     parser.add_argument("--line", nargs="+", required=True, metavar="NAME=REGEX")
     parser.add_argument("--bold", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--traffic", action="store_true")
     args = parser.parse_args()
-    points = points_of(args.files)
+    if args.traffic:
+        curves = curves_of(args.files)
+        reference = curves.get("none", [])
+    else:
+        points = points_of(args.files)
+        curves = {method: [point] for method, point in points.items()}
+        reference = [points["none"]]
     lines = {}
     for line in args.line:
         name, _, pattern = line.partition("=")
-        own = sorted((points[m] for m in points if re.fullmatch(pattern, m)), reverse=True)
+        own = sorted((point for method in curves if re.fullmatch(pattern, method)
+                      for point in curves[method]), reverse=not args.traffic)
         if not own:
             sys.exit(f"draw_study.py: no method is like {pattern}")
         lines[name] = own
 
-    shown = [point for own in lines.values() for point in own] + [points["none"]]
+    shown = [point for own in lines.values() for point in own] + reference
     least, most = min(p[0] for p in shown) * 0.85, 130
+    if args.traffic:
+        most = max(p[0] for p in shown) * 1.1
     low = math.floor(min(p[1] - p[2] for p in shown) / 5) * 5
     high = math.ceil(max(p[1] + p[2] for p in shown) / 5) * 5
 
-    lines["uncompressed"] = [points["none"]]
+    if reference:
+        lines["uncompressed"] = reference
     right = max(RIGHT, 40 + 9 * max(map(len, lines)))  # the names must fit
     width = WIDTH - RIGHT + right
 
-    def x(share):  # fewer bytes lie to the right
-        return LEFT + math.log(most / share) / math.log(most / least) * (width - LEFT - right)
+    def x(share):  # fewer bytes of a step lie to the right, and a training goes there
+        place = math.log(most / share) / math.log(most / least)
+        return LEFT + (1 - place if args.traffic else place) * (width - LEFT - right)
 
     def y(accuracy):
         return HEIGHT - BOTTOM - (accuracy - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
@@ -97,13 +128,16 @@ def main():
            f'<text x="16" y="28" font-size="16" font-weight="600">{html.escape(args.title)}</text>',
            f'<text x="16" y="48" fill="{SOFT}">test accuracy, %</text>',
            f'<text x="{(LEFT + width - right) / 2}" y="{HEIGHT - 12}" fill="{SOFT}" '
-           'text-anchor="middle">bytes of a step, % of uncompressed: fewer to the right</text>']
+           'text-anchor="middle">'
+           + ("MiB so far, both ways" if args.traffic else
+              "bytes of a step, % of uncompressed: fewer to the right") + '</text>']
     for accuracy in range(math.ceil(low / 10) * 10, high + 1, 10):
         out += [f'<path d="M{LEFT} {y(accuracy):.1f}H{width - right}" stroke="{RULE}"/>',
                 f'<text x="{LEFT - 8}" y="{y(accuracy) + 4:.1f}" text-anchor="end" '
                 f'fill="{SOFT}">{accuracy}</text>']
-    for share in (1, 2.5, 5, 10, 25, 50, 100):
-        if share > least:
+    ticks = (0.3, 1, 3, 10, 30, 100, 300, 1000) if args.traffic else (1, 2.5, 5, 10, 25, 50, 100)
+    for share in ticks:
+        if least < share < most:
             out += [f'<path d="M{x(share):.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="{RULE}"/>',
                     f'<text x="{x(share):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle" '
                     f'fill="{SOFT}">{share}</text>']

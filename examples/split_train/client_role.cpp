@@ -2,8 +2,8 @@
 #include "split_train/client_role.hpp"
 
 #include <algorithm>  // max
-#include <array>      // array
 #include <chrono>     // nanoseconds, seconds
+#include <cmath>      // pow
 #include <cstdio>     // fprintf, stderr
 #include <cstdlib>    // getenv
 #include <iostream>   // cerr
@@ -55,7 +55,15 @@ std::size_t terminal_width() {
 }
 
 /// Parts of a budget at which to look at the accuracy, so that methods can be compared all along.
-constexpr std::array<double, 5> budget_marks{0.01, 1.0 / 30, 0.1, 1.0 / 3, 1.0};
+std::vector<double> budget_marks(const Options& options) {
+  if (!options.evaluate_at) return {0.01, 1.0 / 30, 0.1, 1.0 / 3, 1.0};
+  std::vector<double> marks;
+  const Index last = *options.evaluate_at - 1;
+  for (Index i = last; i >= 0; --i)
+    marks.push_back(
+        std::pow(1000.0, -static_cast<double>(i) / static_cast<double>(std::max<Index>(last, 1))));
+  return marks;
+}
 
 /// Training with one method, one row of the log an epoch.
 class Training {
@@ -69,6 +77,7 @@ class Training {
         run_{describe_run(options, method, data)},
         side_{options, method, data},
         client_{side_.client},
+        marks_{budget_marks(options)},
         progress_{std::cerr, progress_style(options), {.width = terminal_width}} {
     if (options.checkpoint.empty()) return;
     try {
@@ -239,7 +248,8 @@ class Training {
         images_ += static_cast<std::uint64_t>(step.samples);
         show(step);
         if (options_.log_steps) log_step(step);
-        row_is_due_ = options_.budget_mib ? past_mark() : step.step % per_epoch == 0 || enough();
+        const bool looks = options_.budget_mib ? past_mark() : step.step % per_epoch == 0;
+        row_is_due_ = looks || enough();
         if (row_is_due_) log();
         client_.checkpoint_if_due();
         stop_if_asked();
@@ -275,8 +285,8 @@ class Training {
   /// Whether a part of the budget is spent for the first time.
   bool past_mark() {
     bool past = false;
-    while (options_.budget_mib && mark_ < budget_marks.size() &&
-           spent_mib() >= budget_marks[mark_] * *options_.budget_mib) {
+    while (options_.budget_mib && mark_ < marks_.size() &&
+           spent_mib() >= marks_[mark_] * *options_.budget_mib) {
       past = true;
       ++mark_;
     }
@@ -297,6 +307,7 @@ class Training {
   void log_step(const sv::split::StepReport& step) {
     sv::report::Row row = present_row();
     row.loss = step.loss;
+    row.codec = step.codec;
     output_.append_step(run_, row);
   }
 
@@ -316,26 +327,40 @@ class Training {
     if (since_row_.saturated > 0)
       progress_.note("too large for the codec and sent as its largest number: " +
                      sv::counted(since_row_.saturated, "activation"));
-    const double accuracy = evaluate();
+    sv::report::Row row = present_row();
+    evaluate(row);
+    const double accuracy = *row.test_accuracy;
     save_model(!best_accuracy_ || accuracy > *best_accuracy_);
     best_accuracy_ = std::max(accuracy, best_accuracy_.value_or(accuracy));
-    run_.rows.push_back(present_row());
-    run_.rows.back().test_accuracy = accuracy;
+    run_.rows.push_back(std::move(row));
     since_row_ = {};
     row_is_due_ = false;
     output_.append(run_, run_.rows.back());
   }
 
-  double evaluate() {
-    const sv::split::Evaluation result = client_.evaluate(Stoppable{*this, side_.test.epoch(0)});
-    run_.evaluation_traffic += result.traffic;
+  /// The first of the evaluations that --evaluate names is the row's test accuracy.
+  void evaluate(sv::report::Row& row) {
+    for (const sv::split::EvaluationMode mode : options_.evaluate) {
+      const sv::split::Evaluation result =
+          client_.evaluate(Stoppable{*this, side_.test.epoch(0)}, mode);
+      run_.evaluation_traffic += result.traffic;
+      if (mode == sv::split::EvaluationMode::compressed) {
+        row.compressed_accuracy = result.accuracy();
+        row.compressed_bytes = result.traffic.total();
+      }
+      if (row.test_accuracy) continue;
+      row.test_accuracy = result.accuracy();
+      keep_classes(result);
+    }
+  }
+
+  void keep_classes(const sv::split::Evaluation& result) {
     run_.classes.clear();
     const std::vector<std::string>& names = data_.class_names;
     for (std::size_t i = 0; i < result.classes.size(); ++i)
       run_.classes.push_back({.name = i < names.size() ? names[i] : std::to_string(i),
                               .samples = static_cast<std::uint64_t>(result.classes[i].samples),
                               .correct = static_cast<std::uint64_t>(result.classes[i].correct)});
-    return result.accuracy();
   }
 
   void save_model(bool is_best) {
@@ -352,11 +377,12 @@ class Training {
   sv::report::Run run_;
   ClientSide side_;
   sv::split::Client<float>& client_;  ///< of that side
+  std::vector<double> marks_;
   sv::report::Progress progress_;
   sv::split::Seconds seconds_;
   sv::split::EpochReport since_row_;
   std::uint64_t images_ = 0;
-  std::uint64_t mark_ = 0;               ///< the next of budget_marks
+  std::uint64_t mark_ = 0;               ///< the next of marks_
   bool row_is_due_ = false;              ///< for the last step
   std::optional<double> best_accuracy_;  ///< of all evaluations
   bool was_connected_ = false;

@@ -73,8 +73,9 @@ sv::split::ClientRole<float> start_role(const Options& options, const Method& me
       sv::split::Learner<float>{
           std::move(part),
           sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
-          {.schedule = schedule_of(schedule_for(options, train), options.lr)}},
-      sv::split::CutSender<float>{method.stage, method.codec, options.seed}};
+          {.schedule = schedule_of(schedule_for(options, train), options.lr)},
+          method.feedback},
+      sv::split::CutSender<float>{method.stage, method.codec, options.seed}, options.drop_patches};
   if (decoder) role.give_decoder(*decoder);
   return role;
 }

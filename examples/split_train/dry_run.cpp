@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/dry_run.hpp"
 
-#include <cmath>     // ceil
-#include <cstdint>   // uint64_t
-#include <cstdio>    // fputs
-#include <optional>  // optional
-#include <string>    // string
-#include <vector>    // vector
+#include <algorithm>  // min
+#include <cmath>      // ceil
+#include <cstdint>    // uint64_t
+#include <cstdio>     // fputs
+#include <limits>     // numeric_limits
+#include <optional>   // optional
+#include <string>     // string
+#include <vector>     // vector
 
 #include <splitvit/core/text.hpp>      // counted
 #include <splitvit/report/format.hpp>  // human_bytes, human_seconds
@@ -24,9 +26,12 @@ namespace report = splitvit::report;
 
 /// The steps of the whole run, by what ends it.
 double steps_of_run(const Options& o, const StepCost& cost) {
-  if (o.steps) return static_cast<double>(*o.steps);
+  constexpr double no_limit = std::numeric_limits<double>::infinity();
   const double bytes = static_cast<double>(cost.traffic.total());
-  if (o.budget_mib) return std::ceil(*o.budget_mib * 1024.0 * 1024.0 / bytes);
+  const double by_steps = o.steps ? static_cast<double>(*o.steps) : no_limit;
+  const double by_budget =
+      o.budget_mib ? std::ceil(*o.budget_mib * 1024.0 * 1024.0 / bytes) : no_limit;
+  if (o.steps || o.budget_mib) return std::min(by_steps, by_budget);
   return static_cast<double>(o.epochs) * static_cast<double>(cost.steps_of_epoch);
 }
 

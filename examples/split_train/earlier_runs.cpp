@@ -49,6 +49,7 @@ class Record {
     if (value->fraction() == nullptr) fail(key);
     return *value->fraction();
   }
+  bool has(std::string_view key) const { return json_.find(key) != nullptr; }
   std::vector<sv::report::Setting> settings() const {
     const sv::io::Json* const all = json_.find("settings");
     if (all == nullptr || all->object() == nullptr) fail("settings");
@@ -100,15 +101,22 @@ class Record {
 
 sv::report::Row row_of(const Record& record) {
   const auto seconds = [&](std::string_view key) { return record.number(key).value_or(0); };
-  return {.epoch = record.count("epoch"),
-          .step = record.count("step"),
-          .loss = record.number("loss").value_or(std::numeric_limits<double>::quiet_NaN()),
-          .test_accuracy = record.number("test_accuracy"),
-          .traffic = record.traffic(),
-          .seconds = {.client = seconds("seconds_client"),
-                      .compression = seconds("seconds_compression"),
-                      .server = seconds("seconds_server"),
-                      .link = seconds("seconds_link")}};
+  sv::report::Row row{
+      .epoch = record.count("epoch"),
+      .step = record.count("step"),
+      .loss = record.number("loss").value_or(std::numeric_limits<double>::quiet_NaN()),
+      .test_accuracy = record.number("test_accuracy"),
+      .traffic = record.traffic(),
+      .seconds = {.client = seconds("seconds_client"),
+                  .compression = seconds("seconds_compression"),
+                  .server = seconds("seconds_server"),
+                  .link = seconds("seconds_link")}};
+  if (record.has("compressed_accuracy")) {
+    row.compressed_accuracy = record.number("compressed_accuracy");
+    row.compressed_bytes = record.count("compressed_bytes");
+  }
+  if (record.has("codec")) row.codec = record.text("codec");
+  return row;
 }
 
 /// The lines of a metrics.csv that are not of this run.

@@ -33,11 +33,13 @@ Method method_for(const std::string& own, const std::string& theirs) {
 }
 
 std::string with_defaults(const std::string& text, const std::string& bottleneck,
-                          const std::string& codec) {
+                          const std::string& feedback, const std::string& codec) {
   const std::size_t at = std::min(text.find('@'), text.size());
   std::string whole = text.substr(0, at);
   if (!bottleneck.empty() && whole.find("bottleneck:") == std::string::npos)
     whole += ",bottleneck:" + bottleneck;
+  if (!feedback.empty() && feedback != "gradient" && whole.find("feedback:") == std::string::npos)
+    whole += ",feedback:" + feedback;
   if (at < text.size()) return whole + text.substr(at);
   return codec.empty() ? whole : whole + "@" + codec;
 }
@@ -45,8 +47,9 @@ std::string with_defaults(const std::string& text, const std::string& bottleneck
 std::string method_usages() {
   namespace spec = splitvit::spec;
   std::string all =
-      "A method is stages with commas between, then a bottleneck, then @ and a codec, such as\n"
-      "merge:0.5,select:0.3,bottleneck:0.25@q:8. Each may be left out.\n";
+      "A method is stages with commas between, then a bottleneck, then feedback, then @ and a\n"
+      "codec, such as merge:0.5,select:0.3,bottleneck:0.25,feedback:local@q:8. Each may be left\n"
+      "out.\n";
   const auto add = [&](const std::string& title, const std::string& usages) {
     all += "\n" + title + "\n";
     std::istringstream lines{usages};
@@ -54,6 +57,7 @@ std::string method_usages() {
   };
   add("Stages:", spec::stage_usages());
   add("Bottleneck:", spec::usage<splitvit::nn::BottleneckOptions>());
+  add("Feedback:", spec::usage<splitvit::nn::Feedback>());
   add("Codecs, or CODEC/CODEC for activations and gradients apart:", spec::codec_usages());
   return all;
 }

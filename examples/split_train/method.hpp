@@ -24,9 +24,10 @@ bool takes_any_stage(const std::string& text);
 /// Errors  std::invalid_argument for a text that is no method.
 Method method_for(const std::string& own, const std::string& theirs);
 
-/// The text of a method with a bottleneck and a codec (either may be empty) if it names none.
+/// The text of a method with a bottleneck, feedback and a codec (each may be empty) if it names
+/// none.
 std::string with_defaults(const std::string& text, const std::string& bottleneck,
-                          const std::string& codec);
+                          const std::string& feedback, const std::string& codec);
 
 /// How methods are written, for --help.
 std::string method_usages();

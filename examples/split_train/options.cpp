@@ -57,6 +57,7 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   need(o.role != Role::client || !connect.empty(), "--role client needs --connect HOST:PORT");
   need(o.role == Role::server || listen.empty(), "--listen goes with --role server only");
   need(o.role == Role::client || connect.empty(), "--connect goes with --role client only");
+  need(!o.evaluate_at || o.budget_mib, "--evaluate-at goes with --budget-mib");
   need(!o.cosine || !o.budget_mib,
        "--schedule cosine needs to know the steps: --epochs or --steps");
   need(o.role != Role::server || (!o.cosine && o.warmup == 0),
@@ -88,6 +89,8 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
        "several methods need --role both; give one to each server and client");
   need(o.role == Role::both || o.seeds.size() == 1,
        "several seeds need --role both; give one to each server and client");
+  need(o.role != Role::server || (o.drop_patches == 0 && o.evaluate == Options{}.evaluate),
+       "--drop-patches and --evaluate are for the side that has the images");
   augmentation_of(o.augment);
   need(
       o.role != Role::server || (o.augment == "none" && !o.test_share && o.on_bad_file == "refuse"),
@@ -166,7 +169,10 @@ class Reader {
     // long as it takes.
     if (app.count("--steps") + app.count("--budget-mib") > 0) o.epochs = 0;
     if (o.role == Role::server && app.count("--compress") == 0) o.methods = {"any"};
-    for (std::string& method : o.methods) method = with_defaults(method, bottleneck, codec);
+    if (o.role == Role::server && app.count("--feedback") > 0)
+      throw UsageError("--feedback is for the client, which tells its server");
+    for (std::string& method : o.methods)
+      method = with_defaults(method, bottleneck, feedback, codec);
     o.seed = o.seeds.front();
     check(o, listen, connect,
           {.model = app.count("--model") > 0,
@@ -186,7 +192,7 @@ class Reader {
  private:
   OptionList list{app};
   Options o;
-  std::string listen, connect, bottleneck, codec;
+  std::string listen, connect, bottleneck, feedback, codec;
 };
 
 Reader::Reader() {
@@ -242,6 +248,10 @@ Reader::Reader() {
       "--bottleneck", bottleneck,
       "R: a trained encoder and decoder that narrow each token to R of its width; for methods "
       "without a bottleneck:R of their own; with options as in 0.1:start=pca:frozen=yes");
+  list.text("--feedback", feedback,
+            "gradient|local|every:K: what the client learns from: the server's gradient, which is "
+            "the default, a classifier of its own at the cut, or the server's gradient in each "
+            "K-th step; for methods without a feedback:... of their own");
   list.whole("--batch,--batch-size", o.batch, 1, 1'000'000, "images in a step");
   auto* const epochs =
       list.whole("--epochs", o.epochs, 1, many, "times through the training images");
@@ -249,11 +259,20 @@ Reader::Reader() {
       list.whole("--steps", o.steps, 1, many * 1'000'000, "stop after so many steps");
   auto* const budget =
       list.number("--budget-mib", o.budget_mib, {0, many},
-                  "stop after so many MiB of training traffic; evaluates at 1/100, 1/30, "
-                  "1/10, 1/3 and all of it");
-  for (auto* const a : {epochs, steps, budget})
-    for (auto* const b : {epochs, steps, budget})
-      if (a != b) a->excludes(b);
+                  "stop after so many MiB of training traffic, or after --steps if they are fewer; "
+                  "evaluates at 1/100, 1/30, 1/10, 1/3 and all of it");
+  epochs->excludes(steps)->excludes(budget);
+  list.whole("--evaluate-at", o.evaluate_at, 1, 1000,
+             "with --budget-mib: evaluate so often instead, at places evenly spaced in the "
+             "logarithm of bytes, from a thousandth of the budget to all of it");
+  using enum sv::split::EvaluationMode;
+  list.choice<std::vector<sv::split::EvaluationMode>>(
+      "--evaluate", o.evaluate,
+      {{"uncompressed", {uncompressed}},
+       {"compressed", {compressed}},
+       {"both", {uncompressed, compressed}}},
+      "what crosses the cut in an evaluation: all tokens as numbers, or, as a model is deployed, "
+      "what the token stages leave, written by the codec; samples are never merged");
   list.number("--lr,--learning-rate", o.lr, {0, 1'000'000}, "learning rate of Adam");
   list.choice<bool>("--schedule", o.cosine, {{"constant", false}, {"cosine", true}},
                     "of the learning rate; cosine ends at zero");
@@ -264,6 +283,8 @@ Reader::Reader() {
   list.text("--augment", o.augment,
             "random changes to training images: none, or some of flip, crop, resized-crop and "
             "paper (RandAugment(2, 9), colours, flip), joined by commas");
+  list.number("--drop-patches", o.drop_patches, {0, 1, true},
+              "share of the patches of each training image, chosen at random, that no block sees");
   list.whole("--seed", o.seeds, 0, std::numeric_limits<std::int64_t>::max(),
              "of everything that is random; several, with spaces between, are averaged");
   list.whole("--threads", o.threads, 1, 1024, "of each process; all cores unless given");

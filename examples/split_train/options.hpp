@@ -13,6 +13,7 @@
 #include <splitvit/nn/vit.hpp>              // VitConfig
 #include <splitvit/nn/vit_weights.hpp>      // VitWeights
 #include <splitvit/report/run.hpp>          // Setting
+#include <splitvit/split/report.hpp>        // EvaluationMode
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
 // What the command line of split_train says, checked.
@@ -46,11 +47,16 @@ struct Options {
   Index epochs = 10;
   std::optional<std::uint64_t> steps;
   std::optional<double> budget_mib;
+  std::optional<Index> evaluate_at;  ///< how often within the budget
+  /// In this order; the first one decides which model is best.
+  std::vector<splitvit::split::EvaluationMode> evaluate{
+      splitvit::split::EvaluationMode::uncompressed};
   double lr = 1e-3;
   bool cosine = false;       ///< the schedule of the learning rate
   std::uint64_t warmup = 0;  ///< steps
   double weight_decay = 0;
   std::string augment = "none";
+  double drop_patches = 0;
   std::vector<std::uint64_t> seeds{0};  ///< a run for each
   std::uint64_t seed = 0;               ///< of the run under way
   int threads = 0;                      ///< 0: all cores

@@ -19,9 +19,24 @@ namespace {
 /// When to stop, as people read it.
 std::string length_text(const Options& o) {
   if (o.eval_only) return "evaluation only";
-  if (o.steps) return sv::counted(*o.steps, "step");
-  if (o.budget_mib) return sv::report::shortest(*o.budget_mib) + " MiB";
-  return sv::counted(o.epochs, "epoch");
+  const std::string steps = o.steps ? sv::counted(*o.steps, "step") : "";
+  if (o.budget_mib)
+    return sv::report::shortest(*o.budget_mib) + " MiB" + (o.steps ? " or " + steps : "");
+  return o.steps ? steps : sv::counted(o.epochs, "epoch");
+}
+
+std::string evaluation_text(const Options& o, bool has_bottleneck) {
+  using enum sv::split::EvaluationMode;
+  const std::string compressed_text =
+      has_bottleneck ? "token stages, bottleneck and codec" : "token stages and codec";
+  if (o.evaluate.front() == compressed) return compressed_text;
+  return (has_bottleneck ? "no stages or codec, but the bottleneck" : "uncompressed") +
+         (o.evaluate.size() > 1 ? "; and with " + compressed_text : "");
+}
+
+std::string augmentation_text(const Options& o) {
+  if (o.drop_patches == 0) return o.augment;
+  return o.augment + ", share of patches dropped " + sv::report::shortest(o.drop_patches);
 }
 
 std::string optimiser_text(const Options& o) {
@@ -39,24 +54,24 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
   sv::report::Run run{
       .method = method,
       .seed = o.seed,
-      .settings =
-          {{"data", data.name},
-           {"training images", number(data.train.size())},
-           {"test images", number(data.test.size())},
-           {"classes", number(data.train.classes())},
-           {"model", o.model},
-           {"image", number(vit.image)},
-           {"blocks", number(vit.depth)},
-           {"cut after block", number(o.cut)},
-           {"start",
-            o.weights.empty() ? "random" : std::filesystem::path{o.weights}.filename().string()},
-           {"batch", number(std::min(o.batch, data.train.size()))},
-           {"length", length_text(o)},
-           {"evaluation", method_of(method).bottleneck ? "no stages or codec, but the bottleneck"
-                                                       : "uncompressed"},
-           {"optimiser", optimiser_text(o)},
-           {"augmentation", o.augment},
-           {o.role == Role::both ? "compute" : "compute of the client", compute_text(o.compute)}},
+      .settings = {{"data", data.name},
+                   {"training images", number(data.train.size())},
+                   {"test images", number(data.test.size())},
+                   {"classes", number(data.train.classes())},
+                   {"model", o.model},
+                   {"image", number(vit.image)},
+                   {"blocks", number(vit.depth)},
+                   {"cut after block", number(o.cut)},
+                   {"start", o.weights.empty()
+                                 ? "random"
+                                 : std::filesystem::path{o.weights}.filename().string()},
+                   {"batch", number(std::min(o.batch, data.train.size()))},
+                   {"length", length_text(o)},
+                   {"evaluation", evaluation_text(o, method_of(method).bottleneck.has_value())},
+                   {"optimiser", optimiser_text(o)},
+                   {"augmentation", augmentation_text(o)},
+                   {o.role == Role::both ? "compute" : "compute of the client",
+                    compute_text(o.compute)}},
       .rows = {},
       .test_samples = static_cast<std::uint64_t>(data.test.size()),
       .evaluation_traffic = {}};

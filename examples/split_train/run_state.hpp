@@ -34,6 +34,12 @@ struct RunState {
       list.resize_as(run.rows);
       for (splitvit::report::Row& row : run.rows) show_row(list, row);
     });
+    show(see, "compressed", [&](auto& list) {
+      for (splitvit::report::Row& row : run.rows) {
+        show_optional(list, row.compressed_accuracy);
+        list(row.compressed_bytes);
+      }
+    });
     show(see, "classes", [&](auto& list) {
       list.resize_as(run.classes);
       for (std::size_t i = 0; i < run.classes.size(); ++i) {

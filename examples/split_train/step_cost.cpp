@@ -24,7 +24,7 @@ struct OneBatch {
 };
 
 /// Means of a few steps. The first one is not counted: it takes memory that later ones use again.
-StepCost measure(ClientSide& side) {
+StepCost measure(ClientSide& side, const Options& options) {
   constexpr Index wanted = 3;
   StepCost cost{.steps_of_epoch = side.train.batches_per_epoch()};
   sv::split::EpochReport sum;
@@ -45,7 +45,8 @@ StepCost measure(ClientSide& side) {
   const auto n = static_cast<double>(sum.steps);
   const sv::split::Seconds& all = sum.seconds;
   cost.seconds = {all.client / n, all.compression / n, all.server / n, all.link / n};
-  cost.evaluation = side.client.evaluate(OneBatch{side.test.epoch(0).next()}).traffic;
+  for (const sv::split::EvaluationMode mode : options.evaluate)
+    cost.evaluation += side.client.evaluate(OneBatch{side.test.epoch(0).next()}, mode).traffic;
   const auto times = static_cast<std::uint64_t>(side.test.batches_per_epoch());
   for (sv::split::Bytes* const bytes : {&cost.evaluation.up, &cost.evaluation.down})
     *bytes = {bytes->payload * times, bytes->framing * times};
@@ -62,7 +63,7 @@ StepCost measure_steps(const Options& options, const std::string& method,
     dial(
         server, first_patience,
         [&](sv::transport::AnyLink link) { side.client.reconnect(std::move(link)); }, [] {});
-    const StepCost cost = measure(side);
+    const StepCost cost = measure(side, options);
     before_goodbye();
     side.client.close();
     return cost;

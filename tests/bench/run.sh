@@ -26,6 +26,7 @@ lacks() {
 export SPLIT_TRAIN=$folder/none/split_train
 lacks "no program $SPLIT_TRAIN; build it with: cmake" bash "$bench/study.sh" small a b "$folder/out"
 lacks "--target split_train" bash "$bench/study.sh" real a b c "$folder/out"
+lacks "--target split_train" bash "$bench/study.sh" traffic a b c "$folder/out"
 [[ ! -e $folder/out ]] || fail "study.sh has left a folder behind"
 CXX=no-such-compiler lacks "no compiler no-such-compiler" bash "$bench/compile_time.sh"
 
@@ -47,6 +48,13 @@ name=a-name-of-a-method-that-goes-on-and-on-for-sixty-characters-x
 printf 'method,seed,epoch,step,loss,test_accuracy,bytes_up,bytes_down\n%s\n%s\n' \
   none,1,1,10,0.5,0.9,1000,1000 "adc,1,1,10,0.5,0.8,100,100" >"$folder/metrics.csv"
 python3 "$bench/draw_study.py" title "$folder/metrics.csv" --line "$name=adc" >"$folder/study.svg"
+printf '%s\n' method,seed,epoch,step,loss,test_accuracy,bytes_up,bytes_down \
+  none,1,1,1,0.5,0.3,9000000,9000000 none,1,1,2,0.5,0.5,18000000,18000000 \
+  adc,1,1,1,0.5,0.2,900000,900000 adc,1,1,2,0.5,0.4,1800000,1800000 adc,1,1,3,0.5,0.6,2700000,2700000 \
+  adc,2,1,1,0.5,0.4,900000,900000 adc,2,1,2,0.5,0.6,1800000,1800000 >"$folder/curves.csv"
+python3 "$bench/draw_study.py" title "$folder/curves.csv" --line line=adc --traffic >"$folder/curves.svg"
+[[ $(grep -c "<circle" "$folder/curves.svg") == 4 ]] || fail "not two points a method: $(cat "$folder/curves.svg")"
+grep -q "MiB so far" "$folder/curves.svg" || fail "another axis: $(cat "$folder/curves.svg")"
 python3 - "$folder/study.svg" "$name" <<'CODE'
 import re, sys
 text = open(sys.argv[1]).read()

@@ -232,6 +232,62 @@ TEST_CASE("Transform: a step can be taken again from a copy, or from stored stat
   CHECK(test::reason_of([&] { decode<float>(stored, bytes, x.shape()); }) == Reason::wrong_step);
 }
 
+TEST_CASE("Transform: with a rate both directions keep to it, whatever else is in a message",
+          "[codec]") {
+  Rng rng{.seed = 13};
+  const Shape shape{32, 50, 32};
+  const double all = 4 * 32 * 100 * 32;  // half of the tokens are sent
+  const MessageFrame frame{
+      .uncompressed = static_cast<std::uint64_t>(all), .others = 500, .others_of_reply = 60};
+  for (const double rate : {0.02, 0.05}) {
+    Transform client{.rate = rate}, server = client;
+    double up_sum = 0, down_sum = 0;
+    constexpr int steps = 40;
+    for (int step = 0; step < steps; ++step) {
+      CAPTURE(rate, step);
+      // Numbers become smaller, and less alike, as in training.
+      auto x = tokens(shape, rng), g = test::drawn<float>(shape, rng);
+      for (float& one : x.span()) one += static_cast<float>(0.01 * step * rng.normal());
+      for (float& one : g.span()) one *= 1e-4f / static_cast<float>(1 + step);
+      Bytes up, down;
+      client.set_frame(frame);
+      encode<float>(client, x.view(), up, rng);
+      const auto came = decode<float>(server, up, shape);
+      CHECK(test::relative_error(came.values, x) < 1);
+      encode_gradient<float>(server, g.view(), came.context, down, rng);
+      const auto gradient = decode_gradient<float>(client, down, NoContext{}, shape);
+      CHECK(test::relative_error(gradient, g) < 1.01);
+      const double up_rate = static_cast<double>(up.size() + frame.others) / all;
+      const double down_rate = static_cast<double>(down.size() + frame.others_of_reply) / all;
+      CHECK(std::abs(up_rate / rate - 1) < 0.1);
+      CHECK(std::abs(down_rate / rate - 1) < 0.1);
+      up_sum += up_rate;
+      down_sum += down_rate;
+    }
+    CHECK(std::abs(up_sum / (steps * rate) - 1) < 0.01);
+    CHECK(std::abs(down_sum / (steps * rate) - 1) < 0.01);
+    CHECK_THAT(client.log(), ContainsSubstring("delta=") && ContainsSubstring(",gradient_delta="));
+  }
+}
+
+TEST_CASE("Transform: with a rate the laws hold, and a message of its own is the whole",
+          "[codec]") {
+  for (const Shape& shape : {Shape{4, 5, 7}, Shape{6}, Shape{40, 3}}) {
+    test::check_laws<float>(Transform{.rate = 0.3}, shape);
+    test::check_extremes<float>(Transform{.rate = 0.3}, shape);
+  }
+  Rng rng{.seed = 14};
+  Transform codec{.rate = 0.1};
+  const auto x = tokens({32, 50, 32}, rng);
+  for (int message = 0; message < 3; ++message)
+    CHECK(static_cast<double>(encoded(codec, x).size()) ==
+          Approx(0.1 * 4 * 32 * 50 * 32).epsilon(0.08));
+  const Tensor<float> zeros{{32, 50, 32}};
+  Transform reader{.rate = 0.1};
+  CHECK(
+      test::equal_bits(decode<float>(reader, encoded(codec, zeros), zeros.shape()).values, zeros));
+}
+
 TEST_CASE("Transform: the same bytes for any number of threads", "[codec]") {
   Rng rng{.seed = 10};
   const auto x = tokens({32, 65, 48}, rng);
@@ -321,6 +377,7 @@ TEST_CASE("Transform: refuses options and shapes that make no sense", "[codec]")
   CHECK_THAT(refused({.gradient_step = -1}), ContainsSubstring("gradient_step is -1"));
   CHECK_THAT(refused({.refresh = 0}), ContainsSubstring("refresh is 0"));
   CHECK_THAT(refused({.dead_zone = 0.5}), ContainsSubstring("dead_zone is 0.5"));
+  CHECK_THAT(refused({.rate = 1.5}), ContainsSubstring("rate is 1.5"));
   CHECK_THAT(refused({.basis = static_cast<Basis>(9)}), ContainsSubstring("basis is 9"));
   Transform codec;
   CHECK_THROWS_AS(encode<float>(codec, Tensor<float>{{2, 0, 4}}.view(), out, rng), ShapeError);

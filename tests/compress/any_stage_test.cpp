@@ -4,6 +4,7 @@
 
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/any_stage.hpp>
+#include <splitvit/compress/drop_samples.hpp>
 #include <splitvit/compress/then.hpp>
 
 #include "support/catch.hpp"
@@ -46,6 +47,21 @@ TEST_CASE("any_stage: one variable can hold different stages", "[compress]") {
   CHECK(stage.description() == "none");
   stage = adc(0.5);
   CHECK(stage.description() == adc(0.5).description());
+}
+
+TEST_CASE("any_stage: in evaluations what makes samples fewer is left out", "[compress]") {
+  const auto of = [](AnyStage<float> stage) { return stage.in_evaluation().description(); };
+  const SelectTokens select{.keep = 0.4};
+  CHECK(of(select) == select.description());
+  CHECK(of(MergeSamples{}) == "none");
+  CHECK(of(DropSamples{}) == "none");
+  CHECK(of(MergeSamples{} | select) == "none," + select.description());
+  CHECK(of(then(AnyStage<float>{DropSamples{}}, AnyStage<float>{MergeSamples{} | select})) ==
+        "none,none," + select.description());
+  CHECK(AnyStage<float>{SelectTokens{.score = TokenScore::received}}
+            .in_evaluation()
+            .required_statistic() == kernel::TokenStatistic::received);
+  CHECK(of(stranger::Refuses{}) == "custom");
 }
 
 TEST_CASE("any_stage: a stranger's stage, whose errors pass through", "[compress]") {

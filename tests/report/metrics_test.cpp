@@ -70,6 +70,22 @@ TEST_CASE("csv_line: a row as the header names it", "[report]") {
         "adc:0.1,42,2,20,0.1,0.75,1024,512,1000,500,1.5,2,0.25,0.125");
 }
 
+TEST_CASE("jsonl_line: a compressed evaluation, and what a codec has chosen, where there are any",
+          "[report]") {
+  const report::Run run{.method = "adc:0.1", .seed = 42};
+  const std::string without = report::jsonl_line(run, full_row);
+  CHECK(without.find("compressed") == std::string::npos);
+  CHECK(without.find("codec") == std::string::npos);
+  report::Row row = full_row;
+  row.compressed_accuracy = 0.5;
+  row.compressed_bytes = 1234;
+  row.codec = "delta=\"2\"";
+  const std::string with = report::jsonl_line(run, row);
+  CHECK(with == without.substr(0, without.size() - 1) +
+                    R"(,"compressed_accuracy":0.5,"compressed_bytes":1234,"codec":"delta=\"2\""})");
+  CHECK(report::csv_line(run, row) == report::csv_line(run, full_row));
+}
+
 TEST_CASE("csv_line: absent and odd numbers are empty fields", "[report]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const report::Row row{.epoch = 1, .step = 1, .loss = nan, .seconds = {.server = -1 / 0.0}};

@@ -133,6 +133,27 @@ TEST_CASE("summary_table: accuracy, bytes both ways, ratio, seconds", "[report]"
         "adc:0.1   95.0 \xC2\xB1 1.0 %   4.50   10.0 %     12.8\n");
 }
 
+TEST_CASE("summary_table: evaluations with stages and codec, where there are any", "[report]") {
+  std::vector<Run> runs{samples::run("none", 1, 1000, 0.97), samples::run("adc", 1, 100, 0.96),
+                        samples::run("adc", 2, 100, 0.96)};
+  const auto header = [&] { return report::summary_table(runs).header; };
+  CHECK(header().size() == 5);
+  for (std::size_t i : {1u, 2u}) {
+    runs[i].test_samples = 50;
+    runs[i].rows.back().compressed_accuracy = i == 1 ? 0.9 : 0.8;
+    runs[i].rows.back().compressed_bytes = i == 1 ? 100'000 : 50'000;
+  }
+  const auto groups = report::summarise(runs);
+  CHECK_FALSE(groups[0].compressed_accuracy.has_value());
+  CHECK(*groups[1].compressed_accuracy == Approx(0.85));
+  CHECK(*groups[1].bytes_an_image == Approx(1500));
+  const auto table = report::summary_table(runs);
+  CHECK(table.header.back() == "an image");
+  CHECK(table.rows[0][5] == report::no_number);
+  CHECK(table.rows[1][5] == "85.0 %");
+  CHECK(table.rows[1][6] == report::human_bytes(1500));
+}
+
 TEST_CASE("summary_table: 80 columns, whatever the methods are called", "[report]") {
   const std::string name =
       GENERATE(std::string(40, 'm'), std::string(78, 'm'), std::string(500, 'm'));

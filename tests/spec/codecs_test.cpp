@@ -84,6 +84,7 @@ TEST_CASE("parse_codec: texts and the codecs that they name", "[spec]") {
                   .refresh = 9,
                   .dead_zone = 0.1}
             .description());
+  CHECK(parsed("transform:rate=0.02") == Transform{.rate = 0.02}.description());
   CHECK(parsed("coded(q:4:gradient_bits=6)") ==
         Coded{.inner = {.bits = 4, .gradient_bits = 6}}.description());
   CHECK(parsed("coded:q:4") == parsed("coded(q:4)"));

@@ -55,11 +55,24 @@ TEST_CASE("messages: sizes travel as two bytes each, and are checked", "[split]"
   CHECK_THROWS_WITH(payload({1, 1}), ContainsSubstring("2 sizes for 3 samples"));
   auto marked = payload(sizes);
   CHECK_THROWS_AS(read(std::span{marked}.first(18)), WireError);
-  marked[12] = std::byte{4};
-  CHECK_THROWS_WITH(read(marked), ContainsSubstring("is 4, wanted 0 to 3"));
+  marked[12] = std::byte{16};
+  CHECK_THROWS_WITH(read(marked), ContainsSubstring("flags 16, wanted 0 to 15"));
   auto without = payload(sizes);
   without[13] = without[14] = std::byte{0};
   CHECK_THROWS_WITH(read(without), ContainsSubstring("a sample of size 0"));
+}
+
+TEST_CASE("messages: whether a gradient is wanted, and a codec wrote the numbers", "[split]") {
+  for (const bool wants : {true, false})
+    for (const bool coded : {true, false}) {
+      std::vector<std::byte> bytes;
+      split::ForwardMessage{.samples = 1, .tokens = 1, .wants_gradient = wants, .is_coded = coded}
+          .put_header(bytes);
+      CHECK(bytes.size() == split::ForwardMessage::header_bytes);
+      const auto came = split::ForwardMessage::read(bytes, limits);
+      CHECK(came.wants_gradient == wants);
+      CHECK(came.is_coded == coded);
+    }
 }
 
 TEST_CASE("messages: sizes of tokens travel as a byte each, and are checked", "[split]") {

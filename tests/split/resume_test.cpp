@@ -40,7 +40,8 @@ TEST_CASE("resume: at each step in another process, for every stage", "[split]")
        {"none", "merge:0.5", "merge:0.5:start=plus_plus", "merge:0.5:grouping=random", "drop:0.5",
         "select:0.5", "select:0.5:score=random", "select:0.5:score=rollout",
         "select:0.5:score=value:rest=mean", "merge-tokens:0.5:send_sizes=yes", "adc:0.4",
-        "drop:0.5,merge-tokens:0.5", "bottleneck:0.5", "adc:0.4,bottleneck:0.5@q:8"}) {
+        "drop:0.5,merge-tokens:0.5", "bottleneck:0.5", "adc:0.4,bottleneck:0.5@q:8",
+        "adc:0.4,feedback:local", "none,feedback:every:3@slacc", "none@transform:rate=0.3"}) {
     INFO(stage);
     Resuming parties{stage};
     CHECK(train_with(parties, {nobody, client, server, both, both, client}) ==

@@ -73,9 +73,11 @@ class Resuming {
     if (method.bottleneck)
       part.encoder = nn::make_encoder<float>(small_vit.dim, *method.bottleneck, start);
     losses.clear();
-    client.emplace(split::ClientRole<float>{split::Learner<float>{std::move(part), optim::Adam{}},
-                                            split::CutSender<float>{method.stage, method.codec, 7}},
-                   split::ClientOptions{.seed = 7});
+    client.emplace(
+        split::ClientRole<float>{
+            split::Learner<float>{std::move(part), optim::Adam{}, {}, method.feedback},
+            split::CutSender<float>{method.stage, method.codec, 7}},
+        split::ClientOptions{.seed = 7});
     if (decoder) client->give_decoder(*decoder);
     client->keep_checkpoints(at_client_("client", options(&losses), client_files));
   }

@@ -49,6 +49,14 @@ refused "goes with --data folder:DIR only" --test-share 0.2
 refused "wanted a number above 0 and below 1" --test-share 20 --data folder:x
 refused "wanted npz:FILE" --data npz:
 
+refused "wanted gradient, local, or every:K" --feedback sometimes
+refused "wanted gradient, local, or every:K" --compress none,feedback:every:0
+refused "--feedback is for the client" --role server --listen 127.0.0.1:0 --feedback local
+refused "wanted a number from 0 on and below 1" --drop-patches 1
+refused "are for the side that has the images" --role server --listen 127.0.0.1:0 --drop-patches 0.5
+refused "wanted uncompressed|compressed|both" --evaluate often
+refused "--evaluate-at goes with --budget-mib" --evaluate-at 4 --steps 9
+
 # Folders of images: those that the fuzzer of image files begins with.
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
 photos=$folder/photos
@@ -137,6 +145,42 @@ grep -q "unexpected" "$folder/stderr" || fail "$(cat "$folder/stderr")"
 # A budget is looked at five times, and spent.
 "$program" --budget-mib 16 --batch 32 --threads 1 --progress none --out "$folder/budget" >/dev/null
 [[ $(grep -c . "$folder/budget/metrics.csv") == 6 ]] || fail "$(cat "$folder/budget/metrics.csv")"
+
+# More often if it is asked for; a training may be cut short before the budget is spent.
+"$program" --budget-mib 16 --steps 3 --evaluate-at 4 --batch 32 --threads 1 --progress none \
+  --out "$folder/often" >/dev/null
+[[ $(cut -d, -f4 "$folder/often/metrics.csv" | tr '\n' ' ') == "step 1 3 " ]] ||
+  fail "$(cat "$folder/often/metrics.csv")"
+
+# Local feedback: messages without a gradient, of 60 bytes.
+train --feedback local --compress none none,feedback:every:2 --log-steps --out "$folder/local" >/dev/null
+down_of() { # METHOD: bytes of its first and of its second step, back to the client
+  grep "\"record\":\"step\",\"method\":\"$1\"" "$folder/local/metrics.jsonl" |
+    sed 's/.*"bytes_down":\([0-9]*\).*/\1/' | awk 'NR > 1 { print $1 - before } { before = $1 }'
+}
+[[ $(down_of none,feedback:local) == 60 ]] || fail "$(down_of none,feedback:local) bytes came back"
+(($(down_of none,feedback:every:2) > 1000)) || fail "$(down_of none,feedback:every:2) bytes came back"
+[[ -s $folder/local/model-none-feedback-local.safetensors ]] || fail "no model: $(ls "$folder/local")"
+train --weights "$folder/local/model-none-feedback-local.safetensors" --eval-only >/dev/null ||
+  fail "the model with local feedback cannot be used"
+
+train --drop-patches 0.5 --out "$folder/half" >/dev/null
+grep -q '"augmentation":"none, share of patches dropped 0.5"' "$folder/half/metrics.jsonl" ||
+  fail "$(cat "$folder/half/metrics.jsonl")"
+
+# Evaluation with stages and codec, whose bytes and choices are logged; and resumed.
+deployed=(--evaluate both --compress merge-tokens:0.5@transform:rate=0.05 --log-steps --out "$folder/deployed")
+train "${deployed[@]}" >"$folder/first"
+grep -q "compressed" "$folder/first" || fail "$(cat "$folder/first")"
+grep -q '"record":"epoch".*"compressed_accuracy":[0-9.]*,"compressed_bytes":[1-9]' "$folder/deployed/metrics.jsonl" ||
+  fail "$(cat "$folder/deployed/metrics.jsonl")"
+grep -q '"record":"step".*"codec":"delta=[0-9.e-]*[1-9][^,]*,gradient_delta=[0-9.e-]*[1-9]' "$folder/deployed/metrics.jsonl" ||
+  fail "$(cat "$folder/deployed/metrics.jsonl")"
+train "${deployed[@]}" --resume >"$folder/second" 2>/dev/null
+cmp <(cut -c 1-70 "$folder/first") <(cut -c 1-70 "$folder/second") || fail "another table: $(cat "$folder/second")"
+train --weights "$folder/deployed/model.safetensors" --compress adc:0.5@q:4 --eval-only --evaluate compressed \
+  >"$folder/stdout" || fail "no compressed evaluation by itself"
+grep -q "compressed" "$folder/stdout" || fail "$(cat "$folder/stdout")"
 
 # A server without --compress takes the method that its client names; "any@q:8" insists on the codec.
 source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"

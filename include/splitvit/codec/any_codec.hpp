@@ -101,6 +101,10 @@ class AnyCodec {
 
   std::string description() const { return codec_->description(); }
 
+  /// See codec/concepts.hpp.
+  void set_frame(const MessageFrame& frame) { codec_->set_frame(frame); }
+  std::string log() const { return codec_->log(); }
+
   /// The state of the codec within, under the same names.
   void each_state(StateVisitor& see) { codec_->each_state(see); }
 
@@ -119,6 +123,8 @@ class AnyCodec {
                                       const Shape& shape) = 0;
     virtual bool straight_through() const = 0;
     virtual std::string description() const = 0;
+    virtual void set_frame(const MessageFrame& frame) = 0;
+    virtual std::string log() const = 0;
     virtual void each_state(StateVisitor& see) = 0;
   };
 
@@ -163,6 +169,8 @@ class AnyCodec {
 
     bool straight_through() const override { return is_straight_through<T>(codec); }
     std::string description() const override { return describe(codec); }
+    void set_frame(const MessageFrame& frame) override { codec::set_frame(codec, frame); }
+    std::string log() const override { return log_of(codec); }
     void each_state(StateVisitor& see) override { show_state(codec, see); }
 
     /// Calls body(the context of the codec). A codec that needs none gets an empty one.

@@ -49,6 +49,29 @@ concept Format = std::copy_constructible<F> &&
                    { format.template get<T>(in, shape, pass) } -> std::same_as<Tensor<T>>;
                  };
 
+/// What a codec with a budget must know of the message that its bytes become a part of. Zeros: the
+/// message is the codec's bytes alone, and its tensor is the uncompressed one.
+struct MessageFrame {
+  std::uint64_t uncompressed = 0;     ///< bytes of the tokens before stages and encoder
+  std::uint64_t others = 0;           ///< bytes of the message that are not the codec's
+  std::uint64_t others_of_reply = 0;  ///< the same of the answer
+};
+
+/// Tells a codec of the message that is encoded next, if it has a function for that.
+template <class C>
+void set_frame(C& codec, const MessageFrame& frame) {
+  if constexpr (requires { codec.set_frame(frame); }) codec.set_frame(frame);
+}
+
+/// What a codec has chosen for the last step, for logs; empty if it chooses nothing.
+template <class C>
+std::string log_of(const C& codec) {
+  if constexpr (requires { codec.log(); })
+    return codec.log();
+  else
+    return {};
+}
+
 namespace detail {
 /// The codec's name in texts, for errors.
 template <class C>

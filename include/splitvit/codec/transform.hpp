@@ -6,6 +6,7 @@
 
 #include <splitvit/codec/concepts.hpp>              // Pass
 #include <splitvit/codec/detail/coded_streams.hpp>  // MessageChain, put_padding
+#include <splitvit/codec/detail/rate_control.hpp>   // RateState, search_step
 #include <splitvit/codec/detail/token_basis.hpp>    // Basis, basis_names, TokenBasis
 #include <splitvit/codec/detail/token_coder.hpp>    // get_tokens, put_tokens, TokenLayout
 #include <splitvit/codec/detail/token_model.hpp>    // TokenModel
@@ -15,6 +16,7 @@
 #include <splitvit/core/options.hpp>                // at_least, describe_options, OrElse, Real
 #include <splitvit/core/parallel.hpp>               // parallel_for
 #include <splitvit/core/random.hpp>                 // Rng
+#include <splitvit/core/text.hpp>                   // exact_text
 #include <splitvit/kernel/matrix.hpp>               // dense, Matrix
 #include <splitvit/kernel/vector_ops.hpp>           // power_of_two_scale
 #include <splitvit/tensor/reduce.hpp>               // sum_of_squares
@@ -30,6 +32,9 @@ struct TransformState {
   TokenModel model = {};          ///< the tables
   std::uint64_t since_basis = 0;  ///< messages with this basis; only the sender counts them
   double first_bits = 0;          ///< bits a number that the first of them took
+  double delta = 0;               ///< Delta of the last message
+  RateState rate = {};            ///< with a rate; only the sender uses it
+  std::uint64_t reply_bytes = 0;  ///< receiver of activations: how many the gradient may take
 
   bool fits(Basis kind, Index D) const {
     return basis.fits(kind, D) && basis.is_sound(D) && model.fits(basis.components());
@@ -47,6 +52,9 @@ struct TransformState {
     model.each_state(see, prefix);
     see(prefix + "since_basis", since_basis);
     see(prefix + "first_bits", first_bits);
+    see(prefix + "delta", delta);
+    rate.each_state(see, prefix);
+    see(prefix + "reply_bytes", reply_bytes);
   }
 };
 }  // namespace detail
@@ -62,8 +70,14 @@ struct TransformState {
 /// axes. How likely a number is follows from earlier messages: both sides count the same symbols,
 /// in whole numbers only, so that machines of different kinds understand each other.
 ///
+/// With a rate, messages are coded by several steps, the first time from `step` on, until their
+/// bytes are near `rate` of those of the uncompressed tokens; see detail/rate_control.hpp. The
+/// client tells how many the gradient may take. Within another codec only this one's tensor and
+/// bytes count.
+///
 /// Shapes  x (..., N, D) with values: a row is a token, the first one of N is CLS.
-/// Sent    u8 flags; u32 messages before, since the tables began; Delta in the element type (4 or 8
+/// Sent    With a rate, for activations, u32 bytes that the gradient may take. u8 flags; u32
+/// messages before, since the tables began; Delta in the element type (4 or 8
 ///         bytes); where a basis begins u32 R, the mean (D numbers), R axes (D bytes each, or u32
 ///         for a channel) and 2 R bytes of sizes; the streams of detail/token_coder.hpp; u32 check
 ///         of all numbers so far; zeros to at least one byte for 2048 values, so that no short
@@ -81,7 +95,9 @@ struct Transform {
   Basis basis = Basis::klt;                  ///< what components are
   Index refresh = 32;                        ///< messages with the same basis, at most
   double dead_zone = 0;                      ///< how much larger zero's interval is, in [0, 0.5)
+  double rate = 0;  ///< bytes of a message over those of the uncompressed tokens; 0: by the steps
 
+  MessageFrame frame = {};  ///< of the next message; no option, and no state
   detail::SessionStates<detail::TransformState> state = {};
 
   static constexpr std::string_view name = "transform";
@@ -91,6 +107,7 @@ struct Transform {
     see("basis", self.basis, detail::basis_names);
     see("refresh", self.refresh, at_least(1, "MESSAGES"));
     see("dead_zone", self.dead_zone, Real{0, 0.5, "SHARE", false, true});
+    see("rate", self.rate, Real{0, 1, "R"});
   }
   std::string description() const { return describe_options(*this); }
 
@@ -99,14 +116,19 @@ struct Transform {
     if (x.size() == 0)
       throw ShapeError({"transform: tensor ", x.shape().text(), ", wanted (..., D) with values"});
     const double relative = pass == Pass::forward ? step : gradient_step.value_or(step);
-    const T delta = limited(static_cast<T>(relative * root_mean_square(x)));
+    const double size = root_mean_square(x);
     const std::size_t begin = out.size();
     ByteWriter writer{out};
+    if (rate > 0 && pass == Pass::forward)
+      writer.put(static_cast<std::uint32_t>(std::min(
+          budget(x, frame.others_of_reply), double{std::numeric_limits<std::uint32_t>::max()})));
     Index saturated = 0;
-    if (delta < std::numeric_limits<T>::min())
+    if (delta_of<T>(relative, size) < std::numeric_limits<T>::min())
       writer.put(all_zero);
+    else if (rate > 0)
+      saturated = write_within_budget(x, size, relative, pass, out, begin);
     else
-      saturated = write(x, delta, state.sent(pass), out);
+      saturated = write(x, delta_of<T>(relative, size), state.sent(pass), out);
     detail::put_padding(out, begin, x.size());
     return saturated;
   }
@@ -117,13 +139,23 @@ struct Transform {
       reader.refuse(Reason::wrong_shape, {"a tensor ", shape.text(), " without values"});
     detail::require_least(reader, shape.elements());
     const std::size_t start = reader.position();
+    const bool has_budget = rate > 0 && pass == Pass::forward;
+    const std::uint32_t reply_bytes = has_budget ? reader.get<std::uint32_t>() : 0;
     const auto flags = reader.get<std::uint8_t>();
     if (flags > all_zero) reader.refuse(Reason::bad_flags, {"flags ", flags});
-    if (flags == all_zero) {
-      detail::expect_padding(reader, start, shape.elements());
-      return Tensor<T>{shape};
-    }
-    return read<T>(reader, shape, flags, state.received(pass), start);
+    if (flags == all_zero) detail::expect_padding(reader, start, shape.elements());
+    Tensor<T> x = flags == all_zero ? Tensor<T>{shape}
+                                    : read<T>(reader, shape, flags, state.received(pass), start);
+    state.received(pass).reply_bytes = reply_bytes;
+    return x;
+  }
+
+  void set_frame(const MessageFrame& of_next) { frame = of_next; }
+
+  /// Delta of the last activations sent, and of the last gradient received.
+  std::string log() const {
+    return "delta=" + exact_text(state.activations.sent.delta) +
+           ",gradient_delta=" + exact_text(state.gradients.received.delta);
   }
 
   /// See StateVisitor.
@@ -133,6 +165,52 @@ struct Transform {
   static constexpr Real steps{1e-3, 1e3, "STEP"};
   // Flags of a message.
   static constexpr std::uint8_t restart = 1, new_basis = 2, all_zero = 4;
+
+  template <class T>
+  static T delta_of(double relative, double size) {
+    return limited(static_cast<T>(relative * size));
+  }
+
+  /// Bytes that the rate allows besides `others`.
+  template <class T>
+  double budget(TensorView<const T> x, std::uint64_t others) const {
+    const auto own = static_cast<std::uint64_t>(x.size()) * sizeof(T);
+    const auto all = static_cast<double>(frame.uncompressed > 0 ? frame.uncompressed : own);
+    return std::max(0.0, rate * all - static_cast<double>(others));
+  }
+
+  /// Writes a message that begins at `begin`, with the step by which it comes nearest to its
+  /// budget.
+  template <class T>
+  Index write_within_budget(TensorView<const T> x, double size, double first, Pass pass,
+                            std::vector<std::byte>& out, std::size_t begin) {
+    struct Try {
+      detail::TransformState side;
+      std::vector<std::byte> bytes = {};
+      Index saturated = 0;
+    };
+    detail::TransformState& side = state.sent(pass);
+    const bool forward = pass == Pass::forward;
+    const std::uint64_t told = forward ? 0 : state.received(Pass::forward).reply_bytes;
+    const double most =
+        told > 0 ? static_cast<double>(told) : budget(x, forward ? frame.others : 0);
+    bool anew = false;  // where one try has needed a basis, all that follow bring one
+    Try best = detail::search_step<Try>(side.rate, most, first, [&](double relative) {
+      Try now{.side = side};
+      if (anew) now.side.since_basis = std::numeric_limits<std::uint64_t>::max();
+      const T delta = std::max(delta_of<T>(relative, size), std::numeric_limits<T>::min());
+      now.saturated = write(x, delta, now.side, now.bytes);
+      anew = now.side.since_basis == 1;
+      return detail::StepTry<Try>{
+          .bytes = static_cast<double>(out.size() - begin + now.bytes.size()),
+          .has_extra = anew,
+          .result = std::move(now)};
+    });
+    out.insert(out.end(), best.bytes.begin(), best.bytes.end());
+    best.side.rate = side.rate;
+    side = std::move(best.side);
+    return best.saturated;
+  }
 
   template <class T>
   static double root_mean_square(TensorView<const T> x) {
@@ -216,7 +294,9 @@ struct Transform {
         8 * static_cast<double>(out.size() - before) / static_cast<double>(x.size());
     ++side.since_basis;
     if (fits_anew) side.first_bits = bits;
-    if (bits > 1.25 * side.first_bits) side.since_basis = std::numeric_limits<std::uint64_t>::max();
+    if (rate == 0 && bits > 1.25 * side.first_bits)
+      side.since_basis = std::numeric_limits<std::uint64_t>::max();
+    side.delta = static_cast<double>(delta);
     side.learn(seen, layout);
     writer.put(side.chain.append(seen));
     return saturated;
@@ -255,6 +335,7 @@ struct Transform {
     side.learn(seen, layout);
     side.chain.expect_check(reader, seen);
     detail::expect_padding(reader, start, shape.elements());  // before anything is kept
+    side.delta = static_cast<double>(delta);
 
     Tensor<T> components = Tensor<T>::uninitialised({M, layout.R});
     parallel_for(components.size(), Index{1} << 14, [&](Index begin, Index end) {

@@ -21,6 +21,13 @@ struct TwoWay {
 
   std::string description() const { return describe(up) + "/" + describe(down); }
 
+  /// `down` is told nothing: its budget is for the gradient's bytes alone.
+  void set_frame(const MessageFrame& frame) { codec::set_frame(up, frame); }
+  std::string log() const {
+    const std::string of_up = log_of(up), of_down = log_of(down);
+    return of_up.empty() && of_down.empty() ? "" : of_up + "/" + of_down;
+  }
+
   template <std::floating_point T>
   SenderContext<Up, T> encode(TensorView<const T> x, std::vector<std::byte>& out, Rng& rng) {
     static_assert(StraightThrough<Up, T> && StraightThrough<Down, T>,

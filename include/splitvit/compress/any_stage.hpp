@@ -20,6 +20,7 @@ class AnyStage {
   AnyStage(Stage stage)
       : description_{describe(stage)},
         required_{required_statistic_of(stage)},
+        evaluation_{[stage] { return AnyStage{compress::in_evaluation(stage)}; }},
         stage_{std::move(stage)} {
     static_assert(CompressionStage<Stage, T>, "AnyStage holds a compression stage");
   }
@@ -30,11 +31,15 @@ class AnyStage {
 
   kernel::TokenStatistic required_statistic() const { return required_; }
 
+  /// See compress/concepts.hpp.
+  AnyStage in_evaluation() const { return evaluation_(); }
+
   std::string description() const { return description_; }
 
  private:
   std::string description_;
   kernel::TokenStatistic required_;
+  std::function<AnyStage()> evaluation_;
   std::function<CutBatch<T>(CutBatch<T>, Rng&)> stage_;
 };
 

@@ -32,8 +32,9 @@ namespace splitvit::inline SPLITVIT_BUILD::compress {
 /// cls_attention describes the returned tokens, in their order.
 ///
 /// A stage keeps nothing between calls, draws random numbers only from rng, and lets gradients flow
-/// through tokens. It is not applied in evaluation. A stage that needs a statistic of the tokens in
-/// the batch has a function `kernel::TokenStatistic required_statistic() const`.
+/// through tokens. A stage that needs a statistic of the tokens in the batch has a function
+/// `kernel::TokenStatistic required_statistic() const`. Evaluation is without stages, or, as a
+/// model is deployed, with those that keep all samples: see in_evaluation.
 template <class S, class T>
 concept CompressionStage =
     std::copy_constructible<S> && requires(const S& stage, CutBatch<T> batch, Rng& rng) {
@@ -47,6 +48,16 @@ kernel::TokenStatistic required_statistic_of(const Stage& stage) {
     return stage.required_statistic();
   else
     return kernel::TokenStatistic::none;
+}
+
+/// The stage to use where each sample wants a prediction of its own: the stage itself, or what its
+/// in_evaluation() returns. One that makes samples fewer returns Identity there.
+template <class Stage>
+auto in_evaluation(const Stage& stage) {
+  if constexpr (requires { stage.in_evaluation(); })
+    return stage.in_evaluation();
+  else
+    return stage;
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::compress

@@ -6,6 +6,7 @@
 
 #include <splitvit/compress/cut_batch.hpp>  // CutBatch, kept_count
 #include <splitvit/compress/gather.hpp>     // gather_samples
+#include <splitvit/compress/then.hpp>       // Identity
 #include <splitvit/core/options.hpp>        // at_least, fraction, require_options
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/core/workspace.hpp>      // RecycledVector
@@ -38,6 +39,9 @@ struct DropSamples {
     std::sort(all.begin(), all.end());
     return gather_samples(std::move(batch), std::span<const Index>{all});
   }
+
+  /// Every sample wants a prediction.
+  Identity in_evaluation() const { return {}; }
 
   static constexpr std::string_view name = "drop";
   static void each_option(auto& self, auto&& see) {

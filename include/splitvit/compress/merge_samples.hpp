@@ -8,6 +8,7 @@
 #include <splitvit/compress/cut_batch.hpp>          // CutBatch, kept_count
 #include <splitvit/compress/detail/linear_map.hpp>  // apply_to_tokens, GroupMean, groups_of
 #include <splitvit/compress/detail/points.hpp>      // Points, points_of, squared_distance
+#include <splitvit/compress/then.hpp>               // Identity
 #include <splitvit/core/options.hpp>                // at_least, names_of, require_options
 #include <splitvit/core/workspace.hpp>              // RecycledVector
 #include <splitvit/kernel/kmeans.hpp>               // kmeans, KMeansStart, KMeansStop
@@ -73,6 +74,9 @@ struct MergeSamples {
   /// The cluster of each sample, numbered in the order of the first members: 0, ..., K-1.
   template <std::floating_point T>
   RecycledVector<Index> clusters_of(const Tensor<T>& cls_attention, Rng& rng) const;
+
+  /// A prediction is for one sample.
+  Identity in_evaluation() const { return {}; }
 
   static constexpr std::string_view name = "merge";
   static void each_option(auto& self, auto&& see) {

@@ -38,6 +38,13 @@ struct Then {
     return a != none ? a : b;
   }
 
+  /// Both, as far as they keep all samples.
+  auto in_evaluation() const {
+    auto a = compress::in_evaluation(first);
+    auto b = compress::in_evaluation(second);
+    return Then<decltype(a), decltype(b)>{std::move(a), std::move(b)};
+  }
+
   std::string description() const { return describe(first) + "," + describe(second); }
 };
 

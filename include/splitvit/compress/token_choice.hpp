@@ -146,7 +146,9 @@ inline Tensor<Index> even_tokens(Index B, Index N, Index P) {
   return out;
 }
 
-/// Token 0 and P - 1 random ones, for each of B samples in turn: (B, P).
+}  // namespace detail
+
+/// Token 0 and P - 1 random ones of N, in ascending order, for each of B samples in turn: (B, P).
 inline Tensor<Index> random_tokens(Index B, Index N, Index P, Rng& rng) {
   Tensor<Index> out{{B, P}};
   RecycledVector<Index> patches(static_cast<std::size_t>(N - 1));
@@ -158,7 +160,6 @@ inline Tensor<Index> random_tokens(Index B, Index N, Index P, Rng& rng) {
   }
   return out;
 }
-}  // namespace detail
 
 /// For each sample token 0 and the P - 1 best ones, in ascending order: (B, P), 1 <= P <= N. The
 /// lower token wins a tie. Only `random` draws from rng.
@@ -183,7 +184,7 @@ Tensor<Index> choose_tokens(const CutBatch<T>& batch, TokenScore score, Index P,
     case TokenScore::even:
       return detail::even_tokens(B, N, P);
     case TokenScore::random:
-      return detail::random_tokens(B, N, P, rng);
+      return random_tokens(B, N, P, rng);
     case TokenScore::received:
     case TokenScore::value:
     case TokenScore::rollout:

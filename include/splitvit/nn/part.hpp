@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/autograd/ops/tokens.hpp>     // pick_tokens
 #include <splitvit/core/error.hpp>              // ArgumentError, joined, ShapeError
 #include <splitvit/core/random.hpp>             // Rng
 #include <splitvit/kernel/token_statistic.hpp>  // TokenStatistic
@@ -48,12 +49,14 @@ struct Part {
   /// Shapes  input: images (B, channels, image, image) if there is a stem, else tokens
   ///         (B, N, input_width()). log_sizes (B, N) or empty: the logarithm of the number of
   ///         tokens that each token stands for; attention then weighs it as that many tokens.
+  ///         kept (B, P) or empty: which tokens of each sample reach the first block; N is then P
+  ///         behind it.
   /// Errors  std::logic_error for a part that ends with the classifier; ShapeError for an input
-  ///         that does not fit.
+  ///         that does not fit; those of pick_tokens.
   /// Source  log_sizes: proportional attention of Token Merging, arXiv:2210.09461.
   AtCut<T> to_cut(const Variable<T>& input, NeedWeights need_weights = NeedWeights::cls,
-                  TokenStatistic statistic = TokenStatistic::none,
-                  const Tensor<T>& log_sizes = {}) const;
+                  TokenStatistic statistic = TokenStatistic::none, const Tensor<T>& log_sizes = {},
+                  const Tensor<Index>& kept = {}) const;
 
   /// Encodes the tokens at the cut after this part.
   /// Shapes  tokens (B, N, D), any number of samples and tokens -> (B, N, output_width()).
@@ -116,10 +119,13 @@ Part<T>::Part(const VitConfig& c, Index first_, Index last_)
 
 template <std::floating_point T>
 AtCut<T> Part<T>::to_cut(const Variable<T>& input, NeedWeights need_weights,
-                         TokenStatistic statistic, const Tensor<T>& log_sizes) const {
+                         TokenStatistic statistic, const Tensor<T>& log_sizes,
+                         const Tensor<Index>& kept) const {
   if (classifier) refuse("to_cut", "no cut follows its classifier");
   TokenStatistics<T> statistics{statistic, config.heads};
-  auto out = blocks(tokens_of("to_cut", input), need_weights, &statistics, log_sizes);
+  Variable<T> tokens = tokens_of("to_cut", input);
+  if (!kept.empty()) tokens = pick_tokens(tokens, kept);
+  auto out = blocks(std::move(tokens), need_weights, &statistics, log_sizes);
   return {std::move(out.y), std::move(out.cls_attention), std::move(statistics).result()};
 }
 

@@ -108,6 +108,9 @@ inline std::string summary_section(std::span<const Summary> groups) {
       std::ranges::any_of(groups, [](const Summary& group) { return group.baseline.has_value(); });
   if (has_baseline) header.insert(header.begin() + 4, "Majority class");
   if (evaluated) header.emplace_back("Evaluation bytes");
+  const bool has_compressed = any_compressed(groups);
+  if (has_compressed)
+    header.insert(header.end(), {"Accuracy with stages and codec", "Its bytes an image"});
   const auto cells = [&](const Summary& group) {
     std::string seeds;
     for (const std::uint64_t seed : group.seeds) seeds += joined({seeds.empty() ? "" : ", ", seed});
@@ -121,6 +124,8 @@ inline std::string summary_section(std::span<const Summary> groups) {
       all.insert(all.begin() + 3,
                  group.baseline ? percent(*group.baseline) : std::string{no_number});
     if (evaluated) all.push_back(human_bytes(group.evaluation_traffic.total()));
+    if (has_compressed)
+      for (std::string& text : compressed_texts(group)) all.push_back(std::move(text));
     return all;
   };
   return section("Summary", method_table(groups, header, cells),

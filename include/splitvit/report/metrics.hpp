@@ -173,7 +173,8 @@ inline std::string jsonl_run_line(const Run& run) {
   return out + '}';
 }
 
-/// A row of a run, with the names of the CSV columns. `record` is "epoch" or "step"; a number that
+/// A row of a run, with the names of the CSV columns, and "compressed_accuracy",
+/// "compressed_bytes" and "codec" where there are any. `record` is "epoch" or "step"; a number that
 /// is not finite, and an accuracy that is absent, is null.
 inline std::string jsonl_line(const Run& run, const Row& row, std::string_view record = "epoch") {
   std::string out = detail::jsonl_begin(record, run);
@@ -183,6 +184,10 @@ inline std::string jsonl_line(const Run& run, const Row& row, std::string_view r
     const std::string name{names.substr(0, names.find(','))};
     out += ",\"" + name + "\":" + (value.empty() ? "null" : value);
   }
+  if (row.compressed_accuracy)
+    out += joined({",\"compressed_accuracy\":", shortest(*row.compressed_accuracy),
+                   ",\"compressed_bytes\":", row.compressed_bytes});
+  if (!row.codec.empty()) out += ",\"codec\":" + json_string(row.codec);
   return out + '}';
 }
 

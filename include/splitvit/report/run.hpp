@@ -15,6 +15,10 @@ struct Row {
   std::optional<double> test_accuracy{};  ///< in [0, 1]; absent where nothing was evaluated
   split::Traffic traffic{};               ///< training traffic since the start of the run
   split::Seconds seconds{};               ///< since the start of the run
+  /// Of an evaluation with the stages that keep all samples and the codec, where there was one.
+  std::optional<double> compressed_accuracy{};
+  std::uint64_t compressed_bytes = 0;  ///< of that evaluation, both ways
+  std::string codec{};                 ///< of a single step: what its codec has chosen
 };
 
 /// A name and a value, both for people.
@@ -51,13 +55,18 @@ struct Run {
   std::vector<Setting> options{};  ///< how it was called, in the words of the command line
 };
 
-/// The accuracy of the last row that has one: the last evaluation, not the best. A run that has
-/// failed has none.
-inline std::optional<double> final_accuracy(const Run& run) {
-  if (!run.failure.empty()) return std::nullopt;
+/// The last row that was evaluated; null for a run that has failed, and where there is none.
+inline const Row* last_evaluation(const Run& run) {
+  if (!run.failure.empty()) return nullptr;
   for (auto row = run.rows.rbegin(); row != run.rows.rend(); ++row)
-    if (row->test_accuracy) return row->test_accuracy;
-  return std::nullopt;
+    if (row->test_accuracy) return &*row;
+  return nullptr;
+}
+
+/// The accuracy of the last evaluation, not of the best.
+inline std::optional<double> final_accuracy(const Run& run) {
+  const Row* const last = last_evaluation(run);
+  return last == nullptr ? std::nullopt : last->test_accuracy;
 }
 
 /// The accuracy of always naming the most frequent class of the test images.

@@ -25,7 +25,9 @@ struct Summary {
   std::optional<double> accuracy;        ///< mean of the last evaluations
   std::optional<double> deviation;       ///< several seeds: population standard deviation
   std::optional<double> standard_error;  ///< one seed, known number of test images
-  split::Traffic traffic;                ///< mean over the runs, at their ends
+  /// Mean of the last evaluations with stages and codec, and of their bytes for each image.
+  std::optional<double> compressed_accuracy, bytes_an_image;
+  split::Traffic traffic;  ///< mean over the runs, at their ends
   split::Traffic evaluation_traffic;
   split::Seconds seconds;
   /// Bytes per step, both directions, divided by the reference method with the same seed;
@@ -97,7 +99,7 @@ inline split::Traffic mean_traffic(const split::Traffic& sum, std::size_t count)
 
 /// Computes everything but the label from the runs of a group.
 inline void fill(Summary& out, std::span<const Run> runs) {
-  std::vector<double> accuracies, losses, ratios;
+  std::vector<double> accuracies, losses, ratios, compressed, bytes;
   std::size_t averaged = 0, with_rows = 0;
   const auto is_complete = [&](std::size_t place) { return runs[place].failure.empty(); };
   const bool any_complete = std::ranges::any_of(out.runs, is_complete);
@@ -113,6 +115,13 @@ inline void fill(Summary& out, std::span<const Run> runs) {
     out.evaluation_traffic += run.evaluation_traffic;
     if (const auto accuracy = final_accuracy(run); accuracy && std::isfinite(*accuracy))
       accuracies.push_back(*accuracy);
+    if (const Row* const last = last_evaluation(run);
+        last != nullptr && last->compressed_accuracy) {
+      compressed.push_back(*last->compressed_accuracy);
+      if (run.test_samples > 0)
+        bytes.push_back(static_cast<double>(last->compressed_bytes) /
+                        static_cast<double>(run.test_samples));
+    }
     if (run.rows.empty()) continue;
     ++with_rows;
     const Row& last = run.rows.back();
@@ -133,6 +142,8 @@ inline void fill(Summary& out, std::span<const Run> runs) {
   out.loss = mean(losses);
   out.ratio = mean(ratios);
   out.accuracy = mean(accuracies);
+  out.compressed_accuracy = mean(compressed);
+  out.bytes_an_image = mean(bytes);
   out.baseline = majority_baseline(runs[out.runs.front()]);
   const std::uint64_t samples = runs[out.runs.front()].test_samples;
   if (accuracies.size() > 1) {
@@ -241,19 +252,38 @@ inline std::string ratio_text(const Summary& summary) {
   return summary.ratio ? percent(*summary.ratio) : std::string{no_number};
 }
 
+/// Of evaluations with stages and codec: "85.9 %" and "1.2 KB".
+inline std::vector<std::string> compressed_texts(const Summary& summary) {
+  return {
+      summary.compressed_accuracy ? percent(*summary.compressed_accuracy) : std::string{no_number},
+      summary.bytes_an_image ? human_bytes(*summary.bytes_an_image) : std::string{no_number}};
+}
+inline bool any_compressed(std::span<const Summary> summaries) {
+  return std::ranges::any_of(
+      summaries, [](const Summary& one) { return one.compressed_accuracy.has_value(); });
+}
+
 /// The screen's columns that summary_table keeps to, with no method longer than all of them.
 inline constexpr std::size_t summary_columns = 80;
 
 /// A line for each method, averaged over seeds: accuracy, bytes both ways, their ratio to those of
-/// the reference, seconds of training. At most summary_columns wide: a label that is too long
+/// the reference, seconds of training; where there were such evaluations, accuracy with stages and
+/// codec, and their bytes for each image. At most summary_columns wide: a label that is too long
 /// stands in lines of its own above its numbers. All else is in the report.
 inline Table summary_table(std::span<const Run> runs) {
   Table table{.header = {"method", "test accuracy", "MiB", "ratio", "seconds"}, .rows = {}};
-  for (const Summary& summary : summarise(runs))
+  const std::vector<Summary> summaries = summarise(runs);
+  const bool has_compressed = any_compressed(summaries);
+  if (has_compressed) table.header.insert(table.header.end(), {"compressed", "an image"});
+  for (const Summary& summary : summaries) {
     table.rows.push_back(
         {one_line(summary.label), accuracy_text(summary),
          fixed(static_cast<double>(summary.traffic.total()) / (1024.0 * 1024.0), 2),
          ratio_text(summary), fixed(summary.seconds.total(), 1)});
+    if (has_compressed)
+      for (std::string& text : compressed_texts(summary))
+        table.rows.back().push_back(std::move(text));
+  }
   std::size_t room = summary_columns;
   for (std::size_t column = 1; column < table.header.size(); ++column) {
     std::size_t width = columns(table.header[column]);

@@ -114,14 +114,14 @@ class Client {
     if (checkpoints_ && checkpoints_->is_due(steps())) checkpoint();
   }
 
-  /// Loss and accuracy, also by class, with the bottleneck, but without stage and codec: one
-  /// prediction a sample.
+  /// Loss and accuracy, also by class: one prediction a sample.
   template <BatchSource<T> Source>
-  Evaluation evaluate(Source&& source) {
+  Evaluation evaluate(Source&& source, EvaluationMode mode = EvaluationMode::uncompressed) {
     const Traffic before = traffic(Column::evaluation);
     Evaluation result;  // its loss is a sum at first
     result.classes.resize(static_cast<std::size_t>(part().config.classes));
-    while (auto batch = source.next()) add_batch(result, std::move(batch->images), batch->labels);
+    while (auto batch = source.next())
+      add_batch(result, std::move(batch->images), batch->labels, mode);
     if (result.samples > 0) result.loss /= static_cast<double>(result.samples);
     result.traffic = traffic(Column::evaluation) - before;
     return result;
@@ -178,8 +178,10 @@ class Client {
  private:
   Client(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
          compress::AnyStage<T> stage, transport::AnyLink link, const ClientOptions& options)
-      : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training},
-                             CutSender<T>{std::move(stage), std::move(codec), options.seed}},
+      : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training,
+                                        options.feedback},
+                             CutSender<T>{std::move(stage), std::move(codec), options.seed},
+                             options.drop_patches},
                std::move(link), options) {}
 
   wire::Settings settings() const;
@@ -203,7 +205,7 @@ class Client {
   /// Sends a question and returns the payload of its answer.
   wire::Bytes ask(wire::MessageKind question, wire::Bytes payload, wire::MessageKind answer);
   /// Evaluates a batch and adds its losses and counts to `sums`.
-  void add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels);
+  void add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels, EvaluationMode mode);
 
   ClientRole<T> role_;
   ClientOptions options_;
@@ -274,8 +276,13 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
     throw;
   }
   connected([&] {
+    const double before_wait = report.seconds.client;
+    if (role_.learner().local_head()) {
+      connection_->flush();  // the server computes meanwhile
+      role_.learn_locally(report);
+    }
     const wire::Event answer = connection_->next(wire::MessageKind::backward);
-    const double waited = timer.lap();
+    const double waited = timer.lap() - (report.seconds.client - before_wait);
     role_.backward(answer.payload, report);
     report.seconds.link = std::max(0.0, waited - report.seconds.server);
     connection_->session()->prepare();
@@ -287,21 +294,14 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
 }
 
 template <std::floating_point T>
-void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels) {
+void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels,
+                          EvaluationMode mode) {
   const Workspace::Use use{workspace_};
-  const wire::Bytes question = role_.evaluate(std::move(images), labels);
+  const wire::Bytes question = role_.evaluate(std::move(images), labels, mode);
   const wire::Bytes answer =
       ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
   const Score score = Score::read(answer, labels.row_count());
-  sums.loss += score.loss_sum;
-  for (Index i = 0; i < labels.row_count(); ++i) {
-    const Index correct = score.correct[static_cast<std::size_t>(i)] ? 1 : 0;
-    auto& of_class = sums.classes[static_cast<std::size_t>(labels.row(i).argmax())];
-    of_class.correct += correct;
-    ++of_class.samples;
-    sums.correct += correct;
-  }
-  sums.samples += labels.row_count();
+  sums.add(score.loss_sum, score.correct, labels);
 }
 
 template <std::floating_point T>

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/autograd/backward.hpp>  // backward
-#include <splitvit/autograd/variable.hpp>  // NoGrad
-#include <splitvit/codec/float32.hpp>      // Float32
-#include <splitvit/core/error.hpp>         // joined, ShapeError
-#include <splitvit/core/labels.hpp>        // Labels
-#include <splitvit/split/cut.hpp>          // CutSender, StepId
-#include <splitvit/split/learner.hpp>      // Learner
-#include <splitvit/split/messages.hpp>     // BackwardMessage, ForwardMessage, weights_payload
-#include <splitvit/split/report.hpp>       // StepReport, Timer
-#include <splitvit/wire/labels.hpp>        // put_labels
+#include <algorithm>  // min
+
+#include <splitvit/autograd/backward.hpp>      // backward
+#include <splitvit/autograd/variable.hpp>      // NoGrad
+#include <splitvit/codec/float32.hpp>          // Float32
+#include <splitvit/compress/token_choice.hpp>  // kept_count, random_tokens
+#include <splitvit/core/error.hpp>             // joined, Reason, ShapeError, WireError
+#include <splitvit/core/labels.hpp>            // Labels
+#include <splitvit/core/options.hpp>           // Real, require_option
+#include <splitvit/split/cut.hpp>              // CutSender, StepId
+#include <splitvit/split/learner.hpp>          // Learner
+#include <splitvit/split/messages.hpp>         // BackwardMessage, ForwardMessage, weights_payload
+#include <splitvit/split/report.hpp>           // EvaluationMode, StepReport, Timer
+#include <splitvit/wire/labels.hpp>            // put_labels
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -19,15 +23,22 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 ///
 /// A step is forward, then backward with its answer, then commit. Nothing changes before commit.
 /// discard forgets the step; the same batch then gives the same bytes again.
+///
+/// If a learner's feedback is local in a step, its gradient is that of the local head's loss on all
+/// tokens at the cut, before the stages, and the answer has none.
 template <std::floating_point T>
 class ClientRole {
  public:
-  /// Errors  std::invalid_argument unless the part is the first of a model and ends at a cut.
-  ClientRole(Learner<T> learner, CutSender<T> sender)
-      : learner_{std::move(learner)}, sender_{std::move(sender)} {
+  /// In training a share of each image's patches is dropped before the first block, at random.
+  /// Source  as in masked autoencoders, arXiv:2111.06377.
+  /// Errors  std::invalid_argument unless the part is the first of a model and ends at a cut, and
+  ///         drop_patches is in [0, 1).
+  ClientRole(Learner<T> learner, CutSender<T> sender, double drop_patches = 0)
+      : learner_{std::move(learner)}, sender_{std::move(sender)}, drop_patches_{drop_patches} {
     if (!part().stem || part().classifier)
       throw std::invalid_argument("Client: the part is " + part().description() +
                                   ", wanted one with stem and without classifier");
+    require_option("Client", "drop_patches", drop_patches, Real{0, 1, "R", false, true});
   }
 
   const nn::Part<T>& part() const { return learner_.part(); }
@@ -42,12 +53,22 @@ class ClientRole {
                                                     const Labels& labels, StepReport& report) {
     require_batch("train_step", images, labels);
     Timer timer;
-    nn::AtCut<T> at_cut = part().to_cut(Variable<T>{std::move(images)}, NeedWeights::cls,
-                                        sender_.required_statistic());
+    nn::AtCut<T> at_cut =
+        part().to_cut(Variable<T>{std::move(images)}, NeedWeights::cls,
+                      sender_.required_statistic(), {}, kept_tokens(id, labels.row_count()));
+    const bool is_local = learner_.feedback().is_local(id.step);
+    Variable<T> local_loss;
+    if (const auto& head = learner_.local_head()) {
+      const Variable<T> tokens = part().encode(at_cut.tokens);
+      // Otherwise it only teaches the head.
+      local_loss = head->loss(is_local ? tokens : Variable<T>{tokens.value()}, labels);
+      if (is_local) at_cut.tokens = Variable<T>{at_cut.tokens.value()};
+    }
     report.seconds.client += timer.lap();
     ForwardMessage message;
     under_way_ = true;
-    pending_.push_back(sender_.send(id, part(), std::move(at_cut), labels, message));
+    pending_.push_back(sender_.send(id, part(), std::move(at_cut), labels, message, !is_local));
+    if (local_loss.defined()) local_losses_.push_back(std::move(local_loss));
     const auto& sent = pending_.back();
     report.samples += labels.row_count();
     report.sent_samples += sent.samples;
@@ -59,17 +80,30 @@ class ClientRole {
     return {payload_, message.encoded};
   }
 
-  /// Computes gradients from the answer to the oldest forward message without one.
+  /// Computes the gradients of the local head's losses, for which no answer is needed.
+  void learn_locally(StepReport& report) {
+    Timer timer;
+    for (const Variable<T>& loss : std::exchange(local_losses_, {})) splitvit::backward(loss);
+    report.seconds.client += timer.lap();
+  }
+
+  /// Computes gradients from the answer to the oldest forward message without one, and those of
+  /// learn_locally.
   ///
   /// Errors  WireError for invalid bytes; std::logic_error if no answer is due.
   void backward(std::span<const std::byte> payload, StepReport& report) {
     if (pending_.empty()) throw std::logic_error("backward: no forward message awaits an answer");
+    learn_locally(report);
     Timer timer;
     const BackwardMessage message = BackwardMessage::read(payload);
     report.loss = message.loss;
     report.seconds.server += message.seconds;
     const typename CutSender<T>::Pending sent = std::move(pending_.front());
     pending_.erase(pending_.begin());
+    if (!sent.wants_gradient) {
+      if (message.encoded.empty()) return;
+      throw WireError(Reason::malformed, "backward: a gradient came that was not asked for");
+    }
     const Tensor<T> gradient = sender_.decode(sent, message.encoded);
     report.seconds.compression += timer.lap();
     splitvit::backward(sent.crossing, gradient);
@@ -87,6 +121,7 @@ class ClientRole {
     Timer timer;
     learner_.apply();
     sender_.commit();
+    report.codec = sender_.codec().log();
     decoder_.clear();  // the server has it
     under_way_ = false;
     report.seconds.client += timer.lap();
@@ -95,16 +130,31 @@ class ClientRole {
   void discard() {
     under_way_ = false;
     pending_.clear();
+    local_losses_.clear();
     learner_.discard();
     sender_.discard();
   }
 
-  /// The payload of an evaluate message, with the encoder, but without stage and codec. Borrows
-  /// from this role until its next call.
+  /// The payload of an evaluate message, with the encoder. Borrows from this role until its next
+  /// call.
   ///
-  /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model.
-  std::span<const std::byte> evaluate(Tensor<T> images, const Labels& labels) {
+  /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model;
+  ///         compressed: those of CutSender::evaluate.
+  std::span<const std::byte> evaluate(Tensor<T> images, const Labels& labels,
+                                      EvaluationMode mode = EvaluationMode::uncompressed) {
     require_batch("evaluate", images, labels);
+    if (mode == EvaluationMode::compressed) {
+      const NoGrad no_grad;
+      ForwardMessage message;
+      sender_.evaluate({.step = learner_.steps()}, part(),
+                       part().to_cut(Variable<T>{std::move(images)}, NeedWeights::cls,
+                                     sender_.evaluation_stage().required_statistic()),
+                       labels, message);
+      payload_.clear();
+      message.put_header(payload_);
+      payload_.insert(payload_.end(), message.encoded.begin(), message.encoded.end());
+      return payload_;
+    }
     label_bytes_.clear();
     wire::put_labels(labels, part().config.classes, label_bytes_);
     return question(std::move(images));
@@ -167,9 +217,20 @@ class ClientRole {
     return payload_;
   }
 
+  /// The tokens of each sample that reach the first block; empty for all.
+  Tensor<Index> kept_tokens(const StepId& id, Index samples) const {
+    const Index tokens = part().config.tokens();
+    const Index dropped = std::min(compress::kept_count(drop_patches_, tokens - 1), tokens - 2);
+    if (dropped <= 0) return {};
+    Rng rng = sender_.draws(id, 0x70617463 /* "patc" */);
+    return compress::random_tokens(samples, tokens, tokens - dropped, rng);
+  }
+
   Learner<T> learner_;
   CutSender<T> sender_;
+  double drop_patches_;
   std::vector<typename CutSender<T>::Pending> pending_;  // the oldest first
+  std::vector<Variable<T>> local_losses_;                // without gradients yet
   bool under_way_ = false;                               // a step
   std::vector<std::byte> payload_, label_bytes_, decoder_;
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/core/error.hpp>       // Reason, WireError
+#include <splitvit/core/error.hpp>       // ArgumentError, Reason, WireError
 #include <splitvit/core/state.hpp>       // show_state
+#include <splitvit/nn/feedback.hpp>      // Feedback, LocalHead
 #include <splitvit/nn/part.hpp>          // Part
 #include <splitvit/optim/optimizer.hpp>  // AnyRule, clip_gradients, Optimizer
 #include <splitvit/split/options.hpp>    // TrainingOptions
@@ -11,16 +12,22 @@
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// A part with its optimiser. Gradients are summed in its parameters; apply() updates the weights.
+/// With feedback that is not always the server's gradient it also has a local head.
 template <std::floating_point T>
 class Learner {
  public:
+  /// Errors  std::invalid_argument if feedback needs a local head and no cut follows the part.
   Learner(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
-          TrainingOptions options = {})
+          TrainingOptions options = {}, nn::Feedback feedback = {})
       : part_{std::move(part)},
-        optimizer_{std::move(rule), nn::parameters<T>(part_)},
+        feedback_{feedback},
+        local_head_{head_for(part_, feedback)},
+        optimizer_{std::move(rule), parameters()},
         options_{std::move(options)} {}
 
   const nn::Part<T>& part() const { return part_; }
+  const nn::Feedback& feedback() const { return feedback_; }
+  const std::optional<nn::LocalHead<T>>& local_head() const { return local_head_; }
   const optim::Optimizer<T>& optimizer() const { return optimizer_; }
   /// How many steps have been applied.
   std::uint64_t steps() const { return steps_; }
@@ -53,13 +60,37 @@ class Learner {
     const auto see_weight = [&](const std::string& name, const Variable<T>& parameter) {
       see("weights." + name, parameter.mutable_value().span());
     };
-    part_.each_parameter(nn::ParameterVisitor<T>{see_weight});
+    each_parameter(nn::ParameterVisitor<T>{see_weight});
     show_state(optimizer_, see, "optimizer.");
     see(std::string{"steps"}, steps_);
   }
 
  private:
+  static std::optional<nn::LocalHead<T>> head_for(const nn::Part<T>& part, nn::Feedback feedback) {
+    if (!feedback.needs_head()) return std::nullopt;
+    if (part.classifier)
+      throw ArgumentError({"Learner: ", feedback.description(), " for ", part.description(),
+                           ", wanted a part before a cut"});
+    return nn::LocalHead<T>{part.output_width(), part.config.classes};
+  }
+
+  /// Of the part, then of the local head.
+  void each_parameter(auto&& see) const {
+    part_.each_parameter(see);
+    if (local_head_) nn::nested("local_head.", *local_head_, see);
+  }
+  nn::NamedParameters<T> parameters() const {
+    nn::NamedParameters<T> all;
+    const auto add = [&](const std::string& name, const Variable<T>& parameter) {
+      all.emplace_back(name, parameter);
+    };
+    each_parameter(nn::ParameterVisitor<T>{add});
+    return all;
+  }
+
   nn::Part<T> part_;
+  nn::Feedback feedback_;
+  std::optional<nn::LocalHead<T>> local_head_;
   optim::Optimizer<T> optimizer_;
   TrainingOptions options_;
   std::uint64_t steps_ = 0;

@@ -35,11 +35,14 @@ struct ForwardLimits {
   std::uint64_t bytes = 0;      ///< of all activations, and of all targets, when decoded
 };
 
-/// What a client sends in a step: activations as the codec wrote them, and labels.
+/// What a client sends in a step or an evaluation: activations, and labels.
 ///
-///   u32 samples   u32 tokens   u32 bytes of labels
-///   u8 1 if sizes of samples follow, plus 2 if sizes of tokens do   u16 size of each sample
+///   u32 samples   u32 tokens   u32 bytes of labels   u8 flags   u16 size of each sample
 ///   u8 size of each token   labels, see wire/labels.hpp   activations
+///
+/// Flags, added up: 1 if sizes of samples follow; 2 if sizes of tokens do; in a step 4 if the reply
+/// is to have no gradient; in an evaluation 8 if the codec wrote the activations, else they are
+/// numbers of the model's type.
 ///
 /// Shapes  tokens (samples, tokens, w); w, the width that crosses the cut, is agreed.
 struct ForwardMessage {
@@ -50,12 +53,14 @@ struct ForwardMessage {
   std::span<const std::byte> token_sizes = {};
   std::span<const std::byte> labels = {};
   std::span<const std::byte> encoded = {};
+  bool wants_gradient = true;  ///< in a step
+  bool is_coded = false;       ///< in an evaluation
 
   /// Bytes of the header without sizes and labels.
   static constexpr std::size_t header_bytes = 13;
   static constexpr Index largest_size = 65535;
-  /// The bits of the byte that says which sizes follow.
-  static constexpr std::uint8_t sizes_follow = 1, token_sizes_follow = 2;
+  static constexpr std::uint8_t sizes_follow = 1, token_sizes_follow = 2, no_gradient = 4,
+                                coded = 8;
 
   Shape shape(Index width) const { return {samples, tokens, width}; }
 
@@ -74,8 +79,9 @@ struct ForwardMessage {
     ByteWriter writer{out};
     writer.put(static_cast<std::uint32_t>(samples), static_cast<std::uint32_t>(tokens),
                static_cast<std::uint32_t>(labels.size()));
-    writer.put(static_cast<std::uint8_t>((sizes.empty() ? 0 : sizes_follow) |
-                                         (token_sizes.empty() ? 0 : token_sizes_follow)));
+    writer.put(static_cast<std::uint8_t>(
+        (sizes.empty() ? 0 : sizes_follow) | (token_sizes.empty() ? 0 : token_sizes_follow) |
+        (wants_gradient ? 0 : no_gradient) | (is_coded ? coded : 0)));
     for (const Index size : sizes) {
       if (size < 1 || size > largest_size)
         throw ArgumentError(
@@ -99,13 +105,13 @@ struct ForwardMessage {
 
   /// Borrows from the payload.
   ///
-  /// Errors  WireError: truncated; malformed for a size of 0 or another byte for sizes; wrong_shape
-  ///         for no samples or tokens, or more than the limits allow; too_long for labels.
+  /// Errors  WireError: truncated; malformed for a size of 0; bad_flags; wrong_shape for no samples
+  ///         or tokens, or more than the limits allow; too_long for labels.
   static ForwardMessage read(std::span<const std::byte> payload, const ForwardLimits& most) {
     ByteReader in{payload, "forward"};
     ForwardMessage message;
     std::uint32_t samples = 0, tokens = 0, label_bytes = 0;
-    std::uint8_t follow = 0;
+    std::uint8_t flags = 0;
     in.get_to(samples, tokens);
     const auto agreed = static_cast<std::uint64_t>(most.tokens);
     const std::uint64_t sample_bytes = std::max(tokens * static_cast<std::uint64_t>(most.width),
@@ -122,16 +128,19 @@ struct ForwardMessage {
     if (label_bytes > most.bytes / 16)
       in.refuse(Reason::too_long, {counted(label_bytes, "byte"), " of labels came, at most ",
                                    most.bytes / 16, " are allowed"});
-    in.get_to(follow);
-    if (follow > (sizes_follow | token_sizes_follow))
-      in.refuse(Reason::malformed, {"the byte for sizes is ", follow, ", wanted 0 to 3"});
-    if ((follow & sizes_follow) != 0) {
+    in.get_to(flags);
+    constexpr int all_flags = sizes_follow | token_sizes_follow | no_gradient | coded;
+    if (flags > all_flags)
+      in.refuse(Reason::bad_flags, {"flags ", flags, ", wanted 0 to ", all_flags});
+    message.wants_gradient = (flags & no_gradient) == 0;
+    message.is_coded = (flags & coded) != 0;
+    if ((flags & sizes_follow) != 0) {
       ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
       while (all.left() > 0) message.sizes.push_back(all.get<std::uint16_t>());
       if (std::count(message.sizes.begin(), message.sizes.end(), 0) > 0)
         in.refuse(Reason::malformed, {"a sample of size 0 came"});
     }
-    if ((follow & token_sizes_follow) != 0) {
+    if ((flags & token_sizes_follow) != 0) {
       message.token_sizes =
           in.get_bytes(static_cast<std::size_t>(message.samples * message.tokens));
       if (std::count(message.token_sizes.begin(), message.token_sizes.end(), std::byte{0}) > 0)
@@ -143,7 +152,8 @@ struct ForwardMessage {
   }
 };
 
-/// What the server sends in a step: f64 loss, f64 seconds, the gradient as the codec wrote it.
+/// What the server sends in a step: f64 loss, f64 seconds, the gradient as the codec wrote it, if
+/// one was asked for.
 struct BackwardMessage {
   double loss = 0;
   double seconds = 0;  ///< of the server, from the forward message to its answer

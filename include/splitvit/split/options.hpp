@@ -5,6 +5,7 @@
 #include <functional>  // function
 
 #include <splitvit/core/error.hpp>            // ShapeError
+#include <splitvit/nn/feedback.hpp>           // Feedback
 #include <splitvit/nn/part.hpp>               // Part
 #include <splitvit/wire/handshake.hpp>        // Settings, any_value
 #include <splitvit/wire/session_options.hpp>  // SessionOptions
@@ -23,6 +24,8 @@ struct ClientOptions {
   std::uint32_t client = 0;  ///< number of this client; clients with equal seeds draw differently
   std::string method = {};   ///< name of the stage in the handshake; empty: its description
   TrainingOptions training = {};
+  nn::Feedback feedback = {};  ///< where its gradient comes from
+  double drop_patches = 0;     ///< the share of patches, chosen for each image, that no block sees
   wire::SessionOptions session = {};  ///< times and limits
   /// What else must be the same on both sides, such as {"seed", "7"}; see wire/handshake.hpp.
   wire::Settings agreed = {};

@@ -3,6 +3,7 @@
 
 #include <chrono>  // duration, steady_clock
 
+#include <splitvit/core/labels.hpp>         // Labels
 #include <splitvit/core/shape.hpp>          // Index
 #include <splitvit/wire/frame.hpp>          // MessageKind, message_kinds
 #include <splitvit/wire/session_state.hpp>  // Count, SessionState, Tally
@@ -89,7 +90,8 @@ struct Seconds {
   double client = 0;       ///< its part, forward and backward, and its optimiser
   double compression = 0;  ///< stages, encoder and codec at the client, forward, and decoding the
                            ///< gradient; their backward pass counts as the client's
-  double server = 0;       ///< everything between a message's arrival and its answer
+  double server = 0;       ///< everything between a message's arrival and its answer; with local
+                           ///< feedback the client computes at the same time
   double link = 0;         ///< the rest of the wait for the answer
 
   double total() const { return client + compression + server + link; }
@@ -110,6 +112,7 @@ struct StepReport {
   Index sent_samples = 0;  ///< rows that crossed the cut
   Index sent_tokens = 0;   ///< tokens in each of them
   Index saturated = 0;     ///< activations too large for the codec, sent as its largest number
+  std::string codec = {};  ///< what the codec has chosen, see codec::log_of
   Traffic traffic;
   Seconds seconds;
 };
@@ -132,6 +135,12 @@ struct EpochReport {
   }
 };
 
+/// What happens at the cut in an evaluation. A bottleneck is always on.
+enum class EvaluationMode : std::uint8_t {
+  uncompressed,  ///< no stage, and numbers as they are
+  compressed,    ///< as a model is deployed: stages that keep all samples, and the codec
+};
+
 /// How good the model is on data that it was not trained on.
 struct Evaluation {
   /// The samples of one class; of soft labels, the most probable class counts.
@@ -144,6 +153,19 @@ struct Evaluation {
   Index correct = 0, samples = 0;
   Traffic traffic;
   std::vector<Class> classes = {};  ///< one for each class of the model
+
+  /// Adds a batch; `loss` is then a sum. There are as many classes as the labels need.
+  void add(double loss_sum, const std::vector<bool>& recognised, const Labels& labels) {
+    loss += loss_sum;
+    for (Index i = 0; i < labels.row_count(); ++i) {
+      const Index one = recognised[static_cast<std::size_t>(i)] ? 1 : 0;
+      Class& of_class = classes[static_cast<std::size_t>(labels.row(i).argmax())];
+      of_class.correct += one;
+      ++of_class.samples;
+      correct += one;
+    }
+    samples += labels.row_count();
+  }
 
   /// In [0, 1]; correct over samples.
   double accuracy() const {

@@ -48,14 +48,16 @@ class ServerRole {
                std::vector<std::byte>& reply) {
     timer_ = Timer{};
     header_.reserve(BackwardMessage::header_bytes);  // so that commit needs no memory
-    const auto came = receiver_.receive(id, part(), read(payload, largest));
+    const ForwardMessage message = read(payload, largest);
+    if (message.is_coded) throw WireError(Reason::bad_flags, "forward: a flag of evaluations came");
+    const auto came = receiver_.receive(id, part(), message);
     const Variable<T> loss = came.loss(part());
     loss_ = static_cast<double>(loss.value()[0]);
     if (!std::isfinite(loss_))
       throw WireError(Reason::not_finite, "forward: the loss is not finite");
     splitvit::backward(loss);
     reply.assign(BackwardMessage::header_bytes, std::byte{});
-    receiver_.send(came, reply);
+    if (message.wants_gradient) receiver_.send(came, reply);
     under_way_ = true;
   }
 
@@ -125,8 +127,13 @@ class ServerRole {
  private:
   /// Of an evaluate message.
   Variable<T> logits_of(const ForwardMessage& came) const {
-    if (!came.sizes.empty() || !came.token_sizes.empty())
-      throw WireError(Reason::malformed, "evaluate: sizes of samples or tokens came");
+    if (!came.sizes.empty() || !came.wants_gradient)
+      throw WireError(Reason::malformed, "evaluate: sizes of samples or a flag of steps came");
+    if (came.is_coded)
+      return part().logits(Variable<T>{receiver_.evaluate(part(), came)},
+                           came.template log_token_sizes<T>());
+    if (!came.token_sizes.empty())
+      throw WireError(Reason::malformed, "evaluate: sizes of tokens came without a codec");
     auto decoded =
         codec::decode<T>(codec::Float32{}, came.encoded, came.shape(part().input_width()));
     return part().logits(Variable<T>{std::move(decoded.values)});

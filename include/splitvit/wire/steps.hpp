@@ -20,6 +20,9 @@ struct StepNumber {
   friend auto operator<=>(const StepNumber&, const StepNumber&) = default;
 };
 
+/// What a step's number takes in a message: u64 step and u32 part.
+inline constexpr std::size_t step_number_bytes = 12;
+
 /// The newest part of a step that has passed in one direction.
 struct StepMark {
   std::uint64_t step = 0;

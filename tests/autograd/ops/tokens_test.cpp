@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <stdexcept>
+#include <vector>
+
 #include <splitvit/autograd/ops/tokens.hpp>
 
 #include "autograd/probe.hpp"
@@ -25,6 +28,22 @@ TEMPLATE_TEST_CASE("tokens: known values and gradients", "[autograd]", float, do
   CHECK(equal_bits(places.gradient(), tensor<T>({1, 2, 2}, {6, 8, 10, 12})));
 }
 
+TEMPLATE_TEST_CASE("tokens: means and picks, and their gradients", "[autograd]", float, double) {
+  using T = TestType;
+  const auto x =
+      Variable<T>::parameter(tensor<T>({2, 3, 2}, {1, 2, 3, 4, 8, 9, 10, 20, 30, 40, 80, 90}));
+  const auto y = mean_of_tokens(x);
+  CHECK(y.value()[0] == Approx(4));
+  CHECK(y.value()[1] == Approx(5));
+  CHECK(y.value()[2] == Approx(40));
+  CHECK(y.value()[3] == Approx(50));
+  const Tensor<Index> index{Shape{2, 2}, std::vector<Index>{0, 2, 2, 1}};
+  const auto picked = pick_tokens(x, index);
+  CHECK(equal_bits(picked.value(), tensor<T>({2, 2, 2}, {1, 2, 8, 9, 80, 90, 30, 40})));
+  backward(picked, tensor<T>({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}));
+  CHECK(equal_bits(x.gradient(), tensor<T>({2, 3, 2}, {1, 2, 0, 0, 3, 4, 0, 0, 7, 8, 5, 6})));
+}
+
 TEST_CASE("tokens: gradients agree with finite differences", "[autograd]") {
   Rng rng{.seed = 21};
   using V = Variable<double>;
@@ -34,6 +53,9 @@ TEST_CASE("tokens: gradients agree with finite differences", "[autograd]") {
   CHECK(gradcheck([&](const V& v) { return probe(with_cls_token(V{x}, v, V{places})); }, cls));
   CHECK(gradcheck([&](const V& v) { return probe(with_cls_token(V{x}, V{cls}, v)); }, places));
   CHECK(gradcheck([](const V& v) { return probe(cls_token(v)); }, x));
+  CHECK(gradcheck([](const V& v) { return probe(mean_of_tokens(v)); }, x));
+  const Tensor<Index> index{Shape{3, 2}, std::vector<Index>{0, 3, 1, 2, 3, 0}};
+  CHECK(gradcheck([&](const V& v) { return probe(pick_tokens(v, index)); }, x));
 }
 
 TEST_CASE("tokens: a model without patches, a batch without samples", "[autograd]") {
@@ -59,6 +81,16 @@ TEST_CASE("tokens: misuse", "[autograd]") {
   CHECK(test::text_of<ShapeError>([&] { cls_token(of({2, 0, 3})); }) ==
         "cls_token: x (2, 0, 3): wanted (B, N, D) with at least one token");
   CHECK_THROWS_AS(cls_token(of({2, 3})), ShapeError);
+  CHECK_THROWS_AS(mean_of_tokens(of({2, 0, 3})), ShapeError);
+  CHECK_THROWS_AS(mean_of_tokens(of({2, 3})), ShapeError);
+  const auto x = of({2, 4, 3});
+  CHECK_THROWS_AS(pick_tokens(x, Tensor<Index>{Shape{1, 2}}), ShapeError);
+  CHECK_THROWS_AS(pick_tokens(x, Tensor<Index>{Shape{2, 0}}), ShapeError);
+  CHECK_THROWS_AS(pick_tokens(of({2, 4}), Tensor<Index>{Shape{2, 1}}), ShapeError);
+  for (const Index wrong : {Index{-1}, Index{4}})
+    CHECK(test::text_of<std::invalid_argument>([&] {
+            pick_tokens(x, Tensor<Index>{Shape{2, 1}, std::vector<Index>{0, wrong}});
+          }) == "pick_tokens: an index outside of 0 to 3");
 }
 
 }  // namespace splitvit

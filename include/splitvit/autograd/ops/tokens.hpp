@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // copy_n
+#include <algorithm>  // any_of, copy_n
 
 #include <splitvit/autograd/variable.hpp>  // Variable, record
 #include <splitvit/core/parallel.hpp>      // parallel_for
 #include <splitvit/kernel/linear.hpp>      // add_column_sums
+#include <splitvit/kernel/rows.hpp>        // gather_tokens, scatter_tokens
 
 namespace splitvit::inline SPLITVIT_BUILD {
 
@@ -67,8 +68,62 @@ Variable<T> cls_token(const Variable<T>& x) {
   });
 }
 
+/// The mean of the tokens of each sample.
+///
+/// Shapes  x (B, N, D), N >= 1 -> (B, D).
+/// Errors  ShapeError.
+template <std::floating_point T>
+Variable<T> mean_of_tokens(const Variable<T>& x) {
+  const Shape& shape = x.shape();
+  if (shape.rank() != 3 || shape[1] < 1)
+    throw ShapeError({"mean_of_tokens: x ", shape, ": wanted (B, N, D) with at least one token"});
+  const Index B = shape[0], N = shape[1], D = shape[2];
+  const T share = T{1} / static_cast<T>(N);
+  Tensor<T> y{Shape{B, D}};
+  parallel_for(B, 1, [&](Index b, Index) {
+    T* const out = y.data() + b * D;
+    kernel::add_column_sums<T>({x.value().data() + b * N * D, N, D, D}, out);
+    for (Index d = 0; d < D; ++d) out[d] *= share;
+  });
+  return record(std::move(y), {x}, [=](const Tensor<T>&, const Tensor<T>& dy) {
+    x.add_gradient_from([&](Tensor<T>& dx) {
+      parallel_for(B, 1, [&](Index b, Index) {
+        T* const first = dx.data() + b * N * D;
+        for (Index d = 0; d < D; ++d) first[d] = dy[b * D + d] * share;
+        for (Index n = 1; n < N; ++n) std::copy_n(first, D, first + n * D);
+      });
+    });
+  });
+}
+
+/// Picks tokens of each sample: y[b, p] = x[b, index[b, p]].
+///
+/// Shapes  x (B, N, D), index (B, P) with P >= 1 -> (B, P, D).
+/// Grad    zero for tokens that are not picked. No token of a sample may be picked twice.
+/// Errors  ShapeError; std::invalid_argument for an index outside of 0 to N - 1.
+template <std::floating_point T>
+Variable<T> pick_tokens(const Variable<T>& x, const Tensor<Index>& index) {
+  const Shape &shape = x.shape(), &picks = index.shape();
+  if (shape.rank() != 3 || picks.rank() != 2 || picks[0] != shape[0] || picks[1] < 1)
+    throw ShapeError(
+        {"pick_tokens: x ", shape, ", index ", picks, ": wanted (B, N, D) and (B, P) with P >= 1"});
+  const Index N = shape[1], P = picks[1], D = shape[2];
+  const std::span<const Index> all = index.span();
+  if (std::any_of(all.begin(), all.end(), [N](Index one) { return one < 0 || one >= N; }))
+    throw ArgumentError({"pick_tokens: an index outside of 0 to ", N - 1});
+  Tensor<T> y = Tensor<T>::uninitialised(Shape{shape[0], P, D});
+  kernel::gather_tokens<T>(x.value().span(), y.span(), N, P, D, all);
+  return record(std::move(y), {x}, [=](const Tensor<T>&, const Tensor<T>& dy) {
+    x.add_gradient_from([&](Tensor<T>& dx) {
+      kernel::scatter_tokens<T>(dy.span(), dx.span(), N, P, D, index.span());
+    });
+  });
+}
+
 SPLITVIT_ONCE(Variable<float> with_cls_token(const Variable<float>&, const Variable<float>&,
                                              const Variable<float>&));
 SPLITVIT_ONCE(Variable<float> cls_token(const Variable<float>&));
+SPLITVIT_ONCE(Variable<float> mean_of_tokens(const Variable<float>&));
+SPLITVIT_ONCE(Variable<float> pick_tokens(const Variable<float>&, const Tensor<Index>&));
 
 }  // namespace splitvit::inline SPLITVIT_BUILD
