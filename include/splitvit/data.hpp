@@ -9,9 +9,11 @@
 #include <splitvit/data/image_operations.hpp>
 #include <splitvit/data/loader.hpp>
 #include <splitvit/data/normalise.hpp>
+#include <splitvit/data/partition.hpp>
 #include <splitvit/data/prefetch.hpp>
 #include <splitvit/data/rand_augment.hpp>
 #include <splitvit/data/relabelled.hpp>
 #include <splitvit/data/resize.hpp>
 #include <splitvit/data/shapes.hpp>
+#include <splitvit/data/subset.hpp>
 #include <splitvit/data/transform.hpp>
