@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/split/averaging.hpp>
 #include <splitvit/split/batch_source.hpp>
 #include <splitvit/split/checkpoints.hpp>
 #include <splitvit/split/client.hpp>
@@ -11,7 +12,9 @@
 #include <splitvit/split/messages.hpp>
 #include <splitvit/split/options.hpp>
 #include <splitvit/split/report.hpp>
+#include <splitvit/split/rounds.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/split/server_role.hpp>
 #include <splitvit/split/service.hpp>
 #include <splitvit/split/session_event.hpp>
+#include <splitvit/split/sharing.hpp>
