@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/split/aggregator.hpp>
+#include <splitvit/split/answering.hpp>
 #include <splitvit/split/averaging.hpp>
 #include <splitvit/split/batch_source.hpp>
 #include <splitvit/split/checkpoints.hpp>
@@ -8,6 +10,7 @@
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/cut.hpp>
 #include <splitvit/split/known_client.hpp>
+#include <splitvit/split/known_clients.hpp>
 #include <splitvit/split/learner.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/split/options.hpp>
@@ -18,3 +21,5 @@
 #include <splitvit/split/service.hpp>
 #include <splitvit/split/session_event.hpp>
 #include <splitvit/split/sharing.hpp>
+#include <splitvit/split/simulation.hpp>
+#include <splitvit/split/turn.hpp>

@@ -120,7 +120,7 @@ class Average {
   ///         weights are unchanged then, and the next average begins.
   void finish(const optim::NamedParameters<T>& weights) {
     const auto means = std::exchange(means_, {});
-    last_ = {.number = 0};
+    discard();
     for (std::size_t i = 0; i < means.size(); ++i)
       for (const double mean : means[i])
         if (!std::isfinite(static_cast<T>(mean)))
@@ -129,6 +129,12 @@ class Average {
     for (std::size_t i = 0; i < means.size(); ++i)
       std::ranges::transform(means[i], weights[i].second.mutable_value().span().begin(),
                              [](double mean) { return static_cast<T>(mean); });
+  }
+
+  /// Forgets those that were added.
+  void discard() {
+    means_.clear();
+    last_ = {.number = 0};
   }
 
  private:

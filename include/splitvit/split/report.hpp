@@ -3,6 +3,7 @@
 
 #include <chrono>  // duration, steady_clock
 
+#include <splitvit/core/labels.hpp>         // Labels
 #include <splitvit/core/shape.hpp>          // Index
 #include <splitvit/wire/frame.hpp>          // MessageKind, message_kinds
 #include <splitvit/wire/session_state.hpp>  // Count, SessionState, Tally
@@ -46,14 +47,15 @@ struct Traffic {
 enum class Column : std::uint8_t {
   training,    ///< the first handshake, every step once, an initial decoder, the goodbye
   evaluation,  ///< evaluations
-  weights,     ///< fetching the server's weights
+  weights,     ///< fetching the server's weights, and turns: weights that several clients share
   upkeep,      ///< heartbeats, errors, checkpoints, later handshakes, steps that were sent again
 };
 
 constexpr Column column_of(wire::MessageKind kind, bool sent_by_client) {
   using enum wire::MessageKind;
   if (kind == evaluate || kind == evaluated) return Column::evaluation;
-  if (kind == fetch_weights || (kind == weights && !sent_by_client)) return Column::weights;
+  if (kind == fetch_weights || kind == turn || (kind == weights && !sent_by_client))
+    return Column::weights;
   if (kind == heartbeat || kind == error || kind == checkpoint) return Column::upkeep;
   return Column::training;
 }
@@ -143,6 +145,18 @@ struct Evaluation {
   Index correct = 0, samples = 0;
   Traffic traffic;
   std::vector<Class> classes = {};  ///< one for each class of the model
+
+  /// Counts samples, with whether each was recognised.
+  void add(const Labels& labels, const std::vector<bool>& were_correct) {
+    for (Index i = 0; i < labels.row_count(); ++i) {
+      const Index is_correct = were_correct[static_cast<std::size_t>(i)] ? 1 : 0;
+      auto& of_class = classes[static_cast<std::size_t>(labels.row(i).argmax())];
+      of_class.correct += is_correct;
+      ++of_class.samples;
+      correct += is_correct;
+    }
+    samples += labels.row_count();
+  }
 
   /// In [0, 1]; correct over samples.
   double accuracy() const {
