@@ -5,6 +5,7 @@
 #include <splitvit/data/augment.hpp>
 #include <splitvit/data/cifar.hpp>
 #include <splitvit/data/concepts.hpp>
+#include <splitvit/data/endless.hpp>
 #include <splitvit/data/idx.hpp>
 #include <splitvit/data/image_operations.hpp>
 #include <splitvit/data/loader.hpp>

@@ -46,18 +46,16 @@ struct Group {
     return {.steps = steps[client - 1], .per_turn = per_turn};
   }
   /// The batches of a client, of a size of its own.
-  std::function<std::pair<Tensor<T>, Labels>()> batches(std::uint32_t client) const {
+  std::function<typename RandomBatches<T>::Batch()> batches(std::uint32_t client) const {
     return [all = RandomBatches<T>{.samples = 4 + Index{client},
                                    .rng = Rng{.seed = 11}.at(client)}]() mutable {
-      auto batch = all.make();
-      return std::pair{std::move(batch.images), Labels{batch.labels}};
+      return all.make();
     };
   }
 
   void add_all(split::Simulation<T>& simulation) const {
     for (std::uint32_t client = 1; client <= clients(); ++client)
-      simulation.add(role(), client_options(client),
-                     {.plan = plan(client), .next_batch = batches(client)});
+      simulation.add(role(), client_options(client), {plan(client), batches(client)});
   }
 };
 

@@ -66,7 +66,8 @@ class PlainLoop {
  private:
   std::uint64_t train(std::size_t i) {
     split::Learner<T>& server = servers[servers.size() == 1 ? 0 : i];
-    auto [images, labels] = batches_[i]();
+    const auto [images, ids] = batches_[i]();
+    const Labels labels{ids};
     const Variable<T> tokens =
         clients[i].part().to_cut(Variable<T>{images}, NeedWeights::none).tokens;
     const auto cut = Variable<T>::parameter(tokens.value());
@@ -91,7 +92,7 @@ class PlainLoop {
 
   const Group<T>& group_;
   std::string mode_;
-  std::vector<std::function<std::pair<Tensor<T>, Labels>()>> batches_;
+  std::vector<std::function<typename test::RandomBatches<T>::Batch()>> batches_;
 };
 
 /// What a training leaves: weights, and the bytes of each client.
@@ -217,9 +218,8 @@ TEST_CASE("simulation: one step of SGD each, averaged, is a step on the pooled b
     const auto [b, of_b] = group.batches(2)();
     std::vector<T> both{a.span().begin(), a.span().end()};
     both.insert(both.end(), b.span().begin(), b.span().end());
-    std::vector<Index> ids;
-    for (const Labels* labels : {&of_a, &of_b})
-      for (Index i = 0; i < labels->row_count(); ++i) ids.push_back(labels->row(i).argmax());
+    std::vector<Index> ids = of_a;
+    ids.insert(ids.end(), of_b.begin(), of_b.end());
     const Tensor<T> images{Shape{static_cast<Index>(ids.size()), 3, 8, 8}, both};
     split::Learner<T> client{test::client_part<T>(), group.rule};
     split::Learner<T> last{test::server_part<T>(), group.rule};
@@ -280,8 +280,7 @@ TEST_CASE("simulation: what does not fit together is refused", "[split]") {
   split::Server<float> server = group.server();
   split::Simulation<float> simulation{server};
   const auto add = [&](std::uint32_t client) {
-    simulation.add(group.role(), group.client_options(client),
-                   {.plan = group.plan(1), .next_batch = group.batches(1)});
+    simulation.add(group.role(), group.client_options(client), {group.plan(1), group.batches(1)});
   };
   CHECK_THROWS_WITH(add(2), ContainsSubstring("client 2 came, wanted client 1"));
   add(1);

@@ -46,7 +46,8 @@ class Aggregator {
  public:
   /// `part` is a server part; where each client has its own, the one that becomes the average.
   ///
-  /// Errors  std::invalid_argument without clients, or for an evaluator that is none of them.
+  /// Errors  std::invalid_argument without clients, for an evaluator that is none of them, or one
+  ///         that evaluates every 0 rounds.
   Aggregator(AnySharing<T> sharing, nn::Part<T> part, GroupOptions options)
       : options_{std::move(options)},
         has_part_for_each_{sharing.has_part_for_each},
@@ -61,9 +62,10 @@ class Aggregator {
                 },
                 options_.seed, options_.order},
         members_(options_.clients) {
-    if (options_.evaluator > options_.clients)
-      throw ArgumentError(
-          {"Aggregator: the evaluator is client ", options_.evaluator, " of ", options_.clients});
+    if (options_.evaluator > options_.clients || options_.evaluate_every == 0)
+      throw ArgumentError({"Aggregator: the evaluator is client ", options_.evaluator, " of ",
+                           options_.clients, ", every ", options_.evaluate_every,
+                           " rounds; wanted a client of the group, or 0, and 1 round or more"});
   }
 
   const Rounds& rounds() const { return rounds_; }
@@ -81,7 +83,8 @@ class Aggregator {
   void ask(std::uint32_t client, const ServerRole<T>& role, std::span<const std::byte> payload) {
     const TurnRequest request = TurnRequest::read(payload);
     Member& member = at(client);
-    member.learner = role.shared_learner();
+    if (std::exchange(member.learner, role.shared_learner()) != role.shared_learner())
+      member.average = member.average == 0 ? 0 : trained;        // a new part does not have it
     if (member.turns > 0 && request.turn == member.turns - 1) {  // the answer was lost
       member.waits = member.is_repeated = true;
       return;

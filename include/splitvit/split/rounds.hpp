@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // adjacent_find, all_of, sort
+#include <algorithm>   // adjacent_find, all_of, find, sort
 #include <functional>  // function
 
 #include <splitvit/core/error.hpp>     // ArgumentError, joined, Reason, WireError

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // find, min, min_element, sort
+#include <algorithm>   // min_element
 #include <functional>  // function
 
-#include <splitvit/core/error.hpp>       // ArgumentError, joined
+#include <splitvit/core/error.hpp>       // joined
 #include <splitvit/core/random.hpp>      // Rng
 #include <splitvit/core/shape.hpp>       // Index
 #include <splitvit/split/averaging.hpp>  // AnyAveraging, AveragingRule, SampleMean

@@ -24,16 +24,23 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 ///   Server<float> server{Shared{}, {.clients = 100}, make_part, Adam{}};
 ///   Simulation simulation{server};
 ///   for (std::uint32_t i = 1; i <= 100; ++i)
-///     simulation.add(role_of(i), {.client = i}, {.plan = {.steps = 50, .per_turn = 10},
-///                                                .next_batch = batches_of(i)});
+///     simulation.add(role_of(i), {.client = i}, {{.steps = 50, .per_turn = 10}, batches_of(i)});
 ///   simulation.run();
 ///
 /// Errors  What a party throws ends the simulation, and is thrown by add or run.
 template <std::floating_point T>
 class Simulation {
  public:
-  /// What a client trains on. next_batch gives the images and labels of its next step.
+  /// What a client trains on. `next`, which can be copied, is called for each of its steps and
+  /// returns a batch: its `images` and its `labels`, as in BatchSource.
   struct Work {
+    template <class Next>
+    Work(const TurnPlan& p, Next next)
+        : plan{p}, next_batch{[next = std::move(next)]() mutable {
+            auto batch = next();
+            return std::pair<Tensor<T>, Labels>{std::move(batch.images), std::move(batch.labels)};
+          }} {}
+
     TurnPlan plan;
     std::function<std::pair<Tensor<T>, Labels>()> next_batch;
   };
@@ -50,11 +57,11 @@ class Simulation {
 
   /// Connects the next client; they come in the order of their numbers, from 1.
   ///
-  /// Errors  std::invalid_argument for another number, or work without batches.
+  /// Errors  std::invalid_argument for another number.
   Client<T>& add(ClientRole<T> role, ClientOptions options, Work work) {
-    if (options.client != all_.size() + 1 || !work.next_batch)
-      throw ArgumentError({"Simulation: client ", options.client, " came, wanted client ",
-                           all_.size() + 1, " with batches"});
+    if (options.client != all_.size() + 1)
+      throw ArgumentError(
+          {"Simulation: client ", options.client, " came, wanted client ", all_.size() + 1});
     options.workspace = workspace_;
     all_.push_back(std::make_unique<One>(server_, std::move(role), options, std::move(work)));
     return all_.back()->client;
