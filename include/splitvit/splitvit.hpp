@@ -10,6 +10,8 @@
 //   stages, codecs from text  splitvit/spec/{stages,codecs,method}.hpp
 //   files of data             splitvit/data/{cifar,idx}.hpp; link splitvit::images for
 //                             splitvit/images.hpp: JPEG and PNG, folders, npz, IDX.gz
+//   several clients           splitvit/split/{sharing,simulation}.hpp,
+//                             splitvit/data/{partition,subset,endless}.hpp
 //   files of weights          splitvit/nn/weights.hpp, splitvit/io/safetensors.hpp
 //   links                     splitvit/transport/{tcp,simulated,metered}.hpp
 //   checks of your own code   splitvit/autograd/gradcheck.hpp, splitvit/transport/conformance.hpp

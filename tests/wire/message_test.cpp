@@ -281,9 +281,9 @@ TEST_CASE("Phase: what may come when", "[wire]") {
   CHECK(may_come_now(Phase::decides, Role::server) == "error");
   CHECK(may_come_now(Phase::awaits_welcome, Role::server) == "welcome refuse error");
   CHECK(may_come_now(Phase::open, Role::server) ==
-        "forward evaluate fetch_weights weights bye error heartbeat checkpoint");
+        "forward evaluate fetch_weights weights bye error heartbeat checkpoint turn");
   CHECK(may_come_now(Phase::open, Role::client) ==
-        "backward evaluated weights bye error heartbeat checkpoint");
+        "backward evaluated weights bye error heartbeat checkpoint turn");
   CHECK(may_come_now(Phase::ended, Role::server) == "error");
 }
 

@@ -15,7 +15,7 @@
 #include <splitvit/split/checkpoints.hpp>    // Checkpoints
 #include <splitvit/split/client_role.hpp>    // ClientRole, CutSender, Learner, StepId
 #include <splitvit/split/messages.hpp>       // CheckpointMessage, Score, read_weights
-#include <splitvit/split/options.hpp>        // ClientOptions, settings_of
+#include <splitvit/split/options.hpp>        // ClientOptions
 #include <splitvit/split/report.hpp>         // Column, EpochReport, Evaluation, StepReport, Timer
 #include <splitvit/transport/any_link.hpp>   // AnyLink
 #include <splitvit/wire/connection.hpp>      // Connection, options_on
@@ -130,7 +130,7 @@ class Client {
   /// The class scores of images. The server needs no labels.
   /// Shapes  images (B, channels, image, image) -> (B, classes).
   Tensor<T> predict(Tensor<T> images) {
-    const Workspace::Use use{workspace_};
+    const Workspace::Use use{*workspace_};
     const Shape wanted{images.shape().rank() == 0 ? 0 : images.dim(0), part().config.classes};
     const wire::Bytes question = role_.predict(std::move(images));
     ByteReader answer{ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated),
@@ -149,6 +149,22 @@ class Client {
 
   /// Fetches the server's part. Errors  WireError if it does not follow this one.
   nn::Part<T> fetch_server_part();
+
+  /// Where several clients train one model: asks the server for the next turn, in which this client
+  /// wants to take so many steps; 0 if it has taken them all. Goes on without an answer.
+  /// Errors  WireError, TransportError.
+  void request_turn(std::uint64_t steps) {
+    require_in_step("request_turn");
+    send(wire::MessageKind::turn, role_.turn_request(steps));
+  }
+  /// Waits for the answer, perhaps until other clients have taken their steps, and takes its
+  /// weights. If the connection is lost, request the turn again. Errors  as request_turn.
+  Turn await_turn() {
+    const wire::Bytes answer = wait_for(wire::MessageKind::turn);
+    const Turn turn = connected([&] { return role_.take_turn(answer); });
+    session()->release_payload();
+    return turn;
+  }
 
   /// Says goodbye. The server then ends the session without an error. Both keep the checkpoint of
   /// the last step only.
@@ -184,7 +200,6 @@ class Client {
                              options.drop_patches},
                std::move(link), options) {}
 
-  wire::Settings settings() const;
   wire::Connection::Locked session();
   /// Heartbeats are counted in the state by another thread.
   std::optional<wire::Connection::Locked> lock_state() const {
@@ -212,12 +227,14 @@ class Client {
   std::unique_ptr<wire::SessionState> state_ = std::make_unique<wire::SessionState>();
   std::unique_ptr<wire::Connection> connection_;
   std::shared_ptr<Checkpoints> checkpoints_;
-  Workspace workspace_;
+  std::shared_ptr<Workspace> workspace_;
 };
 
 template <std::floating_point T>
 Client<T>::Client(ClientRole<T> role, const ClientOptions& options)
-    : role_{std::move(role)}, options_{options} {
+    : role_{std::move(role)},
+      options_{options},
+      workspace_{options.workspace ? options.workspace : std::make_shared<Workspace>()} {
   state_->client = options_.client;
 }
 
@@ -225,7 +242,7 @@ template <std::floating_point T>
 void Client<T>::keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints) {
   if (steps() > 0 || state_->connection > 0)
     throw std::logic_error("keep_checkpoints: the session has begun already");
-  checkpoints->use(settings(), options_.client, options_.seed);
+  checkpoints->use(role_.settings(options_), options_.client, options_.seed);
   if (const auto& newest = checkpoints->found().newest) {
     checkpoints->restore(newest->step, *state_, role_);
   } else {
@@ -262,7 +279,7 @@ auto Client<T>::connected(const auto& action) {
 
 template <std::floating_point T>
 StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
-  const Workspace::Use use{workspace_};
+  const Workspace::Use use{*workspace_};
   StepReport report{.step = session()->next().step, .traffic = {}, .seconds = {}};
   const Traffic before = traffic(Column::training);
   Timer timer;
@@ -296,7 +313,7 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
 template <std::floating_point T>
 void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels,
                           EvaluationMode mode) {
-  const Workspace::Use use{workspace_};
+  const Workspace::Use use{*workspace_};
   const wire::Bytes question = role_.evaluate(std::move(images), labels, mode);
   const wire::Bytes answer =
       ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
@@ -335,19 +352,12 @@ void Client<T>::give_up(const ReasonedError& why) {
 }
 
 template <std::floating_point T>
-wire::Settings Client<T>::settings() const {
-  const CutSender<T>& sender = role_.sender();
-  return settings_of(part(),
-                     options_.method.empty() ? sender.stage().description() : options_.method,
-                     sender.codec().description(), options_.agreed);
-}
-
-template <std::floating_point T>
 void Client<T>::reconnect(transport::AnyLink link) {
   disconnect();
-  auto opening = wire::Session::client(
-      *state_, settings(), wire::options_on(link, options_.session), transport::Clock::now(),
-      checkpoints_ ? checkpoints_->offered() : std::vector<std::uint64_t>{});
+  auto opening =
+      wire::Session::client(*state_, role_.settings(options_),
+                            wire::options_on(link, options_.session), transport::Clock::now(),
+                            checkpoints_ ? checkpoints_->offered() : std::vector<std::uint64_t>{});
   connection_ = std::make_unique<wire::Connection>(std::move(link), std::move(opening));
   wait_for(wire::MessageKind::welcome);
   if (checkpoints_)

@@ -13,7 +13,9 @@
 #include <splitvit/split/cut.hpp>              // CutSender, StepId
 #include <splitvit/split/learner.hpp>          // Learner
 #include <splitvit/split/messages.hpp>         // BackwardMessage, ForwardMessage, weights_payload
+#include <splitvit/split/options.hpp>          // ClientOptions, settings_of
 #include <splitvit/split/report.hpp>           // EvaluationMode, StepReport, Timer
+#include <splitvit/split/turn.hpp>             // Turn, TurnRequest
 #include <splitvit/wire/labels.hpp>            // put_labels
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
@@ -44,6 +46,12 @@ class ClientRole {
   const nn::Part<T>& part() const { return learner_.part(); }
   const Learner<T>& learner() const { return learner_; }
   const CutSender<T>& sender() const { return sender_; }
+  /// What the server must agree to.
+  wire::Settings settings(const ClientOptions& options) const {
+    return settings_of(part(),
+                       options.method.empty() ? sender_.stage().description() : options.method,
+                       sender_.codec().description(), options.agreed);
+  }
 
   /// The payload of a forward message, which borrows from this role until its next call.
   ///
@@ -184,11 +192,38 @@ class ClientRole {
   /// The payload of a weights message; empty without a decoder, and after the first step.
   const std::vector<std::byte>& decoder() const { return decoder_; }
 
+  /// The payload of a turn message: this client wants to take so many steps in its next turn, 0 if
+  /// it has taken them all. With the part's weights, if it was trained in the last turn.
+  std::vector<std::byte> turn_request(std::uint64_t steps) const {
+    TurnRequest request{.turn = turn_, .steps = steps};
+    std::vector<std::byte> weights;
+    if (learner_.steps() > turn_began_)
+      request.weights = weights = weights_payload<T>(part());
+    else if (turn_ == 0)
+      request.start = weights_checksum<T>(part());
+    return request.payload();
+  }
+  /// The server's answer. Takes the weights out of it, if it has any; the optimiser keeps its
+  /// state.
+  ///
+  /// Errors  WireError for invalid bytes, weights of another part, or another turn than the next;
+  ///         std::logic_error within a step.
+  Turn take_turn(std::span<const std::byte> payload) {
+    if (under_way_) throw std::logic_error("take_turn: a step is under way");
+    Turn turn = Turn::read(payload, turn_ + 1);
+    if (!turn.weights.empty()) read_weights<T>(std::exchange(turn.weights, {}), part());
+    turn_ = turn.number;
+    turn_began_ = learner_.steps();
+    return turn;
+  }
+
   /// See core/state.hpp.
   void each_state(auto&& see) {
     show_state(learner_, see);
     show_state(sender_, see);
     see("decoder", decoder_);
+    see("turn", turn_);
+    see("turn_began", turn_began_);
   }
 
  private:
@@ -232,6 +267,8 @@ class ClientRole {
   std::vector<typename CutSender<T>::Pending> pending_;  // the oldest first
   std::vector<Variable<T>> local_losses_;                // without gradients yet
   bool under_way_ = false;                               // a step
+  std::uint64_t turn_ = 0;                               // the number of the last turn; 0: none
+  std::uint64_t turn_began_ = 0;                         // the step before it
   std::vector<std::byte> payload_, label_bytes_, decoder_;
 };
 

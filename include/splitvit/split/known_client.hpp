@@ -90,6 +90,7 @@ struct KnownClient {
   ServerRole<T> role;  // this and the next two under the server's lock of what computes
   std::shared_ptr<Checkpoints> checkpoints;
   std::vector<std::byte> answer;  // to a question; it lives until it is written
+  bool awaits_turn = false;       // it has asked for its next turn
 
   // Of the next two: the connection's.
   std::shared_ptr<std::mutex> guard = std::make_shared<std::mutex>();

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>  // copy
+
 #include <splitvit/core/error.hpp>       // ArgumentError, Reason, WireError
 #include <splitvit/core/state.hpp>       // show_state
+#include <splitvit/nn/concepts.hpp>      // parameters
 #include <splitvit/nn/feedback.hpp>      // Feedback, LocalHead
 #include <splitvit/nn/part.hpp>          // Part
 #include <splitvit/optim/optimizer.hpp>  // AnyRule, clip_gradients, Optimizer
@@ -54,6 +57,19 @@ class Learner {
 
   /// Clears the gradients of a step that is not applied.
   void discard() { optimizer_.clear_gradients(); }
+
+  /// Gives the weights the values of a part of the same shapes. The optimiser keeps its state.
+  /// Errors  std::logic_error for other names or shapes.
+  void set_weights(const nn::Part<T>& from) {
+    const auto values = nn::parameters<T>(from);
+    const auto& mine = optimizer_.parameters();
+    bool fits = values.size() == mine.size();
+    for (std::size_t i = 0; fits && i < mine.size(); ++i)
+      fits = mine[i].first == values[i].first && mine[i].second.shape() == values[i].second.shape();
+    if (!fits) throw std::logic_error("set_weights: the weights of another part");
+    for (std::size_t i = 0; i < mine.size(); ++i)
+      std::ranges::copy(values[i].second.value().span(), mine[i].second.mutable_value().data());
+  }
 
   /// Weights, the optimiser's state, and the number of steps. See core/state.hpp.
   void each_state(auto&& see) {

@@ -3,8 +3,10 @@
 
 #include <chrono>      // minutes, nanoseconds
 #include <functional>  // function
+#include <memory>      // shared_ptr
 
 #include <splitvit/core/error.hpp>            // ShapeError
+#include <splitvit/core/workspace.hpp>        // Workspace
 #include <splitvit/nn/feedback.hpp>           // Feedback
 #include <splitvit/nn/part.hpp>               // Part
 #include <splitvit/wire/handshake.hpp>        // Settings, any_value
@@ -29,6 +31,8 @@ struct ClientOptions {
   wire::SessionOptions session = {};  ///< times and limits
   /// What else must be the same on both sides, such as {"seed", "7"}; see wire/handshake.hpp.
   wire::Settings agreed = {};
+  /// Memory of the steps, for clients that one thread drives; each has its own unless given.
+  std::shared_ptr<Workspace> workspace = {};
 };
 
 struct ServerOptions {

@@ -48,14 +48,15 @@ struct Traffic {
 enum class Column : std::uint8_t {
   training,    ///< the first handshake, every step once, an initial decoder, the goodbye
   evaluation,  ///< evaluations
-  weights,     ///< fetching the server's weights
+  weights,     ///< fetching the server's weights, and turns: weights that several clients share
   upkeep,      ///< heartbeats, errors, checkpoints, later handshakes, steps that were sent again
 };
 
 constexpr Column column_of(wire::MessageKind kind, bool sent_by_client) {
   using enum wire::MessageKind;
   if (kind == evaluate || kind == evaluated) return Column::evaluation;
-  if (kind == fetch_weights || (kind == weights && !sent_by_client)) return Column::weights;
+  if (kind == fetch_weights || kind == turn || (kind == weights && !sent_by_client))
+    return Column::weights;
   if (kind == heartbeat || kind == error || kind == checkpoint) return Column::upkeep;
   return Column::training;
 }

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>   // max
 #include <functional>  // function
-#include <map>         // map
 #include <memory>      // make_shared, shared_ptr, weak_ptr
 #include <mutex>       // lock_guard, mutex
 
 #include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
-#include <splitvit/core/workspace.hpp>       // Workspace
 #include <splitvit/nn/part.hpp>              // Part
 #include <splitvit/optim/optimizer.hpp>      // AnyRule
+#include <splitvit/split/aggregator.hpp>     // Aggregator, AnySharing, GroupOptions
+#include <splitvit/split/answering.hpp>      // Answering, Patience
 #include <splitvit/split/checkpoints.hpp>    // Checkpoints
 #include <splitvit/split/cut.hpp>            // CutReceiver
 #include <splitvit/split/known_client.hpp>   // KnownClient
+#include <splitvit/split/known_clients.hpp>  // KnownClients
 #include <splitvit/split/learner.hpp>        // Learner
-#include <splitvit/split/messages.hpp>       // weights_payload
 #include <splitvit/split/options.hpp>        // ServerOptions, settings_of
 #include <splitvit/split/server_role.hpp>    // ServerRole
 #include <splitvit/split/session_event.hpp>  // OnSessionEvent, SessionEvent
@@ -52,13 +53,25 @@ class Server {
       : Server(codec::AnyCodec<T>{}, std::move(part), std::move(rule), options) {}
   /// A role for each client, with a part of its own or a shared one.
   explicit Server(MakeRole make_role, const ServerOptions& options = {});
+  /// Registered clients that train one model together. `make_part` makes the server part, one for
+  /// each client if the sharing policy says so, all with equal weights. Sessions are kept until the
+  /// end. No checkpoints can be kept.
+  ///
+  /// Errors  As the first one, and Aggregator's.
+  Server(AnySharing<T> sharing, const GroupOptions& group,
+         const std::function<nn::Part<T>()>& make_part, const optim::AnyRule<T>& rule,
+         const codec::AnyCodec<T>& codec = {}, const ServerOptions& options = {});
 
   /// Makes what keeps a new client's checkpoints, in all threads that serve; null: none are kept.
   /// If they are those of an earlier process, the session goes on from them. If it throws a
   /// StorageError, the client is told why.
   using MakeCheckpoints = std::function<std::shared_ptr<Checkpoints>(const wire::Hello&)>;
   /// Call it before anybody is served.
-  void keep_checkpoints(MakeCheckpoints make) { make_checkpoints_ = std::move(make); }
+  /// Errors  std::logic_error for a group of clients.
+  void keep_checkpoints(MakeCheckpoints make) {
+    if (group()) throw std::logic_error("keep_checkpoints: those of a group cannot be kept yet");
+    make_checkpoints_ = std::move(make);
+  }
 
   /// Saves all sessions that have checkpoints, each after its step under way. Any thread may call
   /// it, such as one that ends the process then.
@@ -76,15 +89,46 @@ class Server {
       const std::shared_ptr<wire::Connection>& connection,
       const OnSessionEvent& on_event = [](const SessionEvent&) {});
 
+  /// Serves one connection, message by message, for a caller that has no thread for it.
+  class Serving {
+   public:
+    Serving(Server& server, std::shared_ptr<wire::Connection> connection,
+            OnSessionEvent on_event = {}, Patience patience = Patience::refuses)
+        : server_{server},
+          connection_{std::move(connection)},
+          on_event_{std::move(on_event)},
+          patience_{patience} {}
+
+    /// Admits the client, answers its next message, or gives it the turn that it has asked for.
+    /// Returns false after a goodbye. Errors  As serve.
+    bool next();
+
+   private:
+    bool step();
+    void tell(SessionEvent::Kind kind, const std::string& reason = {});
+    void give_up(const ReasonedError& error, const std::string& reason);
+
+    Server& server_;
+    std::shared_ptr<wire::Connection> connection_;
+    OnSessionEvent on_event_;
+    Patience patience_;
+    std::shared_ptr<split::KnownClient<T>> client_;
+  };
+
   const ServerOptions& options() const { return options_; }
   /// The last step of a session, 0 if it is not known. Any thread may ask.
   std::uint64_t step_of(const wire::SessionId& id) {
-    const std::shared_ptr<KnownClient> client = find(id);
+    const std::shared_ptr<KnownClient> client = clients_.find(id);
     return client == nullptr ? 0 : client->last_step();
   }
 
-  /// The part that all clients share. Errors  std::logic_error if each role has its own.
-  const nn::Part<T>& part() const { return learner().part(); }
+  /// The rounds and the average of a group of clients; null without one. While nobody is served.
+  const Aggregator<T>* group() const { return answering_.aggregator().get(); }
+  /// The part that all clients share; for a group whose clients have one each, the average.
+  /// Errors  std::logic_error if each role has its own.
+  const nn::Part<T>& part() const {
+    return !learner_ && group() ? group()->server_part() : learner().part();
+  }
   /// Training steps that have been applied, over all sessions.
   std::uint64_t steps() const { return learner().steps(); }
 
@@ -92,7 +136,7 @@ class Server {
   void each_state(auto&& see) {
     if (learner_) show_state(*learner_, see);
     std::size_t number = 0;
-    for (auto& [id, client] : clients_) {
+    for (const auto& client : clients_.all()) {
       const std::string prefix = "client." + std::to_string(number++) + ".";
       show_state(client->role, see, prefix);
       show_state(client->state, see, prefix);
@@ -104,10 +148,6 @@ class Server {
          const ServerOptions& options);
 
   using KnownClient = split::KnownClient<T>;
-
-  static WireError superseded() {
-    return {Reason::superseded, "a newer connection of this client has taken over"};
-  }
 
   const Learner<T>& learner() const {
     if (!learner_) throw std::logic_error("Server: each role has a part of its own");
@@ -125,40 +165,25 @@ class Server {
   void welcome(const std::shared_ptr<wire::Connection>& connection,
                const std::shared_ptr<KnownClient>& client);
   void require_settings(wire::Connection& connection, const ServerRole<T>& role) const;
-  std::shared_ptr<KnownClient> find(const wire::SessionId& id);
-
-  /// Forgets the clients whose time is over and, where there is still no room, the oldest client
-  /// that is not connected; refuses the new one if all are.
-  void make_room(const wire::Connection::Locked& session);
-
-  /// The client's connection is over. `keeps` says whether the client may come back.
-  void leave(KnownClient& client, bool keeps);
-
+  /// Refuses a client that is not registered, or whose number another session has.
+  void require_place(wire::Connection& connection, std::uint32_t number);
   /// Tells the peer why, and keeps a client that has something to come back to.
   void give_up(wire::Connection& connection, KnownClient* client, const ReasonedError& error);
-
-  /// Answers one message; false after a goodbye.
-  bool answer(wire::Connection& connection, KnownClient& client);
-
-  void train(wire::Connection& connection, KnownClient& client, const wire::Event& event,
-             std::uint64_t largest);
 
   std::shared_ptr<Learner<T>> learner_;
   MakeRole make_role_;
   MakeCheckpoints make_checkpoints_;
   ServerOptions options_;
-  std::mutex guard_;  // of clients_
-  std::map<wire::SessionId, std::shared_ptr<KnownClient>> clients_;
-  std::uint64_t admitted_ = 0;
-  std::mutex computing_;  // one thread computes
-  Workspace workspace_;   // of that thread
+  KnownClients<T> clients_;
+  Answering<T> answering_;
 };
 
 template <std::floating_point T>
 Server<T>::Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
                   const ServerOptions& options)
     : learner_{std::make_shared<Learner<T>>(std::move(part), std::move(rule), options.training)},
-      options_{options} {
+      options_{options},
+      clients_{options_.most_sessions, options_.keep_for} {
   make_role_ = [learner = learner_, codec = std::move(codec),
                 seed = options.seed](const wire::Hello&) {
     return ServerRole<T>{learner, CutReceiver<T>{codec, seed}};
@@ -168,7 +193,26 @@ Server<T>::Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> 
 
 template <std::floating_point T>
 Server<T>::Server(MakeRole make_role, const ServerOptions& options)
-    : make_role_{std::move(make_role)}, options_{options} {}
+    : make_role_{std::move(make_role)},
+      options_{options},
+      clients_{options_.most_sessions, options_.keep_for} {}
+
+template <std::floating_point T>
+Server<T>::Server(AnySharing<T> sharing, const GroupOptions& group,
+                  const std::function<nn::Part<T>()>& make_part, const optim::AnyRule<T>& rule,
+                  const codec::AnyCodec<T>& codec, const ServerOptions& options)
+    : options_{options},
+      clients_{std::max<std::size_t>(options.most_sessions, group.clients),
+               options.keep_for.max()} {
+  const auto make_learner = [=, training = options.training] {
+    return std::make_shared<Learner<T>>(make_part(), rule, training);
+  };
+  if (!sharing.has_part_for_each) learner_ = make_learner();
+  make_role_ = [=, learner = learner_, seed = options.seed](const wire::Hello&) {
+    return ServerRole<T>{learner ? learner : make_learner(), CutReceiver<T>{codec, seed}};
+  };
+  answering_.use(std::make_shared<Aggregator<T>>(std::move(sharing), make_role_({}).part(), group));
+}
 
 template <std::floating_point T>
 void Server<T>::serve(transport::AnyLink link) {
@@ -180,31 +224,15 @@ void Server<T>::serve(transport::AnyLink link) {
 template <std::floating_point T>
 void Server<T>::serve(const std::shared_ptr<wire::Connection>& connection,
                       const OnSessionEvent& on_event) {
-  std::shared_ptr<KnownClient> client;
-  const auto tell = [&](SessionEvent::Kind kind, const std::string& reason = {}) {
-    SessionEvent event{.kind = kind, .reason = reason};
-    if (client != nullptr) {
-      const std::lock_guard lock{*client->guard};
-      event.id = client->state.id;
-      event.step = client->state.steps.last();
-    }
-    on_event(event);
-  };
-  const auto give_up = [&](const ReasonedError& error, const std::string& reason) {
-    this->give_up(*connection, client.get(), error);
-    connection->stop();
-    tell(client == nullptr ? SessionEvent::Kind::refused : SessionEvent::Kind::lost, reason);
-  };
+  Serving serving{*this, connection, on_event, Patience::waits};
+  while (serving.next()) {
+  }
+}
+
+template <std::floating_point T>
+bool Server<T>::Serving::next() {
   try {
-    if (!connection->session()->has_hello()) connection->next(wire::MessageKind::hello);
-    client = admit(connection);
-    const bool is_new = connection->session()->hello().connection == 0;
-    tell(is_new ? SessionEvent::Kind::began : SessionEvent::Kind::resumed);
-    while (answer(*connection, *client)) {
-    }
-    leave(*client, false);
-    connection->stop();
-    tell(SessionEvent::Kind::ended);
+    return step();
   } catch (const ReasonedError& error) {
     give_up(error, error.what());
     throw;
@@ -215,12 +243,54 @@ void Server<T>::serve(const std::shared_ptr<wire::Connection>& connection,
 }
 
 template <std::floating_point T>
+bool Server<T>::Serving::step() {
+  if (client_ == nullptr) {
+    if (!connection_->session()->has_hello()) connection_->next(wire::MessageKind::hello);
+    client_ = server_.admit(connection_);
+    const bool is_new = connection_->session()->hello().connection == 0;
+    tell(is_new ? SessionEvent::Kind::began : SessionEvent::Kind::resumed);
+    connection_->flush();
+    return true;
+  }
+  if (client_->awaits_turn) {
+    server_.answering_.give_turn(*connection_, *client_, patience_);
+    return true;
+  }
+  if (server_.answering_(*connection_, *client_, connection_->next(), patience_)) {
+    connection_->flush();
+    return true;
+  }
+  server_.clients_.leave(*client_, false);
+  connection_->stop();
+  tell(SessionEvent::Kind::ended);
+  return false;
+}
+
+template <std::floating_point T>
+void Server<T>::Serving::tell(SessionEvent::Kind kind, const std::string& reason) {
+  SessionEvent event{.kind = kind, .reason = reason};
+  if (client_ != nullptr) {
+    const std::lock_guard lock{*client_->guard};
+    event.id = client_->state.id;
+    event.step = client_->state.steps.last();
+  }
+  if (on_event_) on_event_(event);
+}
+
+template <std::floating_point T>
+void Server<T>::Serving::give_up(const ReasonedError& error, const std::string& reason) {
+  server_.give_up(*connection_, client_.get(), error);
+  connection_->stop();
+  tell(client_ == nullptr ? SessionEvent::Kind::refused : SessionEvent::Kind::lost, reason);
+}
+
+template <std::floating_point T>
 auto Server<T>::admit(const std::shared_ptr<wire::Connection>& connection)
     -> std::shared_ptr<KnownClient> {
-  const std::shared_ptr<KnownClient> older = find(connection->session()->hello().session);
+  const std::shared_ptr<KnownClient> older = clients_.find(connection->session()->hello().session);
   if (older == nullptr) return admit_new(connection);
   require_settings(*connection, older->role);
-  const std::lock_guard computing{computing_};  // it may be at a step
+  const std::lock_guard computing{answering_.guard()};  // it may be at a step
   std::unique_lock of_older{*older->guard};
   if (older->is_superseded)
     throw WireError(Reason::superseded, "a newer connection of this client came first");
@@ -231,14 +301,14 @@ auto Server<T>::admit(const std::shared_ptr<wire::Connection>& connection)
     // The part may have gone back already: the older connection does not fit it any more.
     if (client->state.steps.last() != older->state.steps.last()) {
       older->is_superseded = true;
-      const std::lock_guard lock{guard_};
-      clients_.erase(older->state.id);
+      clients_.forget(older->state.id);
     }
     throw;
   }
   older->is_superseded = true;
   of_older.unlock();
-  if (const auto of_its_thread = older->connection.lock()) of_its_thread->end(superseded());
+  if (const auto of_its_thread = older->connection.lock())
+    of_its_thread->end(Answering<T>::superseded());
   return client;
 }
 
@@ -246,10 +316,11 @@ template <std::floating_point T>
 auto Server<T>::admit_new(const std::shared_ptr<wire::Connection>& connection)
     -> std::shared_ptr<KnownClient> {
   const wire::Hello hello = connection->session()->hello();
+  if (group()) require_place(*connection, hello.client);
   const auto client = std::make_shared<KnownClient>(make_role_(hello));
   require_settings(*connection, client->role);
   if (make_checkpoints_) client->checkpoints = make_checkpoints_(hello);
-  std::unique_lock computing{computing_, std::defer_lock};
+  std::unique_lock computing{answering_.guard(), std::defer_lock};
   if (client->checkpoints) computing.lock();  // they may restore a part that others train, too
   if (const auto refusal = client->restore(hello, options_.seed))
     connection->session()->refuse(*refusal);
@@ -263,15 +334,13 @@ void Server<T>::welcome(const std::shared_ptr<wire::Connection>& connection,
   Checkpoints* const checkpoints = client->checkpoints.get();
   const auto session = connection->session();
   if (checkpoints) checkpoints->meet(session->hello(), client->state, *client);
-  const std::lock_guard lock{guard_};
-  if (!clients_.contains(session->hello().session)) make_room(session);
-  session->admit(client->state,
-                 checkpoints ? checkpoints->offered() : std::vector<std::uint64_t>{});
-  if (checkpoints) checkpoints->agree(session->agreed());
-  client->guard = connection->guard();
-  client->connection = connection;
-  client->last_used = ++admitted_;
-  clients_[client->state.id] = client;
+  clients_.enter(client, session, [&] {
+    session->admit(client->state,
+                   checkpoints ? checkpoints->offered() : std::vector<std::uint64_t>{});
+    if (checkpoints) checkpoints->agree(session->agreed());
+    client->guard = connection->guard();
+    client->connection = connection;
+  });
 }
 
 template <std::floating_point T>
@@ -285,51 +354,23 @@ void Server<T>::require_settings(wire::Connection& connection, const ServerRole<
 }
 
 template <std::floating_point T>
+void Server<T>::require_place(wire::Connection& connection, std::uint32_t number) {
+  const std::uint32_t registered = group()->rounds().clients();
+  if (number < 1 || number > registered)
+    connection.session()->refuse(
+        {"client", joined({"number ", number}), joined({"numbers 1 to ", registered})});
+  for (const auto& client : clients_.all())
+    if (client->state.client == number)
+      connection.session()->refuse(
+          {"client", joined({"number ", number, " in a new session"}), "that client already"});
+}
+
+template <std::floating_point T>
 void Server<T>::save_checkpoints() {
-  std::vector<std::shared_ptr<KnownClient>> all;
-  {
-    const std::lock_guard lock{guard_};
-    for (const auto& [id, client] : clients_) all.push_back(client);
-  }
-  for (const auto& client : all) {
-    const std::lock_guard computing{computing_};
+  for (const auto& client : clients_.all()) {
+    const std::lock_guard computing{answering_.guard()};
     if (!client->was_superseded()) client->save_checkpoint();
   }
-}
-
-template <std::floating_point T>
-auto Server<T>::find(const wire::SessionId& id) -> std::shared_ptr<KnownClient> {
-  const std::lock_guard lock{guard_};
-  const auto known = clients_.find(id);
-  return known == clients_.end() ? nullptr : known->second;
-}
-
-template <std::floating_point T>
-void Server<T>::make_room(const wire::Connection::Locked& session) {
-  const wire::Time now = transport::Clock::now();
-  std::erase_if(clients_, [&](const auto& known) {
-    const KnownClient& client = *known.second;
-    return !client.is_connected && transport::deadline_in(options_.keep_for, client.left) <= now;
-  });
-  if (clients_.size() < options_.most_sessions) return;
-  auto oldest = clients_.end();
-  for (auto at = clients_.begin(); at != clients_.end(); ++at)
-    if (!at->second->is_connected &&
-        (oldest == clients_.end() || at->second->last_used < oldest->second->last_used))
-      oldest = at;
-  if (oldest == clients_.end())
-    session->refuse(wire::Refusal::busy("serving " + std::to_string(clients_.size()) + " of " +
-                                        std::to_string(options_.most_sessions)));
-  clients_.erase(oldest);
-}
-
-template <std::floating_point T>
-void Server<T>::leave(KnownClient& client, bool keeps) {
-  const std::lock_guard lock{guard_};
-  client.is_connected = false;
-  client.left = transport::Clock::now();
-  const auto known = clients_.find(client.state.id);
-  if (!keeps && known != clients_.end() && known->second.get() == &client) clients_.erase(known);
 }
 
 template <std::floating_point T>
@@ -337,60 +378,13 @@ void Server<T>::give_up(wire::Connection& connection, KnownClient* client,
                         const ReasonedError& error) {
   bool tells = true, keeps = false;
   if (client != nullptr) {
-    const std::lock_guard computing{computing_};  // it may be saved
+    const std::lock_guard computing{answering_.guard()};  // it may be saved
     const std::lock_guard lock{*client->guard};
     keeps = client->is_worth_keeping();
     tells = !client->is_superseded;
   }
-  if (client != nullptr) leave(*client, keeps);
+  if (client != nullptr) clients_.leave(*client, keeps);
   if (tells) connection.tell(error);
-}
-
-template <std::floating_point T>
-bool Server<T>::answer(wire::Connection& connection, KnownClient& client) {
-  const wire::Event event = connection.next();
-  const std::lock_guard computing{computing_};
-  if (client.was_superseded()) throw superseded();
-  const Workspace::Use use{workspace_};
-  const std::uint64_t largest = connection.session()->agreed().largest_message;
-  const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
-    client.answer = std::move(payload);
-    connection.session()->send(kind, std::array{wire::Bytes{client.answer}});
-  };
-  using enum wire::MessageKind;
-  if (event.kind == forward) {
-    train(connection, client, event, largest);
-  } else if (event.kind == evaluate) {
-    reply(evaluated, client.role.answer(event.payload, largest));
-  } else if (event.kind == fetch_weights) {
-    reply(weights, weights_payload<T>(client.role.part()));
-  } else if (event.kind == weights) {
-    client.role.take_decoder(event.payload);
-  } else if (event.kind == checkpoint) {
-    reply(checkpoint, client.answer_checkpoint(event.payload));
-  } else if (event.kind == bye) {
-    client.end_checkpoints();
-  }
-  return event.kind != bye;
-}
-
-template <std::floating_point T>
-void Server<T>::train(wire::Connection& connection, KnownClient& client, const wire::Event& event,
-                      std::uint64_t largest) {
-  client.save_first_checkpoint();
-  try {
-    std::vector<std::byte>& reply = connection.session()->new_reply();
-    client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
-                        largest, reply);
-    connection.session()->prepare();
-    client.role.commit(reply);
-    connection.locked()->commit_without_reply();
-  } catch (...) {
-    client.role.discard();
-    throw;
-  }
-  client.save_checkpoint_if_due();  // before the reply leaves
-  connection.session()->reply_to_last();
 }
 
 SPLITVIT_ONCE(class Server<float>);

@@ -4,6 +4,7 @@
 #include <algorithm>  // copy, max
 #include <cmath>      // isfinite
 #include <memory>     // shared_ptr
+#include <numeric>    // accumulate
 
 #include <splitvit/autograd/backward.hpp>    // backward
 #include <splitvit/autograd/variable.hpp>    // NoGrad
@@ -38,6 +39,7 @@ class ServerRole {
   const nn::Part<T>& part() const { return learner_->part(); }
   const Learner<T>& learner() const { return *learner_; }
   Learner<T>& learner() { return *learner_; }
+  const std::shared_ptr<Learner<T>>& shared_learner() const { return learner_; }
   const CutReceiver<T>& receiver() const { return receiver_; }
 
   /// Computes the gradient of a forward message. `reply` becomes the payload of the reply, whose
@@ -50,6 +52,10 @@ class ServerRole {
     header_.reserve(BackwardMessage::header_bytes);  // so that commit needs no memory
     const ForwardMessage message = read(payload, largest);
     if (message.is_coded) throw WireError(Reason::bad_flags, "forward: a flag of evaluations came");
+    images_of_step_ = static_cast<std::uint64_t>(
+        message.sizes.empty()
+            ? message.samples
+            : std::accumulate(message.sizes.begin(), message.sizes.end(), Index{0}));
     const auto came = receiver_.receive(id, part(), message);
     const Variable<T> loss = came.loss(part());
     loss_ = static_cast<double>(loss.value()[0]);
@@ -69,6 +75,7 @@ class ServerRole {
       throw std::logic_error("commit: no step is under way");
     learner_->apply();
     under_way_ = false;
+    images_ += images_of_step_;
     receiver_.commit();
     header_.clear();
     BackwardMessage{.loss = loss_, .seconds = timer_.lap()}.put_header(header_);
@@ -115,6 +122,9 @@ class ServerRole {
     has_decoder_ = 1;
   }
 
+  /// How many images the rows of all applied steps stand for.
+  std::uint64_t images() const { return images_; }
+
   /// Whether the client has given a decoder.
   bool has_decoder() const { return has_decoder_ != 0; }
 
@@ -122,6 +132,7 @@ class ServerRole {
   void each_state(auto&& see) {
     show_state(receiver_, see);
     see("has_decoder", has_decoder_);
+    see("images", images_);
   }
 
  private:
@@ -153,6 +164,8 @@ class ServerRole {
   Timer timer_;      // of the current step
   double loss_ = 0;  // of the current step
   bool under_way_ = false;
+  std::uint64_t images_of_step_ = 0;  // of the current step
+  std::uint64_t images_ = 0;
   std::uint64_t has_decoder_ = 0;
   std::vector<std::byte> header_;
 };

@@ -31,13 +31,16 @@ enum class MessageKind : std::uint8_t {
   error = 11,         ///< either: why the sender gives up
   heartbeat = 12,     ///< either: the sender is alive; empty, and may come between two frames
   checkpoint = 13,    ///< client: it holds a checkpoint of a step; server: whether it does, too
+  turn = 14,          ///< client: it is ready for its next turn; server: it has come; both with
+                      ///< weights or without, see split/turn.hpp
 };
-inline constexpr std::size_t message_kinds = 14;  ///< one more than the largest number
+inline constexpr std::size_t message_kinds = 15;  ///< one more than the largest number
 
 constexpr const char* name(MessageKind kind) {
   constexpr const char* names[message_kinds] = {
-      "none",      "hello",         "welcome", "refuse", "forward", "backward",  "evaluate",
-      "evaluated", "fetch_weights", "weights", "bye",    "error",   "heartbeat", "checkpoint"};
+      "none",     "hello",    "welcome",   "refuse",        "forward",
+      "backward", "evaluate", "evaluated", "fetch_weights", "weights",
+      "bye",      "error",    "heartbeat", "checkpoint",    "turn"};
   const auto i = static_cast<std::size_t>(kind);
   return i < message_kinds ? names[i] : "unknown";
 }

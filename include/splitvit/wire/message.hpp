@@ -51,7 +51,7 @@ constexpr bool may_come(MessageKind kind, Phase phase, Role role) {
   if (phase != Phase::open) return false;
   if (kind == forward || kind == evaluate || kind == fetch_weights) return role == Role::server;
   if (kind == backward || kind == evaluated) return role == Role::client;
-  return true;  // heartbeat, weights, bye, checkpoint
+  return true;  // heartbeat, weights, bye, checkpoint, turn
 }
 
 /// Errors  WireError (wrong_message) for a message that must not come now.

@@ -103,7 +103,7 @@ class Session {
     require_phase(Phase::open, name(kind));
     using enum MessageKind;
     if (kind != evaluate && kind != evaluated && kind != fetch_weights && kind != weights &&
-        kind != bye && kind != checkpoint)
+        kind != bye && kind != checkpoint && kind != turn)
       throw std::logic_error(joined({"send: the session itself sends ", name(kind)}));
     const Count sent = outbox_.queue(kind, parts);
     const bool counts_once = kind == bye || (kind == weights && is_client());
@@ -237,6 +237,10 @@ class Session {
 
   /// Whether n more bytes begin a message, so that `filled` uses what the last event refers to.
   bool begins_message(std::size_t n) const { return reader_.completes_header(n); }
+
+  /// Frees the memory of the last event's payload, which is not used any more: for messages that
+  /// are large and rare.
+  void release_payload() { payload_ = {}; }
 
   /// Measures the peer's silence from now on. For callers that do not read while they compute.
   void listen(Time now) { silence_.listen(now); }

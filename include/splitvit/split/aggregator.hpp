@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <functional>  // function
+#include <memory>      // shared_ptr
+
+#include <splitvit/core/error.hpp>         // ArgumentError, Reason, WireError
+#include <splitvit/nn/concepts.hpp>        // parameters
+#include <splitvit/nn/part.hpp>            // Part
+#include <splitvit/split/averaging.hpp>    // Average
+#include <splitvit/split/learner.hpp>      // Learner
+#include <splitvit/split/messages.hpp>     // read_weights, weights_payload
+#include <splitvit/split/rounds.hpp>       // Order, Rounds
+#include <splitvit/split/server_role.hpp>  // ServerRole
+#include <splitvit/split/sharing.hpp>      // AnySharing
+#include <splitvit/split/turn.hpp>         // Turn, TurnRequest
+
+namespace splitvit::inline SPLITVIT_BUILD::split {
+
+/// Clients that train one model together.
+struct GroupOptions {
+  std::uint32_t clients = 1;  ///< that are registered, with numbers from 1
+  Order order = Order::fixed;
+  std::uint64_t seed = 0;            ///< of who takes part in a round
+  std::uint32_t evaluator = 0;       ///< number of the client that evaluates; 0: nobody does
+  std::uint64_t evaluate_every = 1;  ///< rounds between evaluations; there is one at the end, too
+  /// Is told of weights that are left out of the average of a round; training goes on. Client 0:
+  /// the average itself, and the weights stay what they were before.
+  std::function<void(std::uint32_t client, std::uint64_t round, const WireError& why)> on_left_out =
+      {};
+};
+
+/// What a server does for its clients together: rounds, averages, and who may go on. It does no
+/// I/O, and one thread at a time may use it.
+///
+///   aggregator.ask(client, role, request);         a turn message has come
+///   if (aggregator.has_turn(client))               perhaps only after those of other clients
+///     send(aggregator.answer(client));
+///   if (aggregator.may_step(client)) { ...; aggregator.step(client); }
+///
+/// All clients begin with equal weights. Weights are added to the average in the order of the
+/// clients' numbers, whenever they come. Where a step or a request is repeated over another
+/// connection, nothing is counted twice.
+template <std::floating_point T>
+class Aggregator {
+ public:
+  /// `part` is a server part; where each client has its own, the one that becomes the average.
+  ///
+  /// Errors  std::invalid_argument without clients, for an evaluator that is none of them, or one
+  ///         that evaluates every 0 rounds.
+  Aggregator(AnySharing<T> sharing, nn::Part<T> part, GroupOptions options)
+      : options_{std::move(options)},
+        has_part_for_each_{sharing.has_part_for_each},
+        clients_average_{sharing.averaging},
+        servers_average_{sharing.averaging},
+        server_part_{std::move(part)},
+        client_part_{part_before(server_part_)},
+        scratch_{part_before(server_part_)},
+        rounds_{options_.clients,
+                [sharing = std::move(sharing)](std::span<const Candidate> ready, Rng rng) {
+                  return sharing.choose(ready, rng);
+                },
+                options_.seed, options_.order},
+        members_(options_.clients) {
+    if (options_.evaluator > options_.clients || options_.evaluate_every == 0)
+      throw ArgumentError({"Aggregator: the evaluator is client ", options_.evaluator, " of ",
+                           options_.clients, ", every ", options_.evaluate_every,
+                           " rounds; wanted a client of the group, or 0, and 1 round or more"});
+  }
+
+  const Rounds& rounds() const { return rounds_; }
+  /// The average of the client parts, after the first round.
+  const nn::Part<T>& client_part() const { return client_part_; }
+  /// The average of the server parts; the part itself where all clients share it.
+  const nn::Part<T>& server_part() const { return server_part_; }
+  bool is_over() const { return is_over_; }
+
+  /// A client asks for its next turn.
+  ///
+  /// Errors  WireError: truncated; wrong_step for another turn than its last one, or while it has
+  ///         steps left; wrong_message with weights where it was not trained, or without; refused
+  ///         for a start with other weights than the other clients have.
+  void ask(std::uint32_t client, const ServerRole<T>& role, std::span<const std::byte> payload) {
+    const TurnRequest request = TurnRequest::read(payload);
+    Member& member = at(client);
+    if (std::exchange(member.learner, role.shared_learner()) != role.shared_learner())
+      member.average = member.average == 0 ? 0 : trained;        // a new part does not have it
+    if (member.turns > 0 && request.turn == member.turns - 1) {  // the answer was lost
+      member.waits = member.is_repeated = true;
+      return;
+    }
+    if (request.turn != member.turns)
+      throw WireError(Reason::wrong_step, {"turn: client ", client, " has come to turn ",
+                                           request.turn, ", wanted ", member.turns});
+    if (member.waits) return;  // it has asked over an earlier connection
+    const bool was_trained =
+        rounds_.is_member(client) && !rounds_.is_ready(client) && rounds_.steps(client) > 0;
+    if (was_trained == request.weights.empty())
+      throw WireError(Reason::wrong_message, {"turn: client ", client,
+                                              was_trained ? " sent no weights after its steps"
+                                                          : " sent weights without any steps"});
+    if (request.turn == 0) require_start(client, request.start);
+    rounds_.ready(client, request.steps);
+    member.waits = true;
+    if (was_trained) member.came(request.weights, role.images());
+    if (is_evaluating_ && client == options_.evaluator) is_evaluating_ = false;
+    add_weights();
+    go_on();
+  }
+
+  /// Whether a client that has asked can be answered now.
+  bool has_turn(std::uint32_t client) const {
+    const Member& member = at(client);
+    if (!member.waits) return false;
+    if (member.is_repeated || is_over_) return true;
+    if (is_evaluating_) return client == options_.evaluator;
+    return is_round_open_ && rounds_.is_member(client) && !rounds_.is_ready(client);
+  }
+
+  /// The payload of the answer. The client's own server part takes the average, too.
+  /// Errors  std::logic_error unless has_turn().
+  std::vector<std::byte> answer(std::uint32_t client) {
+    if (!has_turn(client)) throw std::logic_error("Aggregator: it is not the client's turn");
+    Member& member = at(client);
+    member.waits = false;
+    if (!std::exchange(member.is_repeated, false)) {
+      using enum Turn::What;
+      member.turn = {.number = ++member.turns,
+                     .round = rounds_.number(),
+                     .steps = 0,
+                     .what = is_over_         ? over
+                             : is_evaluating_ ? evaluate
+                                              : train};
+      if (member.turn.what == train) member.turn.steps = rounds_.steps(client);
+      member.takes = average_ > 0 && member.average != average_;
+      if (member.takes && has_part_for_each_) member.learner->set_weights(server_part_);
+      member.average = member.turn.what == train ? trained : average_;
+    }
+    Turn turn = member.turn;
+    std::vector<std::byte> weights;
+    if (member.takes) turn.weights = weights = weights_payload<T>(client_part_);
+    return turn.payload();
+  }
+
+  /// Whether the client may take its next step now. Errors  As Rounds::may_step.
+  bool may_step(std::uint32_t client) const { return rounds_.may_step(client); }
+  /// It has taken it.
+  void step(std::uint32_t client) { rounds_.step(client); }
+
+ private:
+  static constexpr std::uint64_t trained = ~std::uint64_t{0};
+
+  struct Member {
+    std::shared_ptr<Learner<T>> learner = {};
+    std::uint64_t turns = 0;    // that it was given
+    Turn turn = {};             // the last one, without weights
+    bool takes = false;         // weights, with that turn
+    bool waits = false;         // for its next turn
+    bool is_repeated = false;   // it waits for the last turn once more
+    std::uint64_t average = 0;  // that it has; 0: its start; `trained`: it has gone on since
+    std::uint64_t images = 0;   // that it has trained on when its weights came
+    std::uint64_t samples = 0;  // of them since the time before
+    bool has_come = false;      // its weights of this round
+    std::vector<std::byte> weights = {};  // that came and are not added yet
+
+    void came(std::span<const std::byte> bytes, std::uint64_t all_images) {
+      has_come = true;
+      samples = all_images - std::exchange(images, all_images);
+      weights.assign(bytes.begin(), bytes.end());
+    }
+  };
+
+  Member& at(std::uint32_t client) { return members_.at(std::size_t{client} - 1); }
+  const Member& at(std::uint32_t client) const { return members_.at(std::size_t{client} - 1); }
+
+  /// The client part that belongs to a server part.
+  static nn::Part<T> part_before(const nn::Part<T>& part) {
+    nn::Part<T> before{part.config, 0, part.first};
+    if (part.decoder) before.encoder.emplace(part.config.dim, part.decoder->options);
+    return before;
+  }
+
+  void require_start(std::uint32_t client, std::uint32_t start) {
+    if (!start_) start_ = start;
+    if (*start_ != start)
+      throw WireError(Reason::refused, {"turn: client ", client,
+                                        " does not begin with the weights of the other clients"});
+  }
+
+  /// Adds the weights that have come, up to the first member of the round whose have not.
+  void add_weights() {
+    const auto& members = rounds_.members();
+    for (; added_ < members.size() && at(members[added_]).has_come; ++added_) {
+      const std::uint32_t client = members[added_];
+      Member& member = at(client);
+      const std::vector<std::byte> weights = std::exchange(member.weights, {});
+      try {
+        read_weights<T>(weights, scratch_);
+      } catch (const WireError& error) {
+        leave_out(client, error);
+        continue;
+      }
+      clients_average_.add(client, member.samples, nn::parameters<T>(scratch_));
+      if (has_part_for_each_)
+        servers_average_.add(client, member.samples, nn::parameters<T>(member.learner->part()));
+    }
+  }
+
+  /// Ends the round if it is complete, and begins the next one if nothing is due between them.
+  void go_on() {
+    if (!rounds_.is_complete() || is_evaluating_ || is_over_) return;
+    if (std::exchange(is_round_open_, false)) {
+      end_round();
+      const bool is_last = rounds_.is_over();
+      is_evaluating_ = options_.evaluator != 0 && average_ > 0 &&
+                       (is_last || rounds_.number() % options_.evaluate_every == 0);
+      if (is_evaluating_) return;
+    }
+    is_over_ = rounds_.is_over();
+    if (is_over_) return;
+    rounds_.begin();
+    is_round_open_ = true;
+    added_ = 0;
+    for (const std::uint32_t client : rounds_.members()) at(client).has_come = false;
+  }
+
+  void end_round() {
+    if (clients_average_.count() == 0) return;  // all were left out
+    try {
+      clients_average_.finish(nn::parameters<T>(scratch_));
+      if (has_part_for_each_) servers_average_.finish(nn::parameters<T>(server_part_));
+      std::swap(client_part_, scratch_);
+      ++average_;
+    } catch (const WireError& error) {
+      servers_average_.discard();
+      leave_out(0, error);
+    }
+  }
+
+  void leave_out(std::uint32_t client, const WireError& why) {
+    if (options_.on_left_out) options_.on_left_out(client, rounds_.number(), why);
+  }
+
+  GroupOptions options_;
+  bool has_part_for_each_;
+  Average<T> clients_average_, servers_average_;
+  nn::Part<T> server_part_, client_part_;
+  nn::Part<T> scratch_;  // for weights that have come
+  Rounds rounds_;
+  std::vector<Member> members_;         // client i at i - 1
+  std::optional<std::uint32_t> start_;  // the checksum of all clients' weights at the start
+  std::uint64_t average_ = 0;           // how many there have been
+  std::size_t added_ = 0;               // members of the round that were added, or left out
+  bool is_round_open_ = false;
+  bool is_evaluating_ = false;  // the evaluator is to evaluate, and nobody trains
+  bool is_over_ = false;
+};
+
+SPLITVIT_ONCE(class Aggregator<float>);
+
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>              // milliseconds
+#include <condition_variable>  // condition_variable
+#include <memory>              // shared_ptr
+#include <mutex>               // lock_guard, mutex, unique_lock
+
+#include <splitvit/core/error.hpp>          // Reason, WireError
+#include <splitvit/core/workspace.hpp>      // Workspace
+#include <splitvit/split/aggregator.hpp>    // Aggregator
+#include <splitvit/split/known_client.hpp>  // KnownClient
+#include <splitvit/split/messages.hpp>      // weights_payload
+#include <splitvit/wire/connection.hpp>     // Connection, Event
+
+namespace splitvit::inline SPLITVIT_BUILD::split {
+
+/// Whether a server waits while another client must do something first, or refuses.
+enum class Patience {
+  waits,    ///< the thread waits; others serve the other clients
+  refuses,  ///< std::logic_error: the one thread of all clients would wait for itself
+};
+
+/// What a server computes for the messages of its clients. Several threads may call it; one of them
+/// computes at a time. Clients of a group wait for each other as its aggregator says.
+template <std::floating_point T>
+class Answering {
+ public:
+  /// Held by the thread that computes.
+  std::mutex& guard() { return computing_; }
+  /// Makes the clients a group. Before anybody is served.
+  void use(std::shared_ptr<Aggregator<T>> aggregator) { aggregator_ = std::move(aggregator); }
+  const std::shared_ptr<Aggregator<T>>& aggregator() const { return aggregator_; }
+
+  static WireError superseded() {
+    return {Reason::superseded, "a newer connection of this client has taken over"};
+  }
+
+  /// Answers a message of a client; false after a goodbye.
+  /// Errors  WireError for an invalid message, or a client that was superseded.
+  bool operator()(wire::Connection& connection, KnownClient<T>& client, const wire::Event& event,
+                  Patience patience);
+
+  /// Gives a client that has asked for it its turn, once it has come.
+  void give_turn(wire::Connection& connection, KnownClient<T>& client, Patience patience);
+
+ private:
+  void train(wire::Connection& connection, KnownClient<T>& client, const wire::Event& event,
+             std::uint64_t largest);
+
+  /// Waits until `is_ready()`, while the connection lives.
+  void wait(std::unique_lock<std::mutex>& computing, wire::Connection& connection,
+            KnownClient<T>& client, Patience patience, const auto& is_ready) {
+    while (!is_ready()) {
+      if (patience == Patience::refuses)
+        throw std::logic_error("Server: a client waits for others, and no thread serves them");
+      changed_.wait_for(computing, std::chrono::milliseconds{100});
+      connection.session();  // throws if it is over
+      if (client.was_superseded()) throw superseded();
+    }
+  }
+
+  std::shared_ptr<Aggregator<T>> aggregator_;  // null without a group
+  std::mutex computing_;                       // one thread computes
+  std::condition_variable changed_;            // in the aggregator
+  Workspace workspace_;                        // of the thread that computes
+};
+
+template <std::floating_point T>
+bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& client,
+                              const wire::Event& event, Patience patience) {
+  std::unique_lock computing{computing_};
+  if (client.was_superseded()) throw superseded();
+  const std::uint32_t number = client.state.client;
+  using enum wire::MessageKind;
+  if (aggregator_ && event.kind == forward)
+    wait(computing, connection, client, patience, [&] { return aggregator_->may_step(number); });
+  const Workspace::Use use{workspace_};
+  const std::uint64_t largest = connection.session()->agreed().largest_message;
+  const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
+    client.answer = std::move(payload);
+    connection.session()->send(kind, std::array{wire::Bytes{client.answer}});
+  };
+  if (event.kind == forward) {
+    train(connection, client, event, largest);
+    if (aggregator_) aggregator_->step(number);
+    changed_.notify_all();
+  } else if (event.kind == evaluate) {
+    reply(evaluated, client.role.answer(event.payload, largest));
+  } else if (event.kind == fetch_weights) {
+    reply(weights, weights_payload<T>(client.role.part()));
+  } else if (event.kind == weights) {
+    client.role.take_decoder(event.payload);
+  } else if (event.kind == turn) {
+    if (!aggregator_)
+      throw WireError(Reason::wrong_message, "turn: this server's clients do not share a model");
+    aggregator_->ask(number, client.role, event.payload);
+    connection.session()->release_payload();
+    client.awaits_turn = true;
+    changed_.notify_all();
+  } else if (event.kind == checkpoint) {
+    reply(checkpoint, client.answer_checkpoint(event.payload));
+  } else if (event.kind == bye) {
+    client.end_checkpoints();
+  }
+  return event.kind != bye;
+}
+
+template <std::floating_point T>
+void Answering<T>::give_turn(wire::Connection& connection, KnownClient<T>& client,
+                             Patience patience) {
+  {
+    std::unique_lock computing{computing_};
+    const std::uint32_t number = client.state.client;
+    wait(computing, connection, client, patience, [&] { return aggregator_->has_turn(number); });
+    client.answer = aggregator_->answer(number);
+    client.awaits_turn = false;
+    connection.session()->send(wire::MessageKind::turn, std::array{wire::Bytes{client.answer}});
+  }
+  connection.flush();
+  client.answer = {};  // it is large and rare
+}
+
+template <std::floating_point T>
+void Answering<T>::train(wire::Connection& connection, KnownClient<T>& client,
+                         const wire::Event& event, std::uint64_t largest) {
+  client.save_first_checkpoint();
+  try {
+    std::vector<std::byte>& reply = connection.session()->new_reply();
+    client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
+                        largest, reply);
+    connection.session()->prepare();
+    client.role.commit(reply);
+    connection.locked()->commit_without_reply();
+  } catch (...) {
+    client.role.discard();
+    throw;
+  }
+  client.save_checkpoint_if_due();  // before the reply leaves
+  connection.session()->reply_to_last();
+}
+
+SPLITVIT_ONCE(class Answering<float>);
+
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

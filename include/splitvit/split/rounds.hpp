@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>   // adjacent_find, all_of, find, sort
+#include <functional>  // function
+
+#include <splitvit/core/error.hpp>     // ArgumentError, joined, Reason, WireError
+#include <splitvit/core/random.hpp>    // Rng
+#include <splitvit/split/sharing.hpp>  // Candidate
+
+namespace splitvit::inline SPLITVIT_BUILD::split {
+
+/// In which order a server applies the steps of its clients.
+enum class Order {
+  /// The first steps of all clients of the round in the order of their numbers, then the second
+  /// ones, and so on. A client with fewer steps is passed over. Timing does not change any bit.
+  fixed,
+  arrival,  ///< as they come: faster with clients of different speed, and not repeatable
+};
+
+/// Who may train when: the rounds of a training with registered clients, 1 to N. It computes
+/// nothing and waits for nobody; its caller tells it what has happened.
+///
+///   rounds.ready(client, steps);          for each client; then, while some have steps to take:
+///   rounds.begin();                       the next round
+///   rounds.may_step(2), rounds.step(2);   client 2 takes a step, when it is its turn
+///   rounds.ready(2, steps);               and has taken its steps; until is_complete()
+class Rounds {
+ public:
+  /// Who takes part in a round, see Sharing.
+  using Choose = std::function<std::vector<std::uint32_t>(std::span<const Candidate>, Rng)>;
+
+  /// Errors  std::invalid_argument without a client.
+  Rounds(std::uint32_t clients, Choose choose, std::uint64_t seed, Order order = Order::fixed)
+      : all_(clients), choose_{std::move(choose)}, seed_{seed}, order_{order} {
+    if (clients == 0) throw ArgumentError({"Rounds: 0 clients, wanted at least 1"});
+  }
+
+  std::uint32_t clients() const { return static_cast<std::uint32_t>(all_.size()); }
+  /// The round that has begun last, from 1; 0: none.
+  std::uint64_t number() const { return number_; }
+  /// Those that take part in it, by their numbers.
+  const std::vector<std::uint32_t>& members() const { return members_; }
+  bool is_member(std::uint32_t client) const { return at(client).is_member; }
+  /// Whether a client is ready: for the first round, or again after its steps.
+  bool is_ready(std::uint32_t client) const { return at(client).is_ready; }
+
+  /// A client is ready for its next round, in which it wants to take so many steps; 0: it has
+  /// taken all its steps. Another call before that round only changes the number.
+  ///
+  /// Errors  WireError (wrong_step) if it has steps left in this round.
+  void ready(std::uint32_t client, std::uint64_t steps) {
+    One& one = at(client);
+    if (one.is_member && !one.is_ready && one.taken < one.steps)
+      throw WireError(Reason::wrong_step,
+                      {"client ", client, " has taken ", one.taken, " of its ", one.steps,
+                       " steps of round ", number_, " and asks for its next turn"});
+    one.is_ready = true;
+    one.wanted = steps;
+  }
+
+  /// Whether all members of the round are ready again; at first, whether all clients are ready.
+  bool is_complete() const { return awaited().empty(); }
+  /// Whom the round waits for, by their numbers.
+  std::vector<std::uint32_t> awaited() const {
+    std::vector<std::uint32_t> some;
+    for (std::uint32_t client = 1; client <= clients(); ++client)
+      if (const One& one = at(client); !one.is_ready && (number_ == 0 || one.is_member))
+        some.push_back(client);
+    return some;
+  }
+  /// Whether the round is complete and nobody has steps to take.
+  bool is_over() const { return is_complete() && candidates().empty(); }
+
+  /// Begins the next round.
+  ///
+  /// Errors  std::logic_error unless the round is complete and some client has steps to take, or if
+  ///         the policy chooses nobody, somebody twice, or somebody who is no candidate.
+  void begin() {
+    const std::vector<Candidate> ready = candidates();
+    if (!is_complete() || ready.empty()) throw std::logic_error("Rounds: no round can begin now");
+    constexpr std::uint64_t purpose = 0x726f756e64;  // "round"
+    std::vector<std::uint32_t> chosen = choose_(ready, Rng{.seed = seed_}.at(purpose, number_ + 1));
+    std::ranges::sort(chosen);
+    const auto is_candidate = [&](std::uint32_t client) {
+      return std::ranges::find(ready, client, &Candidate::client) != ready.end();
+    };
+    if (chosen.empty() || !std::ranges::all_of(chosen, is_candidate) ||
+        std::ranges::adjacent_find(chosen) != chosen.end())
+      throw std::logic_error(
+          joined({"Rounds: the sharing policy chose ", chosen.size(), " of ", ready.size(),
+                  " clients for round ", number_ + 1, ", wanted some of them, none twice"}));
+    for (One& one : all_) one.is_member = false;
+    members_ = std::move(chosen);
+    ++number_;
+    for (const std::uint32_t client : members_) {
+      One& one = at(client);
+      one = {.is_ready = false,
+             .is_member = true,
+             .wanted = one.wanted,
+             .steps = one.wanted,
+             .taken = 0,
+             .rounds = one.rounds + 1};
+    }
+  }
+
+  /// Whether the client may take its next step now.
+  ///
+  /// Errors  WireError (wrong_step) if it has no step left, or does not take part in this round.
+  bool may_step(std::uint32_t client) const {
+    const One& mine = at(client);
+    if (!mine.has_steps())
+      throw WireError(Reason::wrong_step, {"client ", client, " has no step left in round ",
+                                           number_, ", and must ask for its next turn"});
+    return order_ == Order::arrival || next() == client;
+  }
+  /// The client whose step comes next in the fixed order; 0: none is left in this round.
+  std::uint32_t next() const {
+    std::uint32_t first = 0;
+    for (const std::uint32_t client : members_)
+      if (const One& one = at(client);
+          one.has_steps() && (first == 0 || one.taken < at(first).taken))
+        first = client;
+    return first;
+  }
+  /// The client has taken a step. Errors  std::logic_error if it had none left.
+  void step(std::uint32_t client) {
+    One& one = at(client);
+    if (!one.has_steps()) throw std::logic_error("Rounds: a step of a client that has none left");
+    ++one.taken;
+  }
+
+  /// How many steps the client may take in the round that has begun last.
+  std::uint64_t steps(std::uint32_t client) const { return at(client).steps; }
+
+ private:
+  struct One {
+    bool is_ready = false;
+    bool is_member = false;    // of the round that has begun last
+    std::uint64_t wanted = 0;  // steps in its next round
+    std::uint64_t steps = 0;   // in this round
+    std::uint64_t taken = 0;   // of them
+    std::uint64_t rounds = 0;  // in which it has taken part
+
+    bool has_steps() const { return is_member && !is_ready && taken < steps; }
+  };
+
+  const One& at(std::uint32_t client) const { return all_.at(std::size_t{client} - 1); }
+  One& at(std::uint32_t client) { return all_.at(std::size_t{client} - 1); }
+
+  std::vector<Candidate> candidates() const {
+    std::vector<Candidate> some;
+    for (std::uint32_t client = 1; client <= clients(); ++client)
+      if (const One& one = at(client); one.is_ready && one.wanted > 0)
+        some.push_back({client, one.rounds});
+    return some;
+  }
+
+  std::vector<One> all_;  // client i at i - 1
+  Choose choose_;
+  std::uint64_t seed_;
+  Order order_;
+  std::uint64_t number_ = 0;
+  std::vector<std::uint32_t> members_;
+};
+
+}  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>  // min
+
+#include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
+#include <splitvit/core/crc32c.hpp>  // crc32c
+#include <splitvit/core/error.hpp>   // Reason
+#include <splitvit/nn/concepts.hpp>  // Module, parameters
+
+// The payloads of turn messages. Where several clients share a model, a client asks for its next
+// turn, and the server answers when it has come: at once, or after the other clients' steps.
+
+namespace splitvit::inline SPLITVIT_BUILD::split {
+
+/// What a client sends: u64 turn, u64 steps, u32 start, and its weights, see weights_payload.
+struct TurnRequest {
+  std::uint64_t turn = 0;   ///< the number of its last turn; 0: none
+  std::uint64_t steps = 0;  ///< that it wants to take in the next one; 0: it has taken them all
+  std::uint32_t start = 0;  ///< before the first turn: the checksum of its weights
+  std::span<const std::byte> weights = {};  ///< empty if it was not trained since its last turn
+
+  std::vector<std::byte> payload() const {
+    std::vector<std::byte> out;
+    out.reserve(20 + weights.size());
+    ByteWriter writer{out};
+    writer.put(turn, steps, start);
+    writer.put_bytes(weights);
+    return out;
+  }
+  /// Borrows from the payload. Errors  WireError (truncated).
+  static TurnRequest read(std::span<const std::byte> payload) {
+    ByteReader in{payload, "turn"};
+    TurnRequest request;
+    in.get_to(request.turn, request.steps, request.start);
+    request.weights = in.get_bytes(in.left());
+    return request;
+  }
+};
+
+/// What the server answers: u64 number, u64 round, u64 steps, u8 what, and weights or nothing.
+struct Turn {
+  enum class What : std::uint8_t {
+    train,     ///< take `steps` steps
+    evaluate,  ///< evaluate, while nobody trains
+    over,      ///< the training is over
+  };
+
+  std::uint64_t number = 0;  ///< of this client's turns, from 1
+  std::uint64_t round = 0;   ///< that begins; where nobody trains, the one that is over
+  std::uint64_t steps = 0;
+  What what = What::over;
+  std::span<const std::byte> weights = {};  ///< to go on from; empty if the client has them
+
+  std::vector<std::byte> payload() const {
+    std::vector<std::byte> out;
+    out.reserve(25 + weights.size());
+    ByteWriter writer{out};
+    writer.put(number, round, steps, static_cast<std::uint8_t>(what));
+    writer.put_bytes(weights);
+    return out;
+  }
+  /// Borrows from the payload. Errors  WireError: truncated; malformed for another `what`;
+  ///                                   wrong_step for another number than `wanted`.
+  static Turn read(std::span<const std::byte> payload, std::uint64_t wanted) {
+    ByteReader in{payload, "turn"};
+    Turn turn;
+    std::uint8_t what = 0;
+    in.get_to(turn.number, turn.round, turn.steps, what);
+    turn.what = static_cast<What>(what);
+    if (turn.what > What::over) in.refuse(Reason::malformed, {"'what' is ", what});
+    if (turn.number != wanted)
+      in.refuse(Reason::wrong_step, {"turn ", turn.number, " came, wanted turn ", wanted});
+    turn.weights = in.get_bytes(in.left());
+    return turn;
+  }
+};
+
+/// The steps of a client: all of them, and how many it takes in a turn.
+struct TurnPlan {
+  std::uint64_t steps = 0;
+  std::uint64_t per_turn = 1;
+
+  /// The steps of its next turn, if it has taken so many.
+  std::uint64_t next(std::uint64_t taken) const {
+    return std::min(per_turn, steps - std::min(steps, taken));
+  }
+};
+
+/// A checksum of all weights of a module. Equal weights have equal ones.
+template <std::floating_point T, nn::Module<T> M>
+std::uint32_t weights_checksum(const M& module) {
+  std::uint32_t sum = 0;
+  for (const auto& [name, parameter] : nn::parameters<T>(module))
+    sum = crc32c(std::as_bytes(parameter.value().span()), sum);
+  return sum;
+}
+
+}  // namespace splitvit::inline SPLITVIT_BUILD::split
