@@ -134,7 +134,7 @@ inline TlsProblem problem_of(unsigned long error, SSL* ssl, const TlsContext& co
 
 /// One side of a TLS connection without I/O: encrypted bytes in and out, and what they mean. Before
 /// the handshake is complete nothing can be read, and a peer that is waited for cannot make it hold
-/// more than 63 KiB. For one thread at a time.
+/// more than 63 KiB (OpenSSL 3.0). For one thread at a time.
 ///
 /// Errors  TransportError naming the peer, from then on always: refused if the peer is not who it
 ///         must be, refuses this side, or does not speak TLS; link_failed for bytes that were
@@ -187,6 +187,7 @@ class TlsEngine {
       fail(Reason::refused, context_.has_certificates() ? "its certificate names nobody"
                                                         : "it has no pre-shared key");
     SSL_set_max_send_fragment(ssl_.get(), largest_record);
+    SSL_set_split_send_fragment(ssl_.get(), largest_record);
     return true;
   }
   bool is_open() const { return !identity_.empty(); }
