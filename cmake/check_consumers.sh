@@ -58,11 +58,13 @@ version=$(sed -nE 's/^#define SPLITVIT_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/
   "$root/include/splitvit/version.hpp" | paste -sd.)
 configure find_package -DCMAKE_PREFIX_PATH="$work/prefix" -DSPLITVIT_WANTED="$version"
 build_and_run find_package
-if [[ -x $work/find_package/images ]]; then
-  "$work/find_package/images" | sed 's/^/find_package, images: /'
-else
-  echo "-- libjpeg, libpng or zlib is not here: a consumer of splitvit::images is left out"
-fi
+for part in images tls; do
+  if [[ -x $work/find_package/$part ]]; then
+    "$work/find_package/$part" | sed "s/^/find_package, $part: /"
+  else
+    echo "-- a library is not here: a consumer of splitvit::$part is left out"
+  fi
+done
 if cmake -S "$consumers/find_package" -B "$work/newer" -DCMAKE_PREFIX_PATH="$work/prefix" \
     -DSPLITVIT_WANTED=99.0 >/dev/null 2>&1; then
   fail "version 99.0 was found, but $version is installed"

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build libeigen3-dev libtbb-dev libxsimd-dev catch2 libcli11-dev
-  libjpeg-dev libpng-dev zlib1g-dev)
+  libjpeg-dev libpng-dev zlib1g-dev libssl-dev openssl)
 
 say() { echo "setup: $*" >&2; }
 
@@ -65,7 +65,7 @@ if ! command -v apt-get >/dev/null; then
   if ! compiler_fits "${CXX:-c++}" || ! cmake_fits; then
     say "please install a C++20 compiler (g++ 12 or clang 14, or newer), CMake 3.24 or newer,"
     say "Eigen 3.4 or newer and Catch2, and if you can oneTBB, xsimd, CLI11, Ninja,"
-    say "libjpeg-turbo, libpng and zlib"
+    say "libjpeg-turbo, libpng, zlib and OpenSSL 3"
   fi
   finish
 fi

@@ -20,6 +20,7 @@ install(FILES
   cmake/splitvit_images.cmake
   cmake/splitvit_separate.cmake
   cmake/splitvit_separate.cpp
+  cmake/splitvit_tls.cmake
   cmake/splitvit_xsimd.cmake
   DESTINATION ${splitvit_package_dir})
 

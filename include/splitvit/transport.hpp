@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// All of transport/, but tcp.hpp, which needs sockets.
+// All of transport/, but tcp.hpp, which needs sockets, and tls*.hpp, which need OpenSSL.
 
 #include <splitvit/transport/any_link.hpp>
 #include <splitvit/transport/backoff.hpp>

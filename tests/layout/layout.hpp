@@ -63,6 +63,7 @@ inline const std::vector<Library>& libraries() {
       {"jerror.h", {"images/jpeg.hpp"}},
       {"png.h", {"images/png.hpp"}},
       {"zlib.h", {"images/gzip.hpp"}},
+      {"openssl/", {"transport/tls_context.hpp", "transport/tls_engine.hpp"}},
       {"sys/socket.h", tcp},
       {"sys/un.h", tcp},
       {"netinet/", tcp},
@@ -83,10 +84,13 @@ inline const std::vector<Library>& libraries() {
   return table;
 }
 
-/// What splitvit.hpp and its folder's header leave out: sockets, and what is slow to compile.
+/// What splitvit.hpp and its folder's header leave out: sockets, OpenSSL, and what is slow to
+/// compile.
 inline const Names& included_by_name() {
-  static const Names names{"transport/tcp.hpp", "kernel/eigen_gemm.hpp",
-                           "kernel/symmetric_eigen.hpp", "nn/principal_axes.hpp"};
+  static const Names names{"transport/tcp.hpp",         "transport/tls.hpp",
+                           "transport/tls_context.hpp", "transport/tls_engine.hpp",
+                           "kernel/eigen_gemm.hpp",     "kernel/symmetric_eigen.hpp",
+                           "nn/principal_axes.hpp"};
   return names;
 }
 
