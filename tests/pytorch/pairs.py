@@ -136,8 +136,8 @@ def train_with_each_other() -> None:
         server.ends()
         compare(f"C++ client, PyTorch server, {method}", out, f"both-{method}")
     for method in SENT:
-        words = ["--role", "server", "--listen", "127.0.0.1:0", "--classes", "10", "--sessions", "1"]
-        server = cpp(*both(method), *words)
+        words = ["--listen", "127.0.0.1:0", "--classes", "10", "--sessions", "1"]
+        server = cpp(*both(method), "--role", "server", *words)
         address = server.stdout.readline().split()[-1]
         more = ["--steps", "20", "--compress", method, "--out", f"sent-{method}"]
         words = [*both(method), *CLIENT, *more, "--connect", address]
@@ -190,8 +190,10 @@ def survives_garbage() -> None:
     client = split_client.Client(split_client.parse(words))
     good = struct.pack("<QI", 1, 0) + payloads.Activations(1, 17, b"\0\0", bytes(17 * 256)).pack()
     wrong = {"wrong_shape": payloads.Activations(1 << 31, 17).pack(), "truncated": b"\1\2"}
-    wrong |= {"wrong_step": bytes(12), "malformed": good[12:-17 * 256 - 1] + b"\xff" + good[-17 * 256:]}
-    wrong |= {"not_finite": good[12:-4] + struct.pack("<f", float("nan"))}
+    message, size = good[12:], 17 * 256
+    wrong |= {"wrong_step": bytes(12)}
+    wrong |= {"malformed": message[: -size - 1] + b"\xff" + message[-size:]}
+    wrong |= {"not_finite": message[:-4] + struct.pack("<f", float("nan"))}
     for reason, payload in wrong.items():
         link = client.connect()
         number = b"" if reason in ("wrong_step", "truncated") else good[:12]

@@ -62,8 +62,8 @@ def pack_labels(table: np.ndarray, is_soft: bool) -> bytes:
     """As section 8 asks a sender to do."""
     rows = [[(c, x) for c, x in enumerate(row) if x > 0] for row in table.tolist()]
     if is_soft:
-        lists = [struct.pack("<H", len(r)) + b"".join(struct.pack("<Bf", *e) for e in r) for r in rows]
-        return b"\2" + b"".join(lists)
+        pairs = [b"".join(struct.pack("<Bf", *entry) for entry in row) for row in rows]
+        return b"\2" + b"".join(struct.pack("<H", len(p) // 5) + p for p in pairs)
     ids = []
     for row in rows:
         divisor = math.gcd(*(int(count) for _, count in row))
@@ -125,7 +125,8 @@ class Exchange:
 
     def step(self, is_answered: bool = True) -> None:
         number = self.at_client.last_step + 1
-        of = {k.split(".", 2)[2]: x for k, x in self.numbers.items() if k.startswith(f"step.{number}.")}
+        step = f"step.{number}."
+        of = {k.removeprefix(step): x for k, x in self.numbers.items() if k.startswith(step)}
         x, at = of["activations"], struct.pack("<QI", number, 0)
         message = payloads.Activations(*x.shape[:2], encoded=self.codec.encode(x, False))
         message.labels = pack_labels(of["labels"], self.name == "q_soft")
@@ -134,7 +135,7 @@ class Exchange:
         came = self.server.receive(Kind.forward)[1]
         assert came[:12] == at
         if number > self.at_server.last_step:
-            self.reply = at + self.answer(f"step.{number}.", came[12:])
+            self.reply = at + self.answer(step, came[12:])
             self.at_server.last_step = number
         if not is_answered:
             return self.end()
@@ -142,7 +143,7 @@ class Exchange:
         came = self.client.receive(Kind.backward)[1]
         assert came[:12] == at and struct.unpack("<dd", came[12:28])[0] == of["loss"][0]
         gradient = self.codec.decode(came[28:], x.shape, True)
-        self.same(f"step.{number}.gradient_decoded", gradient)
+        self.same(step + "gradient_decoded", gradient)
         self.at_client.last_step = number
 
     def answer(self, step: str, payload: bytes) -> bytes:
