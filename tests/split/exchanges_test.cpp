@@ -55,7 +55,7 @@ struct ExchangeMethod {
 
 /// A client and a server that say the same in a recording and in a replay. The recording computes
 /// the numbers with a small model.
-class Exchange {
+class Dialogue {
  public:
   using Numbers = std::map<std::string, Tensor<float>>;
   struct Connection {
@@ -63,7 +63,7 @@ class Exchange {
   };
 
   /// Records if there are no numbers.
-  explicit Exchange(ExchangeMethod method, Numbers numbers = {})
+  explicit Dialogue(ExchangeMethod method, Numbers numbers = {})
       : method_{std::move(method)}, numbers_{std::move(numbers)}, records_{numbers_.empty()} {
     peers_.at_client.client = 2;
     peers_.at_server.id = {0x1716151413121110, 0x1f1e1d1c1b1a1918};
@@ -324,10 +324,10 @@ class Exchange {
 struct NamedExchange {
   std::string name;
   ExchangeMethod method;
-  void (*run)(Exchange&);
+  void (*run)(Dialogue&);
 };
 
-void two_steps(Exchange& exchange) {
+void two_steps(Dialogue& exchange) {
   exchange.connect();
   exchange.step();
   exchange.step();
@@ -345,7 +345,7 @@ std::vector<NamedExchange> all_exchanges() {
   return {
       {"float32",
        {},
-       [](Exchange& exchange) {
+       [](Dialogue& exchange) {
          exchange.connect();
          exchange.step();
          exchange.heartbeat();
@@ -364,7 +364,7 @@ std::vector<NamedExchange> all_exchanges() {
       {"q_soft", {.codec = codec::Quantise{.range = RangePer::tensor}, .is_soft = true}, two_steps},
       {"resumed",
        {},
-       [](Exchange& exchange) {
+       [](Dialogue& exchange) {
          exchange.connect();
          exchange.step();
          exchange.step(false);
@@ -373,7 +373,7 @@ std::vector<NamedExchange> all_exchanges() {
          exchange.step();
          exchange.say_goodbye();
        }},
-      {"refused", {}, [](Exchange& exchange) {
+      {"refused", {}, [](Dialogue& exchange) {
          exchange.say_hello();
          exchange.refuse({"cut", "1", "2"});
        }}};
@@ -393,7 +393,7 @@ std::filesystem::path stream_path(const std::string& name, std::size_t connectio
 TEST_CASE("exchanges: write the files of all exchanges", "[.make_exchanges]") {
   std::filesystem::create_directories(exchanges_folder());
   for (const auto& [name, method, run] : all_exchanges()) {
-    Exchange exchange{method};
+    Dialogue exchange{method};
     run(exchange);
     std::vector<io::NamedTensor> tensors;
     for (const auto& [key, values] : exchange.numbers()) tensors.emplace_back(key, values);
@@ -413,9 +413,9 @@ TEST_CASE("exchanges: a replay of the numbers writes the recorded bytes", "[spli
   for (const auto& [name, method, run] : all_exchanges()) {
     INFO(name);
     const auto file = io::read_safetensors(exchanges_folder() / (name + ".safetensors"));
-    Exchange::Numbers numbers{{"", Tensor<float>{}}};  // not empty, even where there are none
+    Dialogue::Numbers numbers{{"", Tensor<float>{}}};  // not empty, even where there are none
     for (const std::string& key : file.names()) numbers[key] = file.get<float>(key);
-    Exchange exchange{method, std::move(numbers)};
+    Dialogue exchange{method, std::move(numbers)};
     run(exchange);
     std::size_t connection = 0;
     for (const auto& [up, down] : exchange.connections()) {
