@@ -27,8 +27,8 @@ namespace {
 RandomBatches<float> test_images() { return {.left = 2, .rng = {.seed = 77}}; }
 
 /// Both parties with a method, over memory.
-struct Pair {
-  explicit Pair(compress::AnyStage<float> stage, codec::AnyCodec<float> codec)
+struct TwoParties {
+  explicit TwoParties(compress::AnyStage<float> stage, codec::AnyCodec<float> codec)
       : server{test::server_part(), optim::Adam{.lr = 1e-2}, codec},
         client{test::client_part(), optim::Adam{.lr = 1e-2}, std::move(stage), codec,
                test::dial(server, serving)} {}
@@ -53,7 +53,7 @@ struct Pair {
 }  // namespace
 
 TEST_CASE("evaluation: without stages and codec both modes find the same", "[split]") {
-  Pair pair{compress::Identity{}, codec::Float32{}};
+  TwoParties pair{compress::Identity{}, codec::Float32{}};
   pair.train(2);
   const auto plain = pair.client.evaluate(test_images());
   const auto same = pair.client.evaluate(test_images(), EvaluationMode::compressed);
@@ -68,7 +68,7 @@ TEST_CASE("evaluation: without stages and codec both modes find the same", "[spl
 TEST_CASE("evaluation: compressed, samples are neither merged nor dropped, and bytes are counted",
           "[split]") {
   const auto of = [](compress::AnyStage<float> stage, codec::AnyCodec<float> codec) {
-    Pair pair{std::move(stage), std::move(codec)};
+    TwoParties pair{std::move(stage), std::move(codec)};
     pair.train(3);
     const auto plain = pair.client.evaluate(test_images());
     const auto before = pair.client.traffic(split::Column::evaluation).total();
@@ -96,7 +96,7 @@ TEST_CASE("evaluation: compressed, samples are neither merged nor dropped, and b
 TEST_CASE("evaluation: compressed, it leaves nothing behind, whatever it meets", "[split]") {
   const codec::Transform codec{.step = 0.5, .refresh = 3};
   const auto stage = compress::adc(0.5);
-  Pair watched{stage, codec}, undisturbed{stage, codec};
+  TwoParties watched{stage, codec}, undisturbed{stage, codec};
   for (int round = 0; round < 3; ++round) {
     // Before the first step, too, where the codec has no tables yet.
     const auto first = watched.client.evaluate(test_images(), EvaluationMode::compressed);
@@ -132,7 +132,7 @@ struct FirstSample {
 }  // namespace
 
 TEST_CASE("evaluation: compressed, a stage that makes samples fewer is named", "[split]") {
-  Pair pair{FirstSample{}, codec::Float32{}};
+  TwoParties pair{FirstSample{}, codec::Float32{}};
   pair.train(1);
   CHECK_THROWS_WITH(pair.client.evaluate(test_images(), EvaluationMode::compressed),
                     ContainsSubstring("first made 1 of 6 samples"));
