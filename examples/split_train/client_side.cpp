@@ -2,14 +2,16 @@
 #include "split_train/client_side.hpp"
 
 #include <algorithm>  // max, min
+#include <chrono>     // minutes
 #include <cstdint>    // uint64_t
 #include <optional>   // optional
 #include <utility>    // move
 
-#include <splitvit/autograd/variable.hpp>  // NoGrad, Variable
-#include <splitvit/nn/part.hpp>            // Part
-#include <splitvit/nn/principal_axes.hpp>  // pca_bottleneck, TokenMoments
-#include <splitvit/optim/adam.hpp>         // AdamW
+#include <splitvit/autograd/variable.hpp>     // NoGrad, Variable
+#include <splitvit/nn/part.hpp>               // Part
+#include <splitvit/nn/principal_axes.hpp>     // pca_bottleneck, TokenMoments
+#include <splitvit/optim/adam.hpp>            // AdamW
+#include <splitvit/wire/session_options.hpp>  // SessionOptions
 
 #include "split_train/agreed.hpp"        // agreed_settings, no_files, started_part
 #include "split_train/augmentation.hpp"  // augmentation_of
@@ -80,6 +82,13 @@ sv::split::ClientRole<float> start_role(const Options& options, const Method& me
   return role;
 }
 
+/// In role both the link closes if either process ends. So silence means nothing there but that a
+/// busy machine gave one of them no time.
+sv::wire::SessionOptions session_options(Role role) {
+  if (role != Role::both) return {};
+  return {.handshake_timeout = std::chrono::minutes{10}, .heartbeat = {}};
+}
+
 }  // namespace
 
 ClientSide::ClientSide(const Options& options, const std::string& method, const Data& data)
@@ -88,6 +97,7 @@ ClientSide::ClientSide(const Options& options, const std::string& method, const 
       test{data.test, loader_options(options, vit, data, false)},
       client{start_role(options, method_of(method), vit, train),
              {.seed = options.seed,
+              .session = session_options(options.role),
               .agreed = agreed_settings(options, method, schedule_for(options, train),
                                         data.digest.empty() ? no_files : data.digest)}} {}
 

@@ -189,3 +189,30 @@ grow --steps 12 --compress none adc:0.5 || fail "$(cat stderr)"
 model-best-none.safetensors model-none.safetensors" ]] || fail "$(ls grown)"
 "$program" "${data[@]}" --threads 1 --progress none --batch 8 --out whole --steps 12 >stdout 2>stderr || fail "$(cat stderr)"
 cmp grown/model-none.safetensors whole/model.safetensors || fail "a longer run has another model"
+
+# In role both a busy machine may leave either process without time for long: no link is lost by that.
+"$program" "${data[@]}" --threads 1 --progress none --batch 8 --epochs 100000 --out starved --log-steps \
+  >stdout 2>stderr &
+process=$!
+running=$process
+for _ in $(seq 200); do
+  grep -q '"step":20,' starved/metrics.jsonl 2>/dev/null && break
+  sleep 0.05
+done
+child=$(pgrep -P $process)
+for one in $child $process; do
+  kill -STOP "$one"
+  sleep 13
+  before=$(wc -l <starved/metrics.jsonl)
+  kill -CONT "$one"
+  for _ in $(seq 100); do
+    (($(wc -l <starved/metrics.jsonl) > before)) && break
+    sleep 0.05
+  done
+  (($(wc -l <starved/metrics.jsonl) > before)) || fail "the training did not go on: $(cat stderr)"
+done
+kill -TERM $process
+code=0
+wait $process || code=$?
+running=
+[[ $code == 143 ]] && ! grep -q "lost after" stderr || fail "exit code $code: $(cat stderr)"
