@@ -4,23 +4,22 @@
 #include <algorithm>  // max
 #include <memory>     // make_unique, shared_ptr, unique_ptr
 
-#include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
-#include <splitvit/compress/any_stage.hpp>   // AnyStage
-#include <splitvit/core/bytes.hpp>           // ByteReader
-#include <splitvit/core/labels.hpp>          // Labels
-#include <splitvit/core/workspace.hpp>       // Workspace
-#include <splitvit/nn/part.hpp>              // Part
-#include <splitvit/optim/optimizer.hpp>      // AnyRule
-#include <splitvit/split/batch_source.hpp>   // BatchSource
-#include <splitvit/split/checkpoints.hpp>    // Checkpoints
-#include <splitvit/split/client_role.hpp>    // ClientRole, CutSender, Learner, StepId
-#include <splitvit/split/messages.hpp>       // CheckpointMessage, Score, read_weights
-#include <splitvit/split/options.hpp>        // ClientOptions
-#include <splitvit/split/report.hpp>         // Column, EpochReport, Evaluation, StepReport, Timer
-#include <splitvit/transport/any_link.hpp>   // AnyLink
-#include <splitvit/wire/connection.hpp>      // Connection, options_on
-#include <splitvit/wire/session.hpp>         // Session, SessionState
-#include <splitvit/wire/tensor_payload.hpp>  // get_tensor
+#include <splitvit/codec/any_codec.hpp>     // Codec
+#include <splitvit/codec/float32.hpp>       // Float32
+#include <splitvit/compress/any_stage.hpp>  // AnyStage
+#include <splitvit/core/labels.hpp>         // Labels
+#include <splitvit/core/workspace.hpp>      // Workspace
+#include <splitvit/nn/part.hpp>             // Part
+#include <splitvit/optim/optimizer.hpp>     // AnyRule
+#include <splitvit/split/batch_source.hpp>  // BatchSource
+#include <splitvit/split/checkpoints.hpp>   // Checkpoints
+#include <splitvit/split/client_role.hpp>   // ClientRole, CutSender, Learner, StepId
+#include <splitvit/split/messages.hpp>      // CheckpointMessage, Score, read_weights
+#include <splitvit/split/options.hpp>       // ClientOptions
+#include <splitvit/split/report.hpp>        // Column, EpochReport, Evaluation, StepReport, Timer
+#include <splitvit/transport/any_link.hpp>  // AnyLink
+#include <splitvit/wire/connection.hpp>     // Connection, options_on
+#include <splitvit/wire/session.hpp>        // Session, SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -50,14 +49,17 @@ class Client {
   Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          std::type_identity_t<compress::AnyStage<T>> stage, Code codec, Link link,
          const ClientOptions& options = {})
-      : Client(codec::AnyCodec<T>{std::move(codec)}, std::move(part), std::move(rule),
-               std::move(stage), std::move(link), options) {}
+      : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training,
+                                        options.feedback},
+                             CutSender<T>{std::move(stage), std::move(codec), options.seed},
+                             options.drop_patches},
+               std::move(link), options) {}
   /// With codec Float32.
   template <transport::Transport Link>
   Client(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
          std::type_identity_t<compress::AnyStage<T>> stage, Link link,
          const ClientOptions& options = {})
-      : Client(codec::AnyCodec<T>{}, std::move(part), std::move(rule), std::move(stage),
+      : Client(std::move(part), std::move(rule), std::move(stage), codec::Float32{},
                std::move(link), options) {}
   Client(ClientRole<T> role, transport::AnyLink link, const ClientOptions& options = {})
       : Client(std::move(role), options) {
@@ -131,14 +133,10 @@ class Client {
   /// Shapes  images (B, channels, image, image) -> (B, classes).
   Tensor<T> predict(Tensor<T> images) {
     const Workspace::Use use{*workspace_};
-    const Shape wanted{images.shape().rank() == 0 ? 0 : images.dim(0), part().config.classes};
+    const Index samples = images.shape().rank() == 0 ? 0 : images.dim(0);
     const wire::Bytes question = role_.predict(std::move(images));
-    ByteReader answer{ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated),
-                      "scores"};
-    auto scores = Tensor<T>::uninitialised(wanted);
-    wire::get_tensor<T>(answer, wanted, scores.span(), "scores");
-    answer.expect_end();
-    return scores;
+    return role_.scores(ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated),
+                        samples);
   }
 
   /// Gives the server an initial decoder, such as one from pca_bottleneck, before the first step.
@@ -192,14 +190,6 @@ class Client {
   }
 
  private:
-  Client(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
-         compress::AnyStage<T> stage, transport::AnyLink link, const ClientOptions& options)
-      : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training,
-                                        options.feedback},
-                             CutSender<T>{std::move(stage), std::move(codec), options.seed},
-                             options.drop_patches},
-               std::move(link), options) {}
-
   wire::Connection::Locked session();
   /// Heartbeats are counted in the state by another thread.
   std::optional<wire::Connection::Locked> lock_state() const {

@@ -7,6 +7,7 @@
 #include <splitvit/autograd/variable.hpp>      // NoGrad
 #include <splitvit/codec/float32.hpp>          // Float32
 #include <splitvit/compress/token_choice.hpp>  // kept_count, random_tokens
+#include <splitvit/core/bytes.hpp>             // ByteReader
 #include <splitvit/core/error.hpp>             // joined, Reason, ShapeError, WireError
 #include <splitvit/core/labels.hpp>            // Labels
 #include <splitvit/core/options.hpp>           // Real, require_option
@@ -17,6 +18,7 @@
 #include <splitvit/split/report.hpp>           // EvaluationMode, StepReport, Timer
 #include <splitvit/split/turn.hpp>             // Turn, TurnRequest
 #include <splitvit/wire/labels.hpp>            // put_labels
+#include <splitvit/wire/tensor_payload.hpp>    // get_tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -172,6 +174,16 @@ class ClientRole {
     require_images("predict", images, images.shape().rank() == 0 ? 0 : images.dim(0));
     label_bytes_.clear();
     return question(std::move(images));
+  }
+  /// The class scores of so many samples from the server's answer. Shapes  -> (samples, classes).
+  /// Errors  WireError for an answer of another length.
+  Tensor<T> scores(std::span<const std::byte> answer, Index samples) const {
+    ByteReader in{answer, "scores"};
+    const Shape wanted{samples, part().config.classes};
+    auto values = Tensor<T>::uninitialised(wanted);
+    wire::get_tensor<T>(in, wanted, values.span(), "scores");
+    in.expect_end();
+    return values;
   }
 
   /// Keeps an initial decoder for the server until the first step is applied.
