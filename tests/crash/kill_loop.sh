@@ -19,14 +19,7 @@ if [[ -w /dev/shm ]]; then folder=$(mktemp -d -p /dev/shm); else folder=$(mktemp
 exec 2> >(grep -v ' Killed ' >&2)  # what the shell says of each kill
 declare -A process=() place=() visited=()
 
-# Images of CIFAR-10's form: drawing shapes would take longer than the rest.
-images() {
-  local i
-  for ((i = 0; i < $1; ++i)); do
-    printf "\\x$((i % 4))"
-    head -c 3072 /dev/urandom
-  done
-}
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 images 120 >"$folder/train.bin"
 images 20 >"$folder/test.bin"
 
