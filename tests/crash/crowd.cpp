@@ -94,8 +94,8 @@ int main(int argc, char** argv) {
       strangers[i].socket = -1;
       strangers[i].next = Clock::now() + std::chrono::seconds{1};
     }
-    std::array<timespec, 1> pause{timespec{.tv_sec = 0, .tv_nsec = 5'000'000}};
-    ::nanosleep(pause.data(), nullptr);
+    const timespec pause{.tv_sec = 0, .tv_nsec = 5'000'000};
+    ::nanosleep(&pause, nullptr);
   }
   std::printf("%ld connections\n", made);
 }
