@@ -82,7 +82,8 @@ Run train_one(const Options& options, const std::string& method, const Data& dat
 }
 
 /// Trains with one method. If it cannot begin, that is a run, too, so that others can follow.
-/// Errors  UsageError; in role client those of is_of_connection: its only run has no server.
+/// Errors  UsageError. In role client also a link that failed or a busy server, since there is no
+///         other method to go on with.
 Run train_or_fail(const Options& options, const Run& planned, const Data& data, Output& output) {
   try {
     return train_one(options, planned.method, data, output);

@@ -165,7 +165,7 @@ class Training {
                    .mark = mark_,
                    .row_is_due = row_is_due_,
                    .best_accuracy = best_accuracy_};
-    state.each_state(see, data_.class_names);
+    state.each_state(see, data_);
   }
 
   /// Connects for the first time or again. Errors  As dial; Interrupted.
@@ -185,8 +185,8 @@ class Training {
     output_.begin(run_, client_.steps());
   }
 
-  /// Whether the run can go on over another connection: after the loss of one; and once after a
-  /// failure of the server, which may be that of the old connection.
+  /// Whether to dial again: when the link was lost; and, once at each step, when the server reports
+  /// a failure, since only the link may have been at fault.
   bool is_worth_dialling(const sv::ReasonedError& error) {
     if (!was_connected_ || options_.reconnect_for == 0 || options_.role == Role::both) return false;
     if (is_of_connection(error)) return true;
@@ -356,9 +356,8 @@ class Training {
 
   void keep_classes(const sv::split::Evaluation& result) {
     run_.classes.clear();
-    const std::vector<std::string>& names = data_.class_names;
     for (std::size_t i = 0; i < result.classes.size(); ++i)
-      run_.classes.push_back({.name = i < names.size() ? names[i] : std::to_string(i),
+      run_.classes.push_back({.name = data_.class_name(i),
                               .samples = static_cast<std::uint64_t>(result.classes[i].samples),
                               .correct = static_cast<std::uint64_t>(result.classes[i].correct)});
   }

@@ -18,7 +18,8 @@ namespace split_train {
 /// run.
 ///
 /// Errors  UsageError for checkpoints that the run cannot go on from, or cannot be kept;
-///         in role client those of is_of_connection; Interrupted after a signal.
+///         in role client a link that failed or a busy server, see is_of_connection; Interrupted
+///         after a signal.
 splitvit::report::Run run_client(const Options& options, const std::string& method,
                                  const splitvit::transport::Endpoint& server, const Data& data,
                                  Output& output);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>  // string
-#include <vector>  // vector
+#include <cstddef>  // size_t
+#include <string>   // string, to_string
+#include <vector>   // vector
 
 #include <splitvit/data/any_dataset.hpp>  // AnyDataset
 #include <splitvit/data/concepts.hpp>     // TrainTest
@@ -25,6 +26,11 @@ struct Data {
   splitvit::data::ChannelStatistics statistics = {};
   std::string digest = {};         ///< see data_digest
   std::string weights_notes = {};  ///< what happens when --weights are loaded; empty without them
+
+  /// Its number if the name is not known.
+  std::string class_name(std::size_t label) const {
+    return label < class_names.size() ? class_names[label] : std::to_string(label);
+  }
 };
 
 /// Reads or draws what --data names.

@@ -74,7 +74,7 @@ struct Options {
   Index reconnect_for = 600;                      ///< seconds
   std::string progress = "auto";
   bool log_steps = false;
-  Index sessions = 0;  ///< a server ends after so many have finished; 0: no limit
+  Index sessions = 0;  ///< trainings after which a server ends; 0: no limit
   std::vector<splitvit::report::Setting> effective;  ///< all options in the end, by their names
 
   /// The model for data of so many classes.

@@ -4,7 +4,7 @@
 #include <cstddef>      // size_t
 #include <cstdint>      // uint64_t
 #include <optional>     // optional
-#include <string>       // string, to_string
+#include <string>       // string
 #include <type_traits>  // is_floating_point_v
 #include <vector>       // vector
 
@@ -12,6 +12,8 @@
 #include <splitvit/core/state.hpp>    // StateVisitor
 #include <splitvit/report/run.hpp>    // Row, Run
 #include <splitvit/split/report.hpp>  // EpochReport, Seconds, Traffic
+
+#include "split_train/data.hpp"  // Data
 
 // What a checkpoint of split_train holds besides the client.
 
@@ -27,8 +29,8 @@ struct RunState {
   bool& row_is_due;
   std::optional<double>& best_accuracy;
 
-  /// See core/state.hpp. `names` are those of the classes.
-  void each_state(splitvit::StateVisitor& see, const std::vector<std::string>& names) {
+  /// See core/state.hpp. The names of classes are not kept: they come from the data.
+  void each_state(splitvit::StateVisitor& see, const Data& data) {
     show(see, "sums", [&](auto& list) { show_sums(list); });
     show(see, "rows", [&](auto& list) {
       list.resize_as(run.rows);
@@ -44,7 +46,7 @@ struct RunState {
       list.resize_as(run.classes);
       for (std::size_t i = 0; i < run.classes.size(); ++i) {
         splitvit::report::ClassScore& score = run.classes[i];
-        score.name = i < names.size() ? names[i] : std::to_string(i);
+        score.name = data.class_name(i);
         list(score.samples, score.correct);
       }
     });

@@ -17,7 +17,8 @@ namespace {
 
 volatile std::sig_atomic_t is_asked = 0;
 
-/// Enough of it to tell sessions apart; whoever knows all of it could continue the session.
+/// The first eight digits. The whole id is not printed, since whoever knows it can take over the
+/// session.
 std::string session_text(const sv::wire::SessionId& id) {
   char text[32];
   std::snprintf(text, sizeof text, "session %08x", static_cast<unsigned>(id[0] >> 32));

@@ -27,14 +27,7 @@ fail() {
   exit 1
 }
 
-# Drawing shapes would take longer than the rest.
-images() {
-  local i
-  for ((i = 0; i < $1; ++i)); do
-    printf "\\x$((i % 4))"
-    head -c 3072 /dev/urandom
-  done
-}
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 images 120 >"$folder/train.bin"
 images 20 >"$folder/test.bin"
 

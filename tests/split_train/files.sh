@@ -8,6 +8,7 @@ program=$(realpath "$1")
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
 folder=$(mktemp -d)
 source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 finish() {
   if [[ -n $running ]]; then kill "$running" 2>/dev/null || true; fi
   rm -rf "$folder"
@@ -38,14 +39,6 @@ refused() {
   said "$text"
 }
 
-# Images of CIFAR-10's form.
-images() {
-  local i
-  for ((i = 0; i < $1; ++i)); do
-    printf "\\x$((i % 4))"
-    head -c 3072 /dev/urandom
-  done
-}
 images 24 >train.bin
 images 10 >test.bin
 images 24 >other.bin

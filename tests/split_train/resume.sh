@@ -6,6 +6,7 @@ set -euo pipefail
 program=$1
 folder=$(mktemp -d)
 source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 finish() {
   if [[ -n $running ]]; then kill -9 "$running" 2>/dev/null || true; fi
   rm -rf "$folder"
@@ -16,14 +17,6 @@ cd "$folder"
 fail() {
   echo "resume.sh: $1" >&2
   exit 1
-}
-# Images of CIFAR-10's form.
-images() {
-  local i
-  for ((i = 0; i < $1; ++i)); do
-    printf "\\x$((i % 4))"
-    head -c 3072 /dev/urandom
-  done
 }
 images 120 >train.bin
 images 20 >test.bin

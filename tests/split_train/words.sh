@@ -7,6 +7,7 @@ set -euo pipefail
 program=$1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 cd "$folder"
 
 fail() {
@@ -14,16 +15,9 @@ fail() {
   exit 1
 }
 
-# Images of CIFAR-10's form: of class 0 more than of others.
-images() {
-  local class
-  for class in "$@"; do
-    printf "\\x$class"
-    head -c 3072 /dev/urandom
-  done
-}
-images 0 1 2 3 0 1 2 3 0 1 2 3 0 1 2 3 0 1 2 3 0 1 2 3 >train.bin
-images 0 0 0 0 0 1 1 1 2 3 >test.bin
+# Of class 0 more than of others.
+for class in 0 0 0 0 0 1 1 1 2 3; do image $class; done >test.bin
+images 24 >train.bin
 data=(--data cifar:train.bin,test.bin --threads 1 --progress none)
 train() { "$program" "${data[@]}" --batch 8 --steps 2 "$@"; }
 

@@ -20,7 +20,7 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::io {
 
-/// The newest step of which both parties have a checkpoint; nothing if there is none.
+/// The newest step in both lists; nothing if they have none in common.
 inline std::optional<std::uint64_t> newest_common(std::span<const std::uint64_t> mine,
                                                   std::span<const std::uint64_t> theirs) {
   std::optional<std::uint64_t> newest;
@@ -77,8 +77,8 @@ class Generations {
   };
 
   /// Reads and checks all files. A file is skipped if it cannot be read, is torn or damaged, has
-  /// another format or version, or belongs to another step than its name says or to another
-  /// session: than the one given or, without one, that of the newest whole file.
+  /// another format or version, or belongs to another step than its name says. So is a file of
+  /// another session than `session`; if none is given, the newest whole file says which it is.
   ///
   /// Errors  StorageError (cannot_open) if the folder cannot be listed.
   Found find(std::optional<std::array<std::uint64_t, 2>> session = {}) {
