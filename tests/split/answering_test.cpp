@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include <splitvit/compress/then.hpp>
 #include <splitvit/split/answering.hpp>
 
 #include "split/group.hpp"

@@ -162,8 +162,9 @@ class Dialogue {
   void fetch_weights() {
     client()->send(wire::MessageKind::fetch_weights);
     up(wire::MessageKind::fetch_weights);
-    for (const auto& [name, parameter] : nn::parameters<float>(server_part_))
-      parameter.mutable_value() = number("server." + name, [&] { return parameter.value(); });
+    for (const auto& named : nn::parameters<float>(server_part_))
+      named.second.mutable_value() =
+          number("server." + named.first, [&] { return named.second.value(); });
     const ExchangeBytes weights = weights_payload<float>(server_part_);
     server()->send(wire::MessageKind::weights, std::array{wire::Bytes{weights}});
     down(wire::MessageKind::weights,

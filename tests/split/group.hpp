@@ -9,6 +9,7 @@
 
 #include <splitvit/codec/any_codec.hpp>     // AnyCodec
 #include <splitvit/compress/any_stage.hpp>  // AnyStage
+#include <splitvit/compress/then.hpp>       // Identity
 #include <splitvit/optim/optimizer.hpp>     // AnyRule
 #include <splitvit/split/simulation.hpp>    // Simulation
 

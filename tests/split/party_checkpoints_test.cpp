@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <splitvit/compress/then.hpp>
 #include <splitvit/core/state.hpp>
 #include <splitvit/split/party_checkpoints.hpp>
 

@@ -79,7 +79,7 @@ TEST_CASE("rounds: a client that is not in order waits, or need not where arriva
 }
 
 TEST_CASE("rounds: who takes part is drawn, and the others stay ready", "[split]") {
-  Rounds rounds = rounds_of(6, split::Shared{.per_round = 2});
+  Rounds rounds = rounds_of(6, split::Shared<>{.per_round = 2});
   for (std::uint32_t client = 1; client <= 6; ++client) rounds.ready(client, 1);
   std::vector<int> taken(7);
   for (int round = 1; round <= 3; ++round) {  // a round each, two at a time
@@ -114,7 +114,7 @@ TEST_CASE("rounds: relay goes around", "[split]") {
 }
 
 TEST_CASE("rounds: a client that breaks the order is refused by number", "[split]") {
-  Rounds rounds = rounds_of(2, split::Shared{.per_round = 1});
+  Rounds rounds = rounds_of(2, split::Shared<>{.per_round = 1});
   rounds.ready(1, 2);
   rounds.ready(2, 2);
   CHECK(test::reason_of<WireError>([&] { rounds.may_step(1); }) == Reason::wrong_step);

@@ -26,7 +26,7 @@ TEST_CASE("sharing: shared and averaged draw some clients for a round, or take a
   CHECK(!all.has_part_for_each);
   CHECK(all.description() == "shared, average by samples");
 
-  const AnySharing<float> some{split::Averaged{.per_round = 4}};
+  const AnySharing<float> some{split::Averaged<>{.per_round = 4}};
   CHECK(some.has_part_for_each);
   std::set<std::uint32_t> seen;
   for (std::uint64_t round = 0; round < 40; ++round) {

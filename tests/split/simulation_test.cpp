@@ -243,7 +243,7 @@ TEST_CASE("simulation: one step of SGD each, averaged, is a step on the pooled b
 }
 
 TEST_CASE("simulation: each client takes its own steps, in rounds with some of them", "[split]") {
-  const Group<float> group{.sharing = split::Shared{.per_round = 2},
+  const Group<float> group{.sharing = split::Shared<>{.per_round = 2},
                            .steps = {4, 1, 6, 5, 3},
                            .options = {.seed = 8, .evaluator = 2, .evaluate_every = 3}};
   split::Server<float> server = group.server();

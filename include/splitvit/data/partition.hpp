@@ -199,9 +199,12 @@ struct ByClass {
 /// Any partition, chosen while the program runs.
 class AnyPartition {
  public:
-  template <Partition P>
+  // The concept is checked inside: as a constraint it would depend on itself.
+  template <class P>
     requires(!std::same_as<P, AnyPartition>)
-  AnyPartition(P partition) : description_{describe(partition)}, partition_{std::move(partition)} {}
+  AnyPartition(P partition) : description_{describe(partition)}, partition_{std::move(partition)} {
+    static_assert(Partition<P>);
+  }
 
   const std::string& description() const { return description_; }
   Shares operator()(std::span<const Index> labels, Index clients, Rng rng) const {

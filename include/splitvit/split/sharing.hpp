@@ -100,7 +100,7 @@ struct Relay {
 
 /// Any sharing policy for element type T, chosen while the program runs:
 ///
-///   AnySharing<float> sharing = relay ? AnySharing<float>{Relay{}} : Shared{.per_round = 5};
+///   AnySharing<float> sharing = relay ? AnySharing<float>{Relay{}} : Shared<>{.per_round = 5};
 template <std::floating_point T>
 class AnySharing {
  public:

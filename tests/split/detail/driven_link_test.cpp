@@ -14,7 +14,9 @@ using split::detail::DrivenLink;
 
 TEST_CASE("driven link: bytes wait until they are read, and a read lets the peer go on",
           "[split]") {
-  auto [near, far] = DrivenLink::pair();
+  auto ends = DrivenLink::pair();
+  auto& near = ends.first;
+  auto& far = ends.second;
   const std::array sent{std::byte{1}, std::byte{2}, std::byte{3}};
   CHECK(near.write_some(sent) == 3);
   std::array<std::byte, 2> got{};
