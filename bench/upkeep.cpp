@@ -104,8 +104,8 @@ void save_both(bench::Rows& rows, double step_seconds) {
     of_server.use({}, 0, 0);
     wire::SessionState session;
     const double both = bench::seconds_of([&] {
-      of_client.save(session, halves.client);
-      of_server.save(session, halves.server);
+      of_client.save(session, [&](StateVisitor& see) { halves.client.each_state(see); });
+      of_server.save(session, [&](StateVisitor& see) { halves.server.each_state(see); });
     });
     rows.add("checkpoint of both", both, "s");
     rows.add("checkpoint of both, share", both / step_seconds, "% of 100 steps");

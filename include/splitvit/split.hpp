@@ -9,11 +9,13 @@
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/cut.hpp>
+#include <splitvit/split/group.hpp>
 #include <splitvit/split/known_client.hpp>
 #include <splitvit/split/known_clients.hpp>
 #include <splitvit/split/learner.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/split/options.hpp>
+#include <splitvit/split/party_checkpoints.hpp>
 #include <splitvit/split/report.hpp>
 #include <splitvit/split/rounds.hpp>
 #include <splitvit/split/server.hpp>

@@ -10,6 +10,7 @@
 //   stages, codecs from text  splitvit/spec/{stages,codecs,method}.hpp
 //   files of data             splitvit/data/{cifar,idx}.hpp; link splitvit::images for
 //                             splitvit/images.hpp: JPEG and PNG, folders, npz, IDX.gz
+//   to go on after a crash    splitvit/split/checkpoints.hpp
 //   several clients           splitvit/split/{sharing,simulation}.hpp,
 //                             splitvit/data/{partition,subset,endless}.hpp
 //   files of weights          splitvit/nn/weights.hpp, splitvit/io/safetensors.hpp

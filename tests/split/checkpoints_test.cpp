@@ -32,10 +32,8 @@ Steps steps_on(const test::ModelDisk& disk, const std::string& folder) {
   return generations.find().steps;
 }
 
-/// A party without state.
-struct Nothing {
-  void each_state(StateVisitor&) {}
-};
+/// Of a party without state.
+constexpr auto nothing = [](StateVisitor&) {};
 
 /// Changes the newest checkpoint on a disk.
 void change(test::ModelDisk& disk, const std::string& folder, const auto& change) {
@@ -374,7 +372,7 @@ TEST_CASE("Checkpoints: the program's own settings must be equal, too", "[split]
     options.settings = {{"batch", batch}};
     split::Checkpoints checkpoints{"client", io::EveryStep{}, options, disk};
     checkpoints.use({}, 0, 0);
-    checkpoints.save(session, Nothing{});
+    checkpoints.save(session, nothing);
   };
   begin("32");
   begin("32");
@@ -402,7 +400,7 @@ TEST_CASE("Checkpoints: at most 64 steps are named, the oldest and the newest", 
   checkpoints.use({}, 0, 0);
   for (std::uint64_t step = 0; step < 70; ++step) {
     session.steps.restart(step);
-    checkpoints.save(session, Nothing{});
+    checkpoints.save(session, nothing);
   }
   const Steps offered = checkpoints.offered();
   REQUIRE(offered.size() == 64);

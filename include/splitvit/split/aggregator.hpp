@@ -8,6 +8,7 @@
 #include <splitvit/nn/concepts.hpp>        // parameters
 #include <splitvit/nn/part.hpp>            // Part
 #include <splitvit/split/averaging.hpp>    // Average
+#include <splitvit/split/group.hpp>        // Group
 #include <splitvit/split/learner.hpp>      // Learner
 #include <splitvit/split/messages.hpp>     // read_weights, weights_payload
 #include <splitvit/split/rounds.hpp>       // Order, Rounds
@@ -42,7 +43,7 @@ struct GroupOptions {
 /// clients' numbers, whenever they come. Where a step or a request is repeated over another
 /// connection, nothing is counted twice.
 template <std::floating_point T>
-class Aggregator {
+class Aggregator final : public Group<T> {
  public:
   /// `part` is a server part; where each client has its own, the one that becomes the average.
   ///
@@ -69,6 +70,7 @@ class Aggregator {
   }
 
   const Rounds& rounds() const { return rounds_; }
+  std::uint32_t clients() const override { return rounds_.clients(); }
   /// The average of the client parts, after the first round.
   const nn::Part<T>& client_part() const { return client_part_; }
   /// The average of the server parts; the part itself where all clients share it.
@@ -80,7 +82,8 @@ class Aggregator {
   /// Errors  WireError: truncated; wrong_step for another turn than its last one, or while it has
   ///         steps left; wrong_message with weights where it was not trained, or without; refused
   ///         for a start with other weights than the other clients have.
-  void ask(std::uint32_t client, const ServerRole<T>& role, std::span<const std::byte> payload) {
+  void ask(std::uint32_t client, const ServerRole<T>& role,
+           std::span<const std::byte> payload) override {
     const TurnRequest request = TurnRequest::read(payload);
     Member& member = at(client);
     if (std::exchange(member.learner, role.shared_learner()) != role.shared_learner())
@@ -109,7 +112,7 @@ class Aggregator {
   }
 
   /// Whether a client that has asked can be answered now.
-  bool has_turn(std::uint32_t client) const {
+  bool has_turn(std::uint32_t client) const override {
     const Member& member = at(client);
     if (!member.waits) return false;
     if (member.is_repeated || is_over_) return true;
@@ -119,7 +122,7 @@ class Aggregator {
 
   /// The payload of the answer. The client's own server part takes the average, too.
   /// Errors  std::logic_error unless has_turn().
-  std::vector<std::byte> answer(std::uint32_t client) {
+  std::vector<std::byte> answer(std::uint32_t client) override {
     if (!has_turn(client)) throw std::logic_error("Aggregator: it is not the client's turn");
     Member& member = at(client);
     member.waits = false;
@@ -143,9 +146,9 @@ class Aggregator {
   }
 
   /// Whether the client may take its next step now. Errors  As Rounds::may_step.
-  bool may_step(std::uint32_t client) const { return rounds_.may_step(client); }
+  bool may_step(std::uint32_t client) const override { return rounds_.may_step(client); }
   /// It has taken it.
-  void step(std::uint32_t client) { rounds_.step(client); }
+  void step(std::uint32_t client) override { rounds_.step(client); }
 
  private:
   static constexpr std::uint64_t trained = ~std::uint64_t{0};

@@ -8,7 +8,7 @@
 
 #include <splitvit/core/error.hpp>          // Reason, WireError
 #include <splitvit/core/workspace.hpp>      // Workspace
-#include <splitvit/split/aggregator.hpp>    // Aggregator
+#include <splitvit/split/group.hpp>         // Group
 #include <splitvit/split/known_client.hpp>  // KnownClient
 #include <splitvit/split/messages.hpp>      // weights_payload
 #include <splitvit/wire/connection.hpp>     // Connection, Event
@@ -22,15 +22,15 @@ enum class Patience {
 };
 
 /// What a server computes for the messages of its clients. Several threads may call it; one of them
-/// computes at a time. Clients of a group wait for each other as its aggregator says.
+/// computes at a time. Clients of a group wait for each other as it says.
 template <std::floating_point T>
 class Answering {
  public:
   /// Held by the thread that computes.
   std::mutex& guard() { return computing_; }
   /// Makes the clients a group. Before anybody is served.
-  void use(std::shared_ptr<Aggregator<T>> aggregator) { aggregator_ = std::move(aggregator); }
-  const std::shared_ptr<Aggregator<T>>& aggregator() const { return aggregator_; }
+  void use(std::shared_ptr<Group<T>> group) { group_ = std::move(group); }
+  const std::shared_ptr<Group<T>>& group() const { return group_; }
 
   static WireError superseded() {
     return {Reason::superseded, "a newer connection of this client has taken over"};
@@ -60,10 +60,10 @@ class Answering {
     }
   }
 
-  std::shared_ptr<Aggregator<T>> aggregator_;  // null without a group
-  std::mutex computing_;                       // one thread computes
-  std::condition_variable changed_;            // in the aggregator
-  Workspace workspace_;                        // of the thread that computes
+  std::shared_ptr<Group<T>> group_;  // null without one
+  std::mutex computing_;             // one thread computes
+  std::condition_variable changed_;  // in the group
+  Workspace workspace_;              // of the thread that computes
 };
 
 template <std::floating_point T>
@@ -73,8 +73,8 @@ bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& clie
   if (client.was_superseded()) throw superseded();
   const std::uint32_t number = client.state.client;
   using enum wire::MessageKind;
-  if (aggregator_ && event.kind == forward)
-    wait(computing, connection, client, patience, [&] { return aggregator_->may_step(number); });
+  if (group_ && event.kind == forward)
+    wait(computing, connection, client, patience, [&] { return group_->may_step(number); });
   const Workspace::Use use{workspace_};
   const std::uint64_t largest = connection.session()->agreed().largest_message;
   const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
@@ -83,7 +83,7 @@ bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& clie
   };
   if (event.kind == forward) {
     train(connection, client, event, largest);
-    if (aggregator_) aggregator_->step(number);
+    if (group_) group_->step(number);
     changed_.notify_all();
   } else if (event.kind == evaluate) {
     reply(evaluated, client.role.answer(event.payload, largest));
@@ -92,9 +92,9 @@ bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& clie
   } else if (event.kind == weights) {
     client.role.take_decoder(event.payload);
   } else if (event.kind == turn) {
-    if (!aggregator_)
+    if (!group_)
       throw WireError(Reason::wrong_message, "turn: this server's clients do not share a model");
-    aggregator_->ask(number, client.role, event.payload);
+    group_->ask(number, client.role, event.payload);
     connection.session()->release_payload();
     client.awaits_turn = true;
     changed_.notify_all();
@@ -112,8 +112,8 @@ void Answering<T>::give_turn(wire::Connection& connection, KnownClient<T>& clien
   {
     std::unique_lock computing{computing_};
     const std::uint32_t number = client.state.client;
-    wait(computing, connection, client, patience, [&] { return aggregator_->has_turn(number); });
-    client.answer = aggregator_->answer(number);
+    wait(computing, connection, client, patience, [&] { return group_->has_turn(number); });
+    client.answer = group_->answer(number);
     client.awaits_turn = false;
     connection.session()->send(wire::MessageKind::turn, std::array{wire::Bytes{client.answer}});
   }

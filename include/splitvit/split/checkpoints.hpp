@@ -7,15 +7,16 @@
 #include <iterator>    // ssize
 #include <map>         // map
 
-#include <splitvit/core/error.hpp>            // joined, Reason, StorageError
-#include <splitvit/core/state.hpp>            // StateVisitor
-#include <splitvit/io/checkpoint.hpp>         // Checkpoint
-#include <splitvit/io/checkpoint_policy.hpp>  // CheckpointPolicy
-#include <splitvit/io/file_layer.hpp>         // FileLayer, system_files
-#include <splitvit/io/generations.hpp>        // GenerationOptions, Generations, newest_common
-#include <splitvit/split/messages.hpp>        // CheckpointMessage
-#include <splitvit/wire/handshake.hpp>        // Hello, Settings, Welcome
-#include <splitvit/wire/session_state.hpp>    // SessionState
+#include <splitvit/core/error.hpp>               // joined, Reason, StorageError
+#include <splitvit/core/state.hpp>               // StateVisitor
+#include <splitvit/io/checkpoint.hpp>            // Checkpoint
+#include <splitvit/io/checkpoint_policy.hpp>     // CheckpointPolicy
+#include <splitvit/io/file_layer.hpp>            // FileLayer, system_files
+#include <splitvit/io/generations.hpp>           // GenerationOptions, Generations, newest_common
+#include <splitvit/split/messages.hpp>           // CheckpointMessage
+#include <splitvit/split/party_checkpoints.hpp>  // PartyCheckpoints, ShowState
+#include <splitvit/wire/handshake.hpp>           // Hello, Settings, Welcome
+#include <splitvit/wire/session_state.hpp>       // SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -27,13 +28,13 @@ struct CheckpointOptions {
   /// What else must be equal to go on, besides what the handshake compares.
   wire::Settings settings = {};
   /// Shows the caller's own state, which is saved and restored, too: such as the rows of a table.
-  std::function<void(StateVisitor&)> more = {};
+  ShowState more = {};
   /// Is told of a checkpoint that could not be written. Training goes on.
   std::function<void(const StorageError&)> on_failure = {};
 };
 
-/// The checkpoints that one party keeps of one session, in a folder of its own. Client and Server
-/// call it; a program makes it and gives it to one of them.
+/// The checkpoints of one party, in a folder of their own. Client and Server call it; a program
+/// makes it and gives it to one of them.
 ///
 ///   client.keep_checkpoints(std::make_shared<Checkpoints>("run/client", io::EveryN{100}));
 ///
@@ -44,7 +45,7 @@ struct CheckpointOptions {
 /// A party that was started again goes on from its newest checkpoint. If the other one is then at
 /// another step, both go back to the newest step that both hold. A step is a function of the state
 /// before it, so it is computed again with the same bits.
-class Checkpoints {
+class Checkpoints final : public PartyCheckpoints {
  public:
   /// Takes the folder's lock and reads what it holds.
   ///
@@ -73,40 +74,43 @@ class Checkpoints {
   }
   const io::Generations& generations() const { return generations_; }
 
-  // The rest is for the parties. `party` is what one of them saves besides its session.
+  // The rest is for the parties.
 
-  /// Sets what must be equal to go on.
-  /// Errors  StorageError (wrong_content) if the newest checkpoint has other settings.
-  void use(const wire::Settings& settings, std::uint32_t client, std::uint64_t seed) {
+  void use(const wire::Settings& settings, std::uint32_t client, std::uint64_t seed) override {
     settings_ = {{"client", std::to_string(client)}, {"seed of draws", std::to_string(seed)}};
     for (const auto* all : {&settings, &std::as_const(options_.settings)})
       for (const auto& [key, value] : *all) settings_[key] = value;
     if (found_.newest) require_settings(*found_.newest);
   }
 
-  bool is_due(std::uint64_t step) const {
+  std::optional<Saved> newest() const override {
+    if (!found_.newest) return std::nullopt;
+    return Saved{found_.newest->session, found_.newest->step};
+  }
+  bool holds(std::uint64_t step) const override { return generations_.holds(step); }
+  std::optional<std::uint64_t> joint() const override { return generations_.joint(); }
+
+  bool is_due(std::uint64_t step) const override {
     const std::chrono::duration<double> since = std::chrono::steady_clock::now() - saved_at_;
     return (asked_every_ > 0 && step % asked_every_ == 0) || policy_(step, since.count());
   }
 
-  /// Takes a copy of the session, so that its owner need not lock it while a file is written.
-  ///
   /// Errors  StorageError (cannot_write).
-  void save(wire::SessionState session, auto&& party, bool has_ended = false) {
+  void save(wire::SessionState session, const ShowState& party, bool has_ended = false) {
     io::Checkpoint checkpoint;
     checkpoint.session = session.id;
     checkpoint.step = session.steps.last();
     checkpoint.settings = settings_;
     checkpoint.add("session", session);
-    checkpoint.add("party", party);
-    Caller caller{options_.more};
+    Shown all{party}, caller{options_.more};
+    checkpoint.add("party", all);
     if (options_.more) checkpoint.add("caller", caller);
     if (has_ended) checkpoint.sections["ended"];
     generations_.save(checkpoint);
     saved_at_ = std::chrono::steady_clock::now();
   }
-  /// Returns whether it is written; if not, it reports the failure.
-  bool save_if_possible(wire::SessionState session, auto&& party, bool has_ended = false) {
+  bool save_if_possible(wire::SessionState session, const ShowState& party,
+                        bool has_ended = false) override {
     try {
       save(std::move(session), party, has_ended);
       return true;
@@ -119,11 +123,9 @@ class Checkpoints {
     if (options_.on_failure) options_.on_failure(error);
   }
 
-  /// Restores the state after a step.
-  ///
   /// Errors  StorageError: as io::Generations::load; wrong_content for the state of something else.
   ///         `session` and `party` are then unchanged, but not the caller's state.
-  void restore(std::uint64_t step, wire::SessionState& session, auto&& party) {
+  void restore(std::uint64_t step, wire::SessionState& session, const ShowState& party) override {
     const io::Checkpoint checkpoint = generations_.load(step);
     require_settings(checkpoint);
     wire::SessionState then;  // a value may be found wrong after others have been restored
@@ -131,56 +133,48 @@ class Checkpoints {
     if (then.id != checkpoint.session || then.steps.last() != step)
       throw StorageError(Reason::wrong_content,
                          {checkpoint.source, ": its session is another one than its head says"});
-    Caller caller{options_.more};
+    Shown all{party}, caller{options_.more};
     if (options_.more) checkpoint.restore("caller", caller);
-    checkpoint.restore("party", party);
+    checkpoint.restore("party", all);
     session.go_back_to(std::move(then));
   }
 
-  /// The steps to name in the handshake: the newest, and the oldest, which is joint if there are
-  /// more than can be named.
-  std::vector<std::uint64_t> offered() const {
+  std::vector<std::uint64_t> offered() const override {
     std::vector<std::uint64_t> steps = generations_.steps();
     if (std::ssize(steps) > most_offered)
       steps.erase(steps.begin() + 1, steps.end() - (most_offered - 1));
     return steps;
   }
 
-  /// Server, before it admits a client: goes back if the two cannot go on from where they are and
-  /// hold a common step.
-  void meet(const wire::Hello& hello, wire::SessionState& session, auto&& party) {
+  void meet(const wire::Hello& hello, wire::SessionState& session,
+            const ShowState& party) override {
     const std::uint64_t last = session.steps.last();
     const bool reply_lost = hello.last_step + 1 == last && session.steps.has_replies();
     if (hello.last_step == last || reply_lost) return;
     if (const auto common = io::newest_common(offered(), hello.generations))
       go_back_to(*common, session, party);
   }
-  /// Client, after a welcome: goes back if the server is at an earlier step.
-  void follow(const wire::Welcome& welcome, wire::SessionState& session, auto&& party) {
+  void follow(const wire::Welcome& welcome, wire::SessionState& session,
+              const ShowState& party) override {
     const std::uint64_t last = session.steps.last();
     const bool goes_on = welcome.last_step == last || welcome.last_step == last + 1;
     if (welcome.generation && !goes_on) go_back_to(*welcome.generation, session, party);
     agree(welcome);
   }
-  /// Both: the newest common step of the handshake is joint.
-  void agree(const wire::Welcome& welcome) {
+  void agree(const wire::Welcome& welcome) override {
     if (welcome.generation) generations_.set_joint(*welcome.generation);
   }
 
-  /// Client: whether the server has said how often it wants one.
-  bool is_answered() const { return is_answered_; }
-  /// Server: how often it wants one.
-  std::uint64_t every() const { return options_.every; }
-  /// Server: answers a checkpoint message of the client, which holds a checkpoint of this step.
-  CheckpointMessage::Held save_joint(wire::SessionState session, auto&& party) {
+  std::uint64_t every() const override { return options_.every; }
+  CheckpointMessage::Held save_joint(wire::SessionState session, const ShowState& party) override {
     const std::uint64_t step = session.steps.last();
     if (!holds(step) && !save_if_possible(std::move(session), party))
       return CheckpointMessage::Held::no;
     generations_.set_joint(step);
     return CheckpointMessage::Held::yes;
   }
-  /// Client: the server's answer to its checkpoint message.
-  void answered(const CheckpointMessage& answer) {
+  bool is_answered() const override { return is_answered_; }
+  void answered(const CheckpointMessage& answer) override {
     is_answered_ = true;
     asked_every_ = answer.every;
     if (answer.held == CheckpointMessage::Held::no)
@@ -190,10 +184,7 @@ class Checkpoints {
       generations_.set_joint(answer.step);
   }
 
-  bool holds(std::uint64_t step) const { return generations_.holds(step); }
-
-  /// The session has ended at this step. Keeps only its checkpoint, if it is joint.
-  void end(std::uint64_t step) {
+  void end(std::uint64_t step) override {
     try {
       if (generations_.joint() == step) generations_.keep_only(step);
     } catch (const StorageError& error) {
@@ -204,8 +195,8 @@ class Checkpoints {
  private:
   static constexpr std::ptrdiff_t most_offered = 64;  // that a hello can name
 
-  struct Caller {
-    const std::function<void(StateVisitor&)>& show;
+  struct Shown {
+    const ShowState& show;
     void each_state(StateVisitor& see) { show(see); }
   };
 
@@ -215,7 +206,7 @@ class Checkpoints {
     checkpoint.require_settings(settings_);
   }
 
-  void go_back_to(std::uint64_t step, wire::SessionState& session, auto&& party) {
+  void go_back_to(std::uint64_t step, wire::SessionState& session, const ShowState& party) {
     restore(step, session, party);
     generations_.go_back_to(step);
   }

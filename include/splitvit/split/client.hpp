@@ -4,18 +4,18 @@
 #include <algorithm>  // max
 #include <memory>     // make_unique, shared_ptr, unique_ptr
 
-#include <splitvit/codec/any_codec.hpp>     // Codec
-#include <splitvit/codec/float32.hpp>       // Float32
-#include <splitvit/compress/any_stage.hpp>  // AnyStage
-#include <splitvit/core/labels.hpp>         // Labels
-#include <splitvit/core/workspace.hpp>      // Workspace
-#include <splitvit/nn/part.hpp>             // Part
-#include <splitvit/optim/optimizer.hpp>     // AnyRule
-#include <splitvit/split/batch_source.hpp>  // BatchSource
-#include <splitvit/split/checkpoints.hpp>   // Checkpoints
-#include <splitvit/split/client_role.hpp>   // ClientRole, CutSender, Learner, StepId
-#include <splitvit/split/messages.hpp>      // CheckpointMessage, Score, read_weights
-#include <splitvit/split/options.hpp>       // ClientOptions
+#include <splitvit/codec/any_codec.hpp>          // Codec
+#include <splitvit/codec/float32.hpp>            // Float32
+#include <splitvit/compress/any_stage.hpp>       // AnyStage
+#include <splitvit/core/labels.hpp>              // Labels
+#include <splitvit/core/workspace.hpp>           // Workspace
+#include <splitvit/nn/part.hpp>                  // Part
+#include <splitvit/optim/optimizer.hpp>          // AnyRule
+#include <splitvit/split/batch_source.hpp>       // BatchSource
+#include <splitvit/split/client_role.hpp>        // ClientRole, CutSender, Learner, StepId
+#include <splitvit/split/messages.hpp>           // CheckpointMessage, Score, read_weights
+#include <splitvit/split/options.hpp>            // ClientOptions
+#include <splitvit/split/party_checkpoints.hpp>  // CheckpointsOf, PartyCheckpoints, ShowState
 #include <splitvit/split/report.hpp>        // Column, EpochReport, Evaluation, StepReport, Timer
 #include <splitvit/transport/any_link.hpp>  // AnyLink
 #include <splitvit/wire/connection.hpp>     // Connection, options_on
@@ -73,7 +73,7 @@ class Client {
   ///
   /// Errors  StorageError if the newest cannot be restored; std::logic_error after the first
   ///         connection or step.
-  void keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints);
+  void keep_checkpoints(std::shared_ptr<PartyCheckpoints> checkpoints);
 
   /// Continues the session over another link. Closes the old one. With checkpoints, both parties
   /// may go back: steps() is then smaller, and the next batch is the one after it.
@@ -200,6 +200,7 @@ class Client {
     const auto lock = lock_state();
     return *state_;
   }
+  ShowState shown() { return checkpoints_.state_of(role_); }
   /// Errors  std::logic_error if the answer to the server's last step was lost.
   void require_in_step(const char* operation);
   /// Runs `action`. If it throws, the connection ends, and the server is told why if possible.
@@ -216,7 +217,7 @@ class Client {
   ClientOptions options_;
   std::unique_ptr<wire::SessionState> state_ = std::make_unique<wire::SessionState>();
   std::unique_ptr<wire::Connection> connection_;
-  std::shared_ptr<Checkpoints> checkpoints_;
+  CheckpointsOf<ClientRole<T>> checkpoints_;
   std::shared_ptr<Workspace> workspace_;
 };
 
@@ -229,25 +230,25 @@ Client<T>::Client(ClientRole<T> role, const ClientOptions& options)
 }
 
 template <std::floating_point T>
-void Client<T>::keep_checkpoints(std::shared_ptr<Checkpoints> checkpoints) {
+void Client<T>::keep_checkpoints(std::shared_ptr<PartyCheckpoints> checkpoints) {
   if (steps() > 0 || state_->connection > 0)
     throw std::logic_error("keep_checkpoints: the session has begun already");
-  checkpoints->use(role_.settings(options_), options_.client, options_.seed);
-  if (const auto& newest = checkpoints->found().newest) {
-    checkpoints->restore(newest->step, *state_, role_);
+  const CheckpointsOf<ClientRole<T>> kept{std::move(checkpoints)};
+  kept->use(role_.settings(options_), options_.client, options_.seed);
+  if (const auto newest = kept->newest()) {
+    kept->restore(newest->step, *state_, kept.state_of(role_));
   } else {
     state_->id = wire::random_session_id();
-    checkpoints->save_if_possible(*state_, role_);
+    kept->save_if_possible(*state_, kept.state_of(role_));
   }
-  checkpoints_ = std::move(checkpoints);
+  checkpoints_ = kept;
 }
 
 template <std::floating_point T>
 void Client<T>::checkpoint() {
-  if (!checkpoints_ || !checkpoints_->save_if_possible(state(), role_) || !connection_) return;
-  const auto payload = CheckpointMessage{.step = steps()}.payload();
-  const wire::Bytes answer =
-      ask(wire::MessageKind::checkpoint, payload, wire::MessageKind::checkpoint);
+  if (!checkpoints_ || !checkpoints_->save_if_possible(state(), shown()) || !connection_) return;
+  const auto here = CheckpointMessage{.step = steps()}.payload();
+  const auto answer = ask(wire::MessageKind::checkpoint, here, wire::MessageKind::checkpoint);
   checkpoints_->answered(CheckpointMessage::read(answer, steps()));
 }
 
@@ -305,8 +306,7 @@ void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labe
                           EvaluationMode mode) {
   const Workspace::Use use{*workspace_};
   const wire::Bytes question = role_.evaluate(std::move(images), labels, mode);
-  const wire::Bytes answer =
-      ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
+  const auto answer = ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
   const Score score = Score::read(answer, labels.row_count());
   sums.add(score.loss_sum, score.correct, labels);
 }
@@ -329,8 +329,8 @@ template <std::floating_point T>
 void Client<T>::close() {
   require_in_step("close");
   if (!checkpoints_) return send(wire::MessageKind::bye, {});
-  if (checkpoints_->generations().joint() != steps()) checkpoint();
-  checkpoints_->save_if_possible(state(), role_, true);
+  if (checkpoints_->joint() != steps()) checkpoint();
+  checkpoints_->save_if_possible(state(), shown(), true);
   send(wire::MessageKind::bye, {});
   checkpoints_->end(steps());
 }
@@ -351,7 +351,7 @@ void Client<T>::reconnect(transport::AnyLink link) {
   connection_ = std::make_unique<wire::Connection>(std::move(link), std::move(opening));
   wait_for(wire::MessageKind::welcome);
   if (checkpoints_)
-    connected([&] { checkpoints_->follow(connection_->session()->agreed(), *state_, role_); });
+    connected([&] { checkpoints_->follow(connection_->session()->agreed(), *state_, shown()); });
   // The server may have got it or not.
   if (!role_.decoder().empty() && session()->agreed().last_step == 0)
     send(wire::MessageKind::weights, role_.decoder());

@@ -4,14 +4,14 @@
 #include <memory>  // make_shared, shared_ptr, weak_ptr
 #include <mutex>   // lock_guard, mutex
 
-#include <splitvit/core/error.hpp>          // joined
-#include <splitvit/core/state.hpp>          // show_state
-#include <splitvit/split/checkpoints.hpp>   // Checkpoints
-#include <splitvit/split/messages.hpp>      // CheckpointMessage
-#include <splitvit/split/server_role.hpp>   // ServerRole
-#include <splitvit/wire/connection.hpp>     // Connection
-#include <splitvit/wire/handshake.hpp>      // Hello, Refusal
-#include <splitvit/wire/session_state.hpp>  // SessionState
+#include <splitvit/core/error.hpp>               // joined
+#include <splitvit/core/state.hpp>               // show_state
+#include <splitvit/split/messages.hpp>           // CheckpointMessage
+#include <splitvit/split/party_checkpoints.hpp>  // CheckpointsOf
+#include <splitvit/split/server_role.hpp>        // ServerRole
+#include <splitvit/wire/connection.hpp>          // Connection
+#include <splitvit/wire/handshake.hpp>           // Hello, Refusal
+#include <splitvit/wire/session_state.hpp>       // SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -21,7 +21,7 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 template <std::floating_point T>
 struct KnownClient {
   explicit KnownClient(ServerRole<T> r, wire::SessionState s = {},
-                       std::shared_ptr<Checkpoints> kept = {})
+                       CheckpointsOf<KnownClient> kept = {})
       : role{std::move(r)}, checkpoints{std::move(kept)}, state{std::move(s)} {}
 
   /// What a checkpoint holds besides the session.
@@ -53,12 +53,12 @@ struct KnownClient {
   std::optional<wire::Refusal> restore(const wire::Hello& hello, std::uint64_t seed) {
     if (!checkpoints) return std::nullopt;
     checkpoints->use(hello.settings, hello.client, seed);
-    const auto& newest = checkpoints->found().newest;
+    const auto newest = checkpoints->newest();
     if (!newest) return std::nullopt;
     if (newest->session != hello.session)
       return wire::Refusal{"session", "another one",
                            joined({"checkpoints of step ", newest->step})};
-    checkpoints->restore(newest->step, state, *this);
+    checkpoints->restore(newest->step, state, checkpoints.state_of(*this));
     return std::nullopt;
   }
   /// Before the first step, so that a server that is started again knows the session.
@@ -69,15 +69,17 @@ struct KnownClient {
     if (checkpoints && checkpoints->is_due(last_step())) save_checkpoint();
   }
   void save_checkpoint(bool has_ended = false) {
-    if (checkpoints) checkpoints->save_if_possible(present_state(), *this, has_ended);
+    if (checkpoints)
+      checkpoints->save_if_possible(present_state(), checkpoints.state_of(*this), has_ended);
   }
   /// The payload of the answer to a checkpoint message.
   /// Errors  WireError for a payload that is none, or of another step.
   std::vector<std::byte> answer_checkpoint(wire::Bytes question) {
     wire::SessionState present = present_state();
     CheckpointMessage message = CheckpointMessage::read(question, present.steps.last());
-    message.held = checkpoints ? checkpoints->save_joint(std::move(present), *this)
-                               : CheckpointMessage::Held::never;
+    message.held = checkpoints
+                       ? checkpoints->save_joint(std::move(present), checkpoints.state_of(*this))
+                       : CheckpointMessage::Held::never;
     message.every = checkpoints ? checkpoints->every() : 0;
     return message.payload();
   }
@@ -88,7 +90,7 @@ struct KnownClient {
   }
 
   ServerRole<T> role;  // this and the next two under the server's lock of what computes
-  std::shared_ptr<Checkpoints> checkpoints;
+  CheckpointsOf<KnownClient> checkpoints;
   std::vector<std::byte> answer;  // to a question; it lives until it is written
   bool awaits_turn = false;       // it has asked for its next turn
 

@@ -6,22 +6,22 @@
 #include <memory>      // make_shared, shared_ptr, weak_ptr
 #include <mutex>       // lock_guard, mutex
 
-#include <splitvit/codec/any_codec.hpp>      // AnyCodec, Codec
-#include <splitvit/nn/part.hpp>              // Part
-#include <splitvit/optim/optimizer.hpp>      // AnyRule
-#include <splitvit/split/aggregator.hpp>     // Aggregator, AnySharing, GroupOptions
-#include <splitvit/split/answering.hpp>      // Answering, Patience
-#include <splitvit/split/checkpoints.hpp>    // Checkpoints
-#include <splitvit/split/cut.hpp>            // CutReceiver
-#include <splitvit/split/known_client.hpp>   // KnownClient
-#include <splitvit/split/known_clients.hpp>  // KnownClients
-#include <splitvit/split/learner.hpp>        // Learner
-#include <splitvit/split/options.hpp>        // ServerOptions, settings_of
-#include <splitvit/split/server_role.hpp>    // ServerRole
-#include <splitvit/split/session_event.hpp>  // OnSessionEvent, SessionEvent
-#include <splitvit/transport/any_link.hpp>   // AnyLink
-#include <splitvit/wire/connection.hpp>      // Connection, options_on
-#include <splitvit/wire/session.hpp>         // Session, SessionState
+#include <splitvit/codec/any_codec.hpp>          // AnyCodec, Codec
+#include <splitvit/nn/part.hpp>                  // Part
+#include <splitvit/optim/optimizer.hpp>          // AnyRule
+#include <splitvit/split/aggregator.hpp>         // Aggregator, AnySharing, GroupOptions
+#include <splitvit/split/answering.hpp>          // Answering, Patience
+#include <splitvit/split/cut.hpp>                // CutReceiver
+#include <splitvit/split/known_client.hpp>       // KnownClient
+#include <splitvit/split/known_clients.hpp>      // KnownClients
+#include <splitvit/split/learner.hpp>            // Learner
+#include <splitvit/split/options.hpp>            // ServerOptions, settings_of
+#include <splitvit/split/party_checkpoints.hpp>  // PartyCheckpoints
+#include <splitvit/split/server_role.hpp>        // ServerRole
+#include <splitvit/split/session_event.hpp>      // OnSessionEvent, SessionEvent
+#include <splitvit/transport/any_link.hpp>       // AnyLink
+#include <splitvit/wire/connection.hpp>          // Connection, options_on
+#include <splitvit/wire/session.hpp>             // Session, SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -64,13 +64,17 @@ class Server {
 
   /// Makes what keeps a new client's checkpoints, in all threads that serve; null: none are kept.
   /// If they are those of an earlier process, the session goes on from them. If it throws a
-  /// StorageError, the client is told why.
-  using MakeCheckpoints = std::function<std::shared_ptr<Checkpoints>(const wire::Hello&)>;
+  /// StorageError, the client is told why. See checkpoints.hpp.
+  using MakeCheckpoints = std::function<std::shared_ptr<PartyCheckpoints>(const wire::Hello&)>;
   /// Call it before anybody is served.
   /// Errors  std::logic_error for a group of clients.
   void keep_checkpoints(MakeCheckpoints make) {
     if (group()) throw std::logic_error("keep_checkpoints: those of a group cannot be kept yet");
-    make_checkpoints_ = std::move(make);
+    make_checkpoints_ = nullptr;
+    if (make)
+      make_checkpoints_ = [make = std::move(make)](const wire::Hello& hello) {
+        return CheckpointsOf<KnownClient>{make(hello)};
+      };
   }
 
   /// Saves all sessions that have checkpoints, each after its step under way. Any thread may call
@@ -123,7 +127,9 @@ class Server {
   }
 
   /// The rounds and the average of a group of clients; null without one. While nobody is served.
-  const Aggregator<T>* group() const { return answering_.aggregator().get(); }
+  const Aggregator<T>* group() const {
+    return static_cast<const Aggregator<T>*>(answering_.group().get());
+  }
   /// The part that all clients share; for a group whose clients have one each, the average.
   /// Errors  std::logic_error if each role has its own.
   const nn::Part<T>& part() const {
@@ -172,7 +178,7 @@ class Server {
 
   std::shared_ptr<Learner<T>> learner_;
   MakeRole make_role_;
-  MakeCheckpoints make_checkpoints_;
+  std::function<CheckpointsOf<KnownClient>(const wire::Hello&)> make_checkpoints_;
   ServerOptions options_;
   KnownClients<T> clients_;
   Answering<T> answering_;
@@ -316,7 +322,7 @@ template <std::floating_point T>
 auto Server<T>::admit_new(const std::shared_ptr<wire::Connection>& connection)
     -> std::shared_ptr<KnownClient> {
   const wire::Hello hello = connection->session()->hello();
-  if (group()) require_place(*connection, hello.client);
+  if (answering_.group()) require_place(*connection, hello.client);
   const auto client = std::make_shared<KnownClient>(make_role_(hello));
   require_settings(*connection, client->role);
   if (make_checkpoints_) client->checkpoints = make_checkpoints_(hello);
@@ -331,9 +337,10 @@ auto Server<T>::admit_new(const std::shared_ptr<wire::Connection>& connection)
 template <std::floating_point T>
 void Server<T>::welcome(const std::shared_ptr<wire::Connection>& connection,
                         const std::shared_ptr<KnownClient>& client) {
-  Checkpoints* const checkpoints = client->checkpoints.get();
+  const CheckpointsOf<KnownClient>& checkpoints = client->checkpoints;
   const auto session = connection->session();
-  if (checkpoints) checkpoints->meet(session->hello(), client->state, *client);
+  if (checkpoints)
+    checkpoints->meet(session->hello(), client->state, checkpoints.state_of(*client));
   clients_.enter(client, session, [&] {
     session->admit(client->state,
                    checkpoints ? checkpoints->offered() : std::vector<std::uint64_t>{});
@@ -355,7 +362,7 @@ void Server<T>::require_settings(wire::Connection& connection, const ServerRole<
 
 template <std::floating_point T>
 void Server<T>::require_place(wire::Connection& connection, std::uint32_t number) {
-  const std::uint32_t registered = group()->rounds().clients();
+  const std::uint32_t registered = answering_.group()->clients();
   if (number < 1 || number > registered)
     connection.session()->refuse(
         {"client", joined({"number ", number}), joined({"numbers 1 to ", registered})});
