@@ -10,6 +10,7 @@
 #include <splitvit/core/error.hpp>
 #include <splitvit/core/file.hpp>
 #include <splitvit/core/finite.hpp>
+#include <splitvit/core/hash_set.hpp>
 #include <splitvit/core/labels.hpp>
 #include <splitvit/core/options.hpp>
 #include <splitvit/core/parallel.hpp>

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <functional>     // hash, equal_to
-#include <memory>         // shared_ptr
-#include <unordered_set>  // unordered_set: asked, never walked through
+#include <memory>  // shared_ptr
 
 #include <splitvit/autograd/variable.hpp>  // Variable
+#include <splitvit/core/hash_set.hpp>      // HashSet
 #include <splitvit/core/workspace.hpp>     // Recycled
 
 namespace splitvit::inline SPLITVIT_BUILD {
@@ -25,8 +24,10 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
 
   // Inputs before users. An explicit stack: a graph may be deeper than the call stack.
   typename Node::Nodes order;
-  std::unordered_set<const Node*, std::hash<const Node*>, std::equal_to<>, Recycled<const Node*>>
-      seen{result.node().get()};
+  const auto number_of = [](const Node* node) { return reinterpret_cast<std::uintptr_t>(node); };
+  HashSet seen{256, [](std::uint64_t node) { return node; },
+               [](std::uint64_t a, std::uint64_t b) { return a == b; }};
+  seen.insert(number_of(result.node().get()));
   using Visit = std::pair<std::shared_ptr<Node>, std::size_t>;  // of a node and its next input
   std::vector<Visit, Recycled<Visit>> stack{{result.node(), 0}};
   while (!stack.empty()) {
@@ -40,7 +41,7 @@ void backward(const Variable<T>& result, Tensor<T> gradient) {
         throw std::invalid_argument(
             "backward: an earlier call has used up a part of the graph; add the results and call "
             "it once");
-      if (seen.insert(input.get()).second) stack.push_back({std::move(input), 0});
+      if (seen.insert(number_of(input.get()))) stack.push_back({std::move(input), 0});
     }
   }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>      // equal, min
-#include <functional>     // hash
-#include <numeric>        // iota
-#include <unordered_set>  // unordered_set
+#include <algorithm>  // equal, min
+#include <numeric>    // iota
 
+#include <splitvit/core/hash_set.hpp>       // HashSet
 #include <splitvit/core/random.hpp>         // Rng
 #include <splitvit/core/shape.hpp>          // Index
-#include <splitvit/core/workspace.hpp>      // Recycled, RecycledVector
+#include <splitvit/core/workspace.hpp>      // RecycledVector
 #include <splitvit/kernel/matrix.hpp>       // Matrix
 #include <splitvit/kernel/sub_vectors.hpp>  // SubVectors
 
@@ -19,17 +18,17 @@ namespace splitvit::inline SPLITVIT_BUILD::kernel {
 /// An empty set of row numbers in which equal rows count once.
 template <class T>
 auto set_of_rows(const Matrix<const T>& rows, Index expected) {
-  const auto hash = [rows](Index i) {
+  const auto row = [rows](std::uint64_t i) { return rows.row(static_cast<Index>(i)); };
+  const auto hash = [row, rows](std::uint64_t i) {
     std::size_t mixed = 0;
     for (Index j = 0; j < rows.cols; ++j)
-      mixed = (mixed ^ std::hash<T>{}(rows.row(i)[j])) * 0x9E3779B97F4A7C15u;
+      mixed = (mixed ^ std::hash<T>{}(row(i)[j])) * 0x9E3779B97F4A7C15u;
     return mixed;
   };
-  const auto equal = [rows](Index a, Index b) {
-    return std::equal(rows.row(a), rows.row(a) + rows.cols, rows.row(b));
+  const auto equal = [row, rows](std::uint64_t a, std::uint64_t b) {
+    return std::equal(row(a), row(a) + rows.cols, row(b));
   };
-  return std::unordered_set<Index, decltype(hash), decltype(equal), Recycled<Index>>(
-      static_cast<std::size_t>(2 * expected), hash, equal);
+  return HashSet{static_cast<std::size_t>(expected), hash, equal};
 }
 
 /// The first `count` distinct rows in the order next(0), next(1), ..., or all if there are fewer.
@@ -38,7 +37,8 @@ RecycledVector<Index> distinct_rows(const Matrix<const T>& rows, Index count, co
   auto taken = set_of_rows(rows, count);
   RecycledVector<Index> out;
   for (Index i = 0; i < rows.rows && static_cast<Index>(out.size()) < count; ++i)
-    if (const Index row = next(i); taken.insert(row).second) out.push_back(row);
+    if (const Index row = next(i); taken.insert(static_cast<std::uint64_t>(row)))
+      out.push_back(row);
   return out;
 }
 
@@ -79,7 +79,7 @@ RecycledVector<Index> plus_plus_rows(const Matrix<const T>& rows, const SubVecto
     const T* const row_of_last = rows.row(out.back());
     RecycledVector<T> last(row_of_last, row_of_last + rows.cols);
     for (T& value : last) value /= x.unit;
-    taken.insert(out.back());
+    taken.insert(static_cast<std::uint64_t>(out.back()));
     const auto distances = squared_distances(x, [&](Index) { return last.data(); });
     x.each_place(
         [&](Index place, Index row) { at(row) = std::min(at(row), distances.data()[place]); });
@@ -87,7 +87,9 @@ RecycledVector<Index> plus_plus_rows(const Matrix<const T>& rows, const SubVecto
     for (const T distance : nearest) sum += static_cast<double>(distance);
     // Rows may be distinct and yet so close that the square of their distance is zero.
     Index choice = 0;
-    while (choice < rows.rows && !(at(choice) > T{0}) && taken.contains(choice)) ++choice;
+    while (choice < rows.rows && !(at(choice) > T{0}) &&
+           taken.contains(static_cast<std::uint64_t>(choice)))
+      ++choice;
     if (choice == rows.rows) break;  // all rows equal one that is taken
     const double target = rng.uniform() * sum;
     double prefix = 0.0;
