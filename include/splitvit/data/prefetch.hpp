@@ -2,14 +2,12 @@
 #pragma once
 
 #include <algorithm>           // max
-#include <condition_variable>  // condition_variable_any
-#include <deque>               // deque
+#include <condition_variable>  // condition_variable
 #include <exception>           // exception_ptr
 #include <functional>          // function
 #include <memory>              // unique_ptr
-#include <mutex>               // mutex
-#include <stop_token>          // stop_token
-#include <thread>              // jthread
+#include <mutex>               // lock_guard, mutex, unique_lock
+#include <thread>              // thread
 
 #include <splitvit/core/shape.hpp>  // Index
 
@@ -34,12 +32,15 @@ class Prefetch {
     std::size_t room = 0;
     std::function<Item(Index)> make;
     std::mutex guard;  ///< of the four below and, while there is a thread, of next
-    std::condition_variable_any changed;
-    std::deque<Item> ready;
+    std::condition_variable changed;
+    std::vector<Item> ready;
     std::exception_ptr error;
-    std::jthread thread;  ///< last, so that it ends before what it uses
+    bool stops = false;
+    std::thread thread;
 
-    void run(const std::stop_token& stop);
+    ~State();
+
+    void run();
 
     std::optional<Item> take();
 
@@ -57,7 +58,18 @@ Prefetch<Item>::Prefetch(Index begin, Index end, Index ahead, std::function<Item
   state_->room = static_cast<std::size_t>(std::max<Index>(ahead, 0));
   state_->make = std::move(make);
   if (state_->room > 0 && begin < end)
-    state_->thread = std::jthread{[s = state_.get()](std::stop_token stop) { s->run(stop); }};
+    state_->thread = std::thread{[s = state_.get()] { s->run(); }};
+}
+
+template <class Item>
+Prefetch<Item>::State::~State() {
+  if (!thread.joinable()) return;
+  {
+    const std::lock_guard lock{guard};
+    stops = true;
+  }
+  changed.notify_all();
+  thread.join();
 }
 
 template <class Item>
@@ -66,10 +78,11 @@ std::optional<Item> Prefetch<Item>::next() {
 }
 
 template <class Item>
-void Prefetch<Item>::State::run(const std::stop_token& stop) {
+void Prefetch<Item>::State::run() {
   std::unique_lock lock{guard};
   while (next < end) {
-    if (!changed.wait(lock, stop, [this] { return ready.size() < room; })) return;
+    changed.wait(lock, [this] { return stops || ready.size() < room; });
+    if (stops) return;
     try {
       lock.unlock();
       Item item = make(next);  // only this thread changes next
@@ -94,7 +107,7 @@ std::optional<Item> Prefetch<Item>::State::take() {
     return std::nullopt;
   }
   std::optional<Item> item{std::move(ready.front())};
-  ready.pop_front();
+  ready.erase(ready.begin());
   lock.unlock();
   changed.notify_all();
   return item;
