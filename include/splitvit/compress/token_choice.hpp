@@ -45,26 +45,32 @@ inline kernel::TokenStatistic statistic_for(TokenScore score) {
 /// Errors  ShapeError; std::invalid_argument if a score is not finite.
 template <std::floating_point T>
 Tensor<Index> best_tokens(const Tensor<T>& scores, Index P) {
-  if (scores.shape().rank() != 2 || P < 1 || P > scores.dim(1))
-    throw ShapeError({"best_tokens: ", P, " tokens of scores ", scores.shape().text(),
-                      ": wanted 1 to N of (B, N)"});
-  if (!all_finite<T>(scores.view()))
-    throw std::invalid_argument("best_tokens: a score is not finite");
-  const Index B = scores.dim(0), N = scores.dim(1);
-  Tensor<Index> best = Tensor<Index>::uninitialised({B, P});
-  parallel_for(B, 8, [&](Index begin, Index end) {
-    RecycledVector<Index> order(static_cast<std::size_t>(N));
-    for (Index b = begin; b < end; ++b) {
-      const T* const score = scores.data() + b * N;
-      std::iota(order.begin(), order.end(), Index{0});
-      std::nth_element(order.begin() + 1, order.begin() + P, order.end(), [=](Index i, Index j) {
-        return score[i] > score[j] || (score[i] == score[j] && i < j);
-      });
-      std::sort(order.begin(), order.begin() + P);
-      std::copy_n(order.begin(), P, best.data() + b * P);
-    }
-  });
-  return best;
+  if constexpr (!std::same_as<T, double>) {  // compiled once, for numbers that hold all others
+    Tensor<double> wide = Tensor<double>::uninitialised(scores.shape());
+    std::copy_n(scores.data(), scores.size(), wide.data());
+    return best_tokens(wide, P);
+  } else {
+    if (scores.shape().rank() != 2 || P < 1 || P > scores.dim(1))
+      throw ShapeError({"best_tokens: ", P, " tokens of scores ", scores.shape().text(),
+                        ": wanted 1 to N of (B, N)"});
+    if (!all_finite<T>(scores.view()))
+      throw std::invalid_argument("best_tokens: a score is not finite");
+    const Index B = scores.dim(0), N = scores.dim(1);
+    Tensor<Index> best = Tensor<Index>::uninitialised({B, P});
+    parallel_for(B, 8, [&](Index begin, Index end) {
+      RecycledVector<Index> order(static_cast<std::size_t>(N));
+      for (Index b = begin; b < end; ++b) {
+        const T* const score = scores.data() + b * N;
+        std::iota(order.begin(), order.end(), Index{0});
+        std::nth_element(order.begin() + 1, order.begin() + P, order.end(), [=](Index i, Index j) {
+          return score[i] > score[j] || (score[i] == score[j] && i < j);
+        });
+        std::sort(order.begin(), order.begin() + P);
+        std::copy_n(order.begin(), P, best.data() + b * P);
+      }
+    });
+    return best;
+  }
 }
 
 namespace detail {

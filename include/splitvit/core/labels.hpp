@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>         // max_element, sort
+#include <algorithm>         // lower_bound, max_element, sort, unique
 #include <cmath>             // abs
 #include <initializer_list>  // initializer_list
 #include <numeric>           // accumulate, iota
@@ -80,7 +80,7 @@ class Labels {
       entries.clear();
       for (const auto& [id, weight] : rows[i]) {
         require_class(i, id);
-        entries.push_back({id, entries.size(), static_cast<double>(weight)});
+        entries.push_back({id, static_cast<double>(weight)});
       }
       labels.add_row(entries, 1.0);
     }
@@ -169,9 +169,8 @@ class Labels {
       for (const Index member : group) {
         const Row from = row(member);
         for (std::size_t c = 0; c < from.classes.size(); ++c)
-          entries.push_back({from.classes[c], entries.size(),
-                             is_weighted_ ? static_cast<double>(from.weights[c])
-                                          : static_cast<double>(from.counts[c])});
+          entries.push_back({from.classes[c], is_weighted_ ? static_cast<double>(from.weights[c])
+                                                           : static_cast<double>(from.counts[c])});
       }
       merged.add_row(entries, static_cast<double>(group.size()));
     }
@@ -236,19 +235,19 @@ class Labels {
   /// A class of a row that is being put together.
   struct Entry {
     Index id;
-    std::size_t place;  // so that equal classes are added in their order
     double value;
   };
-  /// Appends a row, with equal classes added and weights divided by `divisor`.
-  void add_row(std::span<Entry> entries, double divisor) {
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-      return a.id < b.id || (a.id == b.id && a.place < b.place);
-    });
-    for (std::size_t i = 0; i < entries.size();) {
-      const Index id = entries[i].id;
-      double sum = 0;
-      for (; i < entries.size() && entries[i].id == id; ++i) sum += entries[i].value;
-      classes_.push_back(id);
+  /// Appends a row, with equal classes added in their order and weights divided by `divisor`.
+  void add_row(const RecycledVector<Entry>& entries, double divisor) {
+    RecycledVector<Index> ids;
+    for (const Entry& entry : entries) ids.push_back(entry.id);
+    std::sort(ids.begin(), ids.end());
+    Index* const end = std::unique(ids.begin(), ids.end());
+    RecycledVector<double> sums(static_cast<std::size_t>(end - ids.begin()));
+    for (const auto& [id, value] : entries)
+      sums.data()[std::lower_bound(ids.begin(), end, id) - ids.begin()] += value;
+    classes_.append(ids.begin(), end);
+    for (const double sum : sums) {
       if (is_weighted_)
         weights_.push_back(static_cast<float>(sum / divisor));
       else

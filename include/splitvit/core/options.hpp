@@ -97,8 +97,8 @@ struct Real {
   std::string wanted() const {
     if (high == std::numeric_limits<double>::infinity())
       return "a number, at least " + exact_text(low);
-    return std::string{"a number in "} + (without_low ? "(" : "[") + exact_text(low) + ", " +
-           exact_text(high) + (without_high ? ")" : "]");
+    return joined({"a number in ", without_low ? "(" : "[", exact_text(low), ", ", exact_text(high),
+                   without_high ? ")" : "]"});
   }
   bool allows(double x) const {  // refuses NaN
     return (without_low ? x > low : x >= low) && (without_high ? x < high : x <= high);

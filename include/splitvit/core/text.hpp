@@ -31,10 +31,17 @@ inline std::string hex_text(std::uint64_t value) {
   return text;
 }
 
+namespace detail {
+inline std::string counted_text(std::string number, std::string_view noun) {
+  const char* const ending = number == "1" ? "" : "s";
+  return number.append(" ").append(noun).append(ending);
+}
+}  // namespace detail
+
 /// A count and its noun, whose plural ends in s: "1 file", "2 files".
 template <std::integral Count>
 std::string counted(Count count, std::string_view noun) {
-  return std::to_string(count) + " " + std::string{noun} + (count == 1 ? "" : "s");
+  return detail::counted_text(std::to_string(count), noun);
 }
 
 }  // namespace splitvit::inline SPLITVIT_BUILD

@@ -13,19 +13,19 @@ class ParameterVisitor {
     requires(!std::same_as<See, ParameterVisitor>)
   explicit ParameterVisitor(const See& see) : ParameterVisitor{&see, {}, call<See>} {}
 
-  void operator()(const std::string& name, const Variable<T>& parameter) const {
-    call_(see_, prefix_ + name, parameter);
+  void operator()(std::string_view name, const Variable<T>& parameter) const {
+    call_(see_, std::string{prefix_}.append(name), parameter);
   }
-  /// The same with `prefix` before all names, while this one lives.
-  ParameterVisitor with_prefix(const std::string& prefix) const {
+  /// The same with `prefix` before all names, while this one and the prefix live.
+  ParameterVisitor with_prefix(std::string_view prefix) const {
     return {this, prefix, call<ParameterVisitor>};
   }
 
  private:
   using Call = void (*)(const void* see, const std::string& name, const Variable<T>& parameter);
 
-  ParameterVisitor(const void* see, std::string prefix, Call function)
-      : see_{see}, prefix_{std::move(prefix)}, call_{function} {}
+  ParameterVisitor(const void* see, std::string_view prefix, Call function)
+      : see_{see}, prefix_{prefix}, call_{function} {}
 
   template <class See>
   static void call(const void* see, const std::string& name, const Variable<T>& parameter) {
@@ -33,7 +33,7 @@ class ParameterVisitor {
   }
 
   const void* see_;
-  std::string prefix_;
+  std::string_view prefix_;
   Call call_;
 };
 
@@ -46,12 +46,13 @@ concept Module = requires(const M& module, ParameterVisitor<T> see) { module.eac
 
 /// Shows the parameters of a module inside another one, with `prefix` before their names.
 template <class M, class See>
-void nested(const std::string& prefix, const M& module, See&& see) {
+void nested(std::string_view prefix, const M& module, See&& see) {
   if constexpr (requires { see.with_prefix(prefix); })
     module.each_parameter(see.with_prefix(prefix));
   else
-    module.each_parameter(
-        [&](const std::string& name, const auto& parameter) { see(prefix + name, parameter); });
+    module.each_parameter([&](std::string_view name, const auto& parameter) {
+      see(std::string{prefix}.append(name), parameter);
+    });
 }
 
 template <std::floating_point T>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // adjacent_find, all_of, find, sort
+#include <algorithm>   // adjacent_find, all_of, any_of, sort
 #include <functional>  // function
 
 #include <splitvit/core/error.hpp>     // ArgumentError, joined, Reason, WireError
@@ -81,12 +81,13 @@ class Rounds {
     if (!is_complete() || ready.empty()) throw std::logic_error("Rounds: no round can begin now");
     constexpr std::uint64_t purpose = 0x726f756e64;  // "round"
     std::vector<std::uint32_t> chosen = choose_(ready, Rng{.seed = seed_}.at(purpose, number_ + 1));
-    std::ranges::sort(chosen);
+    std::sort(chosen.begin(), chosen.end());
     const auto is_candidate = [&](std::uint32_t client) {
-      return std::ranges::find(ready, client, &Candidate::client) != ready.end();
+      return std::any_of(ready.begin(), ready.end(),
+                         [client](const Candidate& one) { return one.client == client; });
     };
-    if (chosen.empty() || !std::ranges::all_of(chosen, is_candidate) ||
-        std::ranges::adjacent_find(chosen) != chosen.end())
+    if (chosen.empty() || !std::all_of(chosen.begin(), chosen.end(), is_candidate) ||
+        std::adjacent_find(chosen.begin(), chosen.end()) != chosen.end())
       throw std::logic_error(
           joined({"Rounds: the sharing policy chose ", chosen.size(), " of ", ready.size(),
                   " clients for round ", number_ + 1, ", wanted some of them, none twice"}));

@@ -91,7 +91,10 @@ struct Relay {
   static constexpr bool has_part_for_each = false;
   std::string description() const { return "relay"; }
   std::vector<std::uint32_t> choose(std::span<const Candidate> candidates, Rng) const {
-    return {std::ranges::min_element(candidates, {}, &Candidate::rounds)->client};
+    const auto has_fewer = [](const Candidate& a, const Candidate& b) {
+      return a.rounds < b.rounds;
+    };
+    return {std::min_element(candidates.begin(), candidates.end(), has_fewer)->client};
   }
 };
 
