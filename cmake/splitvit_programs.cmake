@@ -47,6 +47,13 @@ if(SPLITVIT_SANITIZE)
   target_link_options(splitvit_programs INTERFACE -fsanitize=${SPLITVIT_SANITIZE})
 endif()
 
+# Half the time to compile most of our programs: the larger templates for float are compiled once
+# (core/build.hpp). Benchmarks and the first example are compiled as the file of a user is.
+add_library(splitvit_programs_once STATIC EXCLUDE_FROM_ALL
+  ${PROJECT_SOURCE_DIR}/cmake/splitvit_separate.cpp)
+target_link_libraries(splitvit_programs_once PUBLIC splitvit_programs)
+target_compile_definitions(splitvit_programs_once INTERFACE SPLITVIT_SEPARATE=1)
+
 # splitvit_add_program(name source...): one program with the flags above.
 function(splitvit_add_program name)
   add_executable(${name} ${ARGN})
