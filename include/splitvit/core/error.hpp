@@ -49,15 +49,15 @@ constexpr bool may_retry(Reason reason) {
 }
 
 /// A part of a text: characters, a number as std::to_string writes it, or a thing with a text().
-/// It refers to what it was made from.
+/// It refers to what it was made from. Not inline: texts are of errors, and are everywhere.
 class TextPart {
  public:
-  TextPart(const char* text)
+  [[gnu::noinline]] TextPart(const char* text)
       : value_{text},
         append_{[](std::string& to, const void* value) { to += static_cast<const char*>(value); }} {
   }
   template <class Value>
-  TextPart(const Value& value)
+  [[gnu::noinline]] TextPart(const Value& value)
       : value_{&value}, append_{[](std::string& to, const void* part) {
           const auto& typed = *static_cast<const Value*>(part);
           if constexpr (std::is_arithmetic_v<Value>)

@@ -69,7 +69,7 @@ struct Tile<Height, T, Stored, std::index_sequence<I...>> {
     }
     void advance(Index columns) { ((I % 3 == 0 ? first[I / 3] += columns : nullptr), ...); }
 
-    std::array<const Stored*, (sizeof...(I) + 2) / 3> first;
+    const Stored* first[(sizeof...(I) + 2) / 3];
     Index step;
   };
 
@@ -101,8 +101,9 @@ struct Tile<Height, T, Stored, std::index_sequence<I...>> {
                             const TileResult<T>& to) {
     Where a{rows};
     // Indices of sums are constants, and no other function gets the sums; otherwise compilers keep
-    // them in memory instead of registers.
-    std::array<Pack<T>, sizeof...(I)> left, right;
+    // them in memory instead of registers. Not std::array, of which all tiles call operator[] 1,600
+    // times, each of them inlined.
+    Pack<T> left[sizeof...(I)], right[sizeof...(I)];
     const bool has_bias = to.bias != nullptr && !to.add;
     const Pack<T> first = has_bias ? load<T>(to.bias) : Pack<T>(T{});
     const Pack<T> second = has_bias ? load<T>(to.bias + L) : Pack<T>(T{});
@@ -114,13 +115,14 @@ struct Tile<Height, T, Stored, std::index_sequence<I...>> {
                              __attribute__((always_inline)) {
                                // Every third row is read by the multiply-adds themselves, twice:
                                // more would keep the units that read memory too busy.
-                               if constexpr (i % 3 == 0) {
-                                 left[i] = multiply_add_at(factor, b0, left[i]);
-                                 right[i] = multiply_add_at(factor, b1, right[i]);
+                               constexpr std::size_t n = i;
+                               if constexpr (n % 3 == 0) {
+                                 left[n] = multiply_add_at(factor, b0, left[n]);
+                                 right[n] = multiply_add_at(factor, b1, right[n]);
                                } else {
                                  const auto number = spread(*factor);
-                                 left[i] = multiply_add_in_place(number, b0, left[i]);
-                                 right[i] = multiply_add_in_place(number, b1, right[i]);
+                                 left[n] = multiply_add_in_place(number, b0, left[n]);
+                                 right[n] = multiply_add_in_place(number, b1, right[n]);
                                }
                              };
     const auto add_column = [&](Index j) __attribute__((always_inline)) {

@@ -70,9 +70,11 @@ class Server {
   /// Errors  std::logic_error for a group of clients.
   void keep_checkpoints(MakeCheckpoints make) {
     if (group()) throw std::logic_error("keep_checkpoints: those of a group cannot be kept yet");
-    make_checkpoints_ = [make = std::move(make)](const wire::Hello& hello) {
-      return CheckpointsOf<KnownClient>{make(hello)};
-    };
+    make_checkpoints_ = nullptr;
+    if (make)
+      make_checkpoints_ = [make = std::move(make)](const wire::Hello& hello) {
+        return CheckpointsOf<KnownClient>{make(hello)};
+      };
   }
 
   /// Saves all sessions that have checkpoints, each after its step under way. Any thread may call
