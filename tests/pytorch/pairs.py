@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""pairs.py SPLIT_TRAIN: PyTorch and C++ train with each other as the C++ pair does; a client that
-is killed comes back; garbage ends in a typed error, and the next client is served."""
+"""pairs.py SPLIT_TRAIN [PART...]: PyTorch and C++ train with each other as the C++ pair does; a
+client that is killed comes back; garbage ends in a typed error, and the next client is served."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PROGRAM = str(Path(sys.argv[1]).resolve())
 DATA = "idx:train-images,train-labels,test-images,test-labels"
 CLIENT = ["--data", DATA, "--batch", "96"]
 SERVED = ["none", "select:0.5", "adc:0.3", "merge-tokens:0.5@q:8", "none@float16"]
-SERVED += ["merge-tokens:0.5:send_sizes=yes@bfloat16"]
+SERVED += ["merge-tokens:0.5:send_sizes=yes@bfloat16", "select:0.5,feedback:every:2@float16"]
 SENT = ["none", "select:0.5", "none@float16", "none@q:8"]
 # Which tokens are merged, and how a number is rounded, may hang on its last bit. With small steps
 # such bits differ seldom.
@@ -82,7 +82,7 @@ def cpp(*words: str) -> subprocess.Popen:
 
 def cpp_client(method: str, out: str, *words: str, steps: int = 20) -> subprocess.Popen:
     more = ["--steps", str(steps), "--compress", method, "--out", out, "--log-steps"]
-    return cpp(*both(method), *CLIENT, *more, "--progress", "none", *words)
+    return cpp(*both(method), *CLIENT, *more, "--evaluate", "both", "--progress", "none", *words)
 
 
 def ends_well(process: subprocess.Popen) -> None:
@@ -104,14 +104,14 @@ class PythonServer:
         assert not self.thread.is_alive(), "the server does not end"
 
 
-def steps_of(out: str) -> list[dict]:
+def lines_of(out: str, record: str) -> list[dict]:
     lines = map(json.loads, (Path(out) / "metrics.jsonl").read_text().splitlines())
-    return [line for line in lines if line["record"] == "step"]
+    return [line for line in lines if line["record"] == record]
 
 
 def compare(what: str, ours: str, theirs: str, steps: int = 20, fewer: int | None = 0) -> None:
     """`fewer`: bytes that ours sends less than theirs; None: bytes are not compared."""
-    mine, wanted = steps_of(ours), steps_of(theirs)
+    mine, wanted = lines_of(ours, "step"), lines_of(theirs, "step")
     assert len(mine) == len(wanted) == steps, f"{what}: {len(mine)} and {len(wanted)} steps"
     loss = max(abs(a["loss"] - b["loss"]) / b["loss"] for a, b in zip(mine, wanted))
     a, b = (vit.Model(f"{out}/model.safetensors", "vit_micro").weights for out in (ours, theirs))
@@ -119,10 +119,8 @@ def compare(what: str, ours: str, theirs: str, steps: int = 20, fewer: int | Non
     weights = max(float((a[name] - b[name]).abs().max()) for name in b)
     moved = vit.Model("start.safetensors", "vit_micro").weights
     moved = max(float((a[name] - moved[name]).abs().max()) for name in b)
-    keys = ("bytes_up", "bytes_down", "payload_up", "payload_down")
-    counts = [[[line[key] for key in keys] for line in lines] for lines in (mine, wanted)]
-    less = [(fewer or 0) if key.endswith("up") else 0 for key in keys]
-    counts[1] = [[count - n for count, n in zip(line, less)] for line in counts[1]]
+    counts = [[[line["bytes_up"], line["bytes_down"]] for line in all_] for all_ in (mine, wanted)]
+    counts[1] = [[up - (fewer or 0), down] for up, down in counts[1]]
     print(f"{what}: losses {loss:.1e}, weights {weights:.1e} of {moved:.1e}, bytes {counts[0][-1]}")
     sys.stdout.flush()
     assert loss <= 1e-4 and weights <= 1e-3 and moved > 1e-4, what
@@ -138,6 +136,9 @@ def train_with_each_other() -> None:
         ends_well(cpp_client(method, out, "--role", "client", "--connect", server.address))
         server.ends()
         compare(f"C++ client, PyTorch server, {method}", out, f"both-{method}")
+        for key in ("test_accuracy", "compressed_accuracy"):
+            a, b = (lines_of(name, "epoch")[-1][key] for name in (out, f"both-{method}"))
+            assert abs(a - b) <= 1 / 40, f"{method}: {key} {a} and {b}"
     for method in SENT:
         words = ["--listen", "127.0.0.1:0", "--classes", "10", "--sessions", "1"]
         server = cpp(*both(method), "--role", "server", *words)
@@ -179,7 +180,7 @@ def survives_garbage() -> None:
             link.sock.sendall(part)
         try:
             link.receive(wire.Kind.welcome, wire.Kind.refuse)
-        except wire.WireError as error:
+        except (wire.WireError, OSError) as error:
             return str(error)
         finally:
             link.close()
@@ -220,14 +221,15 @@ def framed(kind: wire.Kind, payload: bytes) -> bytes:
 
 
 def main() -> None:
+    parts = [survives_garbage, comes_back_after_kill, train_with_each_other]
     folder = tempfile.mkdtemp()
     os.chdir(folder)
     try:
         torch.set_num_threads(1)
         write_inputs()
-        survives_garbage()
-        comes_back_after_kill()
-        train_with_each_other()
+        for part in parts:
+            if len(sys.argv) == 2 or part.__name__ in sys.argv[2:]:
+                part()
     finally:
         shutil.rmtree(folder)
 
