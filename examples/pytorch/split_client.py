@@ -15,7 +15,7 @@ from torch import Tensor
 
 from payloads import Activations, Codec, id_type, read_weights
 from vit import Model, Part, fnv, options, save, shortest
-from wire import Kind, Link, Reader, Refused, Session, WireError, connect, need
+from wire import Kind, Link, Reader, Session, WireError, connect, need
 
 
 class Client:
@@ -45,33 +45,27 @@ class Client:
         return np.frombuffer(data, kind, offset=4 + 4 * data[3]).reshape(shape)
 
     def connect(self) -> Link:
-        """Dials until a server answers."""
-        give_up = time.monotonic() + self.o.reconnect_for
-        while True:
-            try:
-                link, last = connect(self.o.connect, self.session)
-                need(last >= self.session.last_step, "wrong_step", "the server went back")
-                return link
-            except (OSError, Refused) as error:
-                is_final = isinstance(error, Refused) and not error.is_busy
-                if is_final or time.monotonic() > give_up:
-                    raise
-                time.sleep(0.2)
+        link, last = connect(self.o.connect, self.session)
+        need(last >= self.session.last_step, "wrong_step", "the server went back")
+        return link
 
     def ask(self, kind: Kind, payload: bytes, answer: Kind) -> bytes:
-        """Sends a message and returns its answer; once more if the link breaks meanwhile."""
+        """Sends a message and returns its answer. If the link breaks, dials and sends it again."""
+        give_up = math.inf
         while True:
-            self.link = self.link or self.connect()
             try:
+                self.link = self.link or self.connect()
                 self.link.send(kind, payload)
                 return self.link.receive(answer)[1]
-            except WireError as error:
-                self.link.tell(error)
-                raise
             except OSError as error:
+                give_up = min(give_up, time.monotonic() + self.o.reconnect_for)
+                if time.monotonic() > give_up:
+                    raise
                 print(f"{error}; dialling again", flush=True)
-                self.link.close()
+                if self.link:
+                    self.link.close()
                 self.link = None
+                time.sleep(0.2)
 
     def tokens(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
         """At the cut, for images of bytes, gray or in colour, and the attention of CLS to them."""
@@ -158,5 +152,15 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def main() -> None:
+    client = Client(parse())
+    try:
+        client.run()
+    except WireError as error:
+        if client.link:
+            client.link.tell(error)
+        raise
+
+
 if __name__ == "__main__":
-    Client(parse()).run()
+    main()

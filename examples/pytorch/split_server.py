@@ -31,20 +31,23 @@ class Client:
         self.saved = {s: state for s, state in self.saved.items() if s <= step}
         self.session.last_step, self.reply = step, b""
 
-    def scores(self, came: Activations, codec: Codec) -> tuple[Tensor, Tensor]:
-        """The activations, and their class scores."""
-        shape = came.samples, came.tokens, self.model.sizes["dim"]
+    def scores(self, payload: bytes, is_step: bool) -> tuple[Activations, Tensor, Tensor]:
+        """What came, the activations, and their class scores."""
+        s, limit = self.model.sizes, self.session.largest_message
+        came = Activations.parse(payload, self.model.tokens, s["dim"], s["classes"], limit)
+        is_coded, wants_gradient = bool(came.flags & CODED), not came.flags & NO_GRADIENT
+        need(not (is_step and is_coded), "bad_flags", "forward: a flag of evaluations came")
+        fits = is_step or (wants_gradient and not came.sizes and (is_coded or not came.token_sizes))
+        need(fits, "malformed", "evaluate: sizes, or a flag of steps, came")
+        codec = self.codec if is_step or is_coded else Codec("float32")
+        shape = came.samples, came.tokens, s["dim"]
         x = torch.tensor(codec.decode(came.encoded, shape, False), device=self.o.device)
-        x.requires_grad_(not came.flags & NO_GRADIENT)
+        x.requires_grad_(is_step and wants_gradient)
         bias = None
         if came.token_sizes:
             sizes = np.frombuffer(came.token_sizes, np.uint8).reshape(shape[:2])
             bias = torch.tensor(sizes, dtype=torch.float32, device=self.o.device).log()
-        return x, self.part.forward(x, bias)[0]
-
-    def parse(self, payload: bytes) -> Activations:
-        s, limit = self.model.sizes, self.session.largest_message
-        return Activations.parse(payload, self.model.tokens, s["dim"], s["classes"], limit)
+        return came, x, self.part.forward(x, bias)[0]
 
     def loss(self, came: Activations, scores: Tensor) -> tuple[Tensor, Tensor]:
         """The mean loss, and the probabilities of the classes."""
@@ -63,9 +66,7 @@ class Client:
         if at == (last, 0) and self.reply:
             return self.reply
         read.need(at == (last + 1, 0), "wrong_step", f"{at} came, step {last + 1} was expected")
-        came = self.parse(read.take())
-        read.need(not came.flags & CODED, "bad_flags", "a flag of evaluations")
-        x, scores = self.scores(came, self.codec)
+        came, x, scores = self.scores(read.take(), True)
         loss, _ = self.loss(came, scores)
         self.part.adam.zero_grad()
         loss.backward()
@@ -83,11 +84,7 @@ class Client:
 
     @torch.no_grad()
     def evaluate(self, payload: bytes) -> bytes:
-        came = self.parse(payload)
-        is_coded = bool(came.flags & CODED)
-        plain = not (came.sizes or came.flags & NO_GRADIENT or (came.token_sizes and not is_coded))
-        need(plain, "malformed", "evaluate: sizes, or a flag of steps, came")
-        _, scores = self.scores(came, self.codec if is_coded else Codec("float32"))
+        came, _, scores = self.scores(payload, False)
         if not came.labels:
             return pack_tensor(scores.cpu().numpy())
         loss, wanted = self.loss(came, scores)
@@ -120,6 +117,7 @@ class Server:
         self.o, self.model = o, Model(o.weights, o.model)
         follows = dict.fromkeys(("method", "codec", "data", "compress"), "any")
         self.settings = self.model.settings(o, schedule="constant,0,0", **follows)
+        Part(self.model, o, o.cut, self.model.sizes["depth"])  # what is slow only once, or wrong
         self.clients: dict[bytes, Client] = {}
         host, _, port = o.listen.rpartition(":")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -132,7 +130,7 @@ class Server:
         client = self.clients.get(hello.id) or Client(self.model, self.o, hello.settings)
         own, common = client.session, set(hello.checkpoints) & set(client.saved)
         compare_settings(hello.settings, own.settings)
-        if not own.goes_on(hello, bool(client.reply)):
+        if own.last_step - hello.last_step not in ((0, 1) if client.reply else (0,)):
             if not common:
                 raise Refused("last step", str(hello.last_step), str(own.last_step))
             client.go_back(max(common))
@@ -156,9 +154,6 @@ class Server:
             return True
         except OSError as error:
             print(f"link lost: {error}", flush=True)
-        except Refused as refusal:
-            link.send(Kind.refuse, refusal.payload)
-            print(refusal, flush=True)
         except WireError as error:
             link.tell(error)
             print(f"{error.reason}: {error}", flush=True)

@@ -28,18 +28,21 @@ REASONS = (
 class WireError(Exception):
     """What came is not as PROTOCOL.md says, or the peer has given up. A link fails by OSError."""
 
+    kind = Kind.error  # of the message that tells the peer
+
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
-        self.reason = reason
+        self.reason, self.payload = reason, bytes([REASONS.index(reason)]) + pack_text(text)
 
 
 class Refused(WireError):
     """The server does not admit the client: a field, and its value on both sides."""
 
+    kind = Kind.refuse
+
     def __init__(self, what: str, client: str, server: str) -> None:
         text = f"handshake refused: {what}: the client has {client}, the server has {server}"
         super().__init__("refused", text)
-        self.is_busy = what == "busy" and not client
         self.payload = pack_text(what, 64) + pack_text(client) + pack_text(server)
 
 
@@ -145,10 +148,6 @@ class Session:
         read.need(fits, "malformed", f"{hello.largest_message} bytes, {count} checkpoints")
         return hello
 
-    def goes_on(self, hello: "Session", has_reply: bool) -> bool:
-        """Server: whether neither side need go back. `has_reply`: to its last step."""
-        return self.last_step - hello.last_step in ((0, 1) if has_reply else (0,))
-
     def welcome(self, hello: "Session") -> bytes:
         """Server: the answer to a hello that it can go on with."""
         common = max(set(hello.checkpoints) & set(self.checkpoints), default=None)
@@ -169,8 +168,7 @@ class Session:
         read.end()
         fits = version == VERSION and used == 0 and number > self.connection and any(id_)
         fits &= UNADMITTED_LIMIT <= largest <= self.largest_message
-        fits &= interval <= self.heartbeat_ms
-        fits &= self.id in (bytes(16), id_)
+        fits &= interval <= self.heartbeat_ms and self.id in (bytes(16), id_)
         fits &= common <= 1 and (step in self.checkpoints if common else step == 0)
         read.need(fits, "malformed", "not what hello offered")
         known = last - self.last_step in (0, 1) or (common == 1 and last == step)
@@ -229,7 +227,7 @@ class Link:
     def tell(self, error: WireError) -> None:
         """Says why this side gives up, if the peer still hears it."""
         with contextlib.suppress(OSError):
-            self.send(Kind.error, bytes([REASONS.index(error.reason)]) + pack_text(str(error)))
+            self.send(error.kind, error.payload)
 
     def receive(self, *wanted: Kind) -> tuple[Kind, bytes]:
         """The next message, of one of these kinds."""
@@ -247,7 +245,10 @@ class Link:
             raise WireError("peer_failed", f"the peer gave up: {read.get('B') and read.text()}")
         need(kind in wanted, "wrong_message", f"{kind.name} must not come now")
         if kind == Kind.refuse:
-            raise Refused(read.text(64), read.text(), read.text())
+            what, client, server = read.text(64), read.text(), read.text()
+            if what == "busy" and not client:
+                raise ConnectionError(f"busy: {server}")  # dial again later
+            raise Refused(what, client, server)
         return kind, payload
 
     def _frame(self, before: int) -> tuple[Kind, bytes, bool]:
