@@ -47,6 +47,12 @@ if(SPLITVIT_SANITIZE)
   target_link_options(splitvit_programs INTERFACE -fsanitize=${SPLITVIT_SANITIZE})
 endif()
 
+# The larger templates for float, compiled once for the programs that link this, as splitvit::separate
+# does for others.
+add_library(splitvit_programs_separate STATIC EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/splitvit_separate.cpp)
+target_link_libraries(splitvit_programs_separate PUBLIC splitvit_programs)
+target_compile_definitions(splitvit_programs_separate INTERFACE SPLITVIT_SEPARATE=1)
+
 # splitvit_add_program(name source...): one program with the flags above.
 function(splitvit_add_program name)
   add_executable(${name} ${ARGN})
