@@ -69,8 +69,8 @@ class Client:
 
     def tokens(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
         """At the cut, for images of bytes, gray or in colour, and the attention of CLS to them."""
-        x = images.reshape(len(images), -1, *images.shape[-2:])
-        x = torch.from_numpy(self.normalised[np.arange(3)[:, None, None], x])
+        pixels = images.reshape(len(images), -1, *images.shape[-2:])
+        x = torch.from_numpy(self.normalised[np.arange(3)[:, None, None], pixels])
         return self.part.forward(x.to(self.o.device))
 
     def select(self, tokens: Tensor, attention: Tensor) -> Tensor:

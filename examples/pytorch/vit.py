@@ -71,7 +71,7 @@ class Model:
         self.tokens = self.weights["pos_embed"].shape[1]
         depth = sum(key.endswith(".norm1.weight") for key in self.weights)
         ratio = len(self.weights["blocks.0.mlp.fc1.bias"]) // dim
-        sizes = math.isqrt(self.tokens - 1) * patch, patch, channels, dim
+        sizes: tuple[int, ...] = math.isqrt(self.tokens - 1) * patch, patch, channels, dim
         sizes += info.get("heads", HEADS[name]), depth, ratio, len(self.weights["head.bias"])
         self.sizes, self.digest = dict(zip(SIZES, sizes)), f"{digest:016x}"
 

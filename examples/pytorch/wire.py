@@ -17,8 +17,11 @@ import numpy as np
 MAGIC, VERSION, UNADMITTED_LIMIT, CEILING, LARGEST_FRAME = 0x54565053, 1, 4096, 1 << 28, 1 << 20
 HANDSHAKE_TIMEOUT, STEP_TIMEOUT, HEARTBEAT_MS = 10.0, 600.0, 5000  # seconds, seconds, ms
 HEADER = struct.Struct("<IBBHIIQI")  # and the CRC of these 28 bytes
-_KINDS = "hello welcome refuse forward backward evaluate evaluated fetch_weights weights bye error"
-Kind = IntEnum("Kind", _KINDS + " heartbeat checkpoint turn")
+Kind = IntEnum(
+    "Kind",
+    "hello welcome refuse forward backward evaluate evaluated fetch_weights weights bye error "
+    "heartbeat checkpoint turn",
+)
 REASONS = (
     "bad_magic bad_version bad_kind bad_flags bad_checksum too_long malformed truncated wrong_step "
     "wrong_message wrong_shape not_finite refused peer_failed superseded closed timed_out"
