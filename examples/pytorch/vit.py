@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""A part of a ViT in plain PyTorch, with Adam and timm's names; its weights in files."""
-
-from __future__ import annotations
+"""A part of a ViT in plain PyTorch, with AdamW and timm's names; its weights in files."""
 
 import argparse
+import copy
 import json
 import math
 import struct
-from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-KINDS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 SIZES = "image patch channels dim heads depth mlp_ratio classes".split()
 HEADS = {"deit_tiny": 3, "deit_small": 6, "deit_base": 12}
 HEADS |= {"vit_micro": 4, "vit_mini": 3, "vit_cifar": 3}
+LAYERS = "norm1 attn.qkv attn.proj norm2 mlp.fc1 mlp.fc2".split()  # of a block
+Weights = dict[str, Tensor]
 
 
 def options(text: str | None) -> argparse.ArgumentParser:
@@ -35,20 +36,8 @@ def options(text: str | None) -> argparse.ArgumentParser:
 
 def shortest(x: float) -> str:
     """The shortest text of a number, as a setting has it: 0.001, 1e-04, 3."""
-    number = Decimal(repr(x)).normalize()
-    digits, power = "".join(map(str, number.as_tuple().digits)), number.adjusted()
-    short = digits[0] + ("." + digits[1:] if len(digits) > 1 else "") + f"e{power:+03d}"
-    return min(f"{number:f}", short, key=len)
-
-
-def rate(schedule: str, lr: float, step: int) -> float:
-    """The learning rate of a step, from 0: "cosine,STEPS,WARMUP" or "constant,0,WARMUP"."""
-    name, steps, warmup = schedule.split(",")
-    step, steps, warmup = step - int(warmup), int(steps) - int(warmup), int(warmup)
-    if step < 0:
-        return lr * (step + warmup + 1) / (warmup + 1)
-    done = min(1.0, step / steps if steps > 0 else 1.0) if name == "cosine" else 0.0
-    return lr * (1 + math.cos(math.pi * done)) / 2
+    plain = np.format_float_positional(x, trim="-")
+    return min(plain, np.format_float_scientific(x, trim="-", exp_digits=2), key=len)
 
 
 def fnv(*parts: bytes | int, value: int = 0xCBF29CE484222325) -> int:
@@ -60,29 +49,30 @@ def fnv(*parts: bytes | int, value: int = 0xCBF29CE484222325) -> int:
 
 
 class Model:
-    """A safetensors file: weights, sizes, statistics of the images, and a digest."""
+    """A safetensors file of float32: weights, sizes, statistics of the images, and a digest."""
 
     def __init__(self, path: str, name: str) -> None:
         data, digest = Path(path).read_bytes(), fnv()
         begin = 8 + struct.unpack("<Q", data[:8])[0]
         head = json.loads(data[8:begin])
-        self.metadata, self.weights = head.pop("__metadata__", {}), {}
-        for key in sorted(head):
-            kind, shape, (first, last) = (head[key][k] for k in ("dtype", "shape", "data_offsets"))
+        self.metadata: dict[str, str] = head.pop("__metadata__", {})
+        self.weights: Weights = {}
+        for key, entry in sorted(head.items()):
+            kind, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
             raw = data[begin + first : begin + last]
             texts = len(key), key.encode(), len(kind), kind.encode()
             digest = fnv(*texts, len(shape), *shape, raw, value=digest)
-            x = torch.frombuffer(bytearray(raw), dtype=KINDS[kind]).reshape(shape)
-            self.weights[key] = x.to(torch.float32)
-        shapes = {key: x.shape for key, x in self.weights.items()}
-        dim, channels, patch, _ = shapes["patch_embed.proj.weight"]
-        side = math.isqrt(shapes["pos_embed"][1] - 1)
+            x = torch.frombuffer(bytearray(raw), dtype={"F32": torch.float32}[kind])
+            self.weights[key] = x.reshape(shape)
         info = json.loads(self.metadata.get("splitvit", "{}"))
-        self.mean, self.std = info.get("mean", [0.485, 0.456, 0.406]), info.get("std")
-        self.std, self.tokens = self.std or [0.229, 0.224, 0.225], 1 + side * side
-        depth = sum(key.endswith(".norm1.weight") for key in shapes)
-        sizes = side * patch, patch, channels, dim, info.get("heads", HEADS[name]), depth
-        sizes += shapes["blocks.0.mlp.fc1.weight"][0] // dim, shapes["head.weight"][0]
+        self.mean = info.get("mean", [0.485, 0.456, 0.406])
+        self.std = info.get("std", [0.229, 0.224, 0.225])
+        dim, channels, patch, _ = self.weights["patch_embed.proj.weight"].shape
+        self.tokens = self.weights["pos_embed"].shape[1]
+        depth = sum(key.endswith(".norm1.weight") for key in self.weights)
+        ratio = len(self.weights["blocks.0.mlp.fc1.bias"]) // dim
+        sizes: tuple[int, ...] = math.isqrt(self.tokens - 1) * patch, patch, channels, dim
+        sizes += info.get("heads", HEADS[name]), depth, ratio, len(self.weights["head.bias"])
         self.sizes, self.digest = dict(zip(SIZES, sizes)), f"{digest:016x}"
 
     def settings(self, o: argparse.Namespace, **more: str) -> dict[str, str]:
@@ -93,88 +83,65 @@ class Model:
         return own | {"start": "weights with digest " + self.digest} | more
 
 
-def save(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    head, at = {"__metadata__": metadata}, 0
+def save(path: Path, weights: Weights, metadata: dict[str, str]) -> None:
+    head: dict[str, Any] = {"__metadata__": metadata}
+    body = b""
     for key, x in weights.items():
-        ends = [at, at := at + 4 * x.numel()]
-        head[key] = {"dtype": "F32", "shape": list(x.shape), "data_offsets": ends}
+        begin, body = len(body), body + x.detach().cpu().numpy().astype("<f4").tobytes()
+        head[key] = {"dtype": "F32", "shape": list(x.shape), "data_offsets": [begin, len(body)]}
     text = json.dumps(head).encode()
-    body = b"".join(x.cpu().numpy().astype("<f4").tobytes() for x in weights.values())
     path.write_bytes(struct.pack("<Q", len(text)) + text + body)
 
 
-class Attention(nn.Module):
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.qkv, self.proj, self.heads = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim), heads
-
-    def forward(self, x: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        """`bias` (B, N) is added to the scores of the keys. Returns the attention of CLS, too."""
-        B, N, D = x.shape
-        q, k, v = self.qkv(x).reshape(B, N, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        scores = q @ k.transpose(-1, -2) * (D // self.heads) ** -0.5
-        p = (scores if bias is None else scores + bias[:, None, None]).softmax(-1)
-        return self.proj((p @ v).transpose(1, 2).reshape(B, N, D)), p[:, :, 0].mean(1)
-
-
-class Block(nn.Module):
-    def __init__(self, dim: int, heads: int, hidden: int) -> None:
-        super().__init__()
-        self.norm1, self.attn = nn.LayerNorm(dim, 1e-6), Attention(dim, heads)
-        self.norm2, self.mlp = nn.LayerNorm(dim, 1e-6), nn.Module()
-        self.mlp.fc1, self.mlp.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        y, cls = self.attn(self.norm1(x), bias)
-        x = x + y
-        return x + self.mlp.fc2(F.gelu(self.mlp.fc1(self.norm2(x)))), cls
-
-
-class Part(nn.Module):
+class Part:
     """Blocks [first, last), with the stem before the first and the classifier after the last."""
 
-    def __init__(self, model: Model, first: int, last: int, device: str) -> None:
-        super().__init__()
-        s = model.sizes
-        if first == 0:
-            self.cls_token = nn.Parameter(torch.zeros(1, 1, s["dim"]))
-            self.pos_embed = nn.Parameter(torch.zeros(1, model.tokens, s["dim"]))
-            self.patch_embed = nn.Module()
-            self.patch_embed.proj = nn.Conv2d(s["channels"], s["dim"], s["patch"], s["patch"])
-        hidden = s["mlp_ratio"] * s["dim"]
-        blocks = {str(i): Block(s["dim"], s["heads"], hidden) for i in range(first, last)}
-        self.blocks, self.is_last = nn.ModuleDict(blocks), last == s["depth"]
-        if self.is_last:
-            self.norm, self.head = nn.LayerNorm(s["dim"], 1e-6), nn.Linear(s["dim"], s["classes"])
-        self.load_state_dict({key: model.weights[key] for key in self.state_dict()})
-        self.to(device)
-        zeros = [torch.zeros_like(p) for p in self.parameters()]
-        self.steps, self.m, self.v = 0, zeros, [x.clone() for x in zeros]  # of Adam
+    def __init__(self, model: Model, o: argparse.Namespace, first: int, last: int) -> None:
+        self.first, self.last, self.is_last = first, last, last == model.sizes["depth"]
+        self.heads, self.patch = model.sizes["heads"], model.sizes["patch"]
+        layers = ["patch_embed.proj"] if first == 0 else []
+        layers += [f"blocks.{i}.{layer}" for i in range(first, last) for layer in LAYERS]
+        layers += ["norm", "head"] if self.is_last else []
+        names = ["cls_token", "pos_embed"] if first == 0 else []
+        names += [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+        self.weights = {name: model.weights[name].to(o.device, copy=True) for name in names}
+        tensors = [x.requires_grad_() for x in self.weights.values()]
+        self.adam = torch.optim.AdamW(tensors, o.lr, weight_decay=o.weight_decay)
+
+    def linear(self, name: str, x: Tensor) -> Tensor:
+        return F.linear(x, self.weights[name + ".weight"], self.weights[name + ".bias"])
+
+    def norm(self, name: str, x: Tensor) -> Tensor:
+        weight, bias = self.weights[name + ".weight"], self.weights[name + ".bias"]
+        return F.layer_norm(x, x.shape[-1:], weight, bias, 1e-6)
+
+    def attention(self, name: str, x: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`bias` (B, N) is added to the scores of the keys. Returns the attention of CLS, too."""
+        B, N, D = x.shape
+        q, k, v = self.linear(name + ".qkv", x).view(B, N, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        scores = q @ k.transpose(-1, -2) * (D // self.heads) ** -0.5
+        p = (scores if bias is None else scores + bias[:, None, None]).softmax(-1)
+        out = self.linear(name + ".proj", (p @ v).transpose(1, 2).reshape(B, N, D))
+        return out, p[:, :, 0].mean(1)
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Images to tokens and the attention of CLS, or tokens to class scores."""
-        if hasattr(self, "patch_embed"):
-            x = self.patch_embed.proj(x).flatten(2).transpose(1, 2)
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
-        for block in self.blocks.values():
-            x, cls = block(x, bias)
-        return (self.head(self.norm(x[:, 0])) if self.is_last else x), cls
+        w, cls = self.weights, x
+        if self.first == 0:
+            x = F.conv2d(x, w["patch_embed.proj.weight"], w["patch_embed.proj.bias"], self.patch)
+            x = x.flatten(2).transpose(1, 2)
+            x = torch.cat([w["cls_token"].expand(len(x), -1, -1), x], 1) + w["pos_embed"]
+        for block in (f"blocks.{i}." for i in range(self.first, self.last)):
+            y, cls = self.attention(block + "attn", self.norm(block + "norm1", x), bias)
+            x = x + y
+            y = F.gelu(self.linear(block + "mlp.fc1", self.norm(block + "norm2", x)))
+            x = x + self.linear(block + "mlp.fc2", y)
+        return (self.linear("head", self.norm("norm", x[:, 0])) if self.is_last else x), cls
 
-    @torch.no_grad()
-    def apply_gradients(self, lr: float, weight_decay: float) -> None:
-        """A step of AdamW."""
-        self.steps += 1
-        length, root = lr / (1 - 0.9**self.steps), math.sqrt(1 - 0.999**self.steps)
-        for p, m, v in zip(self.parameters(), self.m, self.v):
-            m.mul_(0.9).add_(p.grad, alpha=0.1)
-            v.mul_(0.999).addcmul_(p.grad, p.grad, value=0.001)
-            p.mul_(1 - lr * weight_decay).addcdiv_(m, v.sqrt() / root + 1e-8, value=-length)
-            p.grad = None
+    def state(self) -> tuple[Weights, dict[str, Any]]:
+        return copy.deepcopy((self.weights, self.adam.state_dict()))
 
-    def state(self) -> tuple[int, list[Tensor]]:
-        return self.steps, [x.detach().clone() for x in (*self.parameters(), *self.m, *self.v)]
-
-    def restore(self, state: tuple[int, list[Tensor]]) -> None:
-        self.steps, tensors = state
-        for x, old in zip((*self.parameters(), *self.m, *self.v), tensors):
-            x.data.copy_(old)
+    def restore(self, state: tuple[Weights, dict[str, Any]]) -> None:
+        for name, x in state[0].items():
+            self.weights[name].data.copy_(x)
+        self.adam.load_state_dict(copy.deepcopy(state[1]))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""pairs.py SPLIT_TRAIN: PyTorch and C++ train with each other as the C++ pair does; a client that
-is killed comes back; garbage ends in a typed error, and the next client is served."""
+"""pairs.py SPLIT_TRAIN [PART...]: PyTorch and C++ train with each other as the C++ pair does; a
+client that is killed comes back; garbage ends in a typed error, and the next client is served."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ PROGRAM = str(Path(sys.argv[1]).resolve())
 DATA = "idx:train-images,train-labels,test-images,test-labels"
 CLIENT = ["--data", DATA, "--batch", "96"]
 SERVED = ["none", "select:0.5", "adc:0.3", "merge-tokens:0.5@q:8", "none@float16"]
-SERVED += ["merge-tokens:0.5:send_sizes=yes@bfloat16"]
+SERVED += ["merge-tokens:0.5:send_sizes=yes@bfloat16", "select:0.5,feedback:every:2@float16"]
 SENT = ["none", "select:0.5", "none@float16", "none@q:8"]
-# Which tokens are merged, and how a number is rounded, may hang on its last bit. With small steps
-# such bits differ seldom.
-RATES = dict.fromkeys([SERVED[3], SERVED[5], "none@q:8"], "1e-05")
+QUANTISED = [SERVED[3], "none@q:8"]
+# Which tokens are merged, and to which code a number is rounded, may hang on its last bit; see
+# answers_alike. With small steps such bits differ seldom.
+RATES = dict.fromkeys([*QUANTISED, SERVED[5]], "1e-05")
 
 
 def write_inputs() -> None:
@@ -70,8 +71,8 @@ def write_inputs() -> None:
     vit.save(Path("start.safetensors"), weights, {"format": "pt"})
 
 
-def both(method: str) -> list[str]:
-    rate = RATES.get(method, "1e-04")
+def both(method: str, rate: str = "") -> list[str]:
+    rate = rate or RATES.get(method, "1e-04")
     return ["--weights", "start.safetensors", "--model", "vit_micro", "--cut", "2", "--lr", rate]
 
 
@@ -80,9 +81,13 @@ def cpp(*words: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def cpp_client(method: str, out: str, *words: str, steps: int = 20) -> subprocess.Popen:
+def cpp_client(
+    method: str, out: str, *words: str, steps: int = 20, rate: str = ""
+) -> subprocess.Popen:
     more = ["--steps", str(steps), "--compress", method, "--out", out, "--log-steps"]
-    return cpp(*both(method), *CLIENT, *more, "--progress", "none", *words)
+    return cpp(
+        *both(method, rate), *CLIENT, *more, "--evaluate", "both", "--progress", "none", *words
+    )
 
 
 def ends_well(process: subprocess.Popen) -> None:
@@ -104,14 +109,14 @@ class PythonServer:
         assert not self.thread.is_alive(), "the server does not end"
 
 
-def steps_of(out: str) -> list[dict]:
+def lines_of(out: str, record: str) -> list[dict]:
     lines = map(json.loads, (Path(out) / "metrics.jsonl").read_text().splitlines())
-    return [line for line in lines if line["record"] == "step"]
+    return [line for line in lines if line["record"] == record]
 
 
 def compare(what: str, ours: str, theirs: str, steps: int = 20, fewer: int | None = 0) -> None:
     """`fewer`: bytes that ours sends less than theirs; None: bytes are not compared."""
-    mine, wanted = steps_of(ours), steps_of(theirs)
+    mine, wanted = lines_of(ours, "step"), lines_of(theirs, "step")
     assert len(mine) == len(wanted) == steps, f"{what}: {len(mine)} and {len(wanted)} steps"
     loss = max(abs(a["loss"] - b["loss"]) / b["loss"] for a, b in zip(mine, wanted))
     a, b = (vit.Model(f"{out}/model.safetensors", "vit_micro").weights for out in (ours, theirs))
@@ -119,10 +124,8 @@ def compare(what: str, ours: str, theirs: str, steps: int = 20, fewer: int | Non
     weights = max(float((a[name] - b[name]).abs().max()) for name in b)
     moved = vit.Model("start.safetensors", "vit_micro").weights
     moved = max(float((a[name] - moved[name]).abs().max()) for name in b)
-    keys = ("bytes_up", "bytes_down", "payload_up", "payload_down")
-    counts = [[[line[key] for key in keys] for line in lines] for lines in (mine, wanted)]
-    less = [(fewer or 0) if key.endswith("up") else 0 for key in keys]
-    counts[1] = [[count - n for count, n in zip(line, less)] for line in counts[1]]
+    counts = [[[line["bytes_up"], line["bytes_down"]] for line in all_] for all_ in (mine, wanted)]
+    counts[1] = [[up - (fewer or 0), down] for up, down in counts[1]]
     print(f"{what}: losses {loss:.1e}, weights {weights:.1e} of {moved:.1e}, bytes {counts[0][-1]}")
     sys.stdout.flush()
     assert loss <= 1e-4 and weights <= 1e-3 and moved > 1e-4, what
@@ -138,6 +141,9 @@ def train_with_each_other() -> None:
         ends_well(cpp_client(method, out, "--role", "client", "--connect", server.address))
         server.ends()
         compare(f"C++ client, PyTorch server, {method}", out, f"both-{method}")
+        for key in ("test_accuracy", "compressed_accuracy"):
+            a, b = (lines_of(name, "epoch")[-1][key] for name in (out, f"both-{method}"))
+            assert abs(a - b) <= 1 / 40, f"{method}: {key} {a} and {b}"
     for method in SENT:
         words = ["--listen", "127.0.0.1:0", "--classes", "10", "--sessions", "1"]
         server = cpp(*both(method), "--role", "server", *words)
@@ -151,6 +157,70 @@ def train_with_each_other() -> None:
         compare(what, f"sent-{method}", f"both-{method}", fewer=8)
 
 
+def messages(data: bytes, wanted: wire.Kind) -> list[bytes]:
+    """The payloads of one kind in a stream."""
+    out, payload, at = [], b"", 0
+    while at < len(data):
+        _, _, kind, continues, length, *_ = wire.HEADER.unpack(data[at : at + 28])
+        payload, at = payload + data[at + 32 : at + 32 + length], at + 32 + length
+        if not continues:
+            out += [payload] if kind == wanted else []
+            payload = b""
+    return out
+
+
+def recorded_pair(method: str, rate: str) -> tuple[bytes, bytes]:
+    """What a C++ client and a C++ server say to each other."""
+    words = ["--role", "server", "--listen", "127.0.0.1:0", "--classes", "10", "--sessions", "1"]
+    server = cpp(*both(method, rate), *words)
+    host, port = server.stdout.readline().split()[-1].split(":")
+    listener = socket.create_server(("127.0.0.1", 0))
+    words = ["--role", "client", "--connect", "127.0.0.1:{}".format(listener.getsockname()[1])]
+    client = cpp_client(method, f"recorded-{method}", *words, rate=rate)
+    ends = listener.accept()[0], socket.create_connection((host, int(port)))
+    streams = bytearray(), bytearray()
+
+    def pass_on(source: socket.socket, target: socket.socket, stream: bytearray) -> None:
+        while part := source.recv(1 << 16):
+            stream += part
+            target.sendall(part)
+        target.shutdown(socket.SHUT_WR)
+
+    ways = zip(ends, reversed(ends), streams)
+    threads = [threading.Thread(target=pass_on, args=way) for way in ways]
+    for thread in threads:
+        thread.start()
+    ends_well(client)
+    ends_well(server)
+    for thread in threads:
+        thread.join(60)
+    return bytes(streams[0]), bytes(streams[1])
+
+
+def answers_alike() -> None:
+    """Given the same forward messages, both servers answer alike in every step. At this rate small
+    differences would add up if each pair went on with its own answers."""
+    for method in QUANTISED:
+        up, down = recorded_pair(method, "1e-04")
+        hello = wire.Session.of_hello(messages(up, wire.Kind.hello)[0])
+        o = split_server.parse(both(method, "1e-04"))
+        client = split_server.Client(vit.Model(o.weights, o.model), o, hello.settings)
+        questions, answers = messages(up, wire.Kind.forward), messages(down, wire.Kind.backward)
+        assert len(questions) == len(answers) == 20
+        worst, most, count = 0.0, 0, 0
+        for question, theirs in zip(questions, answers):
+            ours, rows = client.train(question), struct.unpack_from("<II", question, 12)
+            losses = [struct.unpack_from("<d", answer, 12)[0] for answer in (ours, theirs)]
+            worst = max(worst, abs(losses[0] / losses[1] - 1))
+            skip = 28 + 8 * rows[0] * rows[1]  # behind the ranges there is a byte for each code
+            codes = [np.frombuffer(answer, np.uint8, offset=skip) for answer in (ours, theirs)]
+            apart = np.abs(codes[0].astype(int) - codes[1])
+            assert apart.max() <= 1, f"{method}: a code differs by {apart.max()}"
+            most, count = max(most, int(apart.sum())), apart.size
+        print(f"same messages, {method}: losses {worst:.1e}, {most} of {count} codes by 1")
+        assert worst <= 1e-6 and most <= count / 1000, method
+
+
 def comes_back_after_kill() -> None:
     """Killed between two checkpoints, so that the server has to go back, too."""
     ends_well(cpp_client("none", "whole", steps=60))
@@ -161,8 +231,8 @@ def comes_back_after_kill() -> None:
     while client.poll() is None and (not log.exists() or log.read_text().count('"step",') < 17):
         time.sleep(0.01)
     client.send_signal(signal.SIGKILL)
-    client.communicate()
-    assert client.returncode == -signal.SIGKILL, "it was too fast to be killed"
+    _, errors = client.communicate()
+    assert client.returncode == -signal.SIGKILL, f"it was not killed: {errors}"
     ends_well(cpp_client("none", "killed", *words, "--resume", steps=60))
     server.ends()
     compare("killed and resumed", "killed", "whole", steps=60, fewer=None)
@@ -179,7 +249,7 @@ def survives_garbage() -> None:
             link.sock.sendall(part)
         try:
             link.receive(wire.Kind.welcome, wire.Kind.refuse)
-        except wire.WireError as error:
+        except (wire.WireError, OSError) as error:
             return str(error)
         finally:
             link.close()
@@ -220,14 +290,15 @@ def framed(kind: wire.Kind, payload: bytes) -> bytes:
 
 
 def main() -> None:
+    parts = [survives_garbage, comes_back_after_kill, answers_alike, train_with_each_other]
     folder = tempfile.mkdtemp()
     os.chdir(folder)
     try:
         torch.set_num_threads(1)
         write_inputs()
-        survives_garbage()
-        comes_back_after_kill()
-        train_with_each_other()
+        for part in parts:
+            if len(sys.argv) == 2 or part.__name__ in sys.argv[2:]:
+                part()
     finally:
         shutil.rmtree(folder)
 

@@ -25,7 +25,7 @@ import wire  # noqa: E402
 from wire import Kind  # noqa: E402
 
 FOLDER = ROOT / "tests" / "wire" / "exchanges"
-SESSION = (0x1716151413121110, 0x1F1E1D1C1B1A1918)
+SESSION = struct.pack("<QQ", 0x1716151413121110, 0x1F1E1D1C1B1A1918)
 SIZES = {"image": 8, "patch": 4, "channels": 3, "dim": 8, "heads": 2, "depth": 2, "mlp_ratio": 2}
 TOKENS, WIDTH, CLASSES, LIMIT = 5, 8, 3, wire.CEILING
 
@@ -33,11 +33,12 @@ TOKENS, WIDTH, CLASSES, LIMIT = 5, 8, 3, wire.CEILING
 class Tapped:
     """A socket that remembers what it has sent."""
 
-    family = socket.AF_UNIX
-
     def __init__(self, sock: socket.socket) -> None:
         self.sock, self.sent = sock, bytearray()
         self.settimeout, self.recv, self.close = sock.settimeout, sock.recv, sock.close
+
+    def setsockopt(self, *option: int) -> None:
+        """Those of TCP, which this one is not."""
 
     def send(self, data: memoryview) -> int:
         count = self.sock.send(data)
@@ -73,6 +74,16 @@ def pack_labels(table: np.ndarray, is_soft: bool) -> bytes:
     return b"\1" + b"".join(struct.pack("<H", len(row)) + bytes(row) for row in ids)
 
 
+def block_names(i: int) -> list[str]:
+    layers = "norm1 attn.qkv attn.proj norm2 mlp.fc1 mlp.fc2".split()
+    return [f"blocks.{i}.{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+
+
+def pack_turn(*numbers: int, weights: bytes) -> bytes:
+    """Of a client: turn, steps, checksum. Of a server: number, round, steps, what."""
+    return struct.pack("<QQI" if len(numbers) == 3 else "<QQQB", *numbers) + weights
+
+
 class Exchange:
     """Both sides, over a pair of sockets."""
 
@@ -86,12 +97,13 @@ class Exchange:
         settings |= {"method": metadata["method"], "bottleneck": "none", "codec": self.codec.text}
         self.at_client, self.at_server = wire.Session(client=2), wire.Session(id=SESSION)
         self.at_client.settings, self.reply = settings, b""
+        self.flags = payloads.NO_GRADIENT if name == "turns" else 0
 
     def say_hello(self, generations: list[int]) -> wire.Session:
         both = [Tapped(sock) for sock in socket.socketpair()]
         self.taps, self.connections = both, self.connections + 1
         self.client, self.server = wire.Link(both[0]), wire.Link(both[1])
-        self.at_client.generations = self.at_server.generations = generations
+        self.at_client.checkpoints = self.at_server.checkpoints = generations
         self.at_client.heartbeat_ms = 5000
         self.client.send(Kind.hello, self.at_client.hello())
         hello = wire.Session.of_hello(self.server.receive(Kind.hello)[1])
@@ -101,7 +113,7 @@ class Exchange:
     def connect(self, *generations: int) -> None:
         hello = self.say_hello(list(generations))
         wire.compare_settings(hello.settings, self.at_client.settings | {"method": "any"})
-        self.server.send(Kind.welcome, self.at_server.admit(hello, bool(self.reply)))
+        self.server.send(Kind.welcome, self.at_server.welcome(hello))
         last = self.at_client.welcomed(self.client.receive(Kind.welcome)[1])
         assert last == self.at_server.last_step
         self.server.open(self.at_server)
@@ -130,7 +142,10 @@ class Exchange:
         x, at = of["activations"], struct.pack("<QI", number, 0)
         message = payloads.Activations(*x.shape[:2], encoded=self.codec.encode(x, False))
         message.labels = pack_labels(of["labels"], self.name == "q_soft")
-        message.sizes, message.token_sizes = of.get("sizes"), of.get("token_sizes")
+        nothing = np.zeros(0)
+        message.sizes = of.get("sizes", nothing).astype("<u2").tobytes()
+        message.token_sizes = of.get("token_sizes", nothing).astype("<u1").tobytes()
+        message.flags = self.flags
         self.client.send(Kind.forward, at + message.pack())
         came = self.server.receive(Kind.forward)[1]
         assert came[:12] == at
@@ -142,8 +157,9 @@ class Exchange:
         self.server.send(Kind.backward, self.reply)
         came = self.client.receive(Kind.backward)[1]
         assert came[:12] == at and struct.unpack("<dd", came[12:28])[0] == of["loss"][0]
-        gradient = self.codec.decode(came[28:], x.shape, True)
-        self.same(step + "gradient_decoded", gradient)
+        if "gradient" in of:
+            gradient = self.codec.decode(came[28:], x.shape, True)
+            self.same(step + "gradient_decoded", gradient)
         self.at_client.last_step = number
 
     def answer(self, step: str, payload: bytes) -> bytes:
@@ -151,22 +167,29 @@ class Exchange:
         shape = came.samples, came.tokens, WIDTH
         self.same(step + "decoded", self.codec.decode(came.encoded, shape, False))
         self.same(step + "targets", payloads.read_labels(came.labels, came.samples, CLASSES))
-        for name, sizes in (("sizes", came.sizes), ("token_sizes", came.token_sizes)):
-            assert (sizes is not None) == (step + name in self.numbers)
-            if sizes is not None:
-                self.same(step + name, sizes.astype(np.float32))
-        gradient = self.numbers[step + "gradient"]
-        times = struct.pack("<dd", self.numbers[step + "loss"][0], 0.25)
-        return times + self.codec.encode(gradient, True)
+        for name, sizes, kind in (
+            ("sizes", came.sizes, "<u2"),
+            ("token_sizes", came.token_sizes, "<u1"),
+        ):
+            wanted = self.numbers.get(step + name, np.zeros(0))
+            assert np.array_equal(np.frombuffer(sizes, kind), wanted.ravel()), name
+        head = struct.pack("<dd", self.numbers[step + "loss"][0], 0.25)
+        assert came.flags & payloads.NO_GRADIENT == self.flags
+        return (
+            head if self.flags else head + self.codec.encode(self.numbers[step + "gradient"], True)
+        )
 
-    def evaluate(self) -> None:
+    def evaluate(self, flags: int = 0) -> None:
         x, scores = self.numbers["evaluate.activations"], self.numbers["evaluate.scores"]
+        codec = self.codec if flags == payloads.CODED else payloads.Codec("float32")
         classes = np.array([2, 0, 1, 1, 2, 0])
         for labels in (b"\0" + bytes(classes.tolist()), b""):
-            message = payloads.Activations(*x.shape[:2], labels, x.astype("<f4").tobytes())
+            encoded = codec.encode(x, False)
+            message = payloads.Activations(*x.shape[:2], labels, encoded, flags)
             self.client.send(Kind.evaluate, message.pack())
             came = self.server.receive(Kind.evaluate)[1]
             assert payloads.Activations.parse(came, TOKENS, WIDTH, CLASSES, LIMIT) == message
+            self.same("evaluate.decoded", codec.decode(message.encoded, x.shape, False))
             correct = np.packbits(scores.argmax(1) == classes, bitorder="little").tobytes()
             answer = struct.pack("<d", 6.5) + correct if labels else payloads.pack_tensor(scores)
             self.server.send(Kind.evaluated, answer)
@@ -175,9 +198,7 @@ class Exchange:
     def fetch_weights(self) -> None:
         self.client.send(Kind.fetch_weights)
         self.server.receive(Kind.fetch_weights)
-        layers = "norm1 attn.qkv attn.proj norm2 mlp.fc1 mlp.fc2".split()
-        layers = [f"blocks.1.{layer}" for layer in layers] + ["norm", "head"]
-        names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+        names = block_names(1) + ["norm.weight", "norm.bias", "head.weight", "head.bias"]
         weights = {name: self.numbers["server." + name] for name in names}
         self.server.send(Kind.weights, payloads.pack_weights(weights))
         shapes = {name: x.shape for name, x in weights.items()}
@@ -185,10 +206,27 @@ class Exchange:
         for name, x in came.items():
             self.same("server." + name, x)
 
+    def exchange(self, kind: Kind, question: bytes, answer: bytes) -> None:
+        self.client.send(kind, question)
+        assert self.server.receive(kind)[1] == question
+        self.server.send(kind, answer)
+        assert self.client.receive(kind)[1] == answer
+
     def checkpoint(self) -> None:
-        for sender, receiver in ((self.client, self.server), (self.server, self.client)):
-            sender.send(Kind.checkpoint, struct.pack("<QB", self.at_client.last_step, 1))
-            receiver.receive(Kind.checkpoint)
+        question, answer = (struct.pack("<QBQ", self.at_client.last_step, 1, n) for n in (0, 7))
+        self.exchange(Kind.checkpoint, question, answer)
+
+    def take_turn(self, request: tuple[int, int], turn: tuple[int, ...], has_weights: bool) -> None:
+        names = "cls_token pos_embed patch_embed.proj.weight patch_embed.proj.bias".split()
+        names += block_names(0)
+        weights = {name: self.numbers["client." + name] for name in names}
+        data = payloads.pack_weights(weights) if has_weights else b""
+        if has_weights:
+            payloads.read_weights(data, {name: x.shape for name, x in weights.items()})
+        start = b"".join(x.astype("<f4").tobytes() for x in weights.values())
+        request = *request, 0 if request[0] else wire.crc32c(start)
+        question, answer = pack_turn(*request, weights=data), pack_turn(*turn, weights=data)
+        self.exchange(Kind.turn, question, answer)
 
     def refuse(self) -> None:
         self.say_hello([])
@@ -207,6 +245,8 @@ def replay(name: str) -> None:
     if name == "refused":
         return exchange.refuse()
     exchange.connect()
+    if name == "turns":
+        exchange.take_turn((0, 2), (1, 1, 2, 0), False)
     exchange.step()
     if name == "float32":
         exchange.client.send(Kind.heartbeat)
@@ -219,13 +259,16 @@ def replay(name: str) -> None:
         exchange.evaluate()
         exchange.checkpoint()
         exchange.fetch_weights()
+    if name == "turns":
+        exchange.take_turn((1, 0), (2, 1, 0, 1), True)
+        exchange.evaluate(payloads.CODED)
     exchange.say_goodbye()
 
 
 def main() -> None:
-    wire.Link._beat = lambda self: None  # recorded streams have one where they say so
+    wire.Link._beat = lambda *_: None  # recorded streams have one where they say so
     names = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
-    assert len(names) == 8, names
+    assert len(names) == 9, names
     for name in names:
         replay(name)
     print(f"replayed {', '.join(names)}")

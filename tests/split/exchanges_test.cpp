@@ -24,6 +24,7 @@
 #include <splitvit/nn/part.hpp>
 #include <splitvit/split/messages.hpp>
 #include <splitvit/split/options.hpp>
+#include <splitvit/split/turn.hpp>
 #include <splitvit/wire/labels.hpp>
 #include <splitvit/wire/session.hpp>
 
@@ -101,7 +102,9 @@ class Dialogue {
     if (records_ && !numbers_.contains(in + "activations")) forward(in);
     const Tensor<float>& activations = numbers_.at(in + "activations");
     Rng none;
-    ForwardMessage message{.samples = activations.dim(0), .tokens = activations.dim(1)};
+    ForwardMessage message{.samples = activations.dim(0),
+                           .tokens = activations.dim(1),
+                           .wants_gradient = wants_gradient_};
     ExchangeBytes encoded, labels, token_sizes, header;
     const codec::AnyContext sent = method_.codec.encode(activations.view(), encoded, none);
     wire::put_labels(labels_of(numbers_.at(in + "labels")), vit_.classes, labels);
@@ -121,6 +124,8 @@ class Dialogue {
     down(wire::MessageKind::backward, [&](wire::Bytes payload) {
       const BackwardMessage came = BackwardMessage::read(payload);
       CHECK(came.loss == static_cast<double>(numbers_.at(in + "loss")[0]));
+      CHECK(came.encoded.empty() != wants_gradient_);
+      if (!wants_gradient_) return;
       const auto gradient =
           method_.codec.decode_gradient<float>(came.encoded, sent, activations.shape());
       check(in + "gradient_decoded", gradient);
@@ -128,28 +133,41 @@ class Dialogue {
     client()->commit();
   }
 
-  /// An evaluation, and a prediction, which asks for the scores of the same images.
-  void evaluate() {
+  /// The client learns from a local head: its steps ask for no gradient.
+  void learn_locally() { wants_gradient_ = false; }
+
+  /// An evaluation, uncompressed or with the codec, and a prediction, which asks for the scores of
+  /// the same images.
+  void evaluate(bool is_coded = false) {
     const Tensor<float>& activations = number("evaluate.activations", [&] {
       return client_part_.to_cut(images(), NeedWeights::none).tokens.value();
     });
-    const Tensor<float>& scores = number("evaluate.scores", [&] {
-      return server_part_.logits(Variable<float>{activations}).value();
+    codec::AnyCodec<float> writer = is_coded ? method_.codec : codec::AnyCodec<float>{};
+    ExchangeBytes encoded;
+    Rng none;
+    writer.encode(activations.view(), encoded, none);
+    const Tensor<float>& decoded = number("evaluate.decoded", [&] {
+      return writer.decode<float>(encoded, activations.shape()).values;
     });
+    const Tensor<float>& scores = number(
+        "evaluate.scores", [&] { return server_part_.logits(Variable<float>{decoded}).value(); });
     const std::vector<Index> classes{2, 0, 1, 1, 2, 0};
     const Labels labels = classes;
     for (const bool has_labels : {true, false}) {
       ExchangeBytes label_bytes, question, scores_bytes;
       if (has_labels) wire::put_labels(labels, vit_.classes, label_bytes);
-      ForwardMessage{
-          .samples = activations.dim(0), .tokens = activations.dim(1), .labels = label_bytes}
+      ForwardMessage{.samples = activations.dim(0),
+                     .tokens = activations.dim(1),
+                     .labels = label_bytes,
+                     .is_coded = is_coded}
           .put_header(question);
-      Rng none;
-      codec::encode<float>(codec::Float32{}, activations.view(), question, none);
-      client()->send(wire::MessageKind::evaluate, std::array{wire::Bytes{question}});
+      client()->send(wire::MessageKind::evaluate,
+                     std::array{wire::Bytes{question}, wire::Bytes{encoded}});
       up(wire::MessageKind::evaluate, [&](wire::Bytes payload) {
         const ForwardMessage came = ForwardMessage::read(payload, limits());
         CHECK(came.labels.empty() == !has_labels);
+        CHECK(came.is_coded == is_coded);
+        check("evaluate.decoded", writer.decode<float>(came.encoded, came.shape(vit_.dim)).values);
       });
       wire::put_tensor<float>(scores_bytes, scores.shape(), scores.span());
       const Score score{.loss_sum = 6.5, .correct = nn::correct_rows(scores, labels)};
@@ -171,12 +189,38 @@ class Dialogue {
          [&](wire::Bytes payload) { read_weights<float>(payload, server_part_); });
   }
 
+  /// The server wants one after every 7 steps.
   void checkpoint() {
-    const ExchangeBytes both = CheckpointMessage{.step = peers_.at_client.steps.last()}.payload();
-    client()->send(wire::MessageKind::checkpoint, std::array{wire::Bytes{both}});
-    up(wire::MessageKind::checkpoint);
-    server()->send(wire::MessageKind::checkpoint, std::array{wire::Bytes{both}});
-    down(wire::MessageKind::checkpoint);
+    const std::uint64_t step = peers_.at_client.steps.last();
+    const ExchangeBytes question = CheckpointMessage{.step = step}.payload();
+    client()->send(wire::MessageKind::checkpoint, std::array{wire::Bytes{question}});
+    up(wire::MessageKind::checkpoint,
+       [&](wire::Bytes payload) { CHECK(CheckpointMessage::read(payload, step).every == 0); });
+    const ExchangeBytes answer = CheckpointMessage{.step = step, .every = 7}.payload();
+    server()->send(wire::MessageKind::checkpoint, std::array{wire::Bytes{answer}});
+    down(wire::MessageKind::checkpoint,
+         [&](wire::Bytes payload) { CHECK(CheckpointMessage::read(payload, step).every == 7); });
+  }
+
+  /// A client of a group asks for its next turn, and gets it. Both send weights, if any.
+  void take_turn(TurnRequest request, Turn turn, bool with_weights) {
+    for (const auto& [name, parameter] : nn::parameters<float>(client_part_))
+      parameter.mutable_value() = number("client." + name, [&] { return parameter.value(); });
+    const ExchangeBytes weights =
+        with_weights ? weights_payload<float>(client_part_) : ExchangeBytes{};
+    if (request.turn == 0) request.start = weights_checksum<float>(client_part_);
+    request.weights = turn.weights = weights;
+    const ExchangeBytes question = request.payload(), answer = turn.payload();
+    client()->send(wire::MessageKind::turn, std::array{wire::Bytes{question}});
+    up(wire::MessageKind::turn, [&](wire::Bytes payload) {
+      CHECK(std::ranges::equal(TurnRequest::read(payload).weights, weights));
+    });
+    server()->send(wire::MessageKind::turn, std::array{wire::Bytes{answer}});
+    down(wire::MessageKind::turn, [&](wire::Bytes payload) {
+      const Turn came = Turn::read(payload, turn.number);
+      CHECK(std::ranges::equal(came.weights, weights));
+      if (with_weights) read_weights<float>(came.weights, client_part_);
+    });
   }
 
   void heartbeat() {
@@ -298,14 +342,15 @@ class Dialogue {
           cross_entropy(server_part_.logits(tokens, message.log_token_sizes<float>()), targets);
       splitvit::backward(loss);
       numbers_[in + "loss"] = loss.value();
-      numbers_[in + "gradient"] = tokens.gradient();
+      if (message.wants_gradient) numbers_[in + "gradient"] = tokens.gradient();
     }
     ExchangeBytes& reply = server()->new_reply();
     BackwardMessage{.loss = static_cast<double>(numbers_.at(in + "loss")[0]), .seconds = 0.25}
         .put_header(reply);
     Rng none;
-    method_.codec.encode_gradient(numbers_.at(in + "gradient").view(), decoded.context, reply,
-                                  none);
+    if (message.wants_gradient)
+      method_.codec.encode_gradient(numbers_.at(in + "gradient").view(), decoded.context, reply,
+                                    none);
     server()->prepare();
     server()->commit();
   }
@@ -317,6 +362,7 @@ class Dialogue {
   ExchangeMethod method_;
   Numbers numbers_;
   bool records_;
+  bool wants_gradient_ = true;
   Rng draws_{.seed = 8};
   test::Peers peers_;
   std::vector<Connection> connections_;
@@ -372,6 +418,21 @@ std::vector<NamedExchange> all_exchanges() {
          exchange.connect({0, 1});
          exchange.step();
          exchange.step();
+         exchange.say_goodbye();
+       }},
+      {"turns",
+       {.codec = codec::Quantise{}},
+       [](Dialogue& exchange) {
+         exchange.connect();
+         exchange.take_turn({.turn = 0, .steps = 2},
+                            {.number = 1, .round = 1, .steps = 2, .what = Turn::What::train},
+                            false);
+         exchange.learn_locally();
+         exchange.step();
+         exchange.step();
+         exchange.take_turn({.turn = 1, .steps = 0},
+                            {.number = 2, .round = 1, .what = Turn::What::evaluate}, true);
+         exchange.evaluate(true);
          exchange.say_goodbye();
        }},
       {"refused", {}, [](Dialogue& exchange) {
