@@ -122,6 +122,13 @@ class Server {
     return client == nullptr ? 0 : client->last_step();
   }
 
+  /// The session of a client of a group; nothing before it has come. Any thread may ask.
+  std::optional<wire::SessionState> session_of(std::uint32_t number) const {
+    return clients_.session_of(number);
+  }
+  /// Those clients of a group for whom all others wait, none while the server computes. Any thread
+  /// may ask.
+  std::vector<std::uint32_t> awaited() { return answering_.awaited(); }
   /// The rounds and the average of a group of clients; null without one. While nobody is served.
   const Aggregator<T>* group() const { return answering_.aggregator().get(); }
   /// The part that all clients share; for a group whose clients have one each, the average.
@@ -260,7 +267,7 @@ bool Server<T>::Serving::step() {
     connection_->flush();
     return true;
   }
-  server_.clients_.leave(*client_, false);
+  server_.clients_.leave(*client_, server_.group() != nullptr);
   connection_->stop();
   tell(SessionEvent::Kind::ended);
   return false;
@@ -307,6 +314,7 @@ auto Server<T>::admit(const std::shared_ptr<wire::Connection>& connection)
   }
   older->is_superseded = true;
   of_older.unlock();
+  if (group()) answering_.aggregator()->came_back(client->state.client);
   if (const auto of_its_thread = older->connection.lock())
     of_its_thread->end(Answering<T>::superseded());
   return client;
@@ -359,10 +367,9 @@ void Server<T>::require_place(wire::Connection& connection, std::uint32_t number
   if (number < 1 || number > registered)
     connection.session()->refuse(
         {"client", joined({"number ", number}), joined({"numbers 1 to ", registered})});
-  for (const auto& client : clients_.all())
-    if (client->state.client == number)
-      connection.session()->refuse(
-          {"client", joined({"number ", number, " in a new session"}), "that client already"});
+  if (clients_.session_of(number))
+    connection.session()->refuse(
+        {"client", joined({"number ", number, " in a new session"}), "that client already"});
 }
 
 template <std::floating_point T>
