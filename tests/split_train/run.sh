@@ -121,7 +121,7 @@ head -n -1 "$out/metrics.jsonl" >"$folder/cut.jsonl"
 printf '{"record":"ep' >>"$folder/cut.jsonl"
 cp "$folder/cut.jsonl" "$out/metrics.jsonl"
 refused "batch is 16, but 32" --steps 2 --batch 16 --threads 1 "${comparison[@]}" --resume
-refused "length is 3 steps, but 2 steps" --steps 3 --batch 32 --threads 1 "${comparison[@]}" --resume
+refused "length is 1 step, but 2 steps" --steps 1 --batch 32 --threads 1 "${comparison[@]}" --resume
 cmp "$folder/cut.jsonl" "$out/metrics.jsonl" || fail "a refused --resume has changed something"
 train "${comparison[@]}" --resume >"$folder/second"
 cmp <(head -n 6 "$folder/whole.csv") <(head -n 6 "$out/metrics.csv") ||

@@ -63,12 +63,12 @@ TEST_CASE("read_header: what put_header wrote", "[wire]") {
 
 TEST_CASE("read_header: every field out of its range has its reason", "[wire]") {
   CHECK(reason_with(0, 'S') == std::nullopt);
-  CHECK(reason_with(5, 12) == std::nullopt);
+  CHECK(reason_with(5, 14) == std::nullopt);
   CHECK(reason_with(0, 'H') == Reason::bad_magic);
   CHECK(reason_with(4, 2) == Reason::bad_version);
   CHECK(reason_with(4, 0) == Reason::bad_version);
   CHECK(reason_with(5, 0) == Reason::bad_kind);
-  CHECK(reason_with(5, 14) == Reason::bad_kind);
+  CHECK(reason_with(5, 15) == Reason::bad_kind);
   CHECK(reason_with(5, 255) == Reason::bad_kind);
   CHECK(reason_with(6, 2) == Reason::bad_flags);
   CHECK(reason_with(7, 0x80) == Reason::bad_flags);

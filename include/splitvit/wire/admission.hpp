@@ -78,4 +78,10 @@ inline void check_welcome(const Welcome& welcome, std::uint64_t last) {
                                        ", this side step ", last});
 }
 
+/// Errors  WireError (refused, in_use) with the text of a refusal; as read_refusal.
+[[noreturn]] inline void throw_refusal(Bytes payload) {
+  const Refusal refusal = read_refusal(payload);
+  throw WireError(refusal.reason(), refusal.text());
+}
+
 }  // namespace splitvit::inline SPLITVIT_BUILD::wire

@@ -54,6 +54,13 @@ constexpr bool may_come(MessageKind kind, Phase phase, Role role) {
   return true;  // heartbeat, weights, bye, checkpoint, turn
 }
 
+/// Whether a message has no step number and is not of the session itself.
+constexpr bool is_without_step(MessageKind kind) {
+  using enum MessageKind;
+  return kind == evaluate || kind == evaluated || kind == fetch_weights || kind == weights ||
+         kind == bye || kind == checkpoint || kind == turn;
+}
+
 /// Errors  WireError (wrong_message) for a message that must not come now.
 inline void require_may_come(MessageKind kind, Phase phase, Role role) {
   if (may_come(kind, phase, role)) return;

@@ -6,11 +6,11 @@
 
 #include <splitvit/core/bytes.hpp>      // ByteReader
 #include <splitvit/core/error.hpp>      // joined, Reason, ReasonedError, TransportError, WireError
-#include <splitvit/wire/admission.hpp>  // check_welcome, decide_admission, hello_of
+#include <splitvit/wire/admission.hpp>  // check_welcome, decide_admission, hello_of, throw_refusal
 #include <splitvit/wire/frame.hpp>      // Bytes, MessageKind, frame_header_bytes, name
 #include <splitvit/wire/handshake.hpp>  // Hello, Refusal, Settings, Welcome, payloads
-#include <splitvit/wire/message.hpp>    // Event, MessageReader, Phase, Role, require_may_come
-#include <splitvit/wire/outbox.hpp>     // Outbox
+#include <splitvit/wire/message.hpp>  // Event, is_without_step, MessageReader, Phase, Role, require_may_come
+#include <splitvit/wire/outbox.hpp>           // Outbox
 #include <splitvit/wire/session_options.hpp>  // SessionOptions, Silence, Time
 #include <splitvit/wire/session_state.hpp>    // Count, SessionState, digest_of
 #include <splitvit/wire/steps.hpp>            // ClientStep, ReplyCache, StepNumber
@@ -101,14 +101,13 @@ class Session {
   /// Errors  WireError (too_long) above the agreed limit. After any error nothing is queued.
   void send(MessageKind kind, std::span<const Bytes> parts = {}) {
     require_phase(Phase::open, name(kind));
-    using enum MessageKind;
-    if (kind != evaluate && kind != evaluated && kind != fetch_weights && kind != weights &&
-        kind != bye && kind != checkpoint && kind != turn)
+    if (!is_without_step(kind))
       throw std::logic_error(joined({"send: the session itself sends ", name(kind)}));
     const Count sent = outbox_.queue(kind, parts);
-    const bool counts_once = kind == bye || (kind == weights && is_client());
+    const bool counts_once =
+        kind == MessageKind::bye || (kind == MessageKind::weights && is_client());
     state_->sent.add(kind, sent, counts_once && state_->sent.of(kind).messages > 0);
-    if (kind == bye) phase_ = Phase::ended;
+    if (kind == MessageKind::bye) phase_ = Phase::ended;
   }
 
   /// Client: queues the forward message of next(), the next part of the current step.
@@ -306,10 +305,6 @@ class Session {
     queue(MessageKind::refuse, payload);
     phase_ = Phase::ended;
     throw_refusal(payload);
-  }
-  [[noreturn]] static void throw_refusal(Bytes payload) {
-    const Refusal refusal = read_refusal(payload);
-    throw WireError(refusal.reason(), refusal.text());
   }
   std::optional<Event> read_answer(MessageKind kind) {
     state_->received.add_once(kind, count());
