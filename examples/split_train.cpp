@@ -13,6 +13,7 @@
 
 #include <splitvit/core/parallel.hpp>   // with_threads
 #include <splitvit/core/text.hpp>       // counted
+#include <splitvit/report/clients.hpp>  // clients_table
 #include <splitvit/report/format.hpp>   // one_line
 #include <splitvit/report/summary.hpp>  // summarise, summary_table
 #include <splitvit/report/table.hpp>    // render_table
@@ -25,6 +26,10 @@
 #include "split_train/dialling.hpp"          // is_of_connection
 #include "split_train/dry_run.hpp"           // dry_run
 #include "split_train/earlier_runs.hpp"      // is_same
+#include "split_train/group.hpp"             // shares_of
+#include "split_train/group_client.hpp"      // run_group_client
+#include "split_train/group_run.hpp"         // run_group
+#include "split_train/group_server.hpp"      // run_group_server
 #include "split_train/interruption.hpp"      // Interrupted
 #include "split_train/limits.hpp"            // require_messages_fit
 #include "split_train/method.hpp"            // method_of
@@ -58,10 +63,12 @@ Data data_of(const Options& options) {
 }
 
 /// One run for each seed and method, as far as they are known before they begin.
+/// Errors  UsageError as shares_of.
 std::vector<Run> planned_runs(Options options, const Data& data) {
   std::vector<Run> planned;
   for (const std::uint64_t seed : options.seeds) {
     options.seed = seed;
+    if (options.clients > 0) shares_of(options, data);  // refuses what cannot be shared out
     for (const std::string& method : options.methods)
       planned.push_back(describe_run(options, method, data));
   }
@@ -69,6 +76,12 @@ std::vector<Run> planned_runs(Options options, const Data& data) {
 }
 
 Run train_one(const Options& options, const std::string& method, const Data& data, Output& output) {
+  if (options.clients > 0) {
+    const auto run = options.role == Role::both     ? run_group
+                     : options.role == Role::server ? run_group_server
+                                                    : run_group_client;
+    return run(options, method, data, output);
+  }
   if (options.role != Role::both)
     return run_client(options, method, options.endpoint, data, output);
   if (options.file) {  // a server process could not say why they do not fit this method
@@ -98,9 +111,10 @@ Run train_or_fail(const Options& options, const Run& planned, const Data& data, 
   }
 }
 
-/// The table, and below it why runs have failed.
+/// The table, and below it what several clients have, and why runs have failed.
 std::string results_text(const std::vector<Run>& runs) {
   std::string text = splitvit::report::render_table(splitvit::report::summary_table(runs));
+  text += splitvit::report::render_table(splitvit::report::clients_table(runs));
   for (const auto& summary : splitvit::report::summarise(runs))
     for (const std::string& failure : summary.failures)
       text += splitvit::report::one_line(summary.label + " failed: " + failure) + "\n";
@@ -117,12 +131,13 @@ int train(Options options) {
                  .resume = options.resume,
                  .retry_failed = options.retry_failed,
                  .overwrite = options.overwrite,
-                 .saves_models = !options.eval_only,
+                 .saves_models = !options.eval_only && options.client == 0,
+                 .has_clients = options.clients > 0 && options.client == 0,
                  .weights = options.weights},
                 planned};
   if (options.start)
     std::fprintf(stderr, "%s: %s\n", options.weights.c_str(), data.weights_notes.c_str());
-  if (!options.eval_only && options.batch > data.train.size())
+  if (!options.eval_only && options.clients == 0 && options.batch > data.train.size())
     std::fprintf(stderr, "--batch %s: more than the training images; each step takes all %s\n",
                  std::to_string(options.batch).c_str(), std::to_string(data.train.size()).c_str());
   std::vector<Run> runs = output.earlier();
@@ -161,7 +176,8 @@ int run(int argc, char** argv) {
     const auto options = parse_options(argc, argv);
     if (!options) return 0;
     if (!options->predict.empty()) return predict(*options);
-    return options->role == Role::server ? run_server(*options) : train(*options);
+    const bool is_plain_server = options->role == Role::server && options->clients == 0;
+    return is_plain_server ? run_server(*options) : train(*options);
   } catch (const UsageError& error) {
     std::fprintf(stderr, "split_train: %s\n", error.what());
     return 2;

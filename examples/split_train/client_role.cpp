@@ -5,21 +5,15 @@
 #include <chrono>     // nanoseconds, seconds
 #include <cmath>      // pow
 #include <cstdio>     // fprintf, stderr
-#include <cstdlib>    // getenv
-#include <iostream>   // cerr
 #include <limits>     // numeric_limits
 #include <memory>     // make_shared
 #include <optional>   // nullopt, optional
 #include <utility>    // exchange, move
 #include <vector>     // vector
 
-#include <sys/ioctl.h>  // ioctl, TIOCGWINSZ
-#include <unistd.h>     // isatty
-
 #include <splitvit/core/error.hpp>            // Reason, ReasonedError, StorageError
 #include <splitvit/core/parallel.hpp>         // with_threads
 #include <splitvit/core/state.hpp>            // StateVisitor
-#include <splitvit/core/text.hpp>             // counted
 #include <splitvit/io/checkpoint_policy.hpp>  // EveryN
 #include <splitvit/nn/weights.hpp>            // joined_weights
 #include <splitvit/report/progress.hpp>       // Progress
@@ -30,8 +24,10 @@
 #include "split_train/checkpointing.hpp"    // checkpoint_folder, checkpoint_options, tell_found
 #include "split_train/client_side.hpp"      // ClientSide
 #include "split_train/dialling.hpp"         // dial, first_patience, is_of_connection
+#include "split_train/evaluation.hpp"       // evaluate
 #include "split_train/interruption.hpp"     // Interrupted, remember_signals, signal_that_came
 #include "split_train/now.hpp"              // now_text
+#include "split_train/progress.hpp"         // make_progress, note_saturated
 #include "split_train/run_description.hpp"  // describe_run
 #include "split_train/run_state.hpp"        // RunState
 #include "split_train/weights.hpp"          // saved_metadata
@@ -41,18 +37,6 @@ namespace split_train {
 namespace sv = splitvit;
 
 namespace {
-
-sv::report::Style progress_style(const Options& options) {
-  const char* const term = std::getenv("TERM");
-  return sv::report::choose_style(::isatty(STDERR_FILENO) != 0, term == nullptr ? "" : term,
-                                  options.progress);
-}
-
-std::size_t terminal_width() {
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
-}
 
 /// Parts of a budget at which to look at the accuracy, so that methods can be compared all along.
 std::vector<double> budget_marks(const Options& options) {
@@ -78,7 +62,7 @@ class Training {
         side_{options, method, data},
         client_{side_.client},
         marks_{budget_marks(options)},
-        progress_{std::cerr, progress_style(options), {.width = terminal_width}} {
+        progress_{make_progress(options)} {
     if (options.checkpoint.empty()) return;
     try {
       keep_checkpoints();
@@ -324,11 +308,10 @@ class Training {
   /// Evaluates, saves the model, and writes a row for the steps since the row before. If the link
   /// breaks meanwhile, the row is still due.
   void log() {
-    if (since_row_.saturated > 0)
-      progress_.note("too large for the codec and sent as its largest number: " +
-                     sv::counted(since_row_.saturated, "activation"));
+    note_saturated(progress_, since_row_);
     sv::report::Row row = present_row();
-    evaluate(row);
+    evaluate(
+        client_, options_, data_, [&] { return Stoppable{*this, side_.test.epoch(0)}; }, run_, row);
     const double accuracy = *row.test_accuracy;
     save_model(!best_accuracy_ || accuracy > *best_accuracy_);
     best_accuracy_ = std::max(accuracy, best_accuracy_.value_or(accuracy));
@@ -336,30 +319,6 @@ class Training {
     since_row_ = {};
     row_is_due_ = false;
     output_.append(run_, run_.rows.back());
-  }
-
-  /// The first of the evaluations that --evaluate names is the row's test accuracy.
-  void evaluate(sv::report::Row& row) {
-    for (const sv::split::EvaluationMode mode : options_.evaluate) {
-      const sv::split::Evaluation result =
-          client_.evaluate(Stoppable{*this, side_.test.epoch(0)}, mode);
-      run_.evaluation_traffic += result.traffic;
-      if (mode == sv::split::EvaluationMode::compressed) {
-        row.compressed_accuracy = result.accuracy();
-        row.compressed_bytes = result.traffic.total();
-      }
-      if (row.test_accuracy) continue;
-      row.test_accuracy = result.accuracy();
-      keep_classes(result);
-    }
-  }
-
-  void keep_classes(const sv::split::Evaluation& result) {
-    run_.classes.clear();
-    for (std::size_t i = 0; i < result.classes.size(); ++i)
-      run_.classes.push_back({.name = data_.class_name(i),
-                              .samples = static_cast<std::uint64_t>(result.classes[i].samples),
-                              .correct = static_cast<std::uint64_t>(result.classes[i].correct)});
   }
 
   void save_model(bool is_best) {

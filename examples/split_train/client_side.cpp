@@ -23,10 +23,6 @@ namespace split_train {
 
 namespace sv = splitvit;
 
-namespace {
-
-using AnyLoader = sv::data::Loader<float, sv::data::AnyDataset>;
-
 sv::data::LoaderOptions loader_options(const Options& options, const sv::nn::VitConfig& vit,
                                        const Data& data, bool training) {
   const Index of_test = std::min(std::max<Index>(options.batch, 32), largest_batch(vit));
@@ -37,6 +33,8 @@ sv::data::LoaderOptions loader_options(const Options& options, const sv::nn::Vit
           .normalise = data.statistics,
           .seed = options.seed};
 }
+
+namespace {
 
 std::string schedule_for(const Options& options, const AnyLoader& train) {
   return schedule_text(

@@ -13,12 +13,19 @@
 
 namespace split_train {
 
+using AnyLoader = splitvit::data::Loader<float, splitvit::data::AnyDataset>;
+
+/// How the images to train with, or those to test with, are made into batches.
+splitvit::data::LoaderOptions loader_options(const Options& options,
+                                             const splitvit::nn::VitConfig& vit, const Data& data,
+                                             bool training);
+
 /// What the client computes with in a run: the data in batches, and a client without a link.
 struct ClientSide {
   ClientSide(const Options& options, const std::string& method, const Data& data);
 
   splitvit::nn::VitConfig vit;
-  splitvit::data::Loader<float, splitvit::data::AnyDataset> train, test;
+  AnyLoader train, test;
   splitvit::split::Client<float> client;
 };
 

@@ -32,6 +32,13 @@ std::uint64_t bytes_of_image(const sv::nn::VitConfig& vit) {
   return static_cast<std::uint64_t>(vit.tokens() * vit.dim) * sizeof(float) + sizeof(std::uint64_t);
 }
 
+std::uint64_t bytes_of_weights(const sv::nn::Part<float>& part) {
+  std::uint64_t bytes = of_header;
+  for (const auto& [name, parameter] : sv::nn::parameters<float>(part))
+    bytes += of_header + parameter.value().span().size_bytes();
+  return bytes;
+}
+
 }  // namespace
 
 Index largest_batch(const sv::nn::VitConfig& vit) {
@@ -50,12 +57,12 @@ void require_messages_fit(const Options& o, const Data& data) {
             of_header,
         "--batch " + std::to_string(o.batch) + ": a step without compression",
         "--batch may be " + std::to_string(most) + " at most");
+  if (o.clients > 0)  // whose server part is not sent
+    return require_below_ceiling(bytes_of_weights({vit, 0, o.cut}), "a client's part of the model",
+                                 "leave fewer blocks with the clients, by a smaller --cut");
   if (o.out.empty() || o.eval_only) return;
-  std::uint64_t weights = of_header;
-  for (const auto& [name, parameter] :
-       sv::nn::parameters<float>(sv::nn::Part<float>{vit, o.cut, vit.depth}))
-    weights += of_header + parameter.value().span().size_bytes();
-  require_below_ceiling(weights, "--out: the server's part of the model",
+  require_below_ceiling(bytes_of_weights({vit, o.cut, vit.depth}),
+                        "--out: the server's part of the model",
                         "leave more blocks with the client, by a larger --cut");
 }
 

@@ -18,6 +18,7 @@
 #include "split_train/augmentation.hpp"  // augmentation_of
 #include "split_train/build_info.hpp"    // version_text
 #include "split_train/config_file.hpp"   // read_config
+#include "split_train/group_reader.hpp"  // GroupReader, require_fit_for_group
 #include "split_train/method.hpp"        // method_of, method_usages, with_defaults
 #include "split_train/option_list.hpp"   // OptionList
 #include "split_train/weights.hpp"       // use_weights
@@ -75,11 +76,12 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   need(o.predict.empty() || o.role != Role::server,
        "--predict is for the side that has the images");
   need(o.predict.empty() || o.methods.size() == 1, "--predict takes one method");
-  need(o.role != Role::server || o.out.empty(), "--out is for the side that has the images");
+  need(o.role != Role::server || o.out.empty() || o.clients > 0,
+       "--out is for the side that has the images, or the server of --clients");
   // A run of no steps has none.
   if (o.eval_only || o.dry_run || !o.predict.empty())
     o.checkpoint.clear();
-  else if (o.checkpoint.empty() && !o.out.empty())
+  else if (o.checkpoint.empty() && !o.out.empty() && o.clients == 0)
     o.checkpoint = (std::filesystem::path{o.out} / "checkpoints").string();
   need(!o.checkpoint_every || !o.checkpoint.empty(),
        "--checkpoint-every needs --out or --checkpoint");
@@ -92,9 +94,11 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   need(o.role != Role::server || (o.drop_patches == 0 && o.evaluate == Options{}.evaluate),
        "--drop-patches and --evaluate are for the side that has the images");
   augmentation_of(o.augment);
-  need(
-      o.role != Role::server || (o.augment == "none" && !o.test_share && o.on_bad_file == "refuse"),
-      "--augment, --test-share and --on-bad-file are for the side that has the images");
+  const bool has_images = o.role != Role::server || o.clients > 0;
+  need(has_images || (!o.test_share && o.on_bad_file == "refuse"),
+       "--augment, --test-share and --on-bad-file are for the side that has the images");
+  need(o.role != Role::server || o.augment == "none",
+       "--augment, --test-share and --on-bad-file are for the side that has the images");
   // An error of the library names the option instead of a function.
   const auto naming = [](const std::string& option, const auto& work) {
     try {
@@ -119,10 +123,12 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
        sv::joined({"--cut ", o.cut, ": ", o.model, " has ", sv::counted(config.depth, "block"),
                    " and can be cut after 1 to ", config.depth - 1}));
   for (const std::string& method : o.methods) {
-    need(o.role == Role::server || !takes_any_stage(method), "--compress any is for servers");
+    need((o.role == Role::server && o.clients == 0) || !takes_any_stage(method),
+         "--compress any is for servers of one client at a time");
     naming("--compress", [&] {
       const Method parsed = method_of(method);
       if (parsed.bottleneck) sv::nn::bottleneck_width(config.dim, *parsed.bottleneck);
+      if (o.clients > 0) require_fit_for_group(parsed);
     });
   }
   try {
@@ -168,12 +174,14 @@ class Reader {
     // Without a limit of its own, training by steps or bytes goes through the data for as
     // long as it takes.
     if (app.count("--steps") + app.count("--budget-mib") > 0) o.epochs = 0;
-    if (o.role == Role::server && app.count("--compress") == 0) o.methods = {"any"};
+    if (o.role == Role::server && app.count("--compress") == 0 && o.clients == 0)
+      o.methods = {"any"};
     if (o.role == Role::server && app.count("--feedback") > 0)
       throw UsageError("--feedback is for the client, which tells its server");
     for (std::string& method : o.methods)
       method = with_defaults(method, bottleneck, feedback, codec);
     o.seed = o.seeds.front();
+    group.check(o);
     check(o, listen, connect,
           {.model = app.count("--model") > 0,
            .cut = app.count("--cut") > 0,
@@ -192,6 +200,7 @@ class Reader {
  private:
   OptionList list{app};
   Options o;
+  GroupReader group;
   std::string listen, connect, bottleneck, feedback, codec;
 };
 
@@ -328,6 +337,7 @@ Reader::Reader() {
   list.flag("--log-steps", o.log_steps, "a line a step in metrics.jsonl");
   list.whole("--sessions", o.sessions, 1, many,
              "server: end after so many clients have finished; never unless given");
+  group.add_to(list, o);
 }
 
 /// The options of a file that the command line does not replace, as words before its own.

@@ -75,6 +75,14 @@ struct Options {
   std::string progress = "auto";
   bool log_steps = false;
   Index sessions = 0;  ///< trainings after which a server ends; 0: no limit
+  // Of clients that train one model together; see group_reader.hpp.
+  Index clients = 0;      ///< how many; 0: a client alone
+  Index client = 0;       ///< of --role client, its number from 1
+  std::string sharing;    ///< shared, averaged or relay
+  std::string partition;  ///< which client has which images, see data/partition.hpp
+  Index per_round = 0;    ///< clients in a round; 0: all
+  /// Of a client, before weights are averaged or handed on; an epoch unless given.
+  std::optional<std::uint64_t> steps_of_turn;
   std::vector<splitvit::report::Setting> effective;  ///< all options in the end, by their names
 
   /// The model for data of so many classes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>     // ranges::any_of
+#include <algorithm>     // any_of, find
 #include <cstddef>       // byte
 #include <cstdint>       // uint64_t
 #include <cstdio>        // fprintf
@@ -19,6 +19,7 @@
 #include <splitvit/core/error.hpp>      // joined
 #include <splitvit/io/file.hpp>         // write_file_atomically
 #include <splitvit/io/safetensors.hpp>  // format_safetensors
+#include <splitvit/report/clients.hpp>  // clients_csv
 #include <splitvit/report/html.hpp>     // render_html
 #include <splitvit/report/metrics.hpp>  // CsvFile, JsonlFile
 #include <splitvit/report/run.hpp>      // Run, Row
@@ -39,11 +40,13 @@ struct OutputOptions {
   bool retry_failed = false;  ///< with resume: run again what has failed
   bool overwrite = false;     ///< replace what is in the folder
   bool saves_models = true;
+  bool has_clients = false;  ///< several that train one model
   std::string weights = {};  ///< the file of the weights to start from
 };
 
-/// metrics.csv, metrics.jsonl, the joined model of each method and report.html; nothing at all
-/// without a folder. A write that fails is repeated later: see RetriedWrites.
+/// metrics.csv, metrics.jsonl, the joined model of each method, clients.csv where there are
+/// several, and report.html; nothing at all without a folder. A write that fails is repeated later:
+/// see RetriedWrites.
 class Output {
  public:
   /// `planned` are the runs to come. With `resume` the folder's runs stay.
@@ -156,6 +159,15 @@ class Output {
     }
   }
 
+  /// clients.csv, with a name as that of the model.
+  void save_clients(const splitvit::report::Run& run) {
+    if (!folder_) return;
+    const std::filesystem::path path = clients_path(run);
+    writes_.replace(path, [path, text = splitvit::report::clients_csv(run)] {
+      splitvit::io::write_file_atomically(path, std::as_bytes(std::span{text}));
+    });
+  }
+
   /// Returns where the report lies; empty without a folder.
   std::string save_report(std::span<const splitvit::report::Run> runs,
                           const std::string& subtitle) {
@@ -178,6 +190,11 @@ class Output {
                            const splitvit::report::Run& before) {
     if (!is_same(planned, before)) return false;
     const bool goes_on = before.failure.empty() && is_longer(planned, before);
+    for (const auto& [key, value] : before.settings)
+      if (std::ranges::find(planned.settings, key, &splitvit::report::Setting::key) ==
+          planned.settings.end())
+        throw UsageError("--resume: " + key + " is not given, but was " + value +
+                         " in the finished run of " + before.method);
     for (const auto& [key, value] : planned.settings) {
       if (goes_on && key == "length") continue;
       std::string was = "not known";
@@ -207,6 +224,8 @@ class Output {
   ///         file of a folder in which no earlier run goes on.
   void require_free(std::span<const splitvit::report::Run> planned, bool goes_on) const {
     std::vector<std::filesystem::path> files{jsonl_path(), report_path()};
+    if (options_.has_clients)
+      for (const auto& run : planned) files.push_back(clients_path(run));
     if (options_.saves_models)
       for (const auto& run : planned)
         for (const bool best : {false, true}) files.push_back(model_path(run, best));
@@ -227,10 +246,16 @@ class Output {
   std::filesystem::path jsonl_path() const { return *folder_ / "metrics.jsonl"; }
   std::filesystem::path report_path() const { return *folder_ / "report.html"; }
   std::filesystem::path model_path(const splitvit::report::Run& run, bool best) const {
-    std::string name = best ? "model-best" : "model";
+    return path_of(best ? "model-best" : "model", run, ".safetensors");
+  }
+  std::filesystem::path clients_path(const splitvit::report::Run& run) const {
+    return path_of("clients", run, ".csv");
+  }
+  std::filesystem::path path_of(std::string name, const splitvit::report::Run& run,
+                                const char* ending) const {
     if (several_methods_) name += "-" + run.method;
     if (several_seeds_) name += "-seed" + std::to_string(run.seed);
-    return *folder_ / (file_name_of(name) + ".safetensors");
+    return *folder_ / (file_name_of(name) + ending);
   }
 
   OutputOptions options_;

@@ -70,11 +70,25 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
                    {"evaluation", evaluation_text(o, method_of(method).bottleneck.has_value())},
                    {"optimiser", optimiser_text(o)},
                    {"augmentation", augmentation_text(o)},
-                   {o.role == Role::both ? "compute" : "compute of the client",
+                   {o.role == Role::both     ? "compute"
+                    : o.role == Role::server ? "compute of the server"
+                                             : "compute of the client",
                     compute_text(o.compute)}},
       .rows = {},
       .test_samples = static_cast<std::uint64_t>(data.test.size()),
       .evaluation_traffic = {}};
+  if (o.clients > 0) {
+    const std::string turn = o.steps_of_turn ? sv::counted(*o.steps_of_turn, "step") : "an epoch";
+    run.settings.push_back({"clients", number(o.clients)});
+    if (o.client > 0) run.settings.push_back({"number of the client", number(o.client)});
+    run.settings.push_back(
+        {"sharing", o.sharing +
+                        (o.sharing == "relay" ? ", handed on after " : ", averaged after ") + turn +
+                        " of a client"});
+    if (o.sharing != "relay")
+      run.settings.push_back({"clients in a round", o.per_round > 0 ? number(o.per_round) : "all"});
+    run.settings.push_back({"partition", o.partition});
+  }
   if (!data.digest.empty()) run.settings.push_back({"digest of the data", data.digest});
   if (o.start) {
     run.settings.push_back({"weights", data.weights_notes});

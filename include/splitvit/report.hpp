@@ -3,6 +3,7 @@
 
 #include <splitvit/report/bars.hpp>
 #include <splitvit/report/charts.hpp>
+#include <splitvit/report/clients.hpp>
 #include <splitvit/report/format.hpp>
 #include <splitvit/report/html.hpp>
 #include <splitvit/report/metrics.hpp>

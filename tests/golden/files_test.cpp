@@ -11,8 +11,9 @@
 namespace splitvit {
 
 TEST_CASE("golden: every file has a test", "[golden]") {
-  const std::vector<std::string> tested{"adc_merge", "baselines",  "deit_tiny",       "kmeans",
-                                        "ops",       "split_step", "split_deit_tiny", "tiny_vit"};
+  const std::vector<std::string> tested{"adc_merge",  "baselines",       "clients",
+                                        "deit_tiny",  "kmeans",          "ops",
+                                        "split_step", "split_deit_tiny", "tiny_vit"};
   const auto names = golden::files();
   REQUIRE(!names.empty());
   for (const std::string& name : names)

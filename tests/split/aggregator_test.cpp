@@ -84,7 +84,7 @@ struct Table {
     role.forward({.client = client}, message, 1 << 20, reply);
     role.commit(reply);
     REQUIRE(aggregator->may_step(client));
-    aggregator->step(client);
+    aggregator->step(client, {});
     set(client, value);
   }
   void set(std::uint32_t client, float value) {
@@ -107,9 +107,12 @@ struct Table {
 
 TEST_CASE("aggregator: a round waits for all, and its average counts samples", "[split]") {
   Table table{split::Shared{}};
+  using Numbers = std::vector<std::uint32_t>;
+  CHECK(table.aggregator->awaited() == Numbers{1, 2, 3});
   table.ask(2, 1, false, 0);
   table.ask(1, 1, false, 0);
   CHECK(!table.aggregator->has_turn(1));
+  CHECK(table.aggregator->awaited() == Numbers{3});
   table.ask(3, 1, false, 0);
   for (const std::uint32_t client : {1u, 2u, 3u}) {
     REQUIRE(table.aggregator->has_turn(client));
@@ -117,11 +120,15 @@ TEST_CASE("aggregator: a round waits for all, and its average counts samples", "
     CHECK(!table.came_with_weights);
     CHECK(!table.aggregator->has_turn(client));
   }
+  CHECK(table.aggregator->awaited() == Numbers{1});
   table.train(1, 2, 1);
+  CHECK(table.aggregator->awaited() == Numbers{2});
   table.train(2, 6, 2);
   table.train(3, 4, 4);
+  CHECK(table.aggregator->awaited() == Numbers{1, 2, 3});
   table.ask(3, 0, true, 1);  // the last one comes first
   table.ask(1, 1, true, 1);
+  CHECK(table.aggregator->awaited() == Numbers{2});
   CHECK(!table.aggregator->has_turn(1));
   table.ask(2, 0, true, 1);
   const Turn turn = table.take(1, 2);
@@ -133,6 +140,7 @@ TEST_CASE("aggregator: a round waits for all, and its average counts samples", "
   table.train(1, 3, 9);
   table.ask(1, 0, true, 2);
   CHECK(table.aggregator->is_over());
+  CHECK(table.aggregator->awaited().empty());
   for (const std::uint32_t client : {1u, 2u, 3u}) {
     CHECK(table.take(client, client == 1 ? 3 : 2).what == Turn::What::over);
     CHECK(table.weight(client) == 9);
@@ -166,10 +174,10 @@ TEST_CASE("aggregator: server parts of the clients are averaged, and their optim
 
 TEST_CASE("aggregator: weights that are not finite, or not of this part, are left out by name",
           "[split]") {
-  Table table{split::Shared{}};
-  for (const std::uint32_t client : {1u, 2u, 3u}) table.ask(client, 1, false, 0);
-  for (const std::uint32_t client : {1u, 2u, 3u}) table.take(client, 1);
-  for (const std::uint32_t client : {1u, 2u, 3u})
+  Table table{split::Shared{}, {.clients = 4}};
+  for (const std::uint32_t client : {1u, 2u, 3u, 4u}) table.ask(client, 1, false, 0);
+  for (const std::uint32_t client : {1u, 2u, 3u, 4u}) table.take(client, 1);
+  for (const std::uint32_t client : {1u, 2u, 3u, 4u})
     table.train(client, 2, static_cast<float>(client));
   auto bad = split::weights_payload<float>(table.parts[0]);
   const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -178,12 +186,16 @@ TEST_CASE("aggregator: weights that are not finite, or not of this part, are lef
   auto few = split::weights_payload<float>(table.parts[1]);
   few.pop_back();
   table.ask(2, {.turn = 1, .steps = 1, .weights = few});
+  auto many = split::weights_payload<float>(table.parts[3]);
+  many.resize(many.size() + 1'000'000);
+  table.ask(4, {.turn = 1, .steps = 1, .weights = many});
   table.ask(3, 1, true, 1);
-  REQUIRE(table.left_out.size() == 2);
+  REQUIRE(table.left_out.size() == 3);
   CHECK_THAT(table.left_out[0], ContainsSubstring("1 in round 1: weights: blocks.0.") &&
                                     ContainsSubstring("NaN or infinity"));
   CHECK_THAT(table.left_out[1], ContainsSubstring("2 in round 1: weights: "));
-  for (const std::uint32_t client : {1u, 2u, 3u}) {
+  CHECK_THAT(table.left_out[2], ContainsSubstring("4 in round 1: weights: "));
+  for (const std::uint32_t client : {1u, 2u, 3u, 4u}) {
     CHECK(table.take(client, 2).what == Turn::What::train);
     CHECK(table.weight(client) == 3);
   }
@@ -205,7 +217,15 @@ TEST_CASE("aggregator: an average of huge weights leaves the former one", "[spli
 }
 
 TEST_CASE("aggregator: the evaluator has the average while nobody trains", "[split]") {
-  Table table{split::Averaged{}, {.clients = 2, .evaluator = 1, .evaluate_every = 2}};
+  std::vector<std::pair<std::uint64_t, Index>> heard;  // round, images
+  Table table{split::Averaged{},
+              {.clients = 2,
+               .evaluator = 1,
+               .evaluate_every = 2,
+               .on_evaluated = [&](std::uint64_t round, const split::Evaluation& found) {
+                 heard.emplace_back(round, found.samples);
+               }}};
+  CHECK(table.aggregator->evaluation(1) == nullptr);
   for (const std::uint32_t client : {1u, 2u}) table.ask(client, 1, false, 0);
   std::uint64_t turn = 0;  // of client 1; client 2 has one less after each evaluation
   for (std::uint64_t round = 1; round <= 3; ++round) {
@@ -222,10 +242,18 @@ TEST_CASE("aggregator: the evaluator has the average while nobody trains", "[spl
     CHECK(numbers_of<float>(table.learners[0]->part()) ==
           numbers_of<float>(table.aggregator->server_part()));
     CHECK(!table.aggregator->has_turn(2));
+    CHECK(table.aggregator->awaited() == std::vector<std::uint32_t>{1});
+    CHECK(table.aggregator->evaluation(2) == nullptr);
+    REQUIRE(table.aggregator->evaluation(1) != nullptr);
+    table.aggregator->evaluation(1)->samples += 7;
+    table.aggregator->came_back(2);
+    if (round == 3) table.aggregator->came_back(1);  // and begins anew
+    table.aggregator->evaluation(1)->samples += 4;
     table.ask(1, round == 3 ? 0 : 1, false, turn);
     CHECK(table.aggregator->has_turn(2));
   }
   CHECK(table.take(2, 4).what == Turn::What::over);
+  CHECK(heard == std::vector<std::pair<std::uint64_t, Index>>{{2, 11}, {3, 4}});
 }
 
 TEST_CASE("aggregator: a turn whose answer was lost is given again, and nothing counts twice",

@@ -30,7 +30,7 @@ TEST_CASE("Group: turns and steps of two clients, as a server asks for them", "[
   }
   CHECK(!group->may_step(2));
   REQUIRE(group->may_step(1));
-  group->step(1);
+  group->step(1, {});
   CHECK(group->may_step(2));
   CHECK(test::reason_of([&] { group->may_step(1); }) == Reason::wrong_step);
 }

@@ -49,6 +49,8 @@ TEST_CASE("KnownClients: found by their sessions, until they leave for good", "[
   CHECK(clients.find(first) == a);
   CHECK(clients.find(third) == nullptr);
   CHECK(clients.all() == std::vector{a, b});
+  CHECK(clients.session_of(0)->id == first);  // a client alone has no number
+  CHECK(!clients.session_of(1));
   clients.leave(*a, true);
   CHECK(clients.find(first) == a);
   CHECK(!a->is_connected);

@@ -272,6 +272,54 @@ TEST_CASE("simulation: each client takes its own steps, in rounds with some of t
   for (std::size_t i = 0; i + 1 < evaluated.size(); ++i) CHECK(evaluated[i] == 3 * (i + 1));
 }
 
+TEST_CASE("simulation: of steps, evaluations and bytes the server knows what its clients know",
+          "[split]") {
+  using Steps = std::vector<std::pair<double, Index>>;  // loss and images
+  Steps told, taken;
+  std::vector<split::Evaluation> heard, found;
+  Group<float> group{.options = {.evaluator = 2}};
+  group.options.on_step = [&](std::uint32_t, const split::StepReport& step) {
+    told.emplace_back(step.loss, step.samples);
+    CHECK(step.seconds.server > 0);
+  };
+  group.options.on_evaluated = [&](std::uint64_t round, const split::Evaluation& evaluation) {
+    heard.push_back(evaluation);
+    CHECK(round == heard.size());
+  };
+  split::Server<float> server = group.server();
+  CHECK(server.awaited() == std::vector<std::uint32_t>{1, 2, 3});
+  split::Simulation<float> simulation{server};
+  group.add_all(simulation);
+  simulation.run(
+      [&](split::Client<float>&, const split::StepReport& step) {
+        taken.emplace_back(step.loss, step.samples);
+      },
+      [&](split::Client<float>& client, std::uint64_t) {
+        CHECK(server.awaited() == std::vector<std::uint32_t>{2});
+        found.push_back(client.evaluate(test::RandomBatches<float>{}));
+      });
+  CHECK(told == taken);
+  CHECK(told.size() == 9);
+  REQUIRE(heard.size() == found.size());
+  CHECK(heard.size() == 2);
+  for (std::size_t i = 0; i < heard.size(); ++i) {
+    CHECK(heard[i].loss == found[i].loss);
+    CHECK(heard[i].samples == found[i].samples);
+    CHECK(heard[i].classes == found[i].classes);
+    CHECK(heard[i].correct == found[i].correct);
+  }
+  for (std::uint32_t i = 1; i <= 3; ++i) {
+    const auto session = server.session_of(i);
+    REQUIRE(session);
+    CHECK(session->steps.last() == group.steps[i - 1]);
+    using enum split::Column;
+    for (const split::Column column : {training, evaluation, weights})
+      CHECK(split::traffic_of(*session, column, true) == simulation.client(i).traffic(column));
+  }
+  CHECK(!server.session_of(4));
+  CHECK(server.awaited().empty());
+}
+
 TEST_CASE("simulation: what does not fit together is refused", "[split]") {
   const Group<float> group;
   split::Server alone{test::server_part<float>(), optim::Adam{}};

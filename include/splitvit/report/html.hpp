@@ -4,6 +4,7 @@
 #include <algorithm>  // all_of, any_of, find, find_if
 
 #include <splitvit/report/charts.hpp>            // accuracy_against_bytes, traffic_bars, ...
+#include <splitvit/report/clients.hpp>           // fairness, fairness_text, weights_traffic
 #include <splitvit/report/detail/svg_parts.hpp>  // colour_rules
 #include <splitvit/report/format.hpp>            // escape_markup, fixed, human_bytes, human_seconds
 #include <splitvit/report/run.hpp>               // Run
@@ -195,6 +196,36 @@ inline std::string class_section(std::span<const Run> runs, std::span<const Summ
                  "seeds.");
 }
 
+/// A row for each run of several clients, however many they are; nothing if there is none.
+inline std::string clients_section(std::span<const Run> runs, std::span<const Summary> groups) {
+  std::string header_cells, rows;
+  for (const char* name : {"Method", "Seed", "Clients", "Best", "Worst", "Standard deviation",
+                           "Weights up", "Weights down"})
+    header_cells += element("th", name, "scope=\"col\"");
+  for (const Summary& group : groups)
+    for (const std::size_t at : group.runs) {
+      const Run& run = runs[at];
+      if (run.clients.empty()) continue;
+      const auto fair = fairness(run);
+      const split::Traffic weights = weights_traffic(run);
+      std::string cells;
+      for (const std::string& cell :
+           {std::to_string(run.seed), std::to_string(run.clients.size()),
+            fair ? fairness_text(fair->best) : std::string{no_number},
+            fair ? fairness_text(fair->worst) : std::string{no_number},
+            fair ? percent(fair->deviation) : std::string{no_number},
+            human_bytes(weights.up.total()), human_bytes(weights.down.total())})
+        cells += element("td", cell);
+      rows += row(group.label, cells);
+    }
+  if (rows.empty()) return {};
+  return section("Clients", table(header_cells, rows),
+                 "Best, worst and deviation are of the accuracy on images like a client's own: "
+                 "that of each class in the last evaluation, each counted as often as the client "
+                 "has images of it. Weights: the bytes of weights that clients share, which are "
+                 "not among those above.");
+}
+
 inline std::string time_section(std::span<const Summary> groups) {
   std::vector<std::string> header{"Method", "Client", "Compression", "Server", "Link"};
   for (const double megabits : simulated_links)
@@ -295,7 +326,8 @@ inline std::string render_html(std::span<const Run> runs, const PageText& text =
   if (!groups.empty())
     out += detail::summary_section(groups) + detail::failure_section(groups) +
            detail::charts_section(runs, groups) + detail::class_section(runs, groups) +
-           detail::time_section(groups) + detail::settings_section(runs, groups);
+           detail::clients_section(runs, groups) + detail::time_section(groups) +
+           detail::settings_section(runs, groups);
   return out + detail::explanation_section() + "</main>\n</body>\n</html>\n";
 }
 

@@ -35,6 +35,15 @@ struct ClassScore {
   std::uint64_t samples = 0, correct = 0;
 };
 
+/// One of several clients that have trained one model together.
+struct ClientSummary {
+  std::uint32_t client = 0;             ///< its number
+  std::vector<std::uint64_t> images{};  ///< of each class, that it trains with
+  std::uint64_t steps = 0;
+  split::Traffic cut{};      ///< training traffic
+  split::Traffic weights{};  ///< the traffic of weights that the clients share
+};
+
 /// The name of the method that compresses nothing, to which others are compared.
 inline constexpr const char* reference_method = "none";
 
@@ -44,12 +53,13 @@ inline constexpr const char* reference_method = "none";
 struct Run {
   std::string method;
   std::uint64_t seed = 0;
-  std::vector<Setting> settings{};      ///< in the order in which they are shown
-  std::vector<Row> rows{};              ///< in the order of their steps
-  std::uint64_t test_samples = 0;       ///< images in an evaluation; 0 where that is not known
-  split::Traffic evaluation_traffic{};  ///< of all evaluations, kept apart from training
-  std::vector<ClassScore> classes{};    ///< empty where that is not known
-  std::string failure{};                ///< why it ended too early; empty if it did not
+  std::vector<Setting> settings{};       ///< in the order in which they are shown
+  std::vector<Row> rows{};               ///< in the order of their steps
+  std::uint64_t test_samples = 0;        ///< images in an evaluation; 0 where that is not known
+  split::Traffic evaluation_traffic{};   ///< of all evaluations, kept apart from training
+  std::vector<ClassScore> classes{};     ///< empty where that is not known
+  std::vector<ClientSummary> clients{};  ///< empty for a client alone, and where the run has failed
+  std::string failure{};                 ///< why it ended too early; empty if it did not
   // Only for metrics.jsonl:
   std::vector<Setting> program{};  ///< what ran: version, compiler, date
   std::vector<Setting> options{};  ///< how it was called, in the words of the command line

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>   // min
 #include <functional>  // function
 #include <memory>      // shared_ptr
 
@@ -11,6 +12,7 @@
 #include <splitvit/split/group.hpp>        // Group
 #include <splitvit/split/learner.hpp>      // Learner
 #include <splitvit/split/messages.hpp>     // read_weights, weights_payload
+#include <splitvit/split/report.hpp>       // Evaluation, StepReport
 #include <splitvit/split/rounds.hpp>       // Order, Rounds
 #include <splitvit/split/server_role.hpp>  // ServerRole
 #include <splitvit/split/sharing.hpp>      // AnySharing
@@ -29,6 +31,10 @@ struct GroupOptions {
   /// the average itself, and the weights stay what they were before.
   std::function<void(std::uint32_t client, std::uint64_t round, const WireError& why)> on_left_out =
       {};
+  /// Is told of each step of a client, as far as the server knows it.
+  std::function<void(std::uint32_t client, const StepReport& step)> on_step = {};
+  /// Is told what the evaluator has found after a round, before training goes on.
+  std::function<void(std::uint64_t round, const Evaluation& found)> on_evaluated = {};
 };
 
 /// What a server does for its clients together: rounds, averages, and who may go on. It does no
@@ -105,8 +111,11 @@ class Aggregator final : public Group<T> {
     if (request.turn == 0) require_start(client, request.start);
     rounds_.ready(client, request.steps);
     member.waits = true;
-    if (was_trained) member.came(request.weights, role.images());
-    if (is_evaluating_ && client == options_.evaluator) is_evaluating_ = false;
+    // Of more bytes than weights can have, one is enough to refuse them later.
+    if (was_trained)
+      member.came(request.weights.first(std::min(request.weights.size(), weights_bytes_ + 1)),
+                  role.images());
+    if (is_evaluating_ && client == options_.evaluator) end_evaluation();
     add_weights();
     go_on();
   }
@@ -148,7 +157,27 @@ class Aggregator final : public Group<T> {
   /// Whether the client may take its next step now. Errors  As Rounds::may_step.
   bool may_step(std::uint32_t client) const override { return rounds_.may_step(client); }
   /// It has taken it.
-  void step(std::uint32_t client) override { rounds_.step(client); }
+  void step(std::uint32_t client, const StepReport& report) override {
+    rounds_.step(client);
+    if (options_.on_step) options_.on_step(client, report);
+  }
+
+  /// Where what the evaluator finds is added up while it evaluates; null for other clients.
+  Evaluation* evaluation(std::uint32_t client) override {
+    return is_evaluating_ && client == options_.evaluator ? &evaluation_ : nullptr;
+  }
+  /// The client has come back: an evaluation begins anew.
+  void came_back(std::uint32_t client) override {
+    if (client == options_.evaluator) evaluation_ = {};
+  }
+
+  /// Those for whom all others wait, by their numbers.
+  std::vector<std::uint32_t> awaited() const override {
+    if (is_over_) return {};
+    if (is_evaluating_) return {options_.evaluator};
+    const std::uint32_t next = options_.order == Order::fixed ? rounds_.next() : 0;
+    return next == 0 ? rounds_.awaited() : std::vector{next};
+  }
 
  private:
   static constexpr std::uint64_t trained = ~std::uint64_t{0};
@@ -227,6 +256,13 @@ class Aggregator final : public Group<T> {
     for (const std::uint32_t client : rounds_.members()) at(client).has_come = false;
   }
 
+  void end_evaluation() {
+    is_evaluating_ = false;
+    Evaluation found = std::exchange(evaluation_, {});
+    if (found.samples > 0) found.loss /= static_cast<double>(found.samples);
+    if (options_.on_evaluated) options_.on_evaluated(rounds_.number(), found);
+  }
+
   void end_round() {
     if (clients_average_.count() == 0) return;  // all were left out
     try {
@@ -249,6 +285,7 @@ class Aggregator final : public Group<T> {
   Average<T> clients_average_, servers_average_;
   nn::Part<T> server_part_, client_part_;
   nn::Part<T> scratch_;  // for weights that have come
+  std::size_t weights_bytes_ = weights_payload<T>(scratch_).size();
   Rounds rounds_;
   std::vector<Member> members_;         // client i at i - 1
   std::optional<std::uint32_t> start_;  // the checksum of all clients' weights at the start
@@ -256,6 +293,7 @@ class Aggregator final : public Group<T> {
   std::size_t added_ = 0;               // members of the round that were added, or left out
   bool is_round_open_ = false;
   bool is_evaluating_ = false;  // the evaluator is to evaluate, and nobody trains
+  Evaluation evaluation_;       // what it has found; the loss is a sum
   bool is_over_ = false;
 };
 

@@ -4,7 +4,7 @@
 #include <chrono>              // milliseconds
 #include <condition_variable>  // condition_variable
 #include <memory>              // shared_ptr
-#include <mutex>               // lock_guard, mutex, unique_lock
+#include <mutex>               // mutex, try_to_lock, unique_lock
 
 #include <splitvit/core/error.hpp>          // Reason, WireError
 #include <splitvit/core/workspace.hpp>      // Workspace
@@ -31,6 +31,13 @@ class Answering {
   /// Makes the clients a group. Before anybody is served.
   void use(std::shared_ptr<Group<T>> group) { group_ = std::move(group); }
   const std::shared_ptr<Group<T>>& group() const { return group_; }
+
+  /// Those clients of a group for whom all others wait; none while a thread computes.
+  std::vector<std::uint32_t> awaited() {
+    const std::unique_lock computing{computing_, std::try_to_lock};
+    if (!computing || !group_) return {};
+    return group_->awaited();
+  }
 
   static WireError superseded() {
     return {Reason::superseded, "a newer connection of this client has taken over"};
@@ -83,10 +90,11 @@ bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& clie
   };
   if (event.kind == forward) {
     train(connection, client, event, largest);
-    if (group_) group_->step(number);
+    if (group_) group_->step(number, client.role.last_step());
     changed_.notify_all();
   } else if (event.kind == evaluate) {
-    reply(evaluated, client.role.answer(event.payload, largest));
+    reply(evaluated, client.role.answer(event.payload, largest,
+                                        group_ ? group_->evaluation(number) : nullptr));
   } else if (event.kind == fetch_weights) {
     reply(weights, weights_payload<T>(client.role.part()));
   } else if (event.kind == weights) {

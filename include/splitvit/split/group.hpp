@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/split/report.hpp>       // Evaluation, StepReport
 #include <splitvit/split/server_role.hpp>  // ServerRole
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
@@ -28,7 +29,15 @@ class Group {
   /// Whether the client may take its next step now.
   virtual bool may_step(std::uint32_t client) const = 0;
   /// It has taken it.
-  virtual void step(std::uint32_t client) = 0;
+  virtual void step(std::uint32_t client, const StepReport& report) = 0;
+
+  /// Where what the evaluator finds is added up while it evaluates; null for other clients.
+  virtual Evaluation* evaluation(std::uint32_t client) = 0;
+  /// The client has come back: an evaluation begins anew.
+  virtual void came_back(std::uint32_t client) = 0;
+
+  /// Those for whom all others wait, by their numbers.
+  virtual std::vector<std::uint32_t> awaited() const = 0;
 };
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -11,6 +11,7 @@
 #include <splitvit/transport/concepts.hpp>  // Clock, deadline_in
 #include <splitvit/wire/connection.hpp>     // Connection
 #include <splitvit/wire/handshake.hpp>      // Refusal, SessionId
+#include <splitvit/wire/session_state.hpp>  // SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -37,6 +38,15 @@ class KnownClients {
     const std::lock_guard lock{guard_};
     for (const auto& [id, client] : clients_) all.push_back(client);
     return all;
+  }
+
+  /// The session of the client with this number; nothing if there is none.
+  std::optional<wire::SessionState> session_of(std::uint32_t number) const {
+    for (const Pointer& client : all()) {
+      const std::lock_guard lock{*client->guard};
+      if (client->state.client == number) return client->state;
+    }
+    return std::nullopt;
   }
 
   /// Calls admit(), which answers the hello, and from then on knows the client by its session.

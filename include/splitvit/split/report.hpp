@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>  // duration, steady_clock
+#include <tuple>   // tie
 
 #include <splitvit/core/labels.hpp>         // Labels
 #include <splitvit/core/shape.hpp>          // Index
@@ -61,8 +62,10 @@ constexpr Column column_of(wire::MessageKind kind, bool sent_by_client) {
   return Column::training;
 }
 
-/// The bytes that have crossed the link for one purpose, seen from the client of the session.
-inline Traffic traffic_of(const wire::SessionState& session, Column column) {
+/// The bytes that have crossed the link for one purpose, seen from the client. The state is that of
+/// the client, or `of_server`.
+inline Traffic traffic_of(const wire::SessionState& session, Column column,
+                          bool of_server = false) {
   const auto bytes = [&](const wire::Tally& tally, bool sent) {
     wire::Count sum = column == Column::upkeep ? tally.repeats() : wire::Count{};
     for (std::size_t i = 1; i < wire::message_kinds; ++i)
@@ -70,7 +73,9 @@ inline Traffic traffic_of(const wire::SessionState& session, Column column) {
         sum += tally.of(kind);
     return Bytes{.payload = sum.payload, .framing = sum.framed - sum.payload};
   };
-  return {.up = bytes(session.sent, true), .down = bytes(session.received, false)};
+  const auto& [from_client, from_server] = of_server ? std::tie(session.received, session.sent)
+                                                     : std::tie(session.sent, session.received);
+  return {.up = bytes(from_client, true), .down = bytes(from_server, false)};
 }
 
 /// Measures seconds.

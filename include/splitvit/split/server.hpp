@@ -70,11 +70,9 @@ class Server {
   /// Errors  std::logic_error for a group of clients.
   void keep_checkpoints(MakeCheckpoints make) {
     if (group()) throw std::logic_error("keep_checkpoints: those of a group cannot be kept yet");
-    make_checkpoints_ = nullptr;
-    if (make)
-      make_checkpoints_ = [make = std::move(make)](const wire::Hello& hello) {
-        return CheckpointsOf<KnownClient>{make(hello)};
-      };
+    make_checkpoints_ = [make = std::move(make)](const wire::Hello& hello) {
+      return CheckpointsOf<KnownClient>{make ? make(hello) : nullptr};
+    };
   }
 
   /// Saves all sessions that have checkpoints, each after its step under way. Any thread may call
@@ -125,7 +123,10 @@ class Server {
     const std::shared_ptr<KnownClient> client = clients_.find(id);
     return client == nullptr ? 0 : client->last_step();
   }
-
+  /// Of a client of a group; nothing before it has come. Any thread may ask.
+  auto session_of(std::uint32_t number) const { return clients_.session_of(number); }
+  /// Of a group: for whom all others wait; none while this computes. Any thread may ask.
+  std::vector<std::uint32_t> awaited() { return answering_.awaited(); }
   /// The rounds and the average of a group of clients; null without one. While nobody is served.
   const Aggregator<T>* group() const {
     return static_cast<const Aggregator<T>*>(answering_.group().get());
@@ -266,7 +267,7 @@ bool Server<T>::Serving::step() {
     connection_->flush();
     return true;
   }
-  server_.clients_.leave(*client_, false);
+  server_.clients_.leave(*client_, server_.group() != nullptr);
   connection_->stop();
   tell(SessionEvent::Kind::ended);
   return false;
@@ -313,6 +314,7 @@ auto Server<T>::admit(const std::shared_ptr<wire::Connection>& connection)
   }
   older->is_superseded = true;
   of_older.unlock();
+  if (group()) answering_.group()->came_back(client->state.client);
   if (const auto of_its_thread = older->connection.lock())
     of_its_thread->end(Answering<T>::superseded());
   return client;
@@ -366,10 +368,9 @@ void Server<T>::require_place(wire::Connection& connection, std::uint32_t number
   if (number < 1 || number > registered)
     connection.session()->refuse(
         {"client", joined({"number ", number}), joined({"numbers 1 to ", registered})});
-  for (const auto& client : clients_.all())
-    if (client->state.client == number)
-      connection.session()->refuse(
-          {"client", joined({"number ", number, " in a new session"}), "that client already"});
+  if (clients_.session_of(number))
+    connection.session()->refuse(
+        {"client", joined({"number ", number, " in a new session"}), "that client already"});
 }
 
 template <std::floating_point T>

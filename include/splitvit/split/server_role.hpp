@@ -15,7 +15,7 @@
 #include <splitvit/split/cut.hpp>            // CutReceiver, StepId
 #include <splitvit/split/learner.hpp>        // Learner
 #include <splitvit/split/messages.hpp>       // BackwardMessage, ForwardMessage, Score, read_weights
-#include <splitvit/split/report.hpp>         // Timer
+#include <splitvit/split/report.hpp>         // Evaluation, StepReport, Timer
 #include <splitvit/wire/labels.hpp>          // read_labels
 #include <splitvit/wire/tensor_payload.hpp>  // put_tensor
 
@@ -78,7 +78,8 @@ class ServerRole {
     images_ += images_of_step_;
     receiver_.commit();
     header_.clear();
-    BackwardMessage{.loss = loss_, .seconds = timer_.lap()}.put_header(header_);
+    seconds_ = timer_.lap();
+    BackwardMessage{.loss = loss_, .seconds = seconds_}.put_header(header_);
     std::copy(header_.begin(), header_.end(), reply.begin());
   }
   /// Forgets the current step.
@@ -101,9 +102,19 @@ class ServerRole {
 
   /// The payload of the answer to an evaluate message: a Score, or the class scores (samples,
   /// classes) if it came without labels. Errors  WireError for invalid bytes.
-  std::vector<std::byte> answer(std::span<const std::byte> payload, std::uint64_t largest) const {
+  /// Adds what a Score says to `sums`, unless that is null; its loss is a sum then.
+  std::vector<std::byte> answer(std::span<const std::byte> payload, std::uint64_t largest,
+                                Evaluation* sums = nullptr) const {
     const ForwardMessage came = read(payload, largest);
-    if (!came.labels.empty()) return evaluate(payload, largest).payload();
+    if (!came.labels.empty()) {
+      const Score score = evaluate(payload, largest);
+      if (sums != nullptr) {
+        sums->classes.resize(static_cast<std::size_t>(part().config.classes));
+        sums->add(score.loss_sum, score.correct,
+                  wire::read_labels(came.labels, came.samples, part().config.classes));
+      }
+      return score.payload();
+    }
     const NoGrad no_grad;
     const Tensor<T> scores = logits_of(came).value();
     std::vector<std::byte> out;
@@ -122,6 +133,13 @@ class ServerRole {
     has_decoder_ = 1;
   }
 
+  /// The last step that was applied, as far as this party knows it, without its number.
+  StepReport last_step() const {
+    return {.loss = loss_,
+            .samples = static_cast<Index>(images_of_step_),
+            .traffic = {},
+            .seconds = {.server = seconds_}};
+  }
   /// How many images the rows of all applied steps stand for.
   std::uint64_t images() const { return images_; }
 
@@ -161,8 +179,8 @@ class ServerRole {
 
   std::shared_ptr<Learner<T>> learner_;
   CutReceiver<T> receiver_;
-  Timer timer_;      // of the current step
-  double loss_ = 0;  // of the current step
+  Timer timer_;                    // of the current step
+  double loss_ = 0, seconds_ = 0;  // of the current step
   bool under_way_ = false;
   std::uint64_t images_of_step_ = 0;  // of the current step
   std::uint64_t images_ = 0;

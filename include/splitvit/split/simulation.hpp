@@ -31,13 +31,13 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 template <std::floating_point T>
 class Simulation {
  public:
-  /// What a client trains on. `next`, which can be copied, is called for each of its steps and
-  /// returns a batch: its `images` and its `labels`, as in BatchSource.
+  /// What a client trains on. `next` is called for each of its steps and returns a batch: its
+  /// `images` and its `labels`, as in BatchSource.
   struct Work {
     template <class Next>
     Work(const TurnPlan& p, Next next)
-        : plan{p}, next_batch{[next = std::move(next)]() mutable {
-            auto batch = next();
+        : plan{p}, next_batch{[next = std::make_shared<Next>(std::move(next))] {
+            auto batch = (*next)();
             return std::pair<Tensor<T>, Labels>{std::move(batch.images), std::move(batch.labels)};
           }} {}
 

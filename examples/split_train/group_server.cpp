@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "split_train/group_server.hpp"
+
+#include <algorithm>  // max
+#include <atomic>     // atomic
+#include <chrono>     // seconds, steady_clock
+#include <cstddef>    // size_t
+#include <cstdint>    // uint32_t, uint64_t
+#include <cstdio>     // fflush, fprintf, printf
+#include <exception>  // exception
+#include <stdexcept>  // runtime_error
+#include <utility>    // move
+#include <vector>     // vector
+
+#include <splitvit/core/parallel.hpp>  // with_threads
+#include <splitvit/split/server.hpp>   // Server
+#include <splitvit/split/service.hpp>  // Service
+#include <splitvit/transport/tcp.hpp>  // TcpListener
+
+#include "split_train/group.hpp"       // group_options, group_server, save_average, summaries_of
+#include "split_train/group_log.hpp"   // GroupLog
+#include "split_train/server_log.hpp"  // ServerLog
+
+namespace split_train {
+
+namespace sv = splitvit;
+
+namespace {
+
+class GroupServing {
+ public:
+  GroupServing(const Options& options, const std::string& method, const Data& data, Output& output)
+      : options_{options},
+        data_{data},
+        output_{output},
+        log_{options, method, data, output},
+        server_{group_server(options, method, data, hooks())} {}
+
+  sv::report::Run operator()() {
+    log_.begin();
+    sv::transport::TcpListener listener{options_.endpoint};
+    ServerLog sessions{options_.progress == "none"};
+    const auto clients = static_cast<std::size_t>(options_.clients);
+    sv::split::Service<float> service{
+        server_,
+        {.at_once = clients,
+         .most_unadmitted = std::max<std::size_t>(64, clients),
+         .on_event = [&](const std::string& peer, const sv::split::SessionEvent& event) {
+           sessions.add(peer, event);
+           if (sessions.finished() >= options_.clients) listener.close();
+         }}};
+    std::printf("listening on %s\n", listener.endpoint().text().c_str());
+    std::fflush(stdout);
+    service.run(listener, [&] {
+      sessions.answer_signal(service);
+      say_who_is_awaited();
+      return true;
+    });
+    if (!server_.group()->is_over())
+      throw std::runtime_error("clients have left before the training was over");
+    auto all = summaries_of(options_, data_);
+    for (auto& summary : all) {
+      const auto session = server_.session_of(summary.client);
+      if (!session) continue;
+      summary.steps = session->steps.last();
+      summary.cut = sv::split::traffic_of(*session, sv::split::Column::training, true);
+      summary.weights = sv::split::traffic_of(*session, sv::split::Column::weights, true);
+    }
+    return log_.end(std::move(all));
+  }
+
+  sv::report::Run failed(const std::exception& error) { return log_.failed(error); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// One thread at a time calls them.
+  sv::split::GroupOptions hooks() {
+    auto group = group_options(options_, data_);
+    group.on_step = [this](std::uint32_t, const sv::split::StepReport& step) {
+      ++events_;
+      log_.took(step, traffic(sv::split::Column::training));
+    };
+    group.on_evaluated = [this](std::uint64_t, const sv::split::Evaluation& found) {
+      ++events_;
+      const bool is_best = log_.evaluated(found, traffic(sv::split::Column::training),
+                                          traffic(sv::split::Column::evaluation));
+      save_average(options_, data_, server_, log_.run(), is_best, output_);
+    };
+    return group;
+  }
+
+  /// Of all clients.
+  sv::split::Traffic traffic(sv::split::Column column) const {
+    sv::split::Traffic all;
+    for (std::uint32_t number = 1; number <= options_.clients; ++number)
+      if (const auto session = server_.session_of(number))
+        all += sv::split::traffic_of(*session, column, true);
+    return all;
+  }
+
+  /// After ten seconds in which nothing has happened, and every ten seconds from then on.
+  void say_who_is_awaited() {
+    if (const std::uint64_t now = events_; now != seen_ || seen_at_ == Clock::time_point{}) {
+      seen_ = now;
+      seen_at_ = Clock::now();
+    }
+    if (Clock::now() - seen_at_ < std::chrono::seconds{10}) return;
+    seen_at_ = Clock::now();
+    std::string text;
+    const auto awaited = server_.awaited();
+    for (const std::uint32_t number : awaited)
+      text += (text.empty() ? " " : ", ") + std::to_string(number);
+    if (!awaited.empty())
+      std::fprintf(stderr, "split_train: waiting for client%s%s\n", awaited.size() == 1 ? "" : "s",
+                   text.c_str());
+  }
+
+  const Options& options_;
+  const Data& data_;
+  Output& output_;
+  GroupLog log_;
+  sv::split::Server<float> server_;
+  std::atomic<std::uint64_t> events_ = 0;  // steps and evaluations
+  std::uint64_t seen_ = 0;                 // of them, when it was last asked who is awaited
+  Clock::time_point seen_at_ = {};
+};
+
+}  // namespace
+
+sv::report::Run run_group_server(const Options& options, const std::string& method,
+                                 const Data& data, Output& output) {
+  return sv::with_threads(options.threads, [&] {
+    GroupServing serving{options, method, data, output};
+    try {
+      return serving();
+    } catch (const std::exception& error) {
+      return serving.failed(error);
+    }
+  });
+}
+
+}  // namespace split_train

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# clients_tcp.sh SPLIT_TRAIN: a server and several clients in processes of their own give what one
+# process gives that simulates them, as a test.
+set -euo pipefail
+
+program=$1
+folder=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
+cd "$folder"
+
+fail() {
+  echo "clients_tcp.sh: $1" >&2
+  exit 1
+}
+
+images 24 >train.bin
+images 16 >test.bin
+common=(--data cifar:train.bin,test.bin --progress none --batch 4)
+
+# client NUMBER OPTIONS...: one of three clients, in the background.
+client() {
+  "$program" --role client --connect "$address" --client "$1/3" --threads 1 --steps 3 "${common[@]}" \
+    "${@:2}" >"client-$1" 2>&1 &
+  clients+=($!)
+}
+# ended: waits for the clients and the server.
+ended() {
+  local i
+  for i in "${!clients[@]}"; do
+    wait "${clients[i]}" || fail "a client ended with $?: $(cat client-*) $(cat errors listening)"
+  done
+  served
+}
+# same FOLDER: the server has written the files of the simulation. Seconds are its own, and for the
+# epoch it counts rows, since it is not told how many images were merged.
+same() {
+  for file in model.safetensors model-best.safetensors clients.csv; do
+    cmp "simulated-$1/$file" "served-$1/$file" || fail "$1: $file is not that of the simulation"
+  done
+  cmp <(cut -d, -f1,2,4-10 "simulated-$1/metrics.csv") <(cut -d, -f1,2,4-10 "served-$1/metrics.csv") ||
+    fail "$1: $(cat "simulated-$1/metrics.csv" "served-$1/metrics.csv")"
+}
+
+for sharing in shared averaged relay; do
+  for method in none adc:0.3; do
+    name=$sharing-$method
+    options=(--sharing $sharing --partition dirichlet:0.5 --compress $method --seed 1)
+    [[ $sharing == relay ]] && options+=(--turn 2) || options+=(--average-every 2)
+    "$program" --clients 3 --steps 3 --threads 1 "${common[@]}" "${options[@]}" --out simulated-$name >table
+    port=0
+    listen --clients 3 "${common[@]}" "${options[@]}" --out served-$name
+    clients=()
+    for number in 2 3; do client $number "${options[@]}"; done
+    sleep 0.1
+    client 1 "${options[@]}"
+    ended
+    same $name
+    grep -qE "^$method, seed 1 .*\(client [123]\)" listening || fail "$name: $(cat listening)"
+    grep -qE "^$method .*%" client-1 || fail "$name: client 1 tells no accuracy: $(cat client-1)"
+  done
+done
+
+# What is not alike is refused by name, and a client that is not registered, or came before, too.
+port=0
+listen --clients 3 "${common[@]}" --sharing averaged
+refused() {  # refused TEXT NUMBER/N OPTIONS...
+  "$program" --role client --connect "$address" --client "$2" --threads 1 --steps 1 "${common[@]}" "${@:3}" \
+    >stdout 2>stderr && fail "not refused: ${*:2}"
+  grep -qF -- "$1" stderr || fail "no '$1' in: $(cat stderr)"
+}
+refused "sharing: the client has shared, the server has averaged" 1/3
+refused "clients: the client has 4, the server has 3" 4/4 --sharing averaged
+refused "partition: the client has by-class:2, the server has iid" 1/3 --sharing averaged --partition by-class:2
+refused "turn: the client has 2, the server has epoch" 1/3 --sharing averaged --average-every 2
+refused "method: the client has" 1/3 --sharing averaged --compress adc:0.3
+refused "seed: the client has 1, the server has 0" 1/3 --sharing averaged --seed 1
+clients=()
+client 2 --sharing averaged
+first=$!
+for _ in $(seq 100); do kill -USR1 "$running" && grep -q "serving .*: 0 steps" listening && break || sleep 0.1; done
+refused "client: the client has number 2 in a new session, the server has that client already" 2/3 --sharing averaged
+for _ in $(seq 150); do grep -q "waiting for clients 1, 3" errors && break || sleep 0.1; done
+grep -q "waiting for clients 1, 3" errors || fail "it does not say for whom it waits: $(cat errors)"
+
+# A client that is killed before its first step may begin again; the others wait for it.
+kill -KILL $first
+wait $first 2>/dev/null || true
+clients=()
+for number in 1 3 2; do client $number --sharing averaged; done
+ended
+
+# Wrong words.
+usage() {  # usage TEXT OPTIONS...
+  local code=0
+  timeout 20 "$program" --progress none "${@:2}" >stdout 2>stderr || code=$?
+  [[ $code == 2 && $(wc -l <stderr) == 1 ]] || fail "$code: ${*:2}: $(cat stderr)"
+  grep -qF -- "$1" stderr || fail "no '$1' in: $(cat stderr)"
+}
+for value in "" 1 0/3 4/3 1/0 1/x /3 1/3/3 -1/3 1/100001; do
+  usage "--client '$value': wanted I/N, such as 2/5" --role client --connect localhost:1 --client "$value"
+done
+usage "--client goes with --role client" --client 1/2
+usage "--clients does not go with --role client" --role client --connect localhost:1 --clients 2
+usage "--sharing goes with --clients" --role client --connect localhost:1 --sharing relay
+usage "--sessions does not go with --clients" --role server --listen localhost:0 --clients 2 --sessions 1
+usage "--evaluate goes with --clients in --role both only" --role client --connect localhost:1 --client 1/2 --evaluate both
+usage "--compress any is for servers of one client" --role server --listen localhost:0 --clients 2 --compress any
