@@ -6,7 +6,7 @@
 //
 //   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Itests
 //       tests/fuzz/tls.cpp -lssl -lcrypto -o tls
-//   ./tls -malloc_limit_mb=4 -max_len=65536 <a new folder> tests/fuzz/corpus/tls
+//   ./tls -malloc_limit_mb=4 -max_len=4096 <a new folder> tests/fuzz/corpus/tls
 //
 // An input is a test::Recording; bit 1 of its choice is the role of this side, bit 2 says that the
 // peer has the key. Then three bytes come first: where to change one on its way here, and how.

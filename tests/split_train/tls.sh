@@ -5,8 +5,8 @@
 # only a part can be tested, without TLS in the program or without openssl.
 set -euo pipefail
 
-program=$1
-make_certificates=$2
+program=$(realpath "$1")
+make_certificates=$(realpath "$2")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/crash/pair.sh
 source "$here/../crash/pair.sh"  # $folder and fail, too
@@ -53,12 +53,12 @@ cp key open
 chmod 640 open
 a_server "open: others may read or change this secret; run chmod 600 on it" --psk-file open
 a_client "short: wanted a key of 64 hexadecimal digits" --psk-file short
-a_client "nowhere: no such file" --psk-file nowhere
+a_client "nowhere: No such file" --psk-file nowhere
 a_client "key: wanted certificates of an authority, as PEM" --tls-cert key --tls-key key --tls-ca key
 
 client() {
-  timeout 60 "$program" --role client --connect "$address" --data shapes --steps 2 --batch 8 --threads 1 \
-    --progress none "$@" >stdout 2>stderr
+  timeout 60 "$program" --role client --connect "$address" --data cifar:train.bin,test.bin --steps 2 \
+    --batch 8 --threads 1 --progress none "$@" >stdout 2>stderr
 }
 # turned_away TEXT OPTIONS...: a client is refused in one line, and trains nothing.
 turned_away() {
@@ -75,11 +75,11 @@ server_said() { grep -qE "Z 127\.0\.0\.1:[0-9]+: .*$1" errors || fail "the serve
 trains() {
   client --out "$@" || fail "$1: $(cat stderr)"
   served
-  [[ $(grep -c "finished after" errors) == 1 ]] || fail "$1: $(cat errors)"
+  [[ $(grep -c "finished after" listening) == 1 ]] || fail "$1: $(cat listening)"
   cmp plain/model.safetensors "$1/model.safetensors"
   cmp <(cut -d, -f1-10 plain/metrics.csv) <(cut -d, -f1-10 "$1/metrics.csv")
 }
-server_options=(--data shapes --progress none)
+server_options=(--classes 4)
 peer='TLS with 127\.0\.0\.1:[0-9]+:'
 
 # A key: the same weights, metrics and bytes as without.

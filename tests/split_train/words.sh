@@ -114,7 +114,7 @@ grep -qF "nowhere.invalid:7000: no such host" stderr || fail "$(cat stderr)"
 # --version.
 "$program" --version >version
 grep -qE "^split_train of splitvit [0-9]+\.[0-9]+\.[0-9]+$" version || fail "$(cat version)"
-for part in compiler "instruction set" xsimd oneTBB "images (JPEG, PNG, gzip)"; do
+for part in compiler "instruction set" xsimd oneTBB "images (JPEG, PNG, gzip)" TLS; do
   grep -qE "^${part//[()]/.}: .+" version || fail "no $part: $(cat version)"
 done
 
