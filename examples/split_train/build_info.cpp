@@ -34,13 +34,19 @@ std::vector<splitvit::report::Setting> build_info() {
 #else
   constexpr bool images = false;
 #endif
+#if SPLITVIT_HAS_TLS
+  constexpr bool tls = true;
+#else
+  constexpr bool tls = false;
+#endif
   std::vector<splitvit::report::Setting> all{
       {"version", version()},
       {"compiler", compiler()},
       {"instruction set", splitvit::kernel::instruction_set()},
       {"xsimd", built_in(SPLITVIT_USE_XSIMD != 0)},
       {"oneTBB", built_in(SPLITVIT_USE_TBB != 0)},
-      {"images (JPEG, PNG, gzip)", built_in(images)}};
+      {"images (JPEG, PNG, gzip)", built_in(images)},
+      {"TLS", built_in(tls)}};
 #if defined(SPLITVIT_COMMIT)  // built from a checkout
   all.push_back({"commit", SPLITVIT_COMMIT});
 #endif

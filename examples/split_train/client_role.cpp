@@ -156,7 +156,8 @@ class Training {
   void connect(std::chrono::nanoseconds patience) {
     const std::uint64_t steps = client_.steps();
     dial(
-        server_, patience, [&](sv::transport::AnyLink link) { client_.reconnect(std::move(link)); },
+        options_, server_, patience,
+        [&](sv::transport::AnyLink link) { client_.reconnect(std::move(link)); },
         [&] {
           if (signal_that_came() == 0) return;
           client_.checkpoint();

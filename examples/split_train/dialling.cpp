@@ -3,11 +3,13 @@
 
 #include <algorithm>  // min
 #include <thread>     // sleep_for
+#include <utility>    // exchange
 
 #include <splitvit/core/error.hpp>         // Reason, ReasonedError, TransportError, WireError
 #include <splitvit/transport/backoff.hpp>  // Backoff
-#include <splitvit/transport/tcp.hpp>      // connect_tcp
 #include <splitvit/wire/handshake.hpp>     // random_session_id
+
+#include "split_train/protection.hpp"  // connect
 
 namespace split_train {
 
@@ -19,17 +21,20 @@ bool is_of_connection(const std::exception& error) {
   return of_server != nullptr && of_server->reason() == sv::Reason::in_use;
 }
 
-void dial(const sv::transport::Endpoint& server, std::chrono::nanoseconds patience,
-          const std::function<void(sv::transport::AnyLink)>& use,
+void dial(const Options& options, const sv::transport::Endpoint& server,
+          std::chrono::nanoseconds patience, const std::function<void(sv::transport::AnyLink)>& use,
           const std::function<void()>& while_waiting) {
   using sv::transport::Clock;
   const auto end = Clock::now() + patience;
   sv::transport::Backoff backoff{{.seed = sv::wire::random_session_id()[0]}};
+  bool was_refused = false;
   while (true) {
     try {
-      return use(sv::transport::connect_tcp(server));
+      return use(connect(options, server));
     } catch (const sv::ReasonedError& error) {
+      const bool is_refused = error.reason() == sv::Reason::refused;
       if (!is_of_connection(error) || Clock::now() >= end) throw;
+      if (std::exchange(was_refused, is_refused) && is_refused) throw;
     }
     const auto next = std::min(Clock::now() + backoff.next(), end);
     while (Clock::now() < next) {

@@ -8,6 +8,8 @@
 #include <splitvit/transport/any_link.hpp>  // AnyLink
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
+#include "split_train/options.hpp"  // Options
+
 namespace split_train {
 
 /// How long a server that is just being started is waited for.
@@ -20,9 +22,11 @@ bool is_of_connection(const std::exception& error);
 /// connection. Looks its name up each time. `while_waiting` is called every few milliseconds
 /// between attempts.
 ///
-/// Errors  When the time is over, what the last attempt threw; other errors of `use`, and those of
-///         `while_waiting`, at once.
-void dial(const splitvit::transport::Endpoint& server, std::chrono::nanoseconds patience,
+/// Errors  What the last attempt threw, when the time is over, or when TLS has refused one side
+///         twice in a row: once may be a bit that was damaged on the way. Other errors of `use`,
+///         and those of `while_waiting`, at once.
+void dial(const Options& options, const splitvit::transport::Endpoint& server,
+          std::chrono::nanoseconds patience,
           const std::function<void(splitvit::transport::AnyLink)>& use,
           const std::function<void()>& while_waiting);
 

@@ -21,6 +21,7 @@
 #include "split_train/group_reader.hpp"  // GroupReader, require_fit_for_group
 #include "split_train/method.hpp"        // method_of, method_usages, with_defaults
 #include "split_train/option_list.hpp"   // OptionList
+#include "split_train/protection.hpp"    // protection_of
 #include "split_train/weights.hpp"       // use_weights
 
 namespace split_train {
@@ -113,6 +114,7 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
     naming("--connect", [&] { o.endpoint = sv::transport::parse_endpoint(connect); });
   need(connect.empty() || o.endpoint.port != 0,
        "--connect " + connect + ": port 0 is for --listen");
+  o.protection = protection_of(o);
   if (given.model || o.weights.empty()) naming("--model", [&] { sv::nn::vit_named(o.model); });
   use_weights(o, given);
   sv::nn::VitConfig config;
@@ -221,6 +223,16 @@ Reader::Reader() {
             "HOST:PORT for --role server; port 0 is any free one; 0.0.0.0:PORT is every IPv4 "
             "address of this machine, [::]:PORT every address");
   list.text("--connect", connect, "HOST:PORT for --role client");
+  list.text("--psk-file", o.psk_file,
+            "secret key of both sides, 64 hexadecimal digits in a file that nobody else may read: "
+            "protects the link by TLS");
+  list.text("--tls-cert", o.tls_cert, "this side's certificate, PEM: protects the link by TLS");
+  list.text("--tls-key", o.tls_key, "its private key, PEM, in a file that nobody else may read");
+  list.text("--tls-ca", o.tls_ca, "who must have signed the other side's certificate, PEM");
+  list.text("--tls-name", o.tls_name,
+            "name in the server's certificate; the host of --connect unless given");
+  list.flag("--insecure", o.insecure,
+            "plain TCP to or from other machines, where everybody can read and change it");
   list.text("--data", o.data,
             "shapes | folder:TRAIN,TEST | folder:DIR (sub-folders of JPEG and PNG images are "
             "the classes) | cifar10:DIR | cifar100:DIR | cifar:TRAIN.bin,TEST.bin | "

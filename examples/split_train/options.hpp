@@ -3,6 +3,7 @@
 
 #include <cstdint>    // uint64_t
 #include <exception>  // exception
+#include <memory>     // shared_ptr
 #include <optional>   // optional
 #include <stdexcept>  // runtime_error
 #include <string>     // string
@@ -24,9 +25,14 @@ using splitvit::Index;
 
 enum class Role { both, server, client };
 
+struct Protection;  ///< credentials for a link; see protection.hpp
+
 struct Options {
   Role role = Role::both;
   splitvit::transport::Endpoint endpoint;  ///< to listen on or to connect to
+  std::string tls_cert, tls_key, tls_ca, tls_name, psk_file;
+  bool insecure = false;                         ///< plain TCP to and from other machines
+  std::shared_ptr<const Protection> protection;  ///< of these; null: plain TCP
   std::string data = "shapes";
   std::optional<double> test_share;    ///< of one folder of images
   Index data_memory_mib = 1024;        ///< of decoded images that are kept

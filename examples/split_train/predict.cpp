@@ -23,11 +23,11 @@
 #include <splitvit/report/metrics.hpp>     // json_string
 #include <splitvit/report/summary.hpp>     // render_table, Table
 #include <splitvit/split/client.hpp>       // Client
-#include <splitvit/transport/tcp.hpp>      // connect_tcp
 
 #include "split_train/agreed.hpp"            // agreed_settings, started_part
 #include "split_train/data.hpp"              // tell_skipped
 #include "split_train/method.hpp"            // method_of
+#include "split_train/protection.hpp"        // connect
 #include "split_train/schedule.hpp"          // schedule_text
 #include "split_train/server_role.hpp"       // ServerProcess
 #include "split_train/standard_streams.hpp"  // print_result
@@ -73,8 +73,7 @@ sv::Tensor<float> scores_of(const Options& o, const sv::images::FolderSet& set,
       sv::optim::Adam{},
       method.stage,
       method.codec,
-      sv::transport::connect_tcp(server ? server->endpoint() : o.endpoint,
-                                 {.retry_for = std::chrono::seconds{10}}),
+      connect(o, server ? server->endpoint() : o.endpoint, {.retry_for = std::chrono::seconds{10}}),
       {.seed = o.seed,
        .agreed = agreed_settings(o, o.methods.front(), schedule_text(false, 0, 0), no_files)}};
   const sv::data::Loader<float, sv::images::FolderSet> loader{

@@ -35,6 +35,7 @@
 #include "split_train/interruption.hpp"   // SignalWatch
 #include "split_train/memory.hpp"         // peak_memory
 #include "split_train/method.hpp"         // method_of
+#include "split_train/protection.hpp"     // serve
 #include "split_train/schedule.hpp"       // schedule_of, schedule_setting
 #include "split_train/server_log.hpp"     // ServerLog
 #include "split_train/weights.hpp"        // weights_notes
@@ -189,7 +190,7 @@ int run_server(const Options& options) {
   std::printf("listening on %s\n", listener.endpoint().text().c_str());
   std::fflush(stdout);
   sv::with_threads(options.threads, [&] {
-    service.run(listener, [&] {
+    serve(service, listener, options, [&] {
       log.answer_signal(service);
       return true;
     });

@@ -61,7 +61,7 @@ StepCost measure_steps(const Options& options, const std::string& method,
   return sv::with_threads(options.threads, [&] {
     ClientSide side{options, method, data};
     dial(
-        server, first_patience,
+        options, server, first_patience,
         [&](sv::transport::AnyLink link) { side.client.reconnect(std::move(link)); }, [] {});
     const StepCost cost = measure(side, options);
     before_goodbye();

@@ -31,18 +31,18 @@ source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 images 120 >"$folder/train.bin"
 images 20 >"$folder/test.bin"
 
-# Words before the program, such as of another network namespace.
-around_server=() around_client=() listen_at=127.0.0.1
+# Words before the program, such as of another network namespace, and options of both sides.
+around_server=() around_client=() listen_at=127.0.0.1 both=()
 start_server() {
   "${around_server[@]}" "$program" --role server --listen "$listen_at:$port" --classes 4 --threads 1 \
-    --progress none --sessions "$sessions" --checkpoint "$run/server" --resume >>"$run/server.log" 2>&1 &
+    --progress none --sessions "$sessions" --checkpoint "$run/server" --resume "${both[@]}" >>"$run/server.log" 2>&1 &
   server=$!
 }
 start_client() {
   "${around_client[@]}" "$program" --role client --connect "${1:-$listen_at:$port}" --threads 1 \
     --data "cifar:$folder/train.bin,$folder/test.bin" --progress none --steps "$steps" --batch 8 \
     --compress "$method" --checkpoint-every "$every" --out "$run/out" --resume --log-steps \
-    --reconnect-for 120 >>"$run/client.log" 2>&1 &
+    --reconnect-for 120 "${both[@]}" >>"$run/client.log" 2>&1 &
   client=$!
 }
 await() {

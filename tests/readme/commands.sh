@@ -27,6 +27,7 @@ done
 mkdir photos
 cp TRAIN/cat/baseline photos/one.jpg
 cp TRAIN/dog/grey photos/two.jpg
+(umask 077 && printf '5%.0s' {1..64} >key)
 mkdir DIR
 for batch in data_batch_{1..5} test_batch; do
   for label in 0 1 2 3 4 5 6 7 8 9; do
@@ -37,6 +38,10 @@ done
 "$program" --model deit_tiny --steps 1 --batch 2 --threads 1 --progress none --out made >/dev/null
 mv made/model.safetensors deit_tiny.safetensors
 
+without_tls=
+"$program" --version | grep -q '^TLS: built in$' || without_tls=yes
+[[ -n $without_tls ]] || "$(dirname "$readme")/cmake/make_certificates.sh" keys HOST alice
+
 end_server() {
   [[ -n $server ]] || return 0
   wait "$server" || fail "the server: $(cat server.log)"
@@ -46,7 +51,8 @@ end_server() {
 # shorter COMMAND: for one step of two images.
 shorter() {
   sed -E -e 's/ --(epochs|steps) [0-9]+//g' -e 's/--budget-mib [0-9]+/--budget-mib 0.01/' \
-    -e 's/0\.0\.0\.0:7000/127.0.0.1:0/' -e "s/HOST:7000/${address:-}/" <<<"$1"
+    -e 's/0\.0\.0\.0:7000/127.0.0.1:0/' -e "s/HOST:7000/${address:-}/" \
+    ${without_tls:+-e 's/--(psk-file|tls-[a-z]+) [^ ]+/--insecure/g'} <<<"$1"
 }
 
 run() {
@@ -58,6 +64,7 @@ run() {
     *--role\ server*) short+=(--sessions 1) ;;
     *) short+=(--batch 2 --steps 1 --progress none) ;;
   esac
+  if [[ $command == *--role\ client*--tls-ca* ]]; then short+=(--tls-name HOST); fi
   echo "$command ${short[*]}"
   # shellcheck disable=SC2086
   if [[ $command == *--role\ server* ]]; then

@@ -74,6 +74,24 @@ TEST_CASE("KnownClient: the next process goes on from its newest checkpoint", "[
   CHECK(client->state.id == id);
 }
 
+TEST_CASE("KnownClient: a session belongs to who began it", "[split]") {
+  test::ModelDisk disk;
+  auto client = client_of(disk);
+  CHECK(!client->belong_to("CN=alice"));
+  client->state.id = id;
+  CHECK(!client->belong_to("CN=alice"));
+  const auto text_of = [&](const char* identity) {
+    return client->belong_to(identity).value_or(wire::Refusal{}).text();
+  };
+  CHECK(text_of("CN=bob") ==
+        "handshake refused: identity: the client has CN=bob, the server has a session of another "
+        "one");
+  CHECK(
+      text_of("") ==
+      "handshake refused: identity: the client has none, the server has a session of another one");
+  CHECK(client->state.identity == "CN=alice");
+}
+
 TEST_CASE("KnownClient: the client asks for a checkpoint of both, and for the last", "[split]") {
   test::ModelDisk disk;
   auto client = client_of(disk);

@@ -93,9 +93,10 @@ for address in 7000 localhost '[::1]' '::1:7000' localhost:70000 localhost:-1 lo
   refused "--listen: address '$address': " --role server --listen "$address"
 done
 refused "--connect a:0: port 0 is for --listen" --role client --connect a:0
-for address in 0.0.0.0:0 localhost:0 127.0.0.1:0; do
+for address in "0.0.0.0:0 --insecure" localhost:0 127.0.0.1:0; do
   : >listening
-  timeout 10 "$program" --role server --listen "$address" --classes 10 >listening 2>&1 &
+  # shellcheck disable=SC2086
+  timeout 10 "$program" --role server --listen $address --classes 10 >listening 2>&1 &
   server=$!
   for _ in $(seq 100); do grep -q "^listening on" listening && break || sleep 0.05; done
   grep -qE "^listening on (127\.0\.0\.1|0\.0\.0\.0):[1-9][0-9]*$" listening || fail "$address: $(cat listening)"
@@ -107,13 +108,13 @@ for address in 0.0.0.0:0 localhost:0 127.0.0.1:0; do
   kill "$server"
   wait "$server" 2>/dev/null || true
 done
-train --role client --connect nowhere.invalid:7000 2>stderr && fail "a host that does not exist"
+train --role client --connect nowhere.invalid:7000 --insecure 2>stderr && fail "a host that does not exist"
 grep -qF "nowhere.invalid:7000: no such host" stderr || fail "$(cat stderr)"
 
 # --version.
 "$program" --version >version
 grep -qE "^split_train of splitvit [0-9]+\.[0-9]+\.[0-9]+$" version || fail "$(cat version)"
-for part in compiler "instruction set" xsimd oneTBB "images (JPEG, PNG, gzip)"; do
+for part in compiler "instruction set" xsimd oneTBB "images (JPEG, PNG, gzip)" TLS; do
   grep -qE "^${part//[()]/.}: .+" version || fail "no $part: $(cat version)"
 done
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -76,6 +77,14 @@ TEST_CASE("AnyLink: passes a deadline on to a link that has one", "[transport]")
   without.set_deadline(Clock::now());
   CHECK(without.read_some(std::span{&byte, 1}) == 1);
   CHECK(byte == std::byte{5});
+}
+
+TEST_CASE("AnyLink: knows the peer if the link within does", "[transport]") {
+  struct Proved : MemoryLink {
+    std::string identity() const { return "CN=alice"; }
+  };
+  CHECK(AnyLink{Proved{memory_pair().first}}.identity() == "CN=alice");
+  CHECK(AnyLink{memory_pair().first}.identity().empty());
 }
 
 TEST_CASE("AnyLink: assignment closes what it held", "[transport]") {

@@ -17,6 +17,14 @@ TEST_CASE("parse_endpoint: what it writes, it reads", "[transport]") {
   CHECK(Endpoint{}.text() == "127.0.0.1:0");
 }
 
+TEST_CASE("is_loopback: this machine only", "[transport]") {
+  for (const auto* host : {"127.0.0.1", "127.1.2.3", "localhost", "::1"})
+    CHECK(is_loopback({.host = host}));
+  for (const auto* host : {"0.0.0.0", "::", "128.0.0.1", "127.example.org", "localhost.example.org",
+                           "10.0.0.1", "12", "::2"})
+    CHECK(!is_loopback({.host = host}));
+}
+
 TEST_CASE("parse_endpoint: says what is wrong", "[transport]") {
   const auto [text, why] = GENERATE(table<std::string, std::string>({
       {"", "a port is missing"},

@@ -98,6 +98,30 @@ TEST_CASE("MessageReader: does not care how the bytes are cut", "[wire]") {
   }
 }
 
+TEST_CASE("MessageReader: wrong bytes are refused as soon as they come", "[wire]") {
+  std::string text;
+  const auto refused = [&](const char* bytes) {
+    return reason_of<WireError>(
+        [&] {
+          MessageReader reader;
+          reader.begin(0, unadmitted_limit);
+          std::vector<std::byte> payload;
+          test::feed(reader, bytes_of(bytes), payload, [](MessageKind) {});
+        },
+        &text);
+  };
+  for (const char* const begin : {"S", "SP", "SPV", "SPVT", "SPVT and"})
+    CHECK(refused(begin) == std::nullopt);
+  for (const char* const begin : {"G", "SX", "SPVX", "SPVt and more"}) {
+    CHECK(refused(begin) == Reason::bad_magic);
+    CHECK_THAT(text, ContainsSubstring("not from splitvit"));
+  }
+  for (const char* const begin : {"\x16\x03\x01", "\x15\x03\x03\x02"}) {
+    CHECK(refused(begin) == Reason::bad_magic);
+    CHECK_THAT(text, ContainsSubstring("these bytes are TLS, which this side does not use"));
+  }
+}
+
 TEST_CASE("MessageReader: lengths above the limit are refused by the header alone", "[wire]") {
   const auto claims = [](std::uint32_t length) {
     std::vector<std::byte> out;

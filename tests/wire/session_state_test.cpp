@@ -110,8 +110,10 @@ TEST_CASE("SessionState: a checkpoint keeps all of it", "[wire]") {
   peers.up();
   peers.answer(test::bytes_of("gradient"));  // the reply is lost, and both sides end
 
+  peers.at_server.identity = "CN=alice";
   peers.at_client = stored_and_set_back(peers.at_client);
   peers.at_server = stored_and_set_back(peers.at_server);
+  CHECK(peers.at_server.identity == "CN=alice");
   CHECK(peers.at_client.client == 3);
   CHECK(peers.at_client.id == peers.at_server.id);
   CHECK(peers.at_client.connection == 1);

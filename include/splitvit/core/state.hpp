@@ -62,6 +62,14 @@ void show_numbers(auto&& see, const std::string& name, std::vector<Number>& numb
   ByteReader{bytes}.get_array(std::span<Number>{numbers});
 }
 
+/// Shows a text as its bytes.
+void show_text(auto&& see, const std::string& name, std::string& text) {
+  const auto before = std::as_bytes(std::span{text});
+  std::vector<std::byte> bytes(before.begin(), before.end());
+  see(name, bytes);
+  text.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
 /// A type that shows its state.
 template <class Thing>
 concept HasState = requires(Thing& thing, StateVisitor& see) { thing.each_state(see); };

@@ -10,7 +10,7 @@
 #include <splitvit/split/party_checkpoints.hpp>  // CheckpointsOf
 #include <splitvit/split/server_role.hpp>        // ServerRole
 #include <splitvit/wire/connection.hpp>          // Connection
-#include <splitvit/wire/handshake.hpp>           // Hello, Refusal
+#include <splitvit/wire/handshake.hpp>           // Hello, Refusal, SessionId
 #include <splitvit/wire/session_state.hpp>       // SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
@@ -42,6 +42,16 @@ struct KnownClient {
   bool is_worth_keeping() const {
     return state.steps.last() > 0 || role.has_decoder() || is_superseded ||
            (checkpoints && checkpoints->holds(0));
+  }
+  /// Of this identity, from the beginning of the session on; before the client is connected.
+  ///
+  /// Returns why not, if the session is another one's.
+  std::optional<wire::Refusal> belong_to(const std::string& identity) {
+    if (state.id != wire::SessionId{} && state.identity != identity)
+      return wire::Refusal{"identity", identity.empty() ? "none" : identity,
+                           "a session of another one"};
+    state.identity = identity;
+    return std::nullopt;
   }
 
   // Nothing happens in these without checkpoints. What cannot be written is reported.

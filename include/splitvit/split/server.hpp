@@ -168,7 +168,8 @@ class Server {
   std::shared_ptr<KnownClient> admit(const std::shared_ptr<wire::Connection>& connection);
   /// A client that is not known goes on from its checkpoints, if it has any.
   std::shared_ptr<KnownClient> admit_new(const std::shared_ptr<wire::Connection>& connection);
-  /// Brings the client to a step from which its peer can go on, and answers the hello.
+  /// Brings the client to a step from which its peer can go on, and answers the hello. Refuses who
+  /// is not the one whose session this is.
   void welcome(const std::shared_ptr<wire::Connection>& connection,
                const std::shared_ptr<KnownClient>& client);
   void require_settings(wire::Connection& connection, const ServerRole<T>& role) const;
@@ -340,6 +341,8 @@ template <std::floating_point T>
 void Server<T>::welcome(const std::shared_ptr<wire::Connection>& connection,
                         const std::shared_ptr<KnownClient>& client) {
   const CheckpointsOf<KnownClient>& checkpoints = client->checkpoints;
+  if (const auto refusal = client->belong_to(connection->peer_identity()))
+    connection->session()->refuse(*refusal);
   const auto session = connection->session();
   if (checkpoints)
     checkpoints->meet(session->hello(), client->state, checkpoints.state_of(*client));

@@ -29,6 +29,8 @@ class AnyLink {
   void set_deadline(Deadline when) { link_->set_deadline(when); }
   /// Whether the link within can stop waiting.
   bool has_deadline() const { return link_->has_deadline(); }
+  /// Whom the peer has proved to be, as TlsLink says it; empty if the link within cannot tell.
+  std::string identity() const { return link_->identity(); }
 
  private:
   struct Interface {
@@ -37,6 +39,7 @@ class AnyLink {
     virtual std::size_t write_some(std::span<const std::byte> from) = 0;
     virtual void set_deadline(Deadline when) = 0;
     virtual bool has_deadline() const = 0;
+    virtual std::string identity() const = 0;
   };
 
   template <class Link>
@@ -49,6 +52,12 @@ class AnyLink {
     }
     void set_deadline(Deadline when) override { set_deadline_if_possible(link, when); }
     bool has_deadline() const override { return can_stop_waiting(link); }
+    std::string identity() const override {
+      if constexpr (requires { link.identity(); })
+        return link.identity();
+      else
+        return {};
+    }
 
     Link link;
   };

@@ -18,6 +18,13 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
+/// Whether a host is this machine itself, whoever looks its name up.
+inline bool is_loopback(const Endpoint& endpoint) {
+  const std::string& host = endpoint.host;
+  const bool is_ipv4 = host.find_first_not_of("0123456789.") == host.npos;
+  return host == "localhost" || host == "::1" || (is_ipv4 && host.starts_with("127."));
+}
+
 /// Reads "HOST:PORT" or "[IPV6]:PORT". Errors  std::invalid_argument saying what is wrong.
 inline Endpoint parse_endpoint(std::string_view text) {
   const auto require = [&](bool holds, const char* why) {

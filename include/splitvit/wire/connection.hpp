@@ -77,6 +77,9 @@ class Connection {
   /// What session() locks, for the session's state. It is never held for long.
   const std::shared_ptr<std::mutex>& guard() const { return guard_; }
 
+  /// Whom the peer has proved to be; see transport::AnyLink.
+  std::string peer_identity() const { return link_.identity(); }
+
   /// Writes what is queued, and waits for the next message. It is valid until the next call.
   ///
   /// Errors  As wire::next.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>  // min
+
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>  // crc32c
-#include <splitvit/core/error.hpp>   // Reason
+#include <splitvit/core/error.hpp>   // Reason, WireError
 
 // A frame: 32 bytes of header, then at most 1 MiB of payload. A message is one frame or more. This
 // layout never changes, so that any two versions can refuse each other.
@@ -82,6 +84,20 @@ inline void put_header(std::vector<std::byte>& out, const FrameHeader& header) {
   ByteWriter{out}.put(crc32c(std::span<const std::byte>{out}.subspan(at)));
 }
 
+/// The first bytes of a header, as far as they have come, must be those of every frame.
+///
+/// Errors  WireError (bad_magic), also for the handshake or an alert of TLS.
+inline void require_magic(std::span<const std::byte> begin) {
+  std::uint32_t came = frame_magic;
+  for (std::size_t i = 0; i < std::min<std::size_t>(begin.size(), 4); ++i)
+    came = (came & ~(0xFFu << 8 * i)) | std::to_integer<std::uint32_t>(begin[i]) << 8 * i;
+  if (came == frame_magic) return;
+  const bool is_tls = (came & 0xFE) == 20 || (came & 0xFE) == 22;
+  throw WireError(Reason::bad_magic,
+                  is_tls ? "frame header: these bytes are TLS, which this side does not use"
+                         : "frame header: these bytes are not from splitvit");
+}
+
 /// Reads a header. Compares the checksum before it uses the length.
 ///
 /// Errors  WireError: bad_magic, bad_checksum, bad_version, bad_flags, bad_kind, or too_long
@@ -94,7 +110,7 @@ inline FrameHeader read_header(std::span<const std::byte, frame_header_bytes> by
   std::uint8_t version = 0, kind = 0;
   reader.get_to(magic, version, kind, flags, header.length, header.connection, header.sequence,
                 header.payload_crc, crc);
-  if (magic != frame_magic) reader.refuse(Reason::bad_magic, {"these bytes are not from splitvit"});
+  require_magic(bytes);
   if (crc != crc32c(bytes.first<28>())) reader.refuse(Reason::bad_checksum, {"damaged on the way"});
   if (version != frame_version)
     reader.refuse(Reason::bad_version,

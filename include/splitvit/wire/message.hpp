@@ -7,7 +7,7 @@
 #include <splitvit/core/bytes.hpp>   // ByteReader
 #include <splitvit/core/crc32c.hpp>  // crc32c
 #include <splitvit/core/error.hpp>   // Reason, WireError
-#include <splitvit/wire/frame.hpp>   // Bytes, FrameHeader, MessageKind, read_header
+#include <splitvit/wire/frame.hpp>   // Bytes, FrameHeader, MessageKind, read_header, require_magic
 #include <splitvit/wire/steps.hpp>   // StepNumber
 
 // Received messages: MessageReader joins frames, without I/O, and Phase says which may come.
@@ -120,7 +120,10 @@ class MessageReader : public Direction {
     if (frame_left_ == 0) {
       header_filled_ += n;
       assert(header_filled_ <= frame_header_bytes);
-      if (header_filled_ < frame_header_bytes) return std::nullopt;
+      if (header_filled_ < frame_header_bytes) {
+        require_magic(std::span{header_}.first(header_filled_));
+        return std::nullopt;
+      }
       header_filled_ = 0;
       frame_ = read_header(header_);
       check_frame();

@@ -6,7 +6,7 @@
 
 #include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>     // crc32c
-#include <splitvit/core/state.hpp>      // show_u32
+#include <splitvit/core/state.hpp>      // show_text, show_u32
 #include <splitvit/wire/frame.hpp>      // Bytes, MessageKind, message_kinds, name
 #include <splitvit/wire/handshake.hpp>  // SessionId
 #include <splitvit/wire/steps.hpp>      // ReplyCache, StepMark
@@ -90,6 +90,8 @@ struct SessionState {
   Tally sent = {}, received = {};
   StepMark sent_steps = {}, received_steps = {};  ///< a message up to these is a repeat
   std::vector<std::uint32_t> digests = {};  ///< client: of the parts of sent_steps.step, in order
+  /// Server: whom the client has proved to be; see transport::AnyLink. Nobody else may go on.
+  std::string identity = {};
 
   /// Becomes a state from a checkpoint. If this is a later state of the same session, its
   /// connection stays the newest one, and what has passed since counts as repeats.
@@ -118,6 +120,7 @@ struct SessionState {
     see("digests", digest_bytes);
     digests.resize(digest_bytes.size() / sizeof(std::uint32_t));
     ByteReader{digest_bytes, "digests"}.get_array(std::span{digests});
+    show_text(see, "identity", identity);
   }
 };
 
