@@ -51,6 +51,11 @@ TEST_CASE("KnownClients: found by their sessions, until they leave for good", "[
   CHECK(clients.all() == std::vector{a, b});
   CHECK(clients.session_of(0)->id == first);  // a client alone has no number
   CHECK(!clients.session_of(1));
+  CHECK(clients.step_of(first) == 0);
+  a->state.steps.new_reply();
+  a->state.steps.commit();
+  CHECK(clients.step_of(first) == 1);
+  CHECK(clients.step_of(third) == 0);
   clients.leave(*a, true);
   CHECK(clients.find(first) == a);
   CHECK(!a->is_connected);

@@ -40,6 +40,11 @@ class KnownClients {
     return all;
   }
 
+  /// The last step of a session, 0 if it is not known.
+  std::uint64_t step_of(const wire::SessionId& id) const {
+    const Pointer client = find(id);
+    return client == nullptr ? 0 : client->last_step();
+  }
   /// The session of the client with this number; nothing if there is none.
   std::optional<wire::SessionState> session_of(std::uint32_t number) const {
     for (const Pointer& client : all()) {

@@ -119,10 +119,7 @@ class Server {
 
   const ServerOptions& options() const { return options_; }
   /// The last step of a session, 0 if it is not known. Any thread may ask.
-  std::uint64_t step_of(const wire::SessionId& id) {
-    const std::shared_ptr<KnownClient> client = clients_.find(id);
-    return client == nullptr ? 0 : client->last_step();
-  }
+  std::uint64_t step_of(const wire::SessionId& id) const { return clients_.step_of(id); }
   /// Of a client of a group; nothing before it has come. Any thread may ask.
   auto session_of(std::uint32_t number) const { return clients_.session_of(number); }
   /// Of a group: for whom all others wait; none while this computes. Any thread may ask.
