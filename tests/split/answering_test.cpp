@@ -21,7 +21,7 @@ namespace {
 using GroupThread = test::Serving<split::Server<float>>;
 
 /// A client of a group, connected over memory.
-std::unique_ptr<split::Client<float>> connect(const test::Group<float>& group,
+std::unique_ptr<split::Client<float>> connect(const test::ClientGroup<float>& group,
                                               split::Server<float>& server, std::uint32_t number,
                                               std::optional<GroupThread>& serving) {
   auto client = std::make_unique<split::Client<float>>(group.role(), group.client_options(number));
@@ -29,7 +29,7 @@ std::unique_ptr<split::Client<float>> connect(const test::Group<float>& group,
   return client;
 }
 
-void take_step(const test::Group<float>& group, split::Client<float>& client,
+void take_step(const test::ClientGroup<float>& group, split::Client<float>& client,
                std::uint32_t number) {
   auto batch = group.batches(number)();
   client.train_step(std::move(batch.images), batch.labels);
@@ -38,7 +38,7 @@ void take_step(const test::Group<float>& group, split::Client<float>& client,
 }  // namespace
 
 TEST_CASE("answering: a step out of turn waits for the other client's", "[split]") {
-  const test::Group<float> group{.steps = {1, 1}};
+  const test::ClientGroup<float> group{.steps = {1, 1}};
   split::Server<float> server = group.server();
   std::optional<GroupThread> first_thread, second_thread;
   const auto first = connect(group, server, 1, first_thread);
@@ -66,7 +66,7 @@ TEST_CASE("answering: a step out of turn waits for the other client's", "[split]
 
 TEST_CASE("answering: a client whose link breaks while it waits asks again, and all go on",
           "[split]") {
-  const test::Group<float> group{.steps = {1, 1}};
+  const test::ClientGroup<float> group{.steps = {1, 1}};
   split::Server<float> server = group.server();
   std::optional<GroupThread> first_thread, second_thread, again;
   const auto first = connect(group, server, 1, first_thread);
@@ -93,7 +93,7 @@ TEST_CASE("answering: a client whose link breaks while it waits asks again, and 
 }
 
 TEST_CASE("answering: a step without a turn, and a turn without a group, are refused", "[split]") {
-  const test::Group<float> group{.steps = {1, 1}};
+  const test::ClientGroup<float> group{.steps = {1, 1}};
   split::Server<float> server = group.server();
   std::optional<GroupThread> serving;
   const auto client = connect(group, server, 1, serving);
@@ -110,7 +110,7 @@ TEST_CASE("answering: a step without a turn, and a turn without a group, are ref
 }
 
 TEST_CASE("answering: a number that is not registered, or is taken, gets no place", "[split]") {
-  const test::Group<float> group{.steps = {1, 1}};
+  const test::ClientGroup<float> group{.steps = {1, 1}};
   split::Server<float> server = group.server();
   CHECK_THROWS_AS(server.keep_checkpoints({}), std::logic_error);
   std::optional<GroupThread> serving, refused;

@@ -21,7 +21,7 @@ namespace splitvit::test {
 
 /// Clients of one group, and what they train on. Client i takes steps[i - 1] steps.
 template <class T>
-struct Group {
+struct ClientGroup {
   split::AnySharing<T> sharing = split::Shared{};
   std::vector<std::uint64_t> steps{4, 2, 3};
   std::uint64_t per_turn = 2;

@@ -19,7 +19,7 @@
 #include "support/catch.hpp"
 
 using namespace splitvit;
-using test::Group;
+using test::ClientGroup;
 using test::numbers_of;
 
 namespace {
@@ -28,7 +28,7 @@ namespace {
 template <class T>
 class PlainLoop {
  public:
-  PlainLoop(const Group<T>& group, const std::string& mode) : group_{group}, mode_{mode} {
+  PlainLoop(const ClientGroup<T>& group, const std::string& mode) : group_{group}, mode_{mode} {
     for (std::uint32_t client = 1; client <= group.clients(); ++client) {
       clients.emplace_back(test::client_part<T>(), group.rule);
       if (servers.empty() || mode == "averaged")
@@ -90,7 +90,7 @@ class PlainLoop {
     }
   }
 
-  const Group<T>& group_;
+  const ClientGroup<T>& group_;
   std::string mode_;
   std::vector<std::function<typename test::RandomBatches<T>::Batch()>> batches_;
 };
@@ -112,7 +112,7 @@ struct Result {
   friend bool operator==(const Result&, const Result&) = default;
 };
 
-Result simulate(const Group<float>& group) {
+Result simulate(const ClientGroup<float>& group) {
   split::Server<float> server = group.server();
   split::Simulation<float> simulation{server};
   group.add_all(simulation);
@@ -124,7 +124,7 @@ Result simulate(const Group<float>& group) {
 }
 
 /// The same over TCP, each client in a thread of its own that is sometimes slow.
-Result train_over_tcp(const Group<float>& group, std::uint64_t delays) {
+Result train_over_tcp(const ClientGroup<float>& group, std::uint64_t delays) {
   split::Server<float> server = group.server();
   std::vector<std::unique_ptr<test::Serving<split::Server<float>>>> serving;
   std::vector<std::unique_ptr<split::Client<float>>> clients(group.clients());
@@ -181,7 +181,7 @@ TEST_CASE("simulation: shared, averaged and relay are what a plain loop computes
           "[split]") {
   const std::string mode = GENERATE("shared", "averaged", "relay");
   CAPTURE(mode);
-  const Group<float> group{.sharing = test::sharing_named<float>(mode)};
+  const ClientGroup<float> group{.sharing = test::sharing_named<float>(mode)};
   PlainLoop<float> plain{group, mode};
   plain.run();
   const Result result = simulate(group);
@@ -195,9 +195,9 @@ TEST_CASE("simulation: shared, averaged and relay are what a plain loop computes
 TEST_CASE("simulation: the same bits and bytes as over TCP, whatever the timing", "[split]") {
   const std::string mode = GENERATE("shared", "averaged", "relay");
   CAPTURE(mode);
-  const Group<float> group{.sharing = test::sharing_named<float>(mode),
-                           .stage = compress::adc(0.3),
-                           .codec = codec::Quantise{.bits = 8}};
+  const ClientGroup<float> group{.sharing = test::sharing_named<float>(mode),
+                                 .stage = compress::adc(0.3),
+                                 .codec = codec::Quantise{.bits = 8}};
   const Result simulated = simulate(group);
   CHECK(train_over_tcp(group, 1) == simulated);
   CHECK(train_over_tcp(group, 2) == simulated);
@@ -206,7 +206,7 @@ TEST_CASE("simulation: the same bits and bytes as over TCP, whatever the timing"
 
 TEST_CASE("simulation: one step of SGD each, averaged, is a step on the pooled batch", "[split]") {
   const auto largest_difference = []<class T>(T) {
-    const Group<T> group{
+    const ClientGroup<T> group{
         .sharing = split::Averaged{}, .steps = {1, 1}, .rule = optim::Sgd{.lr = 0.1}};
     split::Server<T> server = group.server();
     split::Simulation<T> simulation{server};
@@ -243,9 +243,9 @@ TEST_CASE("simulation: one step of SGD each, averaged, is a step on the pooled b
 }
 
 TEST_CASE("simulation: each client takes its own steps, in rounds with some of them", "[split]") {
-  const Group<float> group{.sharing = split::Shared<>{.per_round = 2},
-                           .steps = {4, 1, 6, 5, 3},
-                           .options = {.seed = 8, .evaluator = 2, .evaluate_every = 3}};
+  const ClientGroup<float> group{.sharing = split::Shared<>{.per_round = 2},
+                                 .steps = {4, 1, 6, 5, 3},
+                                 .options = {.seed = 8, .evaluator = 2, .evaluate_every = 3}};
   split::Server<float> server = group.server();
   split::Simulation<float> simulation{server};
   group.add_all(simulation);
@@ -277,7 +277,7 @@ TEST_CASE("simulation: of steps, evaluations and bytes the server knows what its
   using Steps = std::vector<std::pair<double, Index>>;  // loss and images
   Steps told, taken;
   std::vector<split::Evaluation> heard, found;
-  Group<float> group{.options = {.evaluator = 2}};
+  ClientGroup<float> group{.options = {.evaluator = 2}};
   group.options.on_step = [&](std::uint32_t, const split::StepReport& step) {
     told.emplace_back(step.loss, step.samples);
     CHECK(step.seconds.server > 0);
@@ -321,7 +321,7 @@ TEST_CASE("simulation: of steps, evaluations and bytes the server knows what its
 }
 
 TEST_CASE("simulation: what does not fit together is refused", "[split]") {
-  const Group<float> group;
+  const ClientGroup<float> group;
   split::Server alone{test::server_part<float>(), optim::Adam{}};
   CHECK_THROWS_WITH((split::Simulation<float>{alone}), ContainsSubstring("no group of clients"));
 
