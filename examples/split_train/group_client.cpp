@@ -25,13 +25,13 @@ namespace sv = splitvit;
 
 namespace {
 
-std::vector<Index> share_of_client(const Options &options, const Data &data) {
+std::vector<Index> share_of_client(const Options& options, const Data& data) {
   return std::move(shares_of(options, data).at(static_cast<std::size_t>(options.client - 1)));
 }
 
 class GroupClient {
  public:
-  GroupClient(const Options &options, const std::string &method, const Data &data, Output &output)
+  GroupClient(const Options& options, const std::string& method, const Data& data, Output& output)
       : options_{options},
         log_{options, method, data, output},
         work_{work_of(options, data, number(), share_of_client(options, data), 2)},
@@ -44,13 +44,13 @@ class GroupClient {
     while (true) {
       try {
         dial(
-            options_.endpoint, patience,
+            options_, options_.endpoint, patience,
             [this](sv::transport::AnyLink link) { client_.reconnect(std::move(link)); }, [] {});
         was_connected_ = true;
         train();
         client_.close();
         return log_.end({});
-      } catch (const sv::ReasonedError &error) {
+      } catch (const sv::ReasonedError& error) {
         if (is_over_) {  // the goodbye was lost
           std::fprintf(stderr, "split_train: the server was not told of the end: %s\n",
                        error.what());
@@ -64,13 +64,13 @@ class GroupClient {
   }
 
   /// Tells the server of an error.
-  void give_up(const std::exception &error) {
-    const auto *const reasoned = dynamic_cast<const sv::ReasonedError *>(&error);
+  void give_up(const std::exception& error) {
+    const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);
     client_.give_up(reasoned != nullptr
                         ? *reasoned
                         : sv::ReasonedError{sv::Reason::peer_failed, std::string{error.what()}});
   }
-  sv::report::Run failed(const std::exception &error) { return log_.failed(error); }
+  sv::report::Run failed(const std::exception& error) { return log_.failed(error); }
 
  private:
   std::uint32_t number() const { return static_cast<std::uint32_t>(options_.client); }
@@ -94,7 +94,7 @@ class GroupClient {
     }
   }
 
-  const Options &options_;
+  const Options& options_;
   GroupLog log_;
   ClientWork work_;
   sv::split::Client<float> client_;
@@ -106,13 +106,13 @@ class GroupClient {
 
 }  // namespace
 
-sv::report::Run run_group_client(const Options &options, const std::string &method,
-                                 const Data &data, Output &output) {
+sv::report::Run run_group_client(const Options& options, const std::string& method,
+                                 const Data& data, Output& output) {
   return sv::with_threads(options.threads, [&] {
     GroupClient client{options, method, data, output};
     try {
       return client();
-    } catch (const std::exception &error) {
+    } catch (const std::exception& error) {
       client.give_up(error);
       if (is_of_connection(error)) throw;
       return client.failed(error);

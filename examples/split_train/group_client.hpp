@@ -18,7 +18,7 @@ namespace split_train {
 /// Errors  UsageError where the images cannot be shared out so. What the link
 /// throws, once dialling
 ///         again is over.
-splitvit::report::Run run_group_client(const Options &options, const std::string &method,
-                                       const Data &data, Output &output);
+splitvit::report::Run run_group_client(const Options& options, const std::string& method,
+                                       const Data& data, Output& output);
 
 }  // namespace split_train

@@ -19,6 +19,7 @@
 
 #include "split_train/group.hpp"       // group_options, group_server, save_average, summaries_of
 #include "split_train/group_log.hpp"   // GroupLog
+#include "split_train/protection.hpp"  // serve
 #include "split_train/server_log.hpp"  // ServerLog
 
 namespace split_train {
@@ -51,7 +52,7 @@ class GroupServing {
          }}};
     std::printf("listening on %s\n", listener.endpoint().text().c_str());
     std::fflush(stdout);
-    service.run(listener, [&] {
+    serve(service, listener, options_, [&] {
       sessions.answer_signal(service);
       say_who_is_awaited();
       return true;
