@@ -132,17 +132,18 @@ serve_ours() {
   serve "${server_options[@]}" "${options[@]}"
 }
 serve_ours 127.0.0.1
+of theirs alice ours
+turned_away "$peer it knows no authority that has signed this side's certificate" "${options[@]}"
+server_said "its certificate is signed by another authority"
 of ours alice
 turned_away "$peer its certificate is not for 'elsewhere'" "${options[@]}" --tls-name elsewhere
 of theirs alice
 turned_away "$peer its certificate is signed by another authority" "${options[@]}"
-of theirs alice ours
-turned_away "$peer it knows no authority that has signed this side's certificate" "${options[@]}"
-server_said "its certificate is signed by another authority"
 of ours alice-expired
+sleep 1  # it tells of one a second
 turned_away "$peer it says that this side's certificate has expired" "${options[@]}"
 server_said "its certificate has expired"
-turned_away "$peer it wants other credentials, a certificate or a pre-shared key" --psk-file key
+turned_away "$peer its certificate is signed by another authority" --psk-file key
 of ours alice
 trains by_certificate "${options[@]}"
 serve_ours 127.0.0.1-expired
