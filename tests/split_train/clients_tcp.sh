@@ -72,7 +72,8 @@ refused() {  # refused TEXT NUMBER/N OPTIONS...
   grep -qF -- "$1" stderr || fail "no '$1' in: $(cat stderr)"
 }
 refused "sharing: the client has shared, the server has averaged" 1/3
-refused "clients: the client has 4, the server has 3" 4/4 --sharing averaged
+refused "clients: the client has 4, the server has 3" 3/4 --sharing averaged
+refused "client: the client has number 4, the server has numbers 1 to 3" 4/4 --sharing averaged
 refused "partition: the client has by-class:2, the server has iid" 1/3 --sharing averaged --partition by-class:2
 refused "turn: the client has 2, the server has epoch" 1/3 --sharing averaged --average-every 2
 refused "method: the client has" 1/3 --sharing averaged --compress adc:0.3
