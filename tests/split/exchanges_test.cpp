@@ -204,8 +204,9 @@ class Dialogue {
 
   /// A client of a group asks for its next turn, and gets it. Both send weights, if any.
   void take_turn(TurnRequest request, Turn turn, bool with_weights) {
-    for (const auto& [name, parameter] : nn::parameters<float>(client_part_))
-      parameter.mutable_value() = number("client." + name, [&] { return parameter.value(); });
+    for (const auto& named : nn::parameters<float>(client_part_))
+      named.second.mutable_value() =
+          number("client." + named.first, [&] { return named.second.value(); });
     const ExchangeBytes weights =
         with_weights ? weights_payload<float>(client_part_) : ExchangeBytes{};
     if (request.turn == 0) request.start = weights_checksum<float>(client_part_);
