@@ -285,11 +285,14 @@ TEST_CASE("Service: ends when its listener is closed", "[split]") {
   split::Service<float> service{server};  // nobody is told of anything
   transport::TcpListener listener;
   {
-    const std::jthread thread{[&] { service.run(listener, [&] { return server.steps() < 2; }); }};
+    std::atomic<bool> has_trained = false;
+    const std::jthread thread{[&] { service.run(listener, [&] { return !has_trained; }); }};
     split::Client client{test::client_part(), optim::Adam{}, compress::Identity{},
                          transport::connect_tcp(listener.endpoint())};
     train(client, 2);
+    has_trained = true;
   }
+  CHECK(server.steps() == 2);
   listener.close();
   service.run(listener, [] { return true; });
   CHECK(service.served().empty());
