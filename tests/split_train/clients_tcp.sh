@@ -89,6 +89,7 @@ grep -q "waiting for clients 1, 3" errors || fail "it does not say for whom it w
 # A client that is killed before its first step may begin again; the others wait for it.
 kill -KILL $first
 wait $first 2>/dev/null || true
+for _ in $(seq 100); do grep -q "lost after 0 steps" errors && break || sleep 0.1; done
 clients=()
 for number in 1 3 2; do client $number --sharing averaged; done
 ended
