@@ -56,6 +56,13 @@ TEST_CASE("KnownClients: found by their sessions, until they leave for good", "[
   a->state.steps.commit();
   CHECK(clients.step_of(first) == 1);
   CHECK(clients.step_of(third) == 0);
+  const split::Traffic handshakes = clients.traffic(split::Column::training);
+  a->state.received.add(wire::MessageKind::forward, {.messages = 1, .payload = 5, .framed = 37});
+  b->state.sent.add(wire::MessageKind::backward, {.messages = 1, .payload = 3, .framed = 35});
+  const split::Traffic since = clients.traffic(split::Column::training) - handshakes;
+  CHECK(since ==
+        split::Traffic{.up = {.payload = 5, .framing = 32}, .down = {.payload = 3, .framing = 32}});
+  CHECK(clients.traffic(split::Column::weights).total() == 0);
   clients.leave(*a, true);
   CHECK(clients.find(first) == a);
   CHECK(!a->is_connected);

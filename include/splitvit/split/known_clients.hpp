@@ -8,6 +8,7 @@
 
 #include <splitvit/core/error.hpp>          // joined
 #include <splitvit/split/known_client.hpp>  // KnownClient
+#include <splitvit/split/report.hpp>        // Column, Traffic, traffic_of
 #include <splitvit/transport/concepts.hpp>  // Clock, deadline_in
 #include <splitvit/wire/connection.hpp>     // Connection
 #include <splitvit/wire/handshake.hpp>      // Refusal, SessionId
@@ -52,6 +53,16 @@ class KnownClients {
       if (client->state.client == number) return client->state;
     }
     return std::nullopt;
+  }
+
+  /// The bytes of all clients for one purpose.
+  Traffic traffic(Column column) const {
+    Traffic sum;
+    for (const Pointer& client : all()) {
+      const std::lock_guard lock{*client->guard};
+      sum += traffic_of(client->state, column, true);
+    }
+    return sum;
   }
 
   /// Calls admit(), which answers the hello, and from then on knows the client by its session.

@@ -120,8 +120,9 @@ class Server {
   const ServerOptions& options() const { return options_; }
   /// The last step of a session, 0 if it is not known. Any thread may ask.
   std::uint64_t step_of(const wire::SessionId& id) const { return clients_.step_of(id); }
-  /// Of a client of a group; nothing before it has come. Any thread may ask.
+  /// A client's session, nothing before it has come; the bytes of all sessions. Any thread may ask.
   auto session_of(std::uint32_t number) const { return clients_.session_of(number); }
+  Traffic traffic(Column column) const { return clients_.traffic(column); }
   /// Of a group: for whom all others wait; none while this computes. Any thread may ask.
   std::vector<std::uint32_t> awaited() { return answering_.awaited(); }
   /// The rounds and the average of a group of clients; null without one. While nobody is served.
@@ -148,10 +149,9 @@ class Server {
   }
 
  private:
+  using KnownClient = split::KnownClient<T>;
   Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> rule,
          const ServerOptions& options);
-
-  using KnownClient = split::KnownClient<T>;
 
   const Learner<T>& learner() const {
     if (!learner_) throw std::logic_error("Server: each role has a part of its own");
