@@ -10,14 +10,13 @@
 #include <vector>     // vector
 
 #include <splitvit/core/error.hpp>          // Reason, ReasonedError
-#include <splitvit/core/parallel.hpp>       // with_threads
 #include <splitvit/data/endless.hpp>        // Endless
 #include <splitvit/split/client.hpp>        // Client
 #include <splitvit/transport/any_link.hpp>  // AnyLink
 
 #include "split_train/dialling.hpp"   // dial, first_patience, is_of_connection
 #include "split_train/group.hpp"      // client_options_of, client_role_of, shares_of, work_of
-#include "split_train/group_log.hpp"  // GroupLog
+#include "split_train/group_log.hpp"  // GroupLog, run_logged
 
 namespace split_train {
 
@@ -63,14 +62,16 @@ class GroupClient {
     }
   }
 
-  /// Tells the server of an error.
-  void give_up(const std::exception& error) {
+  /// Called where the error was caught. Tells the server of it.
+  /// Errors  Those of is_of_connection again: there is no other method to go on with.
+  sv::report::Run failed(const std::exception& error) {
     const auto* const reasoned = dynamic_cast<const sv::ReasonedError*>(&error);
     client_.give_up(reasoned != nullptr
                         ? *reasoned
                         : sv::ReasonedError{sv::Reason::peer_failed, std::string{error.what()}});
+    if (is_of_connection(error)) throw;
+    return log_.failed(error);
   }
-  sv::report::Run failed(const std::exception& error) { return log_.failed(error); }
 
  private:
   std::uint32_t number() const { return static_cast<std::uint32_t>(options_.client); }
@@ -108,16 +109,7 @@ class GroupClient {
 
 sv::report::Run run_group_client(const Options& options, const std::string& method,
                                  const Data& data, Output& output) {
-  return sv::with_threads(options.threads, [&] {
-    GroupClient client{options, method, data, output};
-    try {
-      return client();
-    } catch (const std::exception& error) {
-      client.give_up(error);
-      if (is_of_connection(error)) throw;
-      return client.failed(error);
-    }
-  });
+  return run_logged<GroupClient>(options, method, data, output);
 }
 
 }  // namespace split_train

@@ -7,6 +7,7 @@
 #include <string>     // string
 #include <vector>     // vector
 
+#include <splitvit/core/parallel.hpp>    // with_threads
 #include <splitvit/report/progress.hpp>  // Progress
 #include <splitvit/report/run.hpp>       // ClientSummary, Run
 #include <splitvit/split/client.hpp>     // Client, EpochReport, StepReport, Traffic
@@ -19,13 +20,13 @@
 namespace split_train {
 
 /// The run of a group of clients while it trains: on the terminal, in --out, and as a Run at the
-/// end. Steps and bytes are those of all clients of this process.
+/// end. Its steps and bytes are sums over the clients that this process trains or serves.
 class GroupLog {
  public:
   GroupLog(const Options& options, const std::string& method, const Data& data, Output& output);
 
   void begin();
-  /// A client has taken a step; `traffic` is that of training so far.
+  /// A client has taken a step. `traffic`: the bytes of all training steps until now.
   /// Errors  Interrupted after a signal.
   void took(const splitvit::split::StepReport& step, const splitvit::split::Traffic& traffic);
   /// Lets a client evaluate, and writes a row. Returns whether no evaluation before was as good.
@@ -63,5 +64,20 @@ class GroupLog {
   std::uint64_t images_ = 0, steps_ = 0;
   std::optional<double> best_accuracy_;  // of all evaluations
 };
+
+/// Runs training(), made from these arguments, in which a GroupLog keeps the run; if it throws,
+/// training.failed(error) says what came of it.
+template <class Training>
+splitvit::report::Run run_logged(const Options& options, const std::string& method,
+                                 const Data& data, Output& output) {
+  return splitvit::with_threads(options.threads, [&] {
+    Training training{options, method, data, output};
+    try {
+      return training();
+    } catch (const std::exception& error) {
+      return training.failed(error);
+    }
+  });
+}
 
 }  // namespace split_train

@@ -7,12 +7,11 @@
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/core/parallel.hpp>     // with_threads
 #include <splitvit/data/endless.hpp>      // Endless
 #include <splitvit/split/simulation.hpp>  // Client, Server, Simulation
 
 #include "split_train/group.hpp"         // client_role_of, group_server, save_average, ...
-#include "split_train/group_log.hpp"     // GroupLog
+#include "split_train/group_log.hpp"     // GroupLog, run_logged
 #include "split_train/interruption.hpp"  // remember_signals
 
 namespace split_train {
@@ -93,14 +92,7 @@ class GroupTraining {
 
 sv::report::Run run_group(const Options& options, const std::string& method, const Data& data,
                           Output& output) {
-  return sv::with_threads(options.threads, [&] {
-    GroupTraining training{options, method, data, output};
-    try {
-      return training();
-    } catch (const std::exception& error) {
-      return training.failed(error);
-    }
-  });
+  return run_logged<GroupTraining>(options, method, data, output);
 }
 
 }  // namespace split_train

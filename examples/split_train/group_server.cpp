@@ -12,13 +12,12 @@
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/core/parallel.hpp>  // with_threads
 #include <splitvit/split/server.hpp>   // Server
 #include <splitvit/split/service.hpp>  // Service
 #include <splitvit/transport/tcp.hpp>  // TcpListener
 
 #include "split_train/group.hpp"       // group_options, group_server, save_average, summaries_of
-#include "split_train/group_log.hpp"   // GroupLog
+#include "split_train/group_log.hpp"   // GroupLog, run_logged
 #include "split_train/protection.hpp"  // serve
 #include "split_train/server_log.hpp"  // ServerLog
 
@@ -80,24 +79,15 @@ class GroupServing {
     auto group = group_options(options_, data_);
     group.on_step = [this](std::uint32_t, const sv::split::StepReport& step) {
       ++events_;
-      log_.took(step, traffic(sv::split::Column::training));
+      log_.took(step, server_.traffic(sv::split::Column::training));
     };
     group.on_evaluated = [this](std::uint64_t, const sv::split::Evaluation& found) {
       ++events_;
-      const bool is_best = log_.evaluated(found, traffic(sv::split::Column::training),
-                                          traffic(sv::split::Column::evaluation));
+      const bool is_best = log_.evaluated(found, server_.traffic(sv::split::Column::training),
+                                          server_.traffic(sv::split::Column::evaluation));
       save_average(options_, data_, server_, log_.run(), is_best, output_);
     };
     return group;
-  }
-
-  /// Of all clients.
-  sv::split::Traffic traffic(sv::split::Column column) const {
-    sv::split::Traffic all;
-    for (std::uint32_t number = 1; number <= options_.clients; ++number)
-      if (const auto session = server_.session_of(number))
-        all += sv::split::traffic_of(*session, column, true);
-    return all;
   }
 
   /// After ten seconds in which nothing has happened, and every ten seconds from then on.
@@ -131,14 +121,7 @@ class GroupServing {
 
 sv::report::Run run_group_server(const Options& options, const std::string& method,
                                  const Data& data, Output& output) {
-  return sv::with_threads(options.threads, [&] {
-    GroupServing serving{options, method, data, output};
-    try {
-      return serving();
-    } catch (const std::exception& error) {
-      return serving.failed(error);
-    }
-  });
+  return run_logged<GroupServing>(options, method, data, output);
 }
 
 }  // namespace split_train
