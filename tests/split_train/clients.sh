@@ -6,32 +6,23 @@ set -euo pipefail
 program=$1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 cd "$folder"
-
-fail() {
-  echo "clients.sh: $1" >&2
-  exit 1
-}
 
 # Of the four classes 24, 12, 6 and 6 images; of class 0 also most of the test images.
 for class in 0 0 0 0 1 1 2 3; do image $class; done >eight.bin
 for _ in 1 2 3 4 5 6; do cat eight.bin; done >train.bin
 cat eight.bin eight.bin >test.bin
-data=(--data cifar:train.bin,test.bin --threads 1 --progress none)
+data=(--data cifar:train.bin,test.bin --threads 1)
 
-train() { "$program" "${data[@]}" --batch 4 "$@" >stdout 2>stderr || fail "$(cat stderr)"; }
+train() { "$program" "${data[@]}" --progress none --batch 4 "$@" >stdout 2>stderr || fail "$(cat stderr)"; }
 column() { cut -d, -f"$2" "$1" | tail -n +2; }  # column FILE NUMBER: its values
 sum() { column "$1" "$2" | awk '{ all += $1 } END { print all }'; }
 
 # refused TEXT OPTIONS...: exit code 2, one line with this text, and no folder.
 refused() {
-  local text=$1 code=0
-  shift
-  "$program" "${data[@]}" --out no "$@" >stdout 2>stderr || code=$?
-  [[ $code == 2 ]] || fail "exit code $code instead of 2: $*: $(cat stderr)"
-  [[ $(wc -l <stderr) == 1 ]] || fail "not one line: $(cat stderr)"
-  grep -qF -- "$text" stderr || fail "no '$text' in: $(cat stderr)"
+  must_refuse "$1" "${data[@]}" --out no "${@:2}"
   [[ ! -e no ]] || fail "a folder is left behind: $*"
 }
 
@@ -143,17 +134,17 @@ done
 
 # A folder is not replaced by accident, and a client alone does not go on where several have ended.
 for options in "--clients 3 --steps 3" "--steps 3 --resume"; do
-  "$program" "${data[@]}" --batch 4 --out shared-none $options >stdout 2>stderr && fail "the folder was used again"
+  "$program" "${data[@]}" --progress none --batch 4 --out shared-none $options >stdout 2>stderr && fail "the folder was used again"
   [[ $(wc -l <stderr) == 1 ]] || fail "not one line: $(cat stderr)"
 done
 grep -qF -- "--resume: clients is not given, but was 3 in the finished run of none" stderr || fail "$(cat stderr)"
 rm shared-none/metrics.*
 code=0
-"$program" "${data[@]}" --clients 3 --steps 3 --out shared-none >stdout 2>stderr || code=$?
+"$program" "${data[@]}" --progress none --clients 3 --steps 3 --out shared-none >stdout 2>stderr || code=$?
 [[ $code == 2 ]] && grep -qE "shared-none/[a-z.]+ is there already" stderr || fail "$code: $(cat stderr)"
 
 # A signal ends it between two steps, with the code of a shell.
-"$program" "${data[@]}" --clients 2 --batch 4 --epochs 100000 --log-steps --out stopped >stdout 2>stderr &
+"$program" "${data[@]}" --progress none --clients 2 --batch 4 --epochs 100000 --log-steps --out stopped >stdout 2>stderr &
 for _ in $(seq 100); do grep -qs '"record":"step"' stopped/metrics.jsonl && break || sleep 0.1; done
 kill -TERM $!
 code=0

@@ -7,14 +7,10 @@ set -euo pipefail
 program=$1
 folder=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
 cd "$folder"
-
-fail() {
-  echo "clients_tcp.sh: $1" >&2
-  exit 1
-}
 
 images 24 >train.bin
 images 16 >test.bin
@@ -95,18 +91,12 @@ for number in 1 3 2; do client $number --sharing averaged; done
 ended
 
 # Wrong words.
-usage() {  # usage TEXT OPTIONS...
-  local code=0
-  timeout 20 "$program" --progress none "${@:2}" >stdout 2>stderr || code=$?
-  [[ $code == 2 && $(wc -l <stderr) == 1 ]] || fail "$code: ${*:2}: $(cat stderr)"
-  grep -qF -- "$1" stderr || fail "no '$1' in: $(cat stderr)"
-}
 for value in "" 1 0/3 4/3 1/0 1/x /3 1/3/3 -1/3 1/100001; do
-  usage "--client '$value': wanted I/N, such as 2/5" --role client --connect localhost:1 --client "$value"
+  must_refuse "--client '$value': wanted I/N, such as 2/5" --role client --connect localhost:1 --client "$value"
 done
-usage "--client goes with --role client" --client 1/2
-usage "--clients does not go with --role client" --role client --connect localhost:1 --clients 2
-usage "--sharing goes with --clients" --role client --connect localhost:1 --sharing relay
-usage "--sessions does not go with --clients" --role server --listen localhost:0 --clients 2 --sessions 1
-usage "--evaluate goes with --clients in --role both only" --role client --connect localhost:1 --client 1/2 --evaluate both
-usage "--compress any is for servers of one client" --role server --listen localhost:0 --clients 2 --compress any
+must_refuse "--client goes with --role client" --client 1/2
+must_refuse "--clients does not go with --role client" --role client --connect localhost:1 --clients 2
+must_refuse "--sharing goes with --clients" --role client --connect localhost:1 --sharing relay
+must_refuse "--sessions does not go with --clients" --role server --listen localhost:0 --clients 2 --sessions 1
+must_refuse "--evaluate goes with --clients in --role both only" --role client --connect localhost:1 --client 1/2 --evaluate both
+must_refuse "--compress any is for servers of one client" --role server --listen localhost:0 --clients 2 --compress any

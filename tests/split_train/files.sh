@@ -7,6 +7,7 @@ set -euo pipefail
 program=$(realpath "$1")
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
 folder=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 finish() {
@@ -16,10 +17,6 @@ finish() {
 trap finish EXIT
 cd "$folder"
 
-fail() {
-  echo "files.sh: $1" >&2
-  exit 1
-}
 said() { grep -qF -- "$1" stderr || fail "no '$1' in: $(cat stderr)"; }
 run() { "$program" --threads 1 --progress none "$@" >stdout 2>stderr; }
 train() { run "${data[@]}" --batch 8 --steps 2 "$@" || fail "$(cat stderr): $*"; }

@@ -7,6 +7,7 @@ set -euo pipefail
 program=$(realpath "$1")
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
 folder=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
 finish() {
   if [[ -n $running ]]; then kill "$running" 2>/dev/null || true; fi
@@ -15,10 +16,6 @@ finish() {
 trap finish EXIT
 cd "$folder"
 
-fail() {
-  echo "models.sh: $1" >&2
-  exit 1
-}
 run() { "$program" --threads 1 --progress none "$@" 2>stderr; }
 train() { run --batch 16 "$@" >stdout || fail "$(cat stderr): $*"; }
 # refused TEXT OPTIONS...: not done, and one line with this text.

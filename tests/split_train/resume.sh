@@ -5,6 +5,7 @@ set -euo pipefail
 
 program=$1
 folder=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 finish() {
@@ -14,10 +15,6 @@ finish() {
 trap finish EXIT
 cd "$folder"
 
-fail() {
-  echo "resume.sh: $1" >&2
-  exit 1
-}
 images 120 >train.bin
 images 20 >test.bin
 data=(--data cifar:train.bin,test.bin)

@@ -6,56 +6,42 @@ set -euo pipefail
 
 program=$1
 folder=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 trap 'rm -rf "$folder"' EXIT
 out=$folder/out
 
-fail() {
-  echo "run.sh: $1" >&2
-  exit 1
-}
-
 train() { "$program" --steps 2 --batch 32 --threads 1 --progress none "$@"; }
 
-# refused TEXT OPTIONS...: exit code 2 and one line with this text.
-refused() {
-  local text=$1 code=0
-  shift
-  "$program" --progress none "$@" >"$folder/stdout" 2>"$folder/stderr" || code=$?
-  [[ $code == 2 ]] || fail "exit code $code instead of 2: $*"
-  [[ $(wc -l <"$folder/stderr") == 1 ]] || fail "not one line: $(cat "$folder/stderr")"
-  grep -qF -- "$text" "$folder/stderr" || fail "no '$text' in: $(cat "$folder/stderr")"
-}
+must_refuse "wanted a number in (0, 1]" --compress adc:2
+must_refuse "possible are" --compress merge:0.5@nothing
+must_refuse "needs a value behind its name" --bottleneck start=pca
+must_refuse "leaves nothing" --compress bottleneck:0.001
+must_refuse "can be cut after 1 to 3" --cut 4
+must_refuse "is for servers" --compress any
+must_refuse "--resume needs --out" --resume
+must_refuse "--seed 2 is given twice" --seed 1 2 2
+must_refuse "--compress none is given twice" --compress none adc:0.1 none
+must_refuse "wanted shapes" --data nothing
+must_refuse "there are" --model nothing
 
-refused "wanted a number in (0, 1]" --compress adc:2
-refused "possible are" --compress merge:0.5@nothing
-refused "needs a value behind its name" --bottleneck start=pca
-refused "leaves nothing" --compress bottleneck:0.001
-refused "can be cut after 1 to 3" --cut 4
-refused "is for servers" --compress any
-refused "--resume needs --out" --resume
-refused "--seed 2 is given twice" --seed 1 2 2
-refused "--compress none is given twice" --compress none adc:0.1 none
-refused "wanted shapes" --data nothing
-refused "there are" --model nothing
+must_refuse "needs to know the steps" --schedule cosine --budget-mib 1
+must_refuse "are for the client" --role server --listen 127.0.0.1:0 --warmup 5
+must_refuse "wanted a number from 0 on and below" --weight-decay -1
 
-refused "needs to know the steps" --schedule cosine --budget-mib 1
-refused "are for the client" --role server --listen 127.0.0.1:0 --warmup 5
-refused "wanted a number from 0 on and below" --weight-decay -1
+must_refuse "wanted none, or some of flip" --augment sepia
+must_refuse "flip is given twice" --augment flip,crop,flip
+must_refuse "wanted none, or some of flip" --augment none,flip
+must_refuse "goes with --data folder:DIR only" --test-share 0.2
+must_refuse "wanted a number above 0 and below 1" --test-share 20 --data folder:x
+must_refuse "wanted npz:FILE" --data npz:
 
-refused "wanted none, or some of flip" --augment sepia
-refused "flip is given twice" --augment flip,crop,flip
-refused "wanted none, or some of flip" --augment none,flip
-refused "goes with --data folder:DIR only" --test-share 0.2
-refused "wanted a number above 0 and below 1" --test-share 20 --data folder:x
-refused "wanted npz:FILE" --data npz:
-
-refused "wanted gradient, local, or every:K" --feedback sometimes
-refused "wanted gradient, local, or every:K" --compress none,feedback:every:0
-refused "--feedback is for the client" --role server --listen 127.0.0.1:0 --feedback local
-refused "wanted a number from 0 on and below 1" --drop-patches 1
-refused "are for the side that has the images" --role server --listen 127.0.0.1:0 --drop-patches 0.5
-refused "wanted uncompressed|compressed|both" --evaluate often
-refused "--evaluate-at goes with --budget-mib" --evaluate-at 4 --steps 9
+must_refuse "wanted gradient, local, or every:K" --feedback sometimes
+must_refuse "wanted gradient, local, or every:K" --compress none,feedback:every:0
+must_refuse "--feedback is for the client" --role server --listen 127.0.0.1:0 --feedback local
+must_refuse "wanted a number from 0 on and below 1" --drop-patches 1
+must_refuse "are for the side that has the images" --role server --listen 127.0.0.1:0 --drop-patches 0.5
+must_refuse "wanted uncompressed|compressed|both" --evaluate often
+must_refuse "--evaluate-at goes with --budget-mib" --evaluate-at 4 --steps 9
 
 # Folders of images: those that the fuzzer of image files begins with.
 samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
@@ -65,8 +51,8 @@ cp "$samples"/{baseline,progressive,png_rgb,png_alpha} "$photos/colour"
 cp "$samples"/{grey,turned,png_palette,png_1,png_16} "$photos/other"
 photo_run() { train --data "folder:$photos" --batch 2 --image 32 --test-share 0.3 "$@"; }
 if photo_run --out "$folder/kept" >"$folder/stdout" 2>"$folder/stderr"; then
-  refused "needs --test-share S, such as 0.2" --data "folder:$photos"
-  refused "folder:$folder/divided/train,$folder/divided/val" --data "folder:$folder/divided"
+  must_refuse "needs --test-share S, such as 0.2" --data "folder:$photos"
+  must_refuse "folder:$folder/divided/train,$folder/divided/val" --data "folder:$folder/divided"
   photo_run --data-memory-mib 0 --out "$folder/read_again" >/dev/null
   cmp "$folder/kept/model.safetensors" "$folder/read_again/model.safetensors" ||
     fail "images that are not kept give other weights"
@@ -97,7 +83,7 @@ if "$program" --steps 1 --compute bf16 --progress none >"$folder/stdout" 2>"$fol
     fail "--compute bf16 changes nothing"
   grep -q '"compute"' "$folder/bf16/metrics.jsonl" || fail "--compute is not in the metrics"
 else
-  refused "compute bf16: this program was compiled for" --compute bf16
+  must_refuse "compute bf16: this program was compiled for" --compute bf16
 fi
 
 comparison=(--compress none adc:0.1@q:8 bottleneck:0.25:start=pca@float16 --seed 1 2 --out "$out")
@@ -113,15 +99,15 @@ for model in model model-best; do
 done
 [[ $(ls "$out" | wc -l) == 16 ]] || fail "other files: $(ls "$out")"
 [[ -s $out/report.html ]] || fail "no report"
-refused "--resume" "${comparison[@]}"
+must_refuse "--resume" "${comparison[@]}"
 
 # As if it had been killed in the middle of the last run.
 cp "$out/metrics.csv" "$folder/whole.csv"
 head -n -1 "$out/metrics.jsonl" >"$folder/cut.jsonl"
 printf '{"record":"ep' >>"$folder/cut.jsonl"
 cp "$folder/cut.jsonl" "$out/metrics.jsonl"
-refused "batch is 16, but 32" --steps 2 --batch 16 --threads 1 "${comparison[@]}" --resume
-refused "length is 1 step, but 2 steps" --steps 1 --batch 32 --threads 1 "${comparison[@]}" --resume
+must_refuse "batch is 16, but 32" --steps 2 --batch 16 --threads 1 "${comparison[@]}" --resume
+must_refuse "length is 1 step, but 2 steps" --steps 1 --batch 32 --threads 1 "${comparison[@]}" --resume
 cmp "$folder/cut.jsonl" "$out/metrics.jsonl" || fail "a refused --resume has changed something"
 train "${comparison[@]}" --resume >"$folder/second"
 cmp <(head -n 6 "$folder/whole.csv") <(head -n 6 "$out/metrics.csv") ||

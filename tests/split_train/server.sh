@@ -5,15 +5,11 @@ set -euo pipefail
 
 program=$1
 folder=$(mktemp -d)
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 server=
 first=
 trap 'kill -KILL $server $first 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
-
-fail() {
-  echo "server.sh: $1" >&2
-  exit 1
-}
 
 serve() {  # serve OPTIONS...: $server is its process, $port where it listens
   : >log    # not the address of an earlier one

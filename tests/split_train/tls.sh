@@ -8,32 +8,25 @@ set -euo pipefail
 program=$(realpath "$1")
 make_certificates=$(realpath "$2")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/split_train/checks.sh
+source "$here/checks.sh"
 # shellcheck source=tests/crash/pair.sh
 source "$here/../crash/pair.sh"  # $folder and fail, too
 # shellcheck source=tests/split_train/serving.sh
 source "$here/serving.sh"
 cd "$folder"
 
-# refused TEXT OPTIONS...: exit code 2 and one line with this text.
-refused() {
-  local text=$1 code=0
-  shift
-  timeout 20 "$program" --progress none "$@" >stdout 2>stderr </dev/null || code=$?
-  [[ $code == 2 ]] || fail "exit code $code instead of 2: $*: $(cat stderr)"
-  [[ $(wc -l <stderr) == 1 ]] || fail "not one line: $(cat stderr)"
-  grep -qF -- "$text" stderr || fail "no '$text' in: $(cat stderr)"
-}
-a_server() { refused "$@" --role server --listen 127.0.0.1:0 --classes 4; }
-a_client() { refused "$@" --role client --connect localhost:7000; }
+a_server() { must_refuse "$@" --role server --listen 127.0.0.1:0 --classes 4; }
+a_client() { must_refuse "$@" --role client --connect localhost:7000; }
 
 (umask 077 && printf '5%.0s' {1..64} >key && printf '6%.0s' {1..64} >other && echo secret >short)
 
 # Beyond this machine something must be said of protection.
-refused "--listen 0.0.0.0:0: beyond this machine others can read and change what is sent; wanted --psk-file" \
+must_refuse "--listen 0.0.0.0:0: beyond this machine others can read and change what is sent; wanted --psk-file" \
   --role server --listen 0.0.0.0:0 --classes 4
-refused "--connect 192.0.2.1:7000: beyond this machine" --role client --connect 192.0.2.1:7000
-refused "--insecure is for --role server and --role client" --insecure
-refused "--psk-file is for --role server and --role client" --psk-file key
+must_refuse "--connect 192.0.2.1:7000: beyond this machine" --role client --connect 192.0.2.1:7000
+must_refuse "--insecure is for --role server and --role client" --insecure
+must_refuse "--psk-file is for --role server and --role client" --psk-file key
 a_client "--insecure goes without --psk-file" --insecure --psk-file key
 a_client "--tls-cert, --tls-key and --tls-ca are needed together" --tls-cert key
 a_client "--tls-cert, --tls-key and --tls-ca are needed together" --tls-name somebody

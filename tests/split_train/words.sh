@@ -7,13 +7,9 @@ set -euo pipefail
 program=$1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 cd "$folder"
-
-fail() {
-  echo "words.sh: $1" >&2
-  exit 1
-}
 
 # Of class 0 more than of others.
 for class in 0 0 0 0 0 1 1 1 2 3; do image $class; done >test.bin
@@ -26,12 +22,7 @@ inner='std::|basic_|vector|parse_[a-z]|[a-z]_named|VitConfig|Tcp[A-Z]|ArgumentEr
 
 # refused TEXT OPTIONS...: exit code 2 and one line with this text and without inner words.
 refused() {
-  local text=$1 code=0
-  shift
-  timeout 20 "$program" --progress none "$@" >stdout 2>stderr </dev/null || code=$?
-  [[ $code == 2 ]] || fail "exit code $code instead of 2: $*: $(cat stderr)"
-  [[ $(wc -l <stderr) == 1 ]] || fail "not one line: $(cat stderr)"
-  grep -qF -- "$text" stderr || fail "no '$text' in: $(cat stderr)"
+  must_refuse "$@"
   if grep -qE -- "$inner" stderr; then fail "inner words in: $(cat stderr)"; fi
 }
 
