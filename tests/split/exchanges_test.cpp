@@ -180,9 +180,7 @@ class Dialogue {
   void fetch_weights() {
     client()->send(wire::MessageKind::fetch_weights);
     up(wire::MessageKind::fetch_weights);
-    for (const auto& named : nn::parameters<float>(server_part_))
-      named.second.mutable_value() =
-          number("server." + named.first, [&] { return named.second.value(); });
+    take_weights("server.", server_part_);
     const ExchangeBytes weights = weights_payload<float>(server_part_);
     server()->send(wire::MessageKind::weights, std::array{wire::Bytes{weights}});
     down(wire::MessageKind::weights,
@@ -204,9 +202,7 @@ class Dialogue {
 
   /// A client of a group asks for its next turn, and gets it. Both send weights, if any.
   void take_turn(TurnRequest request, Turn turn, bool with_weights) {
-    for (const auto& named : nn::parameters<float>(client_part_))
-      named.second.mutable_value() =
-          number("client." + named.first, [&] { return named.second.value(); });
+    take_weights("client.", client_part_);
     const ExchangeBytes weights =
         with_weights ? weights_payload<float>(client_part_) : ExchangeBytes{};
     if (request.turn == 0) request.start = weights_checksum<float>(client_part_);
@@ -260,6 +256,12 @@ class Dialogue {
     CHECK(came == wanted);
   }
 
+  /// Gives a part the recorded weights.
+  void take_weights(const std::string& prefix, nn::Part<float>& part) {
+    for (const auto& named : nn::parameters<float>(part))
+      named.second.mutable_value() =
+          number(prefix + named.first, [&] { return named.second.value(); });
+  }
   const Tensor<float>& number(const std::string& name, const auto& compute) {
     if (records_) numbers_[name] = compute();
     return numbers_.at(name);
