@@ -159,7 +159,7 @@ class Output {
     }
   }
 
-  /// clients.csv, with a name as that of the model.
+  /// Writes clients.csv; its name says which run, as that of the model does.
   void save_clients(const splitvit::report::Run& run) {
     if (!folder_) return;
     const std::filesystem::path path = clients_path(run);

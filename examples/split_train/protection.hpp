@@ -31,7 +31,7 @@ splitvit::transport::AnyLink connect(const Options& options,
                                      const splitvit::transport::Endpoint& server,
                                      const splitvit::transport::ConnectOptions& how = {});
 
-/// Serves whoever connects and is accepted; see Service::run.
+/// Runs the service on this listener, protected as the options say; see Service::run.
 void serve(splitvit::split::Service<float>& service, splitvit::transport::TcpListener& listener,
            const Options& options, const std::function<bool()>& goes_on);
 

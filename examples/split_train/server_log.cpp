@@ -17,8 +17,8 @@ namespace {
 
 volatile std::sig_atomic_t is_asked = 0;
 
-/// The first eight digits. The whole id is not printed, since whoever knows it can take over the
-/// session.
+/// The first eight digits of an id. Whoever knows all of it can take over the session, so it is not
+/// printed.
 std::string session_text(const sv::wire::SessionId& id) {
   char text[32];
   std::snprintf(text, sizeof text, "session %08x", static_cast<unsigned>(id[0] >> 32));

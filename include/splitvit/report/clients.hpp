@@ -14,9 +14,9 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::report {
 
-/// The accuracy that a client can expect on images like its own: that of each class in the last
-/// evaluation, each counted as often as the client has images of it. Absent where no test image is
-/// of its classes.
+/// The accuracy on images with the client's own mix of classes: the mean of the accuracies by
+/// class, weighted by how many images the client has of each. Absent where no test image is of its
+/// classes.
 inline std::optional<double> own_accuracy(const ClientSummary& client,
                                           std::span<const ClassScore> classes) {
   double sum = 0, images = 0;
@@ -71,8 +71,8 @@ inline split::Traffic weights_traffic(const Run& run) {
   return all;
 }
 
-/// A row for each run of several clients, for a terminal; empty if there is none. The majority
-/// class is the accuracy that needs no training.
+/// For a terminal: a row for each run that had several clients; without such a run no row. The
+/// majority class is the accuracy of always naming the most frequent one.
 inline Table clients_table(std::span<const Run> runs) {
   Table table;
   for (const Run& run : runs) {

@@ -196,7 +196,8 @@ inline std::string class_section(std::span<const Run> runs, std::span<const Summ
                  "seeds.");
 }
 
-/// A row for each run of several clients, however many they are; nothing if there is none.
+/// A table with one row for each run that had several clients, not one for each client; without
+/// such a run no text.
 inline std::string clients_section(std::span<const Run> runs, std::span<const Summary> groups) {
   std::string header_cells, rows;
   for (const char* name : {"Method", "Seed", "Clients", "Best", "Worst", "Standard deviation",
