@@ -120,13 +120,14 @@ class Client:
         while session.last_step < self.o.steps:
             epoch, at = divmod(session.last_step, per_epoch)
             order = np.random.default_rng((self.o.seed, epoch)).permutation(count)
-            loss, link = self.step(order[at * batch : at * batch + batch]), self.link
+            loss = self.step(order[at * batch : at * batch + batch])
+            link = self.link or self.connect()
             line = {"record": "step", "step": session.last_step, "loss": loss}
             self.lines.append(line | {"bytes_up": link.bytes_up, "bytes_down": link.bytes_down})
         print(self.lines[-1], f"test accuracy {self.evaluate():.4f}")
         if self.o.out:
             self.save(Path(self.o.out))
-        self.link.send(Kind.bye)
+        (self.link or self.connect()).send(Kind.bye)
 
     def save(self, folder: Path) -> None:
         """The joined model, and a line a step."""

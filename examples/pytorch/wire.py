@@ -140,8 +140,9 @@ class Session:
         required, _ = read.get("II")
         if required:
             raise Refused("required capabilities", str(required), "0")
-        *numbers, count = read.get("QI16sIIQH")
-        hello = Session(*numbers, list(read.get(f"{count}Q")))
+        largest, interval, id_, connection, client, last, count = read.get("QI16sIIQH")
+        steps = list(read.get(f"{count}Q"))
+        hello = Session(largest, interval, id_, connection, client, last, steps)
         for _ in range(read.get("H")[0]):
             key, value = read.text(64), read.text()
             read.need(key not in ("", *hello.settings), "malformed", f"setting '{key}'")
