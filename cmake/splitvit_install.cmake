@@ -18,6 +18,7 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/splitvit-config.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/splitvit-config-version.cmake
   cmake/splitvit_images.cmake
+  cmake/splitvit_mpi.cmake
   cmake/splitvit_separate.cmake
   cmake/splitvit_separate.cpp
   cmake/splitvit_tls.cmake

@@ -22,6 +22,7 @@
 #include "split_train/build_info.hpp"        // build_info
 #include "split_train/checkpointing.hpp"     // remove_checkpoints
 #include "split_train/client_role.hpp"       // run_client
+#include "split_train/cluster.hpp"           // leave_cluster
 #include "split_train/data.hpp"              // load_data, tell_skipped
 #include "split_train/dialling.hpp"          // is_of_connection
 #include "split_train/dry_run.hpp"           // dry_run
@@ -198,5 +199,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (!open_standard_streams()) return 1;
-  return code_at_end(run(argc, argv));
+  const int code = code_at_end(run(argc, argv));
+  leave_cluster(code);
+  return code;
 }

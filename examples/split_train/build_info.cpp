@@ -39,6 +39,11 @@ std::vector<splitvit::report::Setting> build_info() {
 #else
   constexpr bool tls = false;
 #endif
+#if SPLITVIT_HAS_MPI
+  constexpr bool mpi = true;
+#else
+  constexpr bool mpi = false;
+#endif
   std::vector<splitvit::report::Setting> all{
       {"version", version()},
       {"compiler", compiler()},
@@ -46,7 +51,8 @@ std::vector<splitvit::report::Setting> build_info() {
       {"xsimd", built_in(SPLITVIT_USE_XSIMD != 0)},
       {"oneTBB", built_in(SPLITVIT_USE_TBB != 0)},
       {"images (JPEG, PNG, gzip)", built_in(images)},
-      {"TLS", built_in(tls)}};
+      {"TLS", built_in(tls)},
+      {"MPI", built_in(mpi)}};
 #if defined(SPLITVIT_COMMIT)  // built from a checkout
   all.push_back({"commit", SPLITVIT_COMMIT});
 #endif

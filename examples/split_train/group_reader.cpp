@@ -11,6 +11,8 @@
 #include <splitvit/core/text.hpp>       // counted, number_from
 #include <splitvit/data/partition.hpp>  // parse_partition
 
+#include "split_train/cluster.hpp"  // join_cluster
+
 namespace split_train {
 
 namespace sv = splitvit;
@@ -37,6 +39,9 @@ std::optional<std::uint64_t> steps_from(const std::string& option, const std::st
 }  // namespace
 
 void GroupReader::add_to(OptionList& list, Options& o) {
+  list.choice<bool>("--link", is_in_cluster_, {{"tcp", false}, {"mpi", true}},
+                    "mpi: the processes of an MPI job train one model, rank 0 as the server, each "
+                    "other one as a client");
   of_clients_ = list.whole(
       "--clients", o.clients, 1, most_clients,
       "clients that train one model together, each with its share of the images; with "
@@ -71,12 +76,14 @@ void GroupReader::check(Options& o) {
   const auto is_given = [](const CLI::Option* option) { return option->count() > 0; };
   for (const CLI::Option* const option :
        {of_sharing_, of_average_every_, of_turn_, of_partition_, of_per_round_})
-    require_that(is_given(of_clients_) || is_given(of_client_) || !is_given(option),
-                 option->get_name() + " goes with --clients, or with --client");
+    require_that(
+        is_given(of_clients_) || is_given(of_client_) || is_in_cluster_ || !is_given(option),
+        option->get_name() + " goes with --clients, or with --client");
   require_that(o.role == Role::client || !is_given(of_client_), "--client goes with --role client");
   require_that(o.role != Role::client || !is_given(of_clients_),
                "--clients does not go with --role client: --client I/N says which client this is");
   if (is_given(of_client_)) read_client(o);
+  if (is_in_cluster_) join_cluster(o);
   if (o.clients == 0) return;
   require_that(
       o.role != Role::server || o.sessions == 0,

@@ -28,6 +28,7 @@ class GroupReader {
   /// Errors  UsageError.
   void read_client(Options& options);
 
+  bool is_in_cluster_ = false;        // --link mpi
   std::string client_;                // "I/N"
   std::string average_every_, turn_;  // steps, or "epoch"
   const CLI::Option *of_clients_ = nullptr, *of_client_ = nullptr, *of_sharing_ = nullptr,

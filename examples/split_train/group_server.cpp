@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/group_server.hpp"
 
-#include <algorithm>  // max
-#include <atomic>     // atomic
-#include <chrono>     // seconds, steady_clock
-#include <cstddef>    // size_t
-#include <cstdint>    // uint32_t, uint64_t
-#include <cstdio>     // fflush, fprintf, printf
-#include <exception>  // exception
-#include <stdexcept>  // runtime_error
-#include <utility>    // move
-#include <vector>     // vector
+#include <algorithm>   // max
+#include <atomic>      // atomic
+#include <chrono>      // seconds, steady_clock
+#include <cstddef>     // size_t
+#include <cstdint>     // uint32_t, uint64_t
+#include <cstdio>      // fflush, fprintf, printf
+#include <exception>   // exception
+#include <functional>  // function
+#include <stdexcept>   // runtime_error
+#include <utility>     // move
+#include <vector>      // vector
 
 #include <splitvit/split/server.hpp>   // Server
 #include <splitvit/split/service.hpp>  // Service
 #include <splitvit/transport/tcp.hpp>  // TcpListener
 
+#include "split_train/cluster.hpp"     // serve_cluster
 #include "split_train/group.hpp"       // group_options, group_server, save_average, summaries_of
 #include "split_train/group_log.hpp"   // GroupLog, run_logged
 #include "split_train/protection.hpp"  // serve
@@ -38,7 +40,6 @@ class GroupServing {
 
   sv::report::Run operator()() {
     log_.begin();
-    sv::transport::TcpListener listener{options_.endpoint};
     ServerLog sessions{options_.progress == "none"};
     const auto clients = static_cast<std::size_t>(options_.clients);
     sv::split::Service<float> service{
@@ -47,14 +48,11 @@ class GroupServing {
          .most_unadmitted = std::max<std::size_t>(64, clients),
          .on_event = [&](const std::string& peer, const sv::split::SessionEvent& event) {
            sessions.add(peer, event);
-           if (sessions.finished() >= options_.clients) listener.close();
          }}};
-    std::printf("listening on %s\n", listener.endpoint().text().c_str());
-    std::fflush(stdout);
-    serve(service, listener, options_, [&] {
+    serve_all(service, [&] {
       sessions.answer_signal(service);
       say_who_is_awaited();
-      return true;
+      return sessions.finished() < options_.clients;
     });
     if (!server_.group()->is_over())
       throw std::runtime_error("clients have left before the training was over");
@@ -73,6 +71,14 @@ class GroupServing {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  void serve_all(sv::split::Service<float>& service, const std::function<bool()>& goes_on) {
+    if (options_.mpi) return serve_cluster(service, goes_on);
+    sv::transport::TcpListener listener{options_.endpoint};
+    std::printf("listening on %s\n", listener.endpoint().text().c_str());
+    std::fflush(stdout);
+    serve(service, listener, options_, goes_on);
+  }
 
   /// One thread at a time calls them.
   sv::split::GroupOptions hooks() {

@@ -55,8 +55,12 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   const auto need = [](bool holds, const std::string& text) {
     if (!holds) throw UsageError(text);
   };
-  need(o.role != Role::server || !listen.empty(), "--role server needs --listen HOST:PORT");
-  need(o.role != Role::client || !connect.empty(), "--role client needs --connect HOST:PORT");
+  need(!o.mpi || (listen.empty() && connect.empty()),
+       "--link mpi goes without --listen and --connect");
+  need(o.role != Role::server || o.mpi || !listen.empty(),
+       "--role server needs --listen HOST:PORT");
+  need(o.role != Role::client || o.mpi || !connect.empty(),
+       "--role client needs --connect HOST:PORT");
   need(o.role == Role::server || listen.empty(), "--listen goes with --role server only");
   need(o.role == Role::client || connect.empty(), "--connect goes with --role client only");
   need(!o.evaluate_at || o.budget_mib, "--evaluate-at goes with --budget-mib");

@@ -32,6 +32,7 @@ struct Options {
   splitvit::transport::Endpoint endpoint;  ///< to listen on or to connect to
   std::string tls_cert, tls_key, tls_ca, tls_name, psk_file;
   bool insecure = false;                         ///< plain TCP to and from other machines
+  bool mpi = false;                              ///< links of an MPI job instead; see cluster.hpp
   std::shared_ptr<const Protection> protection;  ///< of these; null: plain TCP
   std::string data = "shapes";
   std::optional<double> test_share;    ///< of one folder of images

@@ -64,6 +64,7 @@ inline const std::vector<Library>& libraries() {
       {"png.h", {"images/png.hpp"}},
       {"zlib.h", {"images/gzip.hpp"}},
       {"openssl/", {"transport/tls_context.hpp", "transport/tls_engine.hpp"}},
+      {"mpi.h", {"transport/mpi_job.hpp"}},
       {"sys/socket.h", tcp},
       {"sys/un.h", tcp},
       {"netinet/", tcp},
@@ -84,13 +85,13 @@ inline const std::vector<Library>& libraries() {
   return table;
 }
 
-/// What splitvit.hpp and its folder's header leave out: sockets, OpenSSL, and what is slow to
-/// compile.
+/// What splitvit.hpp and its folder's header leave out: sockets, OpenSSL, MPI, and what is slow
+/// to compile.
 inline const Names& included_by_name() {
-  static const Names names{"transport/tcp.hpp",         "transport/tls.hpp",
-                           "transport/tls_context.hpp", "transport/tls_engine.hpp",
-                           "kernel/eigen_gemm.hpp",     "kernel/symmetric_eigen.hpp",
-                           "nn/principal_axes.hpp"};
+  static const Names names{
+      "transport/tcp.hpp",        "transport/tls.hpp",          "transport/tls_context.hpp",
+      "transport/tls_engine.hpp", "transport/mpi.hpp",          "transport/mpi_job.hpp",
+      "kernel/eigen_gemm.hpp",    "kernel/symmetric_eigen.hpp", "nn/principal_axes.hpp"};
   return names;
 }
 

@@ -10,6 +10,8 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
 source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/same_files.sh"
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../examples/slurm" && pwd)
 cd "$folder"
 
 images 24 >train.bin
@@ -30,15 +32,6 @@ ended() {
   done
   served
 }
-# same FOLDER: the server has written the files of the simulation. Seconds are its own, and for the
-# epoch it counts rows, since it is not told how many images were merged.
-same() {
-  for file in model.safetensors model-best.safetensors clients.csv; do
-    cmp "simulated-$1/$file" "served-$1/$file" || fail "$1: $file is not that of the simulation"
-  done
-  cmp <(cut -d, -f1,2,4-10 "simulated-$1/metrics.csv") <(cut -d, -f1,2,4-10 "served-$1/metrics.csv") ||
-    fail "$1: $(cat "simulated-$1/metrics.csv" "served-$1/metrics.csv")"
-}
 
 for sharing in shared averaged relay; do
   for method in none adc:0.3; do
@@ -58,6 +51,22 @@ for sharing in shared averaged relay; do
     grep -qE "^$method .*%" client-1 || fail "$name: client 1 tells no accuracy: $(cat client-1)"
   done
 done
+
+# The script for Slurm, as its jobs run it.
+if "$program" --version | grep -q '^TLS: built in' && command -v openssl >/dev/null; then
+  slurm() {
+    SPLIT_TRAIN=$program SLURM_ARRAY_TASK_ID=${2:-} bash "$scripts/tcp.sbatch" shared 2 "$1" --seed 1 \
+      --steps 3 "${common[@]}" "${@:3}" >"slurm-${2:-server}" 2>&1
+  }
+  "$program" --clients 2 --steps 3 --threads 1 --seed 1 "${common[@]}" --out simulated-slurm >table
+  slurm client 1 &
+  clients=($!)
+  slurm client 2 &
+  clients+=($!)
+  slurm server "" --out served-slurm || fail "tcp.sbatch ended with $?: $(cat slurm-*)"
+  wait "${clients[@]}" || fail "a client of tcp.sbatch failed: $(cat slurm-*)"
+  same slurm
+fi
 
 # What is not alike is refused by name, and a client that is not registered, or came before, too.
 port=0
