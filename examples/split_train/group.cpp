@@ -111,6 +111,7 @@ sv::split::ClientOptions client_options_of(const Options& o, const std::string& 
 
 sv::split::GroupOptions group_options(const Options& o, const Data& data) {
   return {.clients = static_cast<std::uint32_t>(o.clients),
+          .order = o.order,
           .seed = o.seed,
           .evaluator = 1,
           .evaluate_every = rounds_of_epoch(o, data),

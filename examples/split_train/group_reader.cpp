@@ -10,6 +10,7 @@
 #include <splitvit/core/error.hpp>      // joined
 #include <splitvit/core/text.hpp>       // counted, number_from
 #include <splitvit/data/partition.hpp>  // parse_partition
+#include <splitvit/split/rounds.hpp>    // Order
 
 #include "split_train/cluster.hpp"  // join_cluster
 
@@ -70,18 +71,25 @@ void GroupReader::add_to(OptionList& list, Options& o) {
       "--per-round", o.per_round, 1, most_clients,
       "clients that take part in a round, drawn from all that have steps left; all unless "
       "given");
+  of_order_ = list.choice<sv::split::Order>(
+      "--order", o.order,
+      {{"fixed", sv::split::Order::fixed}, {"arrival", sv::split::Order::arrival}},
+      "of the steps of several clients at the server; fixed: always the same; arrival: as they "
+      "come, which is faster where clients differ, and not repeatable");
 }
 
 void GroupReader::check(Options& o) {
   const auto is_given = [](const CLI::Option* option) { return option->count() > 0; };
   for (const CLI::Option* const option :
-       {of_sharing_, of_average_every_, of_turn_, of_partition_, of_per_round_})
+       {of_sharing_, of_average_every_, of_turn_, of_partition_, of_per_round_, of_order_})
     require_that(
         is_given(of_clients_) || is_given(of_client_) || is_in_cluster_ || !is_given(option),
         option->get_name() + " goes with --clients, or with --client");
   require_that(o.role == Role::client || !is_given(of_client_), "--client goes with --role client");
   require_that(o.role != Role::client || !is_given(of_clients_),
                "--clients does not go with --role client: --client I/N says which client this is");
+  require_that(o.role != Role::client || !is_given(of_order_),
+               "--order is for the server, which applies the steps");
   if (is_given(of_client_)) read_client(o);
   if (is_in_cluster_) join_cluster(o);
   if (o.clients == 0) return;

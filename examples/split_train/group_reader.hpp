@@ -33,7 +33,7 @@ class GroupReader {
   std::string average_every_, turn_;  // steps, or "epoch"
   const CLI::Option *of_clients_ = nullptr, *of_client_ = nullptr, *of_sharing_ = nullptr,
                     *of_average_every_ = nullptr, *of_turn_ = nullptr, *of_partition_ = nullptr,
-                    *of_per_round_ = nullptr;
+                    *of_per_round_ = nullptr, *of_order_ = nullptr;
 };
 
 /// Errors  std::invalid_argument for a method that a group of clients cannot train with.

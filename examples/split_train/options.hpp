@@ -15,6 +15,7 @@
 #include <splitvit/nn/vit_weights.hpp>      // VitWeights
 #include <splitvit/report/run.hpp>          // Setting
 #include <splitvit/split/report.hpp>        // EvaluationMode
+#include <splitvit/split/rounds.hpp>        // Order
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
 
 // What the command line of split_train says, checked.
@@ -88,6 +89,7 @@ struct Options {
   std::string sharing;    ///< shared, averaged or relay
   std::string partition;  ///< which client has which images, see data/partition.hpp
   Index per_round = 0;    ///< clients in a round; 0: all
+  splitvit::split::Order order = splitvit::split::Order::fixed;  ///< of their steps
   /// Of a client, before weights are averaged or handed on; an epoch unless given.
   std::optional<std::uint64_t> steps_of_turn;
   std::vector<splitvit::report::Setting> effective;  ///< all options in the end, by their names

@@ -48,7 +48,8 @@ refused "--clients 49 --partition iid: 48 samples for 49 clients" --clients 49
 refused "--clients 2 --partition by-class:1: 1 classes for each of 2 clients" --clients 2 --partition by-class:1
 refused "--clients 1 --partition by-class:5: 5 classes" --clients 1 --partition by-class:5
 refused "--per-round 3: there are 2 clients" --clients 2 --per-round 3
-for option in sharing=averaged average-every=epoch turn=1 partition=iid per-round=1; do
+for option in sharing=averaged average-every=epoch turn=1 partition=iid per-round=1 \
+  order=fixed; do
   refused "--${option%=*} goes with --clients, or with --client" "--$option"
 done
 refused "--turn goes with --sharing relay" --clients 2 --turn 3

@@ -52,6 +52,15 @@ for sharing in shared averaged relay; do
   done
 done
 
+# Steps as they arrive: as many of them, and the report says that it cannot be repeated.
+port=0
+listen --clients 3 "${common[@]}" --order arrival --average-every 2 --out arrival
+clients=()
+for number in 1 2 3; do client $number --average-every 2; done
+ended
+grep -q '"order of steps":"as they arrive: not repeatable"' arrival/metrics.jsonl || fail "no order in the metrics"
+[[ $(awk -F, '$4 == 3' arrival/clients.csv | wc -l) == 3 ]] || fail "not 3 steps: $(cat arrival/clients.csv)"
+
 # The script for Slurm, as its jobs run it.
 if "$program" --version | grep -q '^TLS: built in' && command -v openssl >/dev/null; then
   slurm() {
