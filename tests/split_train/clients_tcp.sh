@@ -64,7 +64,7 @@ grep -q '"order of steps":"as they arrive: not repeatable"' arrival/metrics.json
 # The script for Slurm, as its jobs run it.
 if "$program" --version | grep -q '^TLS: built in' && command -v openssl >/dev/null; then
   slurm() {
-    SPLIT_TRAIN=$program SLURM_ARRAY_TASK_ID=${2:-} bash "$scripts/tcp.sbatch" shared 2 "$1" --seed 1 \
+    SPLIT_TRAIN=$program SLURM_ARRAY_TASK_ID=${2:-} timeout 60 bash "$scripts/tcp.sbatch" shared 2 "$1" --seed 1 \
       --steps 3 "${common[@]}" "${@:3}" >"slurm-${2:-server}" 2>&1
   }
   "$program" --clients 2 --steps 3 --threads 1 --seed 1 "${common[@]}" --out simulated-slurm >table
