@@ -101,7 +101,8 @@ int draw(int argc, char** argv) {
     for (const auto& [fill, path_data] : paths)
       svg << "<path fill='" << fill << "' d='" << path_data << "'/>\n";
     svg << "</g>\n<clipPath id='sent" << i << "'><path d='";
-    for (const sv::Index token : kept.view().slice(i, i + 1).span())
+    const auto of_image = kept.view().slice(i, i + 1).span();
+    for (const sv::Index token : of_image)
       if (token > 0)  // token 0 is CLS
         svg << box((token - 1) % across * patch, (token - 1) / across * patch, patch, patch);
     svg << "'/></clipPath>\n<g transform='translate(0 " << step << ")'>"

@@ -180,7 +180,8 @@ struct SplitFc {
         const T low = base.empty() ? T{0} : base[sent.columns[at]];
         // Columns with a lower probability are practically never kept.
         const T p = static_cast<T>(std::max(sent.probabilities[at], 1e-30));
-        for (T& value : columns.view().slice(j, j + 1).span()) value = limited((value - low) / p);
+        const std::span<T> column = columns.view().slice(j, j + 1).span();
+        for (T& value : column) value = limited((value - low) / p);
       }
     });
   }
