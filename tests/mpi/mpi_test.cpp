@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <chrono>   // milliseconds, seconds
-#include <cstdlib>  // getenv
-#include <thread>   // jthread
+#include <chrono>  // milliseconds, seconds
+#include <thread>  // jthread
 
 #include <splitvit/split/service.hpp>          // Listener
 #include <splitvit/transport/conformance.hpp>  // check_transport

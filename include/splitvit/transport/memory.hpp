@@ -7,8 +7,9 @@
 #include <memory>              // make_shared, make_unique, shared_ptr, unique_ptr
 #include <mutex>               // mutex, unique_lock
 
-#include <splitvit/core/error.hpp>          // Reason, TransportError
-#include <splitvit/transport/concepts.hpp>  // Deadline, no_deadline
+#include <splitvit/core/error.hpp>                // Reason, TransportError
+#include <splitvit/transport/concepts.hpp>        // Deadline, no_deadline
+#include <splitvit/transport/detail/waiting.hpp>  // wait_until_ready
 
 namespace splitvit::inline SPLITVIT_BUILD::transport {
 
@@ -54,15 +55,9 @@ class Pipe {
  private:
   void wait(std::unique_lock<std::mutex>& lock, const Deadline& deadline, const char* what,
             const auto& ready) {
-    while (!ready()) {
-      if (Clock::now() >= deadline)
-        throw TransportError(Reason::timed_out,
-                             {"MemoryLink: ", what, ": the peer was silent until the deadline"});
-      if (deadline == no_deadline)
-        changed_.wait(lock);
-      else
-        changed_.wait_until(lock, Deadline{deadline});  // a copy, since it may change
-    }
+    if (!wait_until_ready(lock, changed_, deadline, ready))
+      throw TransportError(Reason::timed_out,
+                           {"MemoryLink: ", what, ": the peer was silent until the deadline"});
   }
 
   template <class T>

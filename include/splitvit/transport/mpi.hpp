@@ -60,8 +60,7 @@ class Mpi {
   /// Starts MPI, with a thread of its own that makes all calls (MPI_THREAD_FUNNELED).
   ///
   /// Errors  TransportError: link_failed if MPI cannot start; cannot_connect if this process is
-  /// alone
-  ///         where the launcher has started several, such as by an srun that does not know this
+  ///         alone where the launcher has started several, as by an srun that does not know this
   ///         MPI.
   Mpi() : job_{std::make_shared<detail::MpiJob>()} {}
   Mpi(const Mpi&) = delete;
@@ -95,8 +94,9 @@ class MpiListener {
  public:
   explicit MpiListener(Mpi& mpi) : job_{mpi.job_} {}
 
-  /// Waits for the next link. Errors  TransportError: timed_out at the deadline, closed after
-  /// close().
+  /// Waits for the next link.
+  ///
+  /// Errors  TransportError: timed_out at the deadline, closed after close().
   MpiLink accept(Deadline deadline = no_deadline) { return {job_, job_->answer(deadline)}; }
 
   /// Waits until accept has something to return, a link can be read, or the deadline. Returns what

@@ -2,19 +2,20 @@
 #pragma once
 
 #include <algorithm>           // any_of, max, min
-#include <chrono>              // microseconds
+#include <chrono>              // microseconds, seconds
 #include <condition_variable>  // condition_variable
 #include <cstdlib>             // atoi, getenv
 #include <cstring>             // memcpy
 #include <exception>           // exception
 #include <memory>              // make_shared, make_unique, shared_ptr, unique_ptr
 #include <mutex>               // lock_guard, mutex, unique_lock
-#include <thread>              // thread, yield
+#include <thread>              // sleep_for, thread, yield
 
 #include <mpi.h>  // MPI_Improbe, MPI_Isend, ...
 
-#include <splitvit/core/error.hpp>          // Reason, TransportError
-#include <splitvit/transport/concepts.hpp>  // Clock, Deadline, no_deadline
+#include <splitvit/core/error.hpp>                // Reason, TransportError
+#include <splitvit/transport/concepts.hpp>        // Deadline, no_deadline
+#include <splitvit/transport/detail/waiting.hpp>  // wait_until_ready
 
 namespace splitvit::inline SPLITVIT_BUILD::transport {
 
@@ -123,10 +124,7 @@ class MpiJob {
       ready.push_back(!callers_.empty() || is_deaf_ || !failure_.empty());
       return std::any_of(ready.begin(), ready.end(), [](bool is) { return is; });
     };
-    if (!look() && deadline == no_deadline)
-      changed_.wait(lock, look);
-    else
-      changed_.wait_until(lock, deadline, look);
+    wait_until_ready(lock, changed_, deadline, look);
     return ready;
   }
 
@@ -175,16 +173,11 @@ class MpiJob {
 
   void wait(std::unique_lock<std::mutex>& lock, const Deadline& deadline, const char* what,
             const auto& is_ready) {
-    while (!is_ready()) {
-      if (!failure_.empty()) fail();
-      if (Clock::now() >= deadline)
-        throw TransportError(Reason::timed_out,
-                             {"MPI: ", what, ": the peer was silent until the deadline"});
-      if (deadline == no_deadline)
-        changed_.wait(lock);
-      else
-        changed_.wait_until(lock, Deadline{deadline});  // a copy, since it may change
-    }
+    const auto is_decided = [&] { return is_ready() || !failure_.empty(); };
+    if (!wait_until_ready(lock, changed_, deadline, is_decided))
+      throw TransportError(Reason::timed_out,
+                           {"MPI: ", what, ": the peer was silent until the deadline"});
+    if (!is_ready()) fail();
   }
 
   /// The one thread that calls MPI.

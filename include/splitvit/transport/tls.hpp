@@ -2,14 +2,15 @@
 #pragma once
 
 #include <algorithm>           // equal, min
-#include <condition_variable>  // condition_variable, cv_status
+#include <condition_variable>  // condition_variable
 #include <memory>              // make_unique, unique_ptr
 #include <mutex>               // lock_guard, mutex, unique_lock
 
-#include <splitvit/core/error.hpp>             // Reason, TransportError
-#include <splitvit/transport/concepts.hpp>     // Clock, Deadline, HasDeadline, read_part, Transport
-#include <splitvit/transport/tls_context.hpp>  // TlsContext, TlsOptions, TlsRole
-#include <splitvit/transport/tls_engine.hpp>   // TlsEngine
+#include <splitvit/core/error.hpp>          // Reason, TransportError
+#include <splitvit/transport/concepts.hpp>  // Clock, Deadline, HasDeadline, read_part, Transport
+#include <splitvit/transport/detail/waiting.hpp>  // wait_until_ready
+#include <splitvit/transport/tls_context.hpp>     // TlsContext, TlsOptions, TlsRole
+#include <splitvit/transport/tls_engine.hpp>      // TlsEngine
 
 // An optional part: link splitvit::tls, which needs OpenSSL 3.
 
@@ -159,13 +160,9 @@ class TlsLink {
 
     /// Completes the handshake, or waits for the thread that does.
     void open(std::unique_lock<std::mutex>& lock) {
-      while (!is_open && is_shaking) {
-        if (deadline == no_deadline)
-          changed.wait(lock);
-        else if (changed.wait_until(lock, Deadline{deadline}) == std::cv_status::timeout &&
-                 is_shaking && Clock::now() >= deadline)
-          throw TransportError(Reason::timed_out, "TLS: no handshake until the deadline");
-      }
+      if (!detail::wait_until_ready(lock, changed, deadline,
+                                    [this] { return is_open || !is_shaking; }))
+        throw TransportError(Reason::timed_out, "TLS: no handshake until the deadline");
       if (is_open) return;
       const Doing shaking{*this, is_shaking};
       try {
