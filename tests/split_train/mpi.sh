@@ -10,6 +10,7 @@ trap 'rm -rf "$folder"' EXIT
 source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/same_files.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
+launcher=$(cd "$(dirname "${BASH_SOURCE[0]}")/../mpi" && pwd)/job.sh
 slurm=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../examples/slurm" && pwd)
 cd "$folder"
 
@@ -17,11 +18,7 @@ if ! "$program" --version | grep -q '^MPI: built in'; then
   must_refuse "--link mpi: this program was built without MPI" --link mpi
   exit
 fi
-mpiexec=${MPIEXEC:-mpiexec}
-command -v "$mpiexec" >/dev/null || { echo "skipped: there is no $mpiexec"; exit 77; }
-# Open MPI: as root, and more processes than cores.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
+command -v "${MPIEXEC:-mpiexec}" >/dev/null || { echo "skipped: there is no ${MPIEXEC:-mpiexec}"; exit 77; }
 
 images 24 >train.bin
 images 16 >test.bin
@@ -29,7 +26,7 @@ common=(--data cifar:train.bin,test.bin --batch 4 --steps 3 --threads 1 --progre
 
 # job PROCESSES OPTIONS...
 job() {
-  timeout 120 "$mpiexec" -n "$1" "$program" --link mpi "${common[@]}" "${@:2}" >out 2>err
+  timeout 120 "$launcher" "$1" "$program" --link mpi "${common[@]}" "${@:2}" >out 2>err
 }
 
 # train NAME CLIENTS OPTIONS...: simulated, and by a job.
@@ -47,7 +44,7 @@ train alone 1 --compress adc:0.3@q:8
 
 # The script for Slurm, with a launcher that stands for srun.
 mkdir bin
-printf '#!/bin/sh\n[ "$1" = --mpi=pmix ] || exit 2\nshift\nexec "%s" -n "$SLURM_NTASKS" "$@"\n' "$mpiexec" >bin/srun
+printf '#!/bin/sh\n[ "$1" = --mpi=pmix ] || exit 2\nshift\nexec "%s" "$SLURM_NTASKS" "$@"\n' "$launcher" >bin/srun
 chmod +x bin/srun
 "$program" --clients 2 "${common[@]}" --out simulated-slurm >table
 PATH=$PWD/bin:$PATH SLURM_NTASKS=3 SPLIT_TRAIN=$program timeout 120 \
@@ -64,7 +61,7 @@ grep -q "none.bin" err || fail "$(cat err)"
 printf '#!/bin/sh\n[ "$PMI_RANK$OMPI_COMM_WORLD_RANK" != 2 ] || set -- "$@" --lr 0.5\nexec "%s" "$@"\n' \
   "$program" >one_differs
 chmod +x one_differs
-timeout 60 "$mpiexec" -n 3 ./one_differs --link mpi "${common[@]}" >out 2>err && fail "a client failed, and the job did not"
+timeout 60 "$launcher" 3 ./one_differs --link mpi "${common[@]}" >out 2>err && fail "a client failed, and the job did not"
 grep -q "lr: the client has 0.5, the server has 0.001" out err || fail "$(cat out err)"
 
 must_refuse "--link mpi: this job has one process" --link mpi
