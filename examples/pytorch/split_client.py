@@ -49,14 +49,19 @@ class Client:
         need(last >= self.session.last_step, "wrong_step", "the server went back")
         return link
 
+    def connected(self) -> Link:
+        """The link, made anew if there is none."""
+        self.link = self.link or self.connect()
+        return self.link
+
     def ask(self, kind: Kind, payload: bytes, answer: Kind) -> bytes:
         """Sends a message and returns its answer. If the link breaks, dials and sends it again."""
         give_up = math.inf
         while True:
             try:
-                self.link = self.link or self.connect()
-                self.link.send(kind, payload)
-                return self.link.receive(answer)[1]
+                link = self.connected()
+                link.send(kind, payload)
+                return link.receive(answer)[1]
             except OSError as error:
                 give_up = min(give_up, time.monotonic() + self.o.reconnect_for)
                 if time.monotonic() > give_up:
@@ -121,13 +126,13 @@ class Client:
             epoch, at = divmod(session.last_step, per_epoch)
             order = np.random.default_rng((self.o.seed, epoch)).permutation(count)
             loss = self.step(order[at * batch : at * batch + batch])
-            link = self.link or self.connect()
+            link = self.connected()
             line = {"record": "step", "step": session.last_step, "loss": loss}
             self.lines.append(line | {"bytes_up": link.bytes_up, "bytes_down": link.bytes_down})
         print(self.lines[-1], f"test accuracy {self.evaluate():.4f}")
         if self.o.out:
             self.save(Path(self.o.out))
-        (self.link or self.connect()).send(Kind.bye)
+        self.connected().send(Kind.bye)
 
     def save(self, folder: Path) -> None:
         """The joined model, and a line a step."""

@@ -3,7 +3,7 @@
 
 #include <cstdio>  // fflush
 #include <memory>  // unique_ptr
-#include <string>  // to_string
+#include <string>  // string
 
 #include <splitvit/core/error.hpp>  // joined
 
@@ -31,7 +31,7 @@ void join_cluster(Options& o) {
   const auto need = [](bool holds, const std::string& text) {
     if (!holds) throw UsageError(text);
   };
-  need(o.role == Role::both && o.client == 0,
+  need(o.role == Role::both,
        "--link mpi goes without --role and --client: rank 0 is the server, the others are clients");
   job() = std::make_unique<sv::transport::Mpi>();
   const int size = job()->size();

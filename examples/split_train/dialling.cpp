@@ -9,6 +9,7 @@
 #include <splitvit/transport/backoff.hpp>  // Backoff
 #include <splitvit/wire/handshake.hpp>     // random_session_id
 
+#include "split_train/cluster.hpp"     // connect_in_cluster
 #include "split_train/protection.hpp"  // connect
 
 namespace split_train {
@@ -30,7 +31,7 @@ void dial(const Options& options, const sv::transport::Endpoint& server,
   bool was_refused = false;
   while (true) {
     try {
-      return use(connect(options, server));
+      return use(options.mpi ? connect_in_cluster() : connect(options, server));
     } catch (const sv::ReasonedError& error) {
       const bool is_refused = error.reason() == sv::Reason::refused;
       if (!is_of_connection(error) || Clock::now() >= end) throw;

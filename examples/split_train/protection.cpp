@@ -6,8 +6,6 @@
 
 #include <splitvit/core/error.hpp>  // StorageError
 
-#include "split_train/cluster.hpp"  // connect_in_cluster
-
 #if SPLITVIT_HAS_TLS
 #include <splitvit/transport/tls.hpp>  // TlsContext, TlsLink, TlsListener, TlsRole
 #endif
@@ -90,9 +88,9 @@ std::shared_ptr<const Protection> protection_of(const Options& o) {
   return read_credentials(o);
 }
 
-sv::transport::AnyLink connect(const Options& options, const sv::transport::Endpoint& server,
+sv::transport::AnyLink connect([[maybe_unused]] const Options& options,
+                               const sv::transport::Endpoint& server,
                                const sv::transport::ConnectOptions& how) {
-  if (options.mpi) return connect_in_cluster();
   sv::transport::TcpLink link = sv::transport::connect_tcp(server, how);
 #if SPLITVIT_HAS_TLS
   if (options.protection)

@@ -23,7 +23,7 @@ namespace split_train {
 ///         this program was built without TLS.
 std::shared_ptr<const Protection> protection_of(const Options& options);
 
-/// A link to a server, protected as the options say; in an MPI job, to that of the job.
+/// A link to a server, protected as the options say.
 ///
 /// Errors  As connect_tcp. The first use of the link throws TransportError (refused) if the two
 ///         sides do not accept each other.
