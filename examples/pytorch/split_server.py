@@ -95,7 +95,7 @@ class Client:
         read = Reader(payload, "checkpoint")
         step, held, _ = read.get("QBQ")
         read.end()
-        read.need(held <= 2, "malformed", f"'held' is {held}")
+        read.need(held <= 3, "malformed", f"'held' is {held}")
         read.need(step == self.session.last_step, "wrong_step", f"step {step} came")
         self.saved = dict([*self.saved.items(), (step, self.part.state())][-3:])
         return struct.pack("<QBQ", step, 1, 0)

@@ -52,14 +52,15 @@ sv::split::CheckpointOptions checkpoint_options(const Options& options) {
           }};
 }
 
-void tell_found(const sv::split::Checkpoints& checkpoints, const Options& options) {
+void tell_found(const sv::split::Checkpoints& checkpoints, const Options& options,
+                const std::string& unit) {
   const auto& found = checkpoints.found();
   for (const sv::StorageError& error : found.skipped)
     std::fprintf(stderr, "split_train: %s; passed over\n", error.what());
   if (!options.resume) return;
   const std::string folder = checkpoints.generations().folder().string();
   if (found.newest)
-    std::fprintf(stderr, "split_train: resumed at step %s of %s\n",
+    std::fprintf(stderr, "split_train: resumed at %s %s of %s\n", unit.c_str(),
                  std::to_string(found.newest->step).c_str(), folder.c_str());
   else
     std::fprintf(stderr, "split_train: no checkpoint in %s: the run begins\n", folder.c_str());

@@ -24,8 +24,10 @@ void remove_checkpoints(const Options& options, const std::string& method);
 /// What the command line says of checkpoints. What cannot be written is said on stderr.
 splitvit::split::CheckpointOptions checkpoint_options(const Options& options);
 
-/// Says which files were passed over and, with --resume, from which step the party goes on.
-void tell_found(const splitvit::split::Checkpoints& checkpoints, const Options& options);
+/// Says which files were passed over and, with --resume, from where the party goes on; `unit` is
+/// what its checkpoints count.
+void tell_found(const splitvit::split::Checkpoints& checkpoints, const Options& options,
+                const std::string& unit = "step");
 
 /// For a server that is started again: whether all sessions in --checkpoint have come to their end,
 /// and are as many as --sessions.

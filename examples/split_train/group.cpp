@@ -5,20 +5,23 @@
 #include <cstddef>    // size_t
 #include <cstdint>    // uint64_t
 #include <cstdio>     // fprintf
+#include <memory>     // make_shared, make_unique, shared_ptr
 #include <stdexcept>  // invalid_argument
 #include <utility>    // move
 
-#include <splitvit/core/error.hpp>      // joined, WireError
-#include <splitvit/core/random.hpp>     // Rng
-#include <splitvit/data/partition.hpp>  // labels_of, make_shares, parse_partition
-#include <splitvit/data/subset.hpp>     // Subset
-#include <splitvit/nn/weights.hpp>      // joined_weights
-#include <splitvit/optim/adam.hpp>      // AdamW
+#include <splitvit/core/error.hpp>            // joined, StorageError, WireError
+#include <splitvit/core/random.hpp>           // Rng
+#include <splitvit/data/partition.hpp>        // labels_of, make_shares, parse_partition
+#include <splitvit/data/subset.hpp>           // Subset
+#include <splitvit/io/checkpoint_policy.hpp>  // EveryN
+#include <splitvit/nn/weights.hpp>            // joined_weights
+#include <splitvit/optim/adam.hpp>            // AdamW
 
-#include "split_train/agreed.hpp"    // agreed_settings, no_files, started_part
-#include "split_train/method.hpp"    // method_of
-#include "split_train/schedule.hpp"  // schedule_text
-#include "split_train/weights.hpp"   // saved_metadata
+#include "split_train/agreed.hpp"         // agreed_settings, no_files, started_part
+#include "split_train/checkpointing.hpp"  // checkpoint_folder, checkpoint_options, tell_found
+#include "split_train/method.hpp"         // method_of
+#include "split_train/schedule.hpp"       // schedule_text
+#include "split_train/weights.hpp"        // saved_metadata
 
 namespace split_train {
 
@@ -107,6 +110,48 @@ sv::split::ClientRole<float> client_role_of(const Options& o, const std::string&
 sv::split::ClientOptions client_options_of(const Options& o, const std::string& method,
                                            const Data& data, std::uint32_t number) {
   return {.seed = o.seed, .client = number, .agreed = group_settings(o, method, data)};
+}
+
+namespace {
+
+/// Makes the checkpoints of a party, and calls use(checkpoints). Errors  As keep_checkpoints.
+std::shared_ptr<const sv::split::Checkpoints> make_checkpoints(const Options& o,
+                                                               const sv::report::Run& run,
+                                                               const std::string& party,
+                                                               sv::split::ShowState more,
+                                                               const auto& use) try {
+  auto how = checkpoint_options(o);
+  how.more = std::move(more);
+  for (const auto& [key, value] : run.settings) how.settings.push_back({key, value});
+  const sv::io::EveryN policy{.steps =
+                                  o.checkpoint_every.value_or(o.steps_of_turn.value_or(1'000))};
+  const auto kept = std::make_shared<sv::split::Checkpoints>(
+      checkpoint_folder(o, run.method, party), policy, how);
+  use(kept);
+  tell_found(*kept, o, o.role == Role::client ? "step" : "turn");
+  return kept;
+} catch (const sv::StorageError& error) {
+  throw UsageError(error.what());
+}
+
+}  // namespace
+
+std::shared_ptr<const sv::split::Checkpoints> keep_checkpoints(sv::split::Client<float>& client,
+                                                               const Options& o,
+                                                               const sv::report::Run& run,
+                                                               const std::string& party,
+                                                               sv::split::ShowState more) {
+  return make_checkpoints(o, run, party, std::move(more),
+                          [&](const auto& kept) { client.keep_checkpoints(kept); });
+}
+
+std::shared_ptr<const sv::split::Checkpoints> keep_checkpoints(
+    sv::split::Server<float>& server, const Options& o, const sv::report::Run& run,
+    const std::string& party, sv::split::ShowState more, std::function<void()> on_went_back,
+    double share) {
+  return make_checkpoints(o, run, party, std::move(more), [&](const auto& kept) {
+    server.keep_group_checkpoints(kept, std::move(on_went_back), share);
+  });
 }
 
 sv::split::GroupOptions group_options(const Options& o, const Data& data) {

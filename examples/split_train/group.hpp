@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>  // uint32_t
-#include <memory>   // unique_ptr
-#include <string>   // string
-#include <vector>   // vector
+#include <cstdint>     // uint32_t
+#include <functional>  // function
+#include <memory>      // shared_ptr, unique_ptr
+#include <string>      // string
+#include <vector>      // vector
 
 #include <splitvit/data/any_dataset.hpp>   // AnyDataset
 #include <splitvit/report/run.hpp>         // ClientSummary, Run
+#include <splitvit/split/checkpoints.hpp>  // Checkpoints, ShowState
+#include <splitvit/split/client.hpp>       // Client
 #include <splitvit/split/client_role.hpp>  // ClientRole
 #include <splitvit/split/options.hpp>      // ClientOptions
 #include <splitvit/split/server.hpp>       // GroupOptions, Server
@@ -44,6 +47,19 @@ splitvit::split::ClientRole<float> client_role_of(const Options& options, const 
                                                   const Data& data);
 splitvit::split::ClientOptions client_options_of(const Options& options, const std::string& method,
                                                  const Data& data, std::uint32_t number);
+
+/// Lets a client or a server keep checkpoints, in the folder of this party, and go on from there.
+/// They hold `more`, too, and are kept whenever turns are given; those of a client also after
+/// --checkpoint-every steps. `on_went_back`, `share`: see Server.
+///
+/// Errors  UsageError where the folder cannot be used, or holds another run.
+std::shared_ptr<const splitvit::split::Checkpoints> keep_checkpoints(
+    splitvit::split::Client<float>& client, const Options& options,
+    const splitvit::report::Run& run, const std::string& party, splitvit::split::ShowState more);
+std::shared_ptr<const splitvit::split::Checkpoints> keep_checkpoints(
+    splitvit::split::Server<float>& server, const Options& options,
+    const splitvit::report::Run& run, const std::string& party, splitvit::split::ShowState more,
+    std::function<void()> on_went_back = {}, double share = 1);
 
 /// Client 1 evaluates about once an epoch and at the end. Errors  As shares_of.
 splitvit::split::GroupOptions group_options(const Options& options, const Data& data);

@@ -6,16 +6,18 @@
 #include <cstdint>    // uint32_t, uint64_t
 #include <cstdio>     // fprintf
 #include <exception>  // exception
+#include <string>     // to_string
 #include <utility>    // move
 #include <vector>     // vector
 
 #include <splitvit/core/error.hpp>          // Reason, ReasonedError
+#include <splitvit/core/state.hpp>          // StateVisitor
 #include <splitvit/data/endless.hpp>        // Endless
 #include <splitvit/split/client.hpp>        // Client
 #include <splitvit/transport/any_link.hpp>  // AnyLink
 
 #include "split_train/dialling.hpp"   // dial, first_patience, is_of_connection
-#include "split_train/group.hpp"      // client_options_of, client_role_of, shares_of, work_of
+#include "split_train/group.hpp"      // client_options_of, client_role_of, keep_checkpoints, ...
 #include "split_train/group_log.hpp"  // GroupLog, run_logged
 
 namespace split_train {
@@ -35,22 +37,23 @@ class GroupClient {
         log_{options, method, data, output},
         work_{work_of(options, data, number(), share_of_client(options, data), 2)},
         client_{client_role_of(options, method, data),
-                client_options_of(options, method, data, number())} {}
+                client_options_of(options, method, data, number())} {
+    if (options.checkpoint.empty()) return;
+    keep_checkpoints(client_, options, log_.run(), "client-" + std::to_string(number()),
+                     [this](sv::StateVisitor& see) { log_.each_state(see); });
+  }
 
   sv::report::Run operator()() {
     log_.begin();
     std::chrono::nanoseconds patience = first_patience;
     while (true) {
       try {
-        dial(
-            options_, options_.endpoint, patience,
-            [this](sv::transport::AnyLink link) { client_.reconnect(std::move(link)); }, [] {});
-        was_connected_ = true;
+        connect(patience);
         train();
         client_.close();
         return log_.end({});
       } catch (const sv::ReasonedError& error) {
-        if (is_over_) {  // the goodbye was lost
+        if (is_over()) {  // the goodbye was lost
           std::fprintf(stderr, "split_train: the server was not told of the end: %s\n",
                        error.what());
           return log_.end({});
@@ -76,22 +79,37 @@ class GroupClient {
  private:
   std::uint32_t number() const { return static_cast<std::uint32_t>(options_.client); }
 
-  /// Goes on where the last connection was lost, until the training is over.
+  bool is_over() const {
+    const sv::split::Turn& turn = client_.role().turn();
+    return turn.number > 0 && turn.what == sv::split::Turn::What::over;
+  }
+
+  /// Connects for the first time or again. Errors  As dial.
+  void connect(std::chrono::nanoseconds patience) {
+    const std::uint64_t steps = client_.steps();
+    dial(
+        options_, options_.endpoint, patience,
+        [this](sv::transport::AnyLink link) { client_.reconnect(std::move(link)); }, [] {});
+    was_connected_ = true;
+    if (client_.steps() == steps) return;
+    std::fprintf(stderr, "split_train: back to step %s, at the beginning of the round\n",
+                 std::to_string(client_.steps()).c_str());
+    log_.went_back();
+  }
+
+  /// Goes on where it is, until the training is over.
   void train() {
     sv::data::Endless next{work_.batches, static_cast<Index>(client_.steps())};
-    while (!is_over_) {
-      while (client_.steps() < end_of_turn_) {
+    while (!is_over()) {
+      while (client_.role().steps_left() > 0) {
         auto batch = next();
         const auto step = client_.train_step(std::move(batch.images), batch.labels);
         log_.took(step, client_.traffic(sv::split::Column::training));
+        client_.checkpoint_if_due();
       }
-      if (evaluates_) log_.evaluate(client_);
-      evaluates_ = false;
+      if (client_.role().turn().what == sv::split::Turn::What::evaluate) log_.evaluate(client_);
       client_.request_turn(work_.plan.next(client_.steps()));
-      const sv::split::Turn turn = client_.await_turn();
-      end_of_turn_ = client_.steps() + turn.steps;
-      evaluates_ = turn.what == sv::split::Turn::What::evaluate;
-      is_over_ = turn.what == sv::split::Turn::What::over;
+      client_.await_turn();
     }
   }
 
@@ -99,9 +117,6 @@ class GroupClient {
   GroupLog log_;
   ClientWork work_;
   sv::split::Client<float> client_;
-  std::uint64_t end_of_turn_ = 0;  // the last step of its turn
-  bool evaluates_ = false;         // an evaluation is due
-  bool is_over_ = false;
   bool was_connected_ = false;
 };
 

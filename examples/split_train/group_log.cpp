@@ -11,6 +11,7 @@
 #include "split_train/now.hpp"              // now_text
 #include "split_train/progress.hpp"         // make_progress, note_saturated
 #include "split_train/run_description.hpp"  // describe_run
+#include "split_train/run_state.hpp"        // RunState
 
 namespace split_train {
 
@@ -27,7 +28,27 @@ GroupLog::GroupLog(const Options& options, const std::string& method, const Data
 
 void GroupLog::begin() {
   run_.program.push_back({"started", now_text()});
-  output_.begin(run_);
+  output_.begin(run_, steps_);
+}
+
+void GroupLog::each_state(sv::StateVisitor& see) {
+  std::uint64_t mark = 0;
+  bool row_is_due = false;
+  RunState state{.run = run_,
+                 .since_row = since_row_,
+                 .seconds = seconds_,
+                 .images = images_,
+                 .mark = mark,
+                 .row_is_due = row_is_due,
+                 .best_accuracy = best_accuracy_};
+  state.each_state(see, data_);
+  sv::show_whole_numbers(see, "steps", [this](const auto& use) {
+    use(steps_);
+    for (sv::split::Bytes* const bytes : {&traffic_.up, &traffic_.down}) {
+      use(bytes->payload);
+      use(bytes->framing);
+    }
+  });
 }
 
 void GroupLog::took(const sv::split::StepReport& step, const sv::split::Traffic& traffic) {
@@ -126,8 +147,11 @@ void GroupLog::stop_if_asked() {
   if (signal_that_came() == 0) return;
   progress_.finish();
   throw Interrupted{signal_that_came(),
-                    sv::joined({"stopped after ", steps_,
-                                " steps of all clients; a training with --clients cannot go on"})};
+                    sv::joined({"stopped after ", steps_, " steps of all clients; ",
+                                options_.checkpoint.empty()
+                                    ? "nothing is kept without --out or --checkpoint"
+                                    : "the same command with --resume goes on from the beginning "
+                                      "of the round"})};
 }
 
 }  // namespace split_train

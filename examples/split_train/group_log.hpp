@@ -8,6 +8,7 @@
 #include <vector>     // vector
 
 #include <splitvit/core/parallel.hpp>    // with_threads
+#include <splitvit/core/state.hpp>       // StateVisitor
 #include <splitvit/report/progress.hpp>  // Progress
 #include <splitvit/report/run.hpp>       // ClientSummary, Run
 #include <splitvit/split/client.hpp>     // Client, EpochReport, StepReport, Traffic
@@ -26,6 +27,10 @@ class GroupLog {
   GroupLog(const Options& options, const std::string& method, const Data& data, Output& output);
 
   void begin();
+  /// The run is at an earlier place: its state was restored.
+  void went_back() { output_.begin(run_, steps_); }
+  /// What a checkpoint holds of it.
+  void each_state(splitvit::StateVisitor& see);
   /// A client has taken a step. `traffic`: the bytes of all training steps until now.
   /// Errors  Interrupted after a signal.
   void took(const splitvit::split::StepReport& step, const splitvit::split::Traffic& traffic);

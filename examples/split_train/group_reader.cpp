@@ -116,9 +116,14 @@ void GroupReader::check(Options& o) {
     throw UsageError("--partition: " + without_operation(error));
   }
   require_that(
-      !o.resume && o.checkpoint.empty() && !o.checkpoint_every,
-      "--resume, --checkpoint and --checkpoint-every do not go with --clients, which cannot go on "
-      "from checkpoints yet");
+      !o.mpi || (!o.resume && o.checkpoint.empty()),
+      "--resume and --checkpoint do not go with --link mpi: its job ends with any process");
+  require_that(o.role != Role::server || !o.resume || !o.checkpoint.empty(),
+               "--resume of a server with --clients needs --checkpoint, as its clients do");
+  require_that(
+      o.role == Role::client || !o.checkpoint_every,
+      "--checkpoint-every is for a client of several; the others keep checkpoints whenever "
+      "clients get their turns");
   require_that(o.role == Role::both || o.evaluate == Options{}.evaluate,
                "--evaluate goes with --clients in --role both only");
   require_that(!o.budget_mib,

@@ -9,17 +9,20 @@
 #include <cstdio>      // fflush, fprintf, printf
 #include <exception>   // exception
 #include <functional>  // function
+#include <memory>      // shared_ptr
 #include <stdexcept>   // runtime_error
 #include <utility>     // move
 #include <vector>      // vector
 
-#include <splitvit/split/server.hpp>   // Server
-#include <splitvit/split/service.hpp>  // Service
-#include <splitvit/transport/tcp.hpp>  // TcpListener
+#include <splitvit/core/state.hpp>         // StateVisitor
+#include <splitvit/split/checkpoints.hpp>  // Checkpoints
+#include <splitvit/split/server.hpp>       // Server
+#include <splitvit/split/service.hpp>      // Service
+#include <splitvit/transport/tcp.hpp>      // TcpListener
 
-#include "split_train/cluster.hpp"     // serve_cluster
-#include "split_train/group.hpp"       // group_options, group_server, save_average, summaries_of
-#include "split_train/group_log.hpp"   // GroupLog, run_logged
+#include "split_train/cluster.hpp"    // serve_cluster
+#include "split_train/group.hpp"      // group_options, group_server, keep_checkpoints, save_average
+#include "split_train/group_log.hpp"  // GroupLog, run_logged
 #include "split_train/protection.hpp"  // serve
 #include "split_train/server_log.hpp"  // ServerLog
 
@@ -36,10 +39,39 @@ class GroupServing {
         data_{data},
         output_{output},
         log_{options, method, data, output},
-        server_{group_server(options, method, data, hooks())} {}
+        server_{group_server(options, method, data, hooks())} {
+    if (options.checkpoint.empty()) return;
+    kept_ = keep_checkpoints(
+        server_, options, log_.run(), "server",
+        [this](sv::StateVisitor& see) { log_.each_state(see); }, [this] { went_back(); });
+  }
 
   sv::report::Run operator()() {
     log_.begin();
+    if (!kept_ || !kept_->had_ended()) serve_clients();
+    auto all = summaries_of(options_, data_);
+    for (auto& summary : all) {
+      const auto session = server_.session_of(summary.client);
+      if (!session) continue;
+      summary.steps = session->steps.last();
+      summary.cut = sv::split::traffic_of(*session, sv::split::Column::training, true);
+      summary.weights = sv::split::traffic_of(*session, sv::split::Column::weights, true);
+    }
+    auto run = log_.end(std::move(all));
+    server_.end_checkpoints();
+    return run;
+  }
+
+  sv::report::Run failed(const std::exception& error) { return log_.failed(error); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// Until all clients have said goodbye. Where the training was over before this process began,
+  /// some may have done so already: it waits a minute for the others.
+  void serve_clients() {
+    const bool was_over = server_.group()->is_over();
+    const auto end_of_patience = Clock::now() + std::chrono::minutes{1};
     ServerLog sessions{options_.progress == "none"};
     const auto clients = static_cast<std::size_t>(options_.clients);
     sv::split::Service<float> service{
@@ -52,25 +84,19 @@ class GroupServing {
     serve_all(service, [&] {
       sessions.answer_signal(service);
       say_who_is_awaited();
+      if (was_over && Clock::now() > end_of_patience) return false;
       return sessions.finished() < options_.clients;
     });
     if (!server_.group()->is_over())
       throw std::runtime_error("clients have left before the training was over");
-    auto all = summaries_of(options_, data_);
-    for (auto& summary : all) {
-      const auto session = server_.session_of(summary.client);
-      if (!session) continue;
-      summary.steps = session->steps.last();
-      summary.cut = sv::split::traffic_of(*session, sv::split::Column::training, true);
-      summary.weights = sv::split::traffic_of(*session, sv::split::Column::weights, true);
-    }
-    return log_.end(std::move(all));
   }
 
-  sv::report::Run failed(const std::exception& error) { return log_.failed(error); }
-
- private:
-  using Clock = std::chrono::steady_clock;
+  void went_back() {
+    log_.went_back();
+    std::fprintf(stderr,
+                 "split_train: a client has come back to an earlier step; all go back to "
+                 "the beginning of the round\n");
+  }
 
   void serve_all(sv::split::Service<float>& service, const std::function<bool()>& goes_on) {
     if (options_.mpi) return serve_cluster(service, goes_on);
@@ -118,8 +144,9 @@ class GroupServing {
   Output& output_;
   GroupLog log_;
   sv::split::Server<float> server_;
-  std::atomic<std::uint64_t> events_ = 0;  // steps and evaluations
-  std::uint64_t seen_ = 0;                 // of them, when it was last asked who is awaited
+  std::shared_ptr<const sv::split::Checkpoints> kept_;  // null: none
+  std::atomic<std::uint64_t> events_ = 0;               // steps and evaluations
+  std::uint64_t seen_ = 0;  // of them, when it was last asked who is awaited
   Clock::time_point seen_at_ = {};
 };
 

@@ -86,7 +86,7 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   // A run of no steps has none.
   if (o.eval_only || o.dry_run || !o.predict.empty())
     o.checkpoint.clear();
-  else if (o.checkpoint.empty() && !o.out.empty() && o.clients == 0)
+  else if (o.checkpoint.empty() && !o.out.empty() && o.role != Role::server && !o.mpi)
     o.checkpoint = (std::filesystem::path{o.out} / "checkpoints").string();
   need(!o.checkpoint_every || !o.checkpoint.empty(),
        "--checkpoint-every needs --out or --checkpoint");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/split/admitting.hpp>
 #include <splitvit/split/aggregator.hpp>
 #include <splitvit/split/answering.hpp>
 #include <splitvit/split/averaging.hpp>
@@ -10,6 +11,7 @@
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/cut.hpp>
 #include <splitvit/split/group.hpp>
+#include <splitvit/split/group_checkpoints.hpp>
 #include <splitvit/split/known_client.hpp>
 #include <splitvit/split/known_clients.hpp>
 #include <splitvit/split/learner.hpp>

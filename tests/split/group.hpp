@@ -46,12 +46,13 @@ struct ClientGroup {
   split::TurnPlan plan(std::uint32_t client) const {
     return {.steps = steps[client - 1], .per_turn = per_turn};
   }
-  /// The batches of a client, of a size of its own.
-  std::function<typename RandomBatches<T>::Batch()> batches(std::uint32_t client) const {
-    return [all = RandomBatches<T>{.samples = 4 + Index{client},
-                                   .rng = Rng{.seed = 11}.at(client)}]() mutable {
-      return all.make();
-    };
+  /// The batch of a step of a client, counted from 0; its size is the client's own.
+  static typename RandomBatches<T>::Batch batch(std::uint32_t client, std::uint64_t step) {
+    return RandomBatches<T>{.samples = 4 + Index{client}, .rng = Rng{.seed = 11}.at(client, step)}
+        .make();
+  }
+  static std::function<typename RandomBatches<T>::Batch()> batches(std::uint32_t client) {
+    return [client, step = std::uint64_t{0}]() mutable { return batch(client, step++); };
   }
 
   void add_all(split::Simulation<T>& simulation) const {
@@ -59,6 +60,38 @@ struct ClientGroup {
       simulation.add(role(), client_options(client), {plan(client), batches(client)});
   }
 };
+
+/// What a training of a group leaves: weights, and the bytes of each client.
+struct GroupResult {
+  std::vector<std::vector<float>> weights = {};
+  std::vector<split::Traffic> cut = {}, shared = {};
+
+  void add(const split::Client<float>& client) {
+    weights.push_back(numbers_of<float>(client.part()));
+    cut.push_back(client.traffic(split::Column::training));
+    shared.push_back(client.traffic(split::Column::weights));
+  }
+  void add(const split::Server<float>& server) {
+    weights.push_back(numbers_of<float>(server.part()));
+    weights.push_back(numbers_of<float>(server.group()->client_part()));
+    for (std::uint32_t i = 1; const auto session = server.session_of(i); ++i) {
+      cut.push_back(split::traffic_of(*session, split::Column::training, true));
+      shared.push_back(split::traffic_of(*session, split::Column::weights, true));
+    }
+  }
+  friend bool operator==(const GroupResult&, const GroupResult&) = default;
+};
+
+inline GroupResult simulate(const ClientGroup<float>& group) {
+  split::Server<float> server = group.server();
+  split::Simulation<float> simulation{server};
+  group.add_all(simulation);
+  simulation.run();
+  GroupResult result;
+  for (std::uint32_t i = 1; i <= group.clients(); ++i) result.add(simulation.client(i));
+  result.add(server);
+  return result;
+}
 
 /// The sharing policy of this name.
 template <class T>

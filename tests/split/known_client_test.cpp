@@ -37,7 +37,7 @@ bool had_ended(const Client& client) {
 
 CheckpointMessage answer_to(Client& client, std::uint64_t step) {
   const auto question = CheckpointMessage{.step = step}.payload();
-  return CheckpointMessage::read(client.answer_checkpoint(question), step);
+  return CheckpointMessage::read(client.answer_checkpoint(question, false), step);
 }
 
 }  // namespace

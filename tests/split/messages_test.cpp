@@ -167,14 +167,14 @@ TEST_CASE("messages: checkpoint messages are checked", "[split]") {
   using split::CheckpointMessage;
   using enum CheckpointMessage::Held;
   using test::reason_of;
-  for (const auto held : {no, yes, never}) {
+  for (const auto held : {no, yes, never, with_turns}) {
     const auto payload = CheckpointMessage{.step = 7, .held = held, .every = 9}.payload();
     CHECK(CheckpointMessage::read(payload, 7).held == held);
     CHECK(CheckpointMessage::read(payload, 7).every == 9);
     CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 8); }) == Reason::wrong_step);
   }
   auto payload = CheckpointMessage{.step = 7}.payload();
-  payload[8] = std::byte{3};
+  payload[8] = std::byte{4};
   CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 7); }) == Reason::malformed);
   payload.pop_back();
   CHECK(reason_of<WireError>([&] { CheckpointMessage::read(payload, 7); }) == Reason::truncated);

@@ -46,6 +46,7 @@ class InMemory final : public split::PartyCheckpoints {
   }
   bool is_answered() const override { return true; }
   void answered(const split::CheckpointMessage& answer) override { answers.push_back(answer.held); }
+  bool are_with_turns() const override { return false; }
   void end(std::uint64_t step) override { ended = step; }
 
   std::vector<split::CheckpointMessage::Held> answers;

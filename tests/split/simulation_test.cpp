@@ -20,7 +20,9 @@
 
 using namespace splitvit;
 using test::ClientGroup;
+using test::GroupResult;
 using test::numbers_of;
+using test::simulate;
 
 namespace {
 
@@ -95,36 +97,8 @@ class PlainLoop {
   std::vector<std::function<typename test::RandomBatches<T>::Batch()>> batches_;
 };
 
-/// What a training leaves: weights, and the bytes of each client.
-struct Result {
-  std::vector<std::vector<float>> weights = {};
-  std::vector<split::Traffic> cut = {}, shared = {};
-
-  void add(const split::Client<float>& client) {
-    weights.push_back(numbers_of<float>(client.part()));
-    cut.push_back(client.traffic(split::Column::training));
-    shared.push_back(client.traffic(split::Column::weights));
-  }
-  void add(const split::Server<float>& server) {
-    weights.push_back(numbers_of<float>(server.part()));
-    weights.push_back(numbers_of<float>(server.group()->client_part()));
-  }
-  friend bool operator==(const Result&, const Result&) = default;
-};
-
-Result simulate(const ClientGroup<float>& group) {
-  split::Server<float> server = group.server();
-  split::Simulation<float> simulation{server};
-  group.add_all(simulation);
-  simulation.run();
-  Result result;
-  for (std::uint32_t i = 1; i <= group.clients(); ++i) result.add(simulation.client(i));
-  result.add(server);
-  return result;
-}
-
-/// The same over TCP, each client in a thread of its own that is sometimes slow.
-Result train_over_tcp(const ClientGroup<float>& group, std::uint64_t delays) {
+/// A training over TCP, each client in a thread of its own that is sometimes slow.
+GroupResult train_over_tcp(const ClientGroup<float>& group, std::uint64_t delays) {
   split::Server<float> server = group.server();
   std::vector<std::unique_ptr<test::Serving<split::Server<float>>>> serving;
   std::vector<std::unique_ptr<split::Client<float>>> clients(group.clients());
@@ -165,7 +139,7 @@ Result train_over_tcp(const ClientGroup<float>& group, std::uint64_t delays) {
         }
       });
   }
-  Result result;
+  GroupResult result;
   for (std::uint32_t i = 0; i < group.clients(); ++i) {
     if (errors[i]) std::rethrow_exception(errors[i]);
     serving[i]->finish();
@@ -184,7 +158,7 @@ TEST_CASE("simulation: shared, averaged and relay are what a plain loop computes
   const ClientGroup<float> group{.sharing = test::sharing_named<float>(mode)};
   PlainLoop<float> plain{group, mode};
   plain.run();
-  const Result result = simulate(group);
+  const GroupResult result = simulate(group);
   for (std::size_t i = 0; i < 3; ++i)
     CHECK(result.weights[i] == numbers_of<float>(plain.clients[i].part()));
   CHECK(result.weights[3] == numbers_of<float>(plain.servers[0].part()));
@@ -198,7 +172,7 @@ TEST_CASE("simulation: the same bits and bytes as over TCP, whatever the timing"
   const ClientGroup<float> group{.sharing = test::sharing_named<float>(mode),
                                  .stage = compress::adc(0.3),
                                  .codec = codec::Quantise{.bits = 8}};
-  const Result simulated = simulate(group);
+  const GroupResult simulated = simulate(group);
   CHECK(train_over_tcp(group, 1) == simulated);
   CHECK(train_over_tcp(group, 2) == simulated);
   CHECK(simulated.shared[0].up.payload > 0);
@@ -335,5 +309,5 @@ TEST_CASE("simulation: what does not fit together is refused", "[split]") {
   CHECK_THROWS_WITH(simulation.run(), ContainsSubstring("1 of 3 clients"));
   add(2);
   add(3);
-  CHECK_THROWS_WITH(add(4), ContainsSubstring("the client has number 4, the server has numbers 1"));
+  CHECK_THROWS_WITH(add(4), ContainsSubstring("client 4 came, 3 are registered"));
 }

@@ -55,9 +55,9 @@ done
 refused "--turn goes with --sharing relay" --clients 2 --turn 3
 refused "do not go with --sharing relay" --clients 2 --sharing relay --average-every 3
 refused "do not go with --sharing relay" --clients 2 --sharing relay --per-round 1
-for options in "--resume" "--checkpoint $folder/none" "--checkpoint-every 1"; do
-  refused "cannot go on from checkpoints yet" --clients 2 $options
-done
+refused "--checkpoint-every is for a client of several" --clients 2 --checkpoint "$folder/none" --checkpoint-every 1
+refused "--resume of a server with --clients needs --checkpoint" --role server --listen localhost:0 --clients 2 \
+  --out "$folder/none" --resume
 refused "--epochs or --steps, not --budget-mib" --clients 2 --budget-mib 1
 refused "the learning rate is constant" --clients 2 --schedule cosine
 refused "the learning rate is constant" --clients 2 --warmup 1

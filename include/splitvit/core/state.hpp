@@ -62,6 +62,17 @@ void show_numbers(auto&& see, const std::string& name, std::vector<Number>& numb
   ByteReader{bytes}.get_array(std::span<Number>{numbers});
 }
 
+/// Shows whole numbers, flags and such as one list. each(use) calls use(number) for each of them.
+void show_whole_numbers(auto&& see, const std::string& name, const auto& each) {
+  std::vector<std::uint64_t> all;
+  each([&](const auto& number) { all.push_back(static_cast<std::uint64_t>(number)); });
+  const std::size_t count = all.size();
+  show_numbers(see, name, all);
+  all.resize(count);
+  auto value = all.begin();
+  each([&]<class Number>(Number& number) { number = static_cast<Number>(*value++); });
+}
+
 /// Shows a text as its bytes.
 void show_text(auto&& see, const std::string& name, std::string& text) {
   const auto before = std::as_bytes(std::span{text});

@@ -6,6 +6,7 @@
 #include <memory>      // shared_ptr
 
 #include <splitvit/core/error.hpp>         // ArgumentError, Reason, WireError
+#include <splitvit/core/state.hpp>         // show_whole_numbers, StateVisitor
 #include <splitvit/nn/concepts.hpp>        // parameters
 #include <splitvit/nn/part.hpp>            // Part
 #include <splitvit/split/averaging.hpp>    // Average
@@ -92,16 +93,16 @@ class Aggregator final : public Group<T> {
            std::span<const std::byte> payload) override {
     const TurnRequest request = TurnRequest::read(payload);
     Member& member = at(client);
-    if (std::exchange(member.learner, role.shared_learner()) != role.shared_learner())
-      member.average = member.average == 0 ? 0 : trained;        // a new part does not have it
-    if (member.turns > 0 && request.turn == member.turns - 1) {  // the answer was lost
-      member.waits = member.is_repeated = true;
-      return;
-    }
-    if (request.turn != member.turns)
+    member.learner = role.shared_learner();
+    const bool was_lost = member.turns > 0 && request.turn == member.turns - 1;  // the answer
+    if (!was_lost && request.turn != member.turns)
       throw WireError(Reason::wrong_step, {"turn: client ", client, " has come to turn ",
                                            request.turn, ", wanted ", member.turns});
-    if (member.waits) return;  // it has asked over an earlier connection
+    const auto waits = [&] {
+      member.waits = true;
+      member.last_turn = request.turn;
+    };
+    if (was_lost || member.requests > member.turns) return waits();  // it has asked before
     const bool was_trained =
         rounds_.is_member(client) && !rounds_.is_ready(client) && rounds_.steps(client) > 0;
     if (was_trained == request.weights.empty())
@@ -110,7 +111,8 @@ class Aggregator final : public Group<T> {
                                                           : " sent weights without any steps"});
     if (request.turn == 0) require_start(client, request.start);
     rounds_.ready(client, request.steps);
-    member.waits = true;
+    ++member.requests;
+    waits();
     // Of more bytes than weights can have, one is enough to refuse them later.
     if (was_trained)
       member.came(request.weights.first(std::min(request.weights.size(), weights_bytes_ + 1)),
@@ -122,36 +124,25 @@ class Aggregator final : public Group<T> {
 
   /// Whether a client that has asked can be answered now.
   bool has_turn(std::uint32_t client) const override {
-    const Member& member = at(client);
-    if (!member.waits) return false;
-    if (member.is_repeated || is_over_) return true;
-    if (is_evaluating_) return client == options_.evaluator;
-    return is_round_open_ && rounds_.is_member(client) && !rounds_.is_ready(client);
+    return at(client).waits && at(client).last_turn < at(client).turns;
   }
 
-  /// The payload of the answer. The client's own server part takes the average, too.
+  /// The payload of the answer.
   /// Errors  std::logic_error unless has_turn().
   std::vector<std::byte> answer(std::uint32_t client) override {
     if (!has_turn(client)) throw std::logic_error("Aggregator: it is not the client's turn");
     Member& member = at(client);
     member.waits = false;
-    if (!std::exchange(member.is_repeated, false)) {
-      using enum Turn::What;
-      member.turn = {.number = ++member.turns,
-                     .round = rounds_.number(),
-                     .steps = 0,
-                     .what = is_over_         ? over
-                             : is_evaluating_ ? evaluate
-                                              : train};
-      if (member.turn.what == train) member.turn.steps = rounds_.steps(client);
-      member.takes = average_ > 0 && member.average != average_;
-      if (member.takes && has_part_for_each_) member.learner->set_weights(server_part_);
-      member.average = member.turn.what == train ? trained : average_;
-    }
+    member.has_heard = true;
     Turn turn = member.turn;
     std::vector<std::byte> weights;
     if (member.takes) turn.weights = weights = weights_payload<T>(client_part_);
     return turn.payload();
+  }
+  std::uint64_t turns_given() const override { return turns_given_; }
+  std::optional<std::uint64_t> unheard_bytes(std::uint32_t client) const override {
+    if (at(client).has_heard) return std::nullopt;
+    return Turn{}.payload().size() + (at(client).takes ? weights_bytes_ : 0);
   }
 
   /// Whether the client may take its next step now. Errors  As Rounds::may_step.
@@ -171,6 +162,46 @@ class Aggregator final : public Group<T> {
     if (client == options_.evaluator) evaluation_ = {};
   }
 
+  /// Of the time when turns have been given and none of them has begun; without the learners. See
+  /// core/state.hpp.
+  void each_state(StateVisitor& see) override {
+    rounds_.each_state(see);
+    show_weights(see, "average.", client_part_);
+    if (has_part_for_each_) show_weights(see, "server_average.", server_part_);
+    show_whole_numbers(see, "turns", [this](const auto& use) {
+      use(start_);
+      use(average_);
+      use(turns_given_);
+      use(is_evaluating_);
+      use(is_over_);
+      for (Member& one : members_) {
+        use(one.requests);
+        use(one.turns);
+        use(one.turn.number);
+        use(one.turn.round);
+        use(one.turn.steps);
+        use(one.turn.what);
+        use(one.takes);
+        use(one.average);
+        use(one.images);
+      }
+    });
+  }
+  void went_back(const std::vector<std::shared_ptr<Learner<T>>>& learners) override {
+    is_round_open_ = turns_given_ > 0 && !is_evaluating_ && !is_over_;
+    evaluation_ = {};
+    clients_average_.discard();
+    servers_average_.discard();
+    added_ = 0;
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      Member& one = members_[i];
+      one.learner = learners[i];
+      one.waits = one.has_come = false;
+      one.has_heard = true;
+      one.weights = {};
+    }
+  }
+
   /// Those for whom all others wait, by their numbers.
   std::vector<std::uint32_t> awaited() const override {
     if (is_over_) return {};
@@ -180,19 +211,22 @@ class Aggregator final : public Group<T> {
   }
 
  private:
+  /// A member `trained` since it has taken an average.
   static constexpr std::uint64_t trained = ~std::uint64_t{0};
 
   struct Member {
     std::shared_ptr<Learner<T>> learner = {};
-    std::uint64_t turns = 0;    // that it was given
-    Turn turn = {};             // the last one, without weights
-    bool takes = false;         // weights, with that turn
-    bool waits = false;         // for its next turn
-    bool is_repeated = false;   // it waits for the last turn once more
-    std::uint64_t average = 0;  // that it has; 0: its start; `trained`: it has gone on since
-    std::uint64_t images = 0;   // that it has trained on when its weights came
-    std::uint64_t samples = 0;  // of them since the time before
-    bool has_come = false;      // its weights of this round
+    bool waits = false;           // for the answer to a request
+    std::uint64_t last_turn = 0;  // in that request
+    std::uint64_t requests = 0;   // for a turn, repeated ones not counted
+    std::uint64_t turns = 0;      // that it was given
+    Turn turn = {};               // the last one, without weights
+    bool takes = false;           // weights, with that turn
+    bool has_heard = true;        // of that turn
+    std::uint64_t average = 0;    // that it has; 0: its start; `trained`: it has gone on since
+    std::uint64_t images = 0;     // that it has trained on when its weights came
+    std::uint64_t samples = 0;    // of them since the time before
+    bool has_come = false;        // its weights of this round
     std::vector<std::byte> weights = {};  // that came and are not added yet
 
     void came(std::span<const std::byte> bytes, std::uint64_t all_images) {
@@ -212,9 +246,15 @@ class Aggregator final : public Group<T> {
     return before;
   }
 
+  static void show_weights(StateVisitor& see, const std::string& prefix, nn::Part<T>& part) {
+    for (const auto& [name, parameter] : nn::parameters<T>(part))
+      see(prefix + name, parameter.mutable_value().span());
+  }
+
   void require_start(std::uint32_t client, std::uint32_t start) {
-    if (!start_) start_ = start;
-    if (*start_ != start)
+    const std::uint64_t shown = start + std::uint64_t{1};
+    if (start_ == 0) start_ = shown;
+    if (start_ != shown)
       throw WireError(Reason::refused, {"turn: client ", client,
                                         " does not begin with the weights of the other clients"});
   }
@@ -246,14 +286,36 @@ class Aggregator final : public Group<T> {
       const bool is_last = rounds_.is_over();
       is_evaluating_ = options_.evaluator != 0 && average_ > 0 &&
                        (is_last || rounds_.number() % options_.evaluate_every == 0);
-      if (is_evaluating_) return;
+      if (is_evaluating_) return give(options_.evaluator, Turn::What::evaluate);
     }
     is_over_ = rounds_.is_over();
-    if (is_over_) return;
+    if (is_over_) {
+      for (std::uint32_t client = 1; client <= clients(); ++client) give(client, Turn::What::over);
+      return;
+    }
     rounds_.begin();
     is_round_open_ = true;
     added_ = 0;
-    for (const std::uint32_t client : rounds_.members()) at(client).has_come = false;
+    for (const std::uint32_t client : rounds_.members()) {
+      at(client).has_come = false;
+      give(client, Turn::What::train);
+    }
+  }
+
+  /// Gives a client that has asked for it its next turn. Its own server part takes the average at
+  /// once; the client hears of the turn when it waits.
+  void give(std::uint32_t client, Turn::What what) {
+    const bool trains = what == Turn::What::train;
+    Member& member = at(client);
+    member.turn = {.number = ++member.turns,
+                   .round = rounds_.number(),
+                   .steps = trains ? rounds_.steps(client) : 0,
+                   .what = what};
+    member.takes = average_ > 0 && member.average != average_;
+    if (member.takes && has_part_for_each_) member.learner->set_weights(server_part_);
+    member.average = trains ? trained : average_;
+    member.has_heard = false;
+    ++turns_given_;
   }
 
   void end_evaluation() {
@@ -287,10 +349,11 @@ class Aggregator final : public Group<T> {
   nn::Part<T> scratch_;  // for weights that have come
   std::size_t weights_bytes_ = weights_payload<T>(scratch_).size();
   Rounds rounds_;
-  std::vector<Member> members_;         // client i at i - 1
-  std::optional<std::uint32_t> start_;  // the checksum of all clients' weights at the start
-  std::uint64_t average_ = 0;           // how many there have been
-  std::size_t added_ = 0;               // members of the round that were added, or left out
+  std::vector<Member> members_;    // client i at i - 1
+  std::uint64_t start_ = 0;        // the checksum of all clients' first weights, plus 1
+  std::uint64_t average_ = 0;      // how many there have been
+  std::uint64_t turns_given_ = 0;  // to all clients
+  std::size_t added_ = 0;          // members of the round that were added, or left out
   bool is_round_open_ = false;
   bool is_evaluating_ = false;  // the evaluator is to evaluate, and nobody trains
   Evaluation evaluation_;       // what it has found; the loss is a sum

@@ -8,7 +8,7 @@
 
 #include <splitvit/core/error.hpp>          // Reason, WireError
 #include <splitvit/core/workspace.hpp>      // Workspace
-#include <splitvit/split/group.hpp>         // Group
+#include <splitvit/split/group.hpp>         // Group, SavesGroup
 #include <splitvit/split/known_client.hpp>  // KnownClient
 #include <splitvit/split/messages.hpp>      // weights_payload
 #include <splitvit/wire/connection.hpp>     // Connection, Event
@@ -31,6 +31,9 @@ class Answering {
   /// Makes the clients a group. Before anybody is served.
   void use(std::shared_ptr<Group<T>> group) { group_ = std::move(group); }
   const std::shared_ptr<Group<T>>& group() const { return group_; }
+  /// Has the group saved whenever turns were given. Before anybody is served.
+  void save_by(std::shared_ptr<SavesGroup<T>> saved) { saved_ = std::move(saved); }
+  const std::shared_ptr<SavesGroup<T>>& saved() const { return saved_; }
 
   /// Those clients of a group for whom all others wait; none while a thread computes.
   std::vector<std::uint32_t> awaited() {
@@ -67,10 +70,11 @@ class Answering {
     }
   }
 
-  std::shared_ptr<Group<T>> group_;  // null without one
-  std::mutex computing_;             // one thread computes
-  std::condition_variable changed_;  // in the group
-  Workspace workspace_;              // of the thread that computes
+  std::shared_ptr<Group<T>> group_;       // null without one
+  std::shared_ptr<SavesGroup<T>> saved_;  // null unless checkpoints of it are kept
+  std::mutex computing_;                  // one thread computes
+  std::condition_variable changed_;       // in the group
+  Workspace workspace_;                   // of the thread that computes
 };
 
 template <std::floating_point T>
@@ -102,12 +106,14 @@ bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& clie
   } else if (event.kind == turn) {
     if (!group_)
       throw WireError(Reason::wrong_message, "turn: this server's clients do not share a model");
+    const std::uint64_t given = group_->turns_given();
     group_->ask(number, client.role, event.payload);
+    if (saved_ && group_->turns_given() > given) saved_->save();
     connection.session()->release_payload();
     client.awaits_turn = true;
     changed_.notify_all();
   } else if (event.kind == checkpoint) {
-    reply(checkpoint, client.answer_checkpoint(event.payload));
+    reply(checkpoint, client.answer_checkpoint(event.payload, saved_ != nullptr));
   } else if (event.kind == bye) {
     client.end_checkpoints();
   }

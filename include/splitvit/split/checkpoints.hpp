@@ -177,12 +177,16 @@ class Checkpoints final : public PartyCheckpoints {
   void answered(const CheckpointMessage& answer) override {
     is_answered_ = true;
     asked_every_ = answer.every;
+    are_with_turns_ = answer.held == CheckpointMessage::Held::with_turns;
+    if (are_with_turns_) return;
     if (answer.held == CheckpointMessage::Held::no)
       report({Reason::cannot_write,
               {"the server could not write its checkpoint of step ", answer.step}});
     else  // a server that keeps none holds nothing that an older one could be common with
       generations_.set_joint(answer.step);
   }
+
+  bool are_with_turns() const override { return are_with_turns_; }
 
   void end(std::uint64_t step) override {
     try {
@@ -217,6 +221,7 @@ class Checkpoints final : public PartyCheckpoints {
   io::Generations::Found found_;
   std::map<std::string, std::string> settings_;
   bool is_answered_ = false;
+  bool are_with_turns_ = false;
   std::uint64_t asked_every_ = 0;  // by the server
   std::chrono::steady_clock::time_point saved_at_ = std::chrono::steady_clock::now();
 };

@@ -41,7 +41,6 @@ template <std::floating_point T>
 class Client {
  public:
   /// Does the handshake.
-  ///
   /// Errors  WireError (refused) naming the field and both values if the server is set up
   ///         differently; TransportError; std::invalid_argument for a part that is not a client's,
   ///         or options of the rule outside their range.
@@ -70,7 +69,6 @@ class Client {
 
   /// Saves checkpoints from now on. Goes on from the newest that they hold; without one it begins a
   /// session and saves generation 0, so that a client that is started again is always known.
-  ///
   /// Errors  StorageError if the newest cannot be restored; std::logic_error after the first
   ///         connection or step.
   void keep_checkpoints(std::shared_ptr<PartyCheckpoints> checkpoints);
@@ -85,7 +83,6 @@ class Client {
   void disconnect() { connection_.reset(); }
 
   /// Trains on one batch.
-  ///
   /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit.
   StepReport train_step(Tensor<T> images, const Labels& labels);
@@ -108,7 +105,6 @@ class Client {
 
   /// Saves this side after the last step and, if there is a connection, has the server do the same.
   /// Nothing happens without keep_checkpoints. What cannot be written is reported.
-  ///
   /// Errors  WireError, TransportError; this side may be saved then.
   void checkpoint();
   /// If the policy says so.
@@ -141,7 +137,6 @@ class Client {
 
   /// Gives the server an initial decoder, such as one from pca_bottleneck, before the first step.
   /// Its bytes count as training traffic.
-  ///
   /// Errors  std::logic_error after a step, or if the encoder has other options or another width.
   void give_decoder(const nn::Decoder<T>& decoder);
 
@@ -153,6 +148,7 @@ class Client {
   /// Errors  WireError, TransportError.
   void request_turn(std::uint64_t steps) {
     require_in_step("request_turn");
+    save();
     send(wire::MessageKind::turn, role_.turn_request(steps));
   }
   /// Waits for the answer, perhaps until other clients have taken their steps, and takes its
@@ -161,6 +157,8 @@ class Client {
     const wire::Bytes answer = wait_for(wire::MessageKind::turn);
     const Turn turn = connected([&] { return role_.take_turn(answer); });
     session()->release_payload();
+    // Before it gave the turn, the server has saved what it needs to go back to it.
+    if (save()) checkpoints_->agree({.generation = steps()});
     return turn;
   }
 
@@ -201,6 +199,8 @@ class Client {
     return *state_;
   }
   ShowState shown() { return checkpoints_.state_of(role_); }
+  /// Whether this side keeps checkpoints and has written one.
+  bool save() { return checkpoints_ && checkpoints_->save_if_possible(state(), shown()); }
   /// Errors  std::logic_error if the answer to the server's last step was lost.
   void require_in_step(const char* operation);
   /// Runs `action`. If it throws, the connection ends, and the server is told why if possible.
@@ -246,7 +246,7 @@ void Client<T>::keep_checkpoints(std::shared_ptr<PartyCheckpoints> checkpoints) 
 
 template <std::floating_point T>
 void Client<T>::checkpoint() {
-  if (!checkpoints_ || !checkpoints_->save_if_possible(state(), shown()) || !connection_) return;
+  if (!save() || !connection_ || checkpoints_->are_with_turns()) return;
   const auto here = CheckpointMessage{.step = steps()}.payload();
   const auto answer = ask(wire::MessageKind::checkpoint, here, wire::MessageKind::checkpoint);
   checkpoints_->answered(CheckpointMessage::read(answer, steps()));

@@ -11,6 +11,7 @@
 #include <splitvit/core/error.hpp>             // joined, Reason, ShapeError, WireError
 #include <splitvit/core/labels.hpp>            // Labels
 #include <splitvit/core/options.hpp>           // Real, require_option
+#include <splitvit/core/state.hpp>             // show_state, show_whole_numbers
 #include <splitvit/split/cut.hpp>              // CutSender, StepId
 #include <splitvit/split/learner.hpp>          // Learner
 #include <splitvit/split/messages.hpp>         // BackwardMessage, ForwardMessage, weights_payload
@@ -207,11 +208,11 @@ class ClientRole {
   /// The payload of a turn message: this client wants to take so many steps in its next turn, 0 if
   /// it has taken them all. With the part's weights, if it was trained in the last turn.
   std::vector<std::byte> turn_request(std::uint64_t steps) const {
-    TurnRequest request{.turn = turn_, .steps = steps};
+    TurnRequest request{.turn = turn_.number, .steps = steps};
     std::vector<std::byte> weights;
     if (learner_.steps() > turn_began_)
       request.weights = weights = weights_payload<T>(part());
-    else if (turn_ == 0)
+    else if (turn_.number == 0)
       request.start = weights_checksum<T>(part());
     return request.payload();
   }
@@ -222,11 +223,16 @@ class ClientRole {
   ///         std::logic_error within a step.
   Turn take_turn(std::span<const std::byte> payload) {
     if (under_way_) throw std::logic_error("take_turn: a step is under way");
-    Turn turn = Turn::read(payload, turn_ + 1);
+    Turn turn = Turn::read(payload, turn_.number + 1);
     if (!turn.weights.empty()) read_weights<T>(std::exchange(turn.weights, {}), part());
-    turn_ = turn.number;
     turn_began_ = learner_.steps();
-    return turn;
+    return turn_ = turn;
+  }
+  /// Its last turn, without weights; number 0: none.
+  const Turn& turn() const { return turn_; }
+  /// Steps of its last turn that are still to be taken.
+  std::uint64_t steps_left() const {
+    return turn_.steps - std::min(turn_.steps, learner_.steps() - turn_began_);
   }
 
   /// See core/state.hpp.
@@ -234,8 +240,13 @@ class ClientRole {
     show_state(learner_, see);
     show_state(sender_, see);
     see("decoder", decoder_);
-    see("turn", turn_);
-    see("turn_began", turn_began_);
+    show_whole_numbers(see, "turn", [this](const auto& use) {
+      use(turn_.number);
+      use(turn_.round);
+      use(turn_.steps);
+      use(turn_.what);
+      use(turn_began_);
+    });
   }
 
  private:
@@ -279,7 +290,7 @@ class ClientRole {
   std::vector<typename CutSender<T>::Pending> pending_;  // the oldest first
   std::vector<Variable<T>> local_losses_;                // without gradients yet
   bool under_way_ = false;                               // a step
-  std::uint64_t turn_ = 0;                               // the number of the last turn; 0: none
+  Turn turn_;                                            // the last one, without weights
   std::uint64_t turn_began_ = 0;                         // the step before it
   std::vector<std::byte> payload_, label_bytes_, decoder_;
 };

@@ -82,14 +82,17 @@ struct KnownClient {
     if (checkpoints)
       checkpoints->save_if_possible(present_state(), checkpoints.state_of(*this), has_ended);
   }
-  /// The payload of the answer to a checkpoint message.
-  /// Errors  WireError for a payload that is none, or of another step.
-  std::vector<std::byte> answer_checkpoint(wire::Bytes question) {
+  /// The payload of the answer to a checkpoint message. `with_turns`: whether the server keeps
+  /// those of all its clients together, whenever it gives turns. Errors  WireError for a payload
+  /// that is none, or of another step.
+  std::vector<std::byte> answer_checkpoint(wire::Bytes question, bool with_turns) {
+    using Held = CheckpointMessage::Held;
     wire::SessionState present = present_state();
     CheckpointMessage message = CheckpointMessage::read(question, present.steps.last());
-    message.held = checkpoints
-                       ? checkpoints->save_joint(std::move(present), checkpoints.state_of(*this))
-                       : CheckpointMessage::Held::never;
+    if (checkpoints)
+      message.held = checkpoints->save_joint(std::move(present), checkpoints.state_of(*this));
+    else
+      message.held = with_turns ? Held::with_turns : Held::never;
     message.every = checkpoints ? checkpoints->every() : 0;
     return message.payload();
   }

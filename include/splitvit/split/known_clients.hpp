@@ -86,6 +86,16 @@ class KnownClients {
     const auto known = clients_.find(client.state.id);
     if (!keeps && known != clients_.end() && known->second.get() == &client) clients_.erase(known);
   }
+  /// Knows these clients only, none of which is connected.
+  void replace_by(const std::vector<Pointer>& clients) {
+    const std::lock_guard lock{guard_};
+    clients_.clear();
+    for (const Pointer& client : clients) {
+      client->left = transport::Clock::now();
+      client->last_used = ++entered_;
+      clients_[client->state.id] = client;
+    }
+  }
   void forget(const wire::SessionId& id) {
     const std::lock_guard lock{guard_};
     clients_.erase(id);

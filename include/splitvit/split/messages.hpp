@@ -181,9 +181,10 @@ struct BackwardMessage {
 /// sends it when it has one; the server writes its own and answers.
 struct CheckpointMessage {
   enum class Held : std::uint8_t {
-    no,     ///< it could not be written
-    yes,    ///< it is on the disk
-    never,  ///< the server keeps no checkpoints
+    no,          ///< it could not be written
+    yes,         ///< it is on the disk
+    never,       ///< the server keeps no checkpoints
+    with_turns,  ///< the server keeps one whenever it has given turns, and no others
   };
 
   std::uint64_t step = 0;
@@ -204,7 +205,7 @@ struct CheckpointMessage {
     in.get_to(message.step, held, message.every);
     in.expect_end();
     message.held = static_cast<Held>(held);
-    if (message.held > Held::never) in.refuse(Reason::malformed, {"'held' is ", held});
+    if (message.held > Held::with_turns) in.refuse(Reason::malformed, {"'held' is ", held});
     if (message.step != step)
       in.refuse(Reason::wrong_step, {"step ", message.step, " came, wanted step ", step});
     return message;

@@ -68,6 +68,8 @@ class PartyCheckpoints {
   virtual bool is_answered() const = 0;
   /// Client: the server's answer to its checkpoint message.
   virtual void answered(const CheckpointMessage& answer) = 0;
+  /// Client: whether the server has said that it keeps one when it gives turns, and no others.
+  virtual bool are_with_turns() const = 0;
 
   /// The session has ended at this step. Keeps only its checkpoint, if it is joint.
   virtual void end(std::uint64_t step) = 0;

@@ -6,6 +6,7 @@
 
 #include <splitvit/core/error.hpp>     // ArgumentError, joined, Reason, WireError
 #include <splitvit/core/random.hpp>    // Rng
+#include <splitvit/core/state.hpp>     // show_whole_numbers
 #include <splitvit/split/sharing.hpp>  // Candidate
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
@@ -133,6 +134,24 @@ class Rounds {
 
   /// How many steps the client may take in the round that has begun last.
   std::uint64_t steps(std::uint32_t client) const { return at(client).steps; }
+
+  /// See core/state.hpp.
+  void each_state(auto&& see) {
+    see("round", number_);
+    show_whole_numbers(see, "clients", [this](const auto& use) {
+      for (One& one : all_) {
+        use(one.is_ready);
+        use(one.is_member);
+        use(one.wanted);
+        use(one.steps);
+        use(one.taken);
+        use(one.rounds);
+      }
+    });
+    members_.clear();
+    for (std::uint32_t client = 1; client <= clients(); ++client)
+      if (is_member(client)) members_.push_back(client);
+  }
 
  private:
   struct One {

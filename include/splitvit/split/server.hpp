@@ -9,13 +9,15 @@
 #include <splitvit/codec/any_codec.hpp>          // AnyCodec, Codec
 #include <splitvit/nn/part.hpp>                  // Part
 #include <splitvit/optim/optimizer.hpp>          // AnyRule
+#include <splitvit/split/admitting.hpp>          // Admitting
 #include <splitvit/split/aggregator.hpp>         // Aggregator, AnySharing, GroupOptions
 #include <splitvit/split/answering.hpp>          // Answering, Patience
 #include <splitvit/split/cut.hpp>                // CutReceiver
+#include <splitvit/split/group_checkpoints.hpp>  // GroupCheckpoints
 #include <splitvit/split/known_client.hpp>       // KnownClient
 #include <splitvit/split/known_clients.hpp>      // KnownClients
 #include <splitvit/split/learner.hpp>            // Learner
-#include <splitvit/split/options.hpp>            // ServerOptions, settings_of
+#include <splitvit/split/options.hpp>            // ServerOptions
 #include <splitvit/split/party_checkpoints.hpp>  // PartyCheckpoints
 #include <splitvit/split/server_role.hpp>        // ServerRole
 #include <splitvit/split/session_event.hpp>      // OnSessionEvent, SessionEvent
@@ -37,7 +39,7 @@ template <std::floating_point T>
 class Server {
  public:
   /// Makes the role for a new client, in all threads that serve. Its WireError reaches the client.
-  using MakeRole = std::function<ServerRole<T>(const wire::Hello&)>;
+  using MakeRole = typename Admitting<T>::MakeRole;
 
   /// One part, which all clients train.
   ///
@@ -55,7 +57,7 @@ class Server {
   explicit Server(MakeRole make_role, const ServerOptions& options = {});
   /// Registered clients that train one model together. `make_part` makes the server part, one for
   /// each client if the sharing policy says so, all with equal weights. Sessions are kept until the
-  /// end. No checkpoints can be kept.
+  /// end.
   ///
   /// Errors  As the first one, and Aggregator's.
   Server(AnySharing<T> sharing, const GroupOptions& group,
@@ -69,10 +71,30 @@ class Server {
   /// Call it before anybody is served.
   /// Errors  std::logic_error for a group of clients.
   void keep_checkpoints(MakeCheckpoints make) {
-    if (group()) throw std::logic_error("keep_checkpoints: those of a group cannot be kept yet");
-    make_checkpoints_ = [make = std::move(make)](const wire::Hello& hello) {
+    if (group()) throw std::logic_error("keep_checkpoints: a group has one for all its clients");
+    admitting_.make_checkpoints = [make = std::move(make)](const wire::Hello& hello) {
       return CheckpointsOf<KnownClient>{make ? make(hello) : nullptr};
     };
+  }
+
+  /// Those of a group, see GroupCheckpoints. Goes on from the newest that they hold.
+  /// `on_went_back` is called whenever all clients have gone back to it since one had to. Where all
+  /// clients are in this process and in its checkpoints, some may be left out, so that they take at
+  /// most this `share` of the time.
+  ///
+  /// Errors  StorageError if it cannot be restored; std::logic_error without a group.
+  void keep_group_checkpoints(std::shared_ptr<PartyCheckpoints> kept,
+                              std::function<void()> on_went_back = {}, double share = 1) {
+    if (!group()) throw std::logic_error("keep_group_checkpoints: this server has no group");
+    const auto make_role = [this] { return admitting_.make_role({}); };
+    answering_.save_by(std::make_shared<GroupCheckpoints<T>>(
+        std::move(kept),
+        typename GroupCheckpoints<T>::Parties{answering_.group(), learner_, clients_, make_role},
+        admitting_.settings(make_role()), options_.seed, std::move(on_went_back), share));
+  }
+  /// Of a group: the training is over, and all have said goodbye. While nobody is served.
+  void end_checkpoints() {
+    if (const auto& saved = answering_.saved()) saved->end();
   }
 
   /// Saves all sessions that have checkpoints, each after its step under way. Any thread may call
@@ -158,29 +180,14 @@ class Server {
     return *learner_;
   }
 
-  /// Finds or makes the client of a hello, and admits it.
-  ///
-  /// A client that reconnects gets a copy of its role and state: the thread of its older connection
-  /// may still send from the original; it is told to end.
-  std::shared_ptr<KnownClient> admit(const std::shared_ptr<wire::Connection>& connection);
-  /// A client that is not known goes on from its checkpoints, if it has any.
-  std::shared_ptr<KnownClient> admit_new(const std::shared_ptr<wire::Connection>& connection);
-  /// Brings the client to a step from which its peer can go on, and answers the hello. Refuses who
-  /// is not the one whose session this is.
-  void welcome(const std::shared_ptr<wire::Connection>& connection,
-               const std::shared_ptr<KnownClient>& client);
-  void require_settings(wire::Connection& connection, const ServerRole<T>& role) const;
-  /// Refuses a client that is not registered, or whose number another session has.
-  void require_place(wire::Connection& connection, std::uint32_t number);
   /// Tells the peer why, and keeps a client that has something to come back to.
   void give_up(wire::Connection& connection, KnownClient* client, const ReasonedError& error);
 
   std::shared_ptr<Learner<T>> learner_;
-  MakeRole make_role_;
-  std::function<CheckpointsOf<KnownClient>(const wire::Hello&)> make_checkpoints_;
   ServerOptions options_;
   KnownClients<T> clients_;
   Answering<T> answering_;
+  Admitting<T> admitting_{options_, clients_, answering_};
 };
 
 template <std::floating_point T>
@@ -189,18 +196,18 @@ Server<T>::Server(codec::AnyCodec<T> codec, nn::Part<T> part, optim::AnyRule<T> 
     : learner_{std::make_shared<Learner<T>>(std::move(part), std::move(rule), options.training)},
       options_{options},
       clients_{options_.most_sessions, options_.keep_for} {
-  make_role_ = [learner = learner_, codec = std::move(codec),
-                seed = options.seed](const wire::Hello&) {
+  admitting_.make_role = [learner = learner_, codec = std::move(codec),
+                          seed = options.seed](const wire::Hello&) {
     return ServerRole<T>{learner, CutReceiver<T>{codec, seed}};
   };
-  make_role_({});  // throws for a part that no client can use
+  admitting_.make_role({});  // throws for a part that no client can use
 }
 
 template <std::floating_point T>
 Server<T>::Server(MakeRole make_role, const ServerOptions& options)
-    : make_role_{std::move(make_role)},
-      options_{options},
-      clients_{options_.most_sessions, options_.keep_for} {}
+    : options_{options}, clients_{options_.most_sessions, options_.keep_for} {
+  admitting_.make_role = std::move(make_role);
+}
 
 template <std::floating_point T>
 Server<T>::Server(AnySharing<T> sharing, const GroupOptions& group,
@@ -213,10 +220,11 @@ Server<T>::Server(AnySharing<T> sharing, const GroupOptions& group,
     return std::make_shared<Learner<T>>(make_part(), rule, training);
   };
   if (!sharing.has_part_for_each) learner_ = make_learner();
-  make_role_ = [=, learner = learner_, seed = options.seed](const wire::Hello&) {
+  admitting_.make_role = [=, learner = learner_, seed = options.seed](const wire::Hello&) {
     return ServerRole<T>{learner ? learner : make_learner(), CutReceiver<T>{codec, seed}};
   };
-  answering_.use(std::make_shared<Aggregator<T>>(std::move(sharing), make_role_({}).part(), group));
+  answering_.use(
+      std::make_shared<Aggregator<T>>(std::move(sharing), admitting_.make_role({}).part(), group));
 }
 
 template <std::floating_point T>
@@ -251,7 +259,7 @@ template <std::floating_point T>
 bool Server<T>::Serving::step() {
   if (client_ == nullptr) {
     if (!connection_->session()->has_hello()) connection_->next(wire::MessageKind::hello);
-    client_ = server_.admit(connection_);
+    client_ = server_.admitting_(connection_);
     const bool is_new = connection_->session()->hello().connection == 0;
     tell(is_new ? SessionEvent::Kind::began : SessionEvent::Kind::resumed);
     connection_->flush();
@@ -287,90 +295,6 @@ void Server<T>::Serving::give_up(const ReasonedError& error, const std::string& 
   server_.give_up(*connection_, client_.get(), error);
   connection_->stop();
   tell(client_ == nullptr ? SessionEvent::Kind::refused : SessionEvent::Kind::lost, reason);
-}
-
-template <std::floating_point T>
-auto Server<T>::admit(const std::shared_ptr<wire::Connection>& connection)
-    -> std::shared_ptr<KnownClient> {
-  const std::shared_ptr<KnownClient> older = clients_.find(connection->session()->hello().session);
-  if (older == nullptr) return admit_new(connection);
-  require_settings(*connection, older->role);
-  const std::lock_guard computing{answering_.guard()};  // it may be at a step
-  std::unique_lock of_older{*older->guard};
-  if (older->is_superseded)
-    throw WireError(Reason::superseded, "a newer connection of this client came first");
-  const auto client = std::make_shared<KnownClient>(older->role, older->state, older->checkpoints);
-  try {
-    welcome(connection, client);
-  } catch (...) {
-    // The part may have gone back already: the older connection does not fit it any more.
-    if (client->state.steps.last() != older->state.steps.last()) {
-      older->is_superseded = true;
-      clients_.forget(older->state.id);
-    }
-    throw;
-  }
-  older->is_superseded = true;
-  of_older.unlock();
-  if (group()) answering_.group()->came_back(client->state.client);
-  if (const auto of_its_thread = older->connection.lock())
-    of_its_thread->end(Answering<T>::superseded());
-  return client;
-}
-
-template <std::floating_point T>
-auto Server<T>::admit_new(const std::shared_ptr<wire::Connection>& connection)
-    -> std::shared_ptr<KnownClient> {
-  const wire::Hello hello = connection->session()->hello();
-  if (answering_.group()) require_place(*connection, hello.client);
-  const auto client = std::make_shared<KnownClient>(make_role_(hello));
-  require_settings(*connection, client->role);
-  if (make_checkpoints_) client->checkpoints = make_checkpoints_(hello);
-  std::unique_lock computing{answering_.guard(), std::defer_lock};
-  if (client->checkpoints) computing.lock();  // they may restore a part that others train, too
-  if (const auto refusal = client->restore(hello, options_.seed))
-    connection->session()->refuse(*refusal);
-  welcome(connection, client);
-  return client;
-}
-
-template <std::floating_point T>
-void Server<T>::welcome(const std::shared_ptr<wire::Connection>& connection,
-                        const std::shared_ptr<KnownClient>& client) {
-  const CheckpointsOf<KnownClient>& checkpoints = client->checkpoints;
-  if (const auto refusal = client->belong_to(connection->peer_identity()))
-    connection->session()->refuse(*refusal);
-  const auto session = connection->session();
-  if (checkpoints)
-    checkpoints->meet(session->hello(), client->state, checkpoints.state_of(*client));
-  clients_.enter(client, session, [&] {
-    session->admit(client->state,
-                   checkpoints ? checkpoints->offered() : std::vector<std::uint64_t>{});
-    if (checkpoints) checkpoints->agree(session->agreed());
-    client->guard = connection->guard();
-    client->connection = connection;
-  });
-}
-
-template <std::floating_point T>
-void Server<T>::require_settings(wire::Connection& connection, const ServerRole<T>& role) const {
-  const auto session = connection.session();
-  if (const auto refusal = wire::compare_settings(
-          session->hello().settings,
-          settings_of(role.part(), options_.method, role.receiver().codec().description(),
-                      options_.agreed)))
-    session->refuse(*refusal);
-}
-
-template <std::floating_point T>
-void Server<T>::require_place(wire::Connection& connection, std::uint32_t number) {
-  const std::uint32_t registered = answering_.group()->clients();
-  if (number < 1 || number > registered)
-    connection.session()->refuse(
-        {"client", joined({"number ", number}), joined({"numbers 1 to ", registered})});
-  if (clients_.session_of(number))
-    connection.session()->refuse(
-        {"client", joined({"number ", number, " in a new session"}), "that client already"});
 }
 
 template <std::floating_point T>

@@ -55,18 +55,34 @@ class Simulation {
       throw ArgumentError({"Simulation: the server has no group of clients"});
   }
 
-  /// Connects the next client; they come in the order of their numbers, from 1.
+  /// Adds the next client; they come in the order of their numbers, from 1.
   ///
-  /// Errors  std::invalid_argument for another number.
+  /// Errors  std::invalid_argument for another number, or more clients than are registered.
   Client<T>& add(ClientRole<T> role, ClientOptions options, Work work) {
     if (options.client != all_.size() + 1)
       throw ArgumentError(
           {"Simulation: client ", options.client, " came, wanted client ", all_.size() + 1});
+    if (options.client > server_.group()->clients())
+      throw ArgumentError({"Simulation: client ", options.client, " came, ",
+                           server_.group()->clients(), " are registered"});
     options.workspace = workspace_;
-    all_.push_back(std::make_unique<One>(server_, std::move(role), options, std::move(work)));
+    all_.push_back(std::make_unique<One>(std::move(role), options, std::move(work)));
     return all_.back()->client;
   }
   Client<T>& client(std::uint32_t number) { return all_.at(std::size_t{number} - 1)->client; }
+
+  /// The clients, with their sessions. See core/state.hpp. Saved with the server's checkpoints, and
+  /// restored before they are connected, they go on from there.
+  void each_state(auto&& see) {
+    for (const auto& one : all_)
+      show_state(one->client, see, "client." + std::to_string(one->number) + ".");
+  }
+
+  /// Connects all clients, unless they are.
+  void connect() {
+    for (const auto& one : all_)
+      if (!one->serving) one->connect(server_);
+  }
 
   /// Trains until all clients have taken their steps, and says goodbye.
   ///
@@ -75,9 +91,10 @@ class Simulation {
       const OnStep& on_step = [](Client<T>&, const StepReport&) {},
       const OnEvaluate& on_evaluate = [](Client<T>&, std::uint64_t) {}) {
     const Aggregator<T>& group = *server_.group();
-    if (group.rounds().clients() != all_.size() || group.is_over())
+    if (group.rounds().clients() != all_.size() || std::exchange(has_run_, true))
       throw std::logic_error(joined({"Simulation: ", all_.size(), " of ", group.rounds().clients(),
                                      " clients to begin with"}));
+    connect();
     for (const auto& one : all_) one->ask();
     while (!group.is_over())
       for (std::vector<One*> some = take_turns(on_evaluate); !some.empty();)
@@ -85,59 +102,51 @@ class Simulation {
     take_turns(on_evaluate);
     for (const auto& one : all_) {
       one->client.close();
-      one->serving.next();
+      one->serving->next();
     }
   }
 
  private:
   using Link = detail::DrivenLink;
 
-  /// The server's end of a client's connection.
-  static typename Server<T>::Serving serve(Server<T>& server, Link link) {
-    transport::AnyLink any{std::move(link)};
-    auto session = wire::Session::server(wire::options_on(any, server.options().session),
-                                         transport::Clock::now());
-    return {server, std::make_shared<wire::Connection>(std::move(any), std::move(session))};
-  }
-
   /// A client, and the server's end of its connection.
   struct One {
-    One(Server<T>& server, ClientRole<T> role, const ClientOptions& options, Work w)
-        : One{server, std::move(role), options, std::move(w), Link::pair()} {}
+    One(ClientRole<T> role, const ClientOptions& options, Work w)
+        : number{options.client}, work{std::move(w)}, client{std::move(role), options} {}
 
+    void connect(Server<T>& server) {
+      auto [here, there] = Link::pair();
+      transport::AnyLink any{std::move(there)};
+      auto session = wire::Session::server(wire::options_on(any, server.options().session),
+                                           transport::Clock::now());
+      serving.emplace(server,
+                      std::make_shared<wire::Connection>(std::move(any), std::move(session)));
+      here.drive_by([this] { go_on(); });
+      client.reconnect(std::move(here));
+    }
     void ask() {
       client.request_turn(work.plan.next(client.steps()));
-      serving.next();
+      serving->next();
     }
     /// Takes a step, and asks for the next turn after the last one. Returns whether some are left.
     bool train(const OnStep& on_step) {
       auto [images, labels] = work.next_batch();
       on_step(client, client.train_step(std::move(images), labels));
-      if (--left == 0) ask();
-      return left > 0;
+      const bool some_are_left = client.role().steps_left() > 0;
+      if (!some_are_left) ask();
+      return some_are_left;
     }
 
     std::uint32_t number;
     Work work;
-    typename Server<T>::Serving serving;
+    std::optional<typename Server<T>::Serving> serving;  // once it is connected
     Client<T> client;
-    std::uint64_t left = 0;  // steps of its turn
 
    private:
-    One(Server<T>& server, ClientRole<T> role, const ClientOptions& options, Work w,
-        std::pair<Link, Link> ends)
-        : number{options.client},
-          work{std::move(w)},
-          serving{serve(server, std::move(ends.second))},
-          client{std::move(role), options} {
-      ends.first.drive_by([this] { go_on(); });
-      client.reconnect(std::move(ends.first));
-    }
-
     /// The client waits for the server.
     void go_on() {
       try {
-        serving.next();
+        serving->next();
       } catch (const ReasonedError&) {  // the client was told, and throws what it heard
       }
     }
@@ -154,10 +163,8 @@ class Simulation {
         on_evaluate(one->client, turn.round);
         one->ask();
         return take_turns(on_evaluate);
-      } else if (turn.what == Turn::What::train) {
-        one->left = turn.steps;
-        some.push_back(one.get());
       }
+      if (turn.what == Turn::What::train) some.push_back(one.get());
     }
     return some;
   }
@@ -165,6 +172,7 @@ class Simulation {
   Server<T>& server_;
   std::shared_ptr<Workspace> workspace_ = std::make_shared<Workspace>();
   std::vector<std::unique_ptr<One>> all_;  // client i at i - 1
+  bool has_run_ = false;
 };
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -7,7 +7,7 @@
 #include <splitvit/core/crc32c.hpp>         // crc32c
 #include <splitvit/wire/frame.hpp>          // Bytes, FrameHeader, MessageKind, put_header
 #include <splitvit/wire/message.hpp>        // Direction
-#include <splitvit/wire/session_state.hpp>  // Count
+#include <splitvit/wire/session_state.hpp>  // Count, count_of_message
 #include <splitvit/wire/steps.hpp>          // StepNumber
 
 namespace splitvit::inline SPLITVIT_BUILD::wire {
@@ -113,9 +113,9 @@ class Outbox : public Direction {
       sequence_ = sequence;
       throw;
     }
-    const std::uint64_t framed = payload + (sequence_ - sequence) * frame_header_bytes;
-    queued_ += framed;
-    return {.messages = 1, .payload = payload, .framed = framed};
+    const Count count = count_of_message(payload);
+    queued_ += count.framed;
+    return count;
   }
   /// As above; the payload begins with the number of a step: u64 step, u32 part.
   Count queue(MessageKind kind, StepNumber at, std::span<const Bytes> parts) {

@@ -104,9 +104,7 @@ class Session {
     if (!is_without_step(kind))
       throw std::logic_error(joined({"send: the session itself sends ", name(kind)}));
     const Count sent = outbox_.queue(kind, parts);
-    const bool counts_once =
-        kind == MessageKind::bye || (kind == MessageKind::weights && is_client());
-    state_->sent.add(kind, sent, counts_once && state_->sent.of(kind).messages > 0);
+    state_->count_sent(kind, sent, parts.empty() ? Bytes{} : parts[0], is_client());
     if (kind == MessageKind::bye) phase_ = Phase::ended;
   }
 
@@ -229,7 +227,8 @@ class Session {
       return std::nullopt;
     }
     if (*kind == error || *kind == bye) phase_ = Phase::ended;
-    if (state_ != nullptr) state_->received.add(*kind, count());
+    if (state_ != nullptr)
+      state_->received.add(*kind, count(), state_->received_turns.pass(*kind, payload_));
     if (*kind == error) throw_peer_error(payload_);
     return event(*kind);
   }

@@ -4,10 +4,10 @@
 #include <algorithm>         // max
 #include <initializer_list>  // initializer_list
 
-#include <splitvit/core/bytes.hpp>      // ByteReader, ByteWriter
+#include <splitvit/core/bytes.hpp>      // ByteReader
 #include <splitvit/core/crc32c.hpp>     // crc32c
-#include <splitvit/core/state.hpp>      // show_text, show_u32
-#include <splitvit/wire/frame.hpp>      // Bytes, MessageKind, message_kinds, name
+#include <splitvit/core/state.hpp>      // show_numbers, show_text, show_u32
+#include <splitvit/wire/frame.hpp>      // Bytes, largest_frame, MessageKind, name
 #include <splitvit/wire/handshake.hpp>  // SessionId
 #include <splitvit/wire/steps.hpp>      // ReplyCache, StepMark
 
@@ -27,6 +27,12 @@ struct Count {
   }
   friend bool operator==(const Count&, const Count&) = default;
 };
+
+/// Of one message whose payload has so many bytes.
+inline Count count_of_message(std::uint64_t payload) {
+  const std::uint64_t frames = payload == 0 ? 1 : (payload - 1) / largest_frame + 1;
+  return {.messages = 1, .payload = payload, .framed = payload + frames * frame_header_bytes};
+}
 
 /// Counts of one direction, by kind of message; of repeated steps and handshakes on their own.
 class Tally {
@@ -74,6 +80,20 @@ class Tally {
   Count repeats_;
 };
 
+/// The turn messages that have passed in one direction: each begins with a number, which grows.
+struct TurnMark {
+  std::uint64_t next = 0;  ///< a smaller number is a repeat
+
+  /// Remembers that a message passes. Returns whether it is a turn that had passed before.
+  bool pass(MessageKind kind, Bytes payload) {
+    if (kind != MessageKind::turn || payload.size() < sizeof next) return false;
+    const auto number = ByteReader{payload}.get<std::uint64_t>();
+    if (number < next) return true;
+    next = number + 1;
+    return false;
+  }
+};
+
 /// A checksum of the contents of one part of a step, however they are split into pieces.
 inline std::uint32_t digest_of(std::span<const Bytes> pieces) {
   std::uint32_t digest = 0;
@@ -89,9 +109,18 @@ struct SessionState {
   ReplyCache steps = {};         ///< a client has no replies, only the last step
   Tally sent = {}, received = {};
   StepMark sent_steps = {}, received_steps = {};  ///< a message up to these is a repeat
+  TurnMark sent_turns = {}, received_turns = {};
   std::vector<std::uint32_t> digests = {};  ///< client: of the parts of sent_steps.step, in order
   /// Server: whom the client has proved to be; see transport::AnyLink. Nobody else may go on.
   std::string identity = {};
+
+  /// Counts a message without a step number that begins with these bytes. What should pass once
+  /// only, and a turn that has passed before, are repeats.
+  void count_sent(MessageKind kind, const Count& count, Bytes begin, bool by_client) {
+    const bool passes_once =
+        kind == MessageKind::bye || (kind == MessageKind::weights && by_client);
+    sent.add(kind, count, passes_once ? sent.of(kind).messages > 0 : sent_turns.pass(kind, begin));
+  }
 
   /// Becomes a state from a checkpoint. If this is a later state of the same session, its
   /// connection stays the newest one, and what has passed since counts as repeats.
@@ -115,11 +144,9 @@ struct SessionState {
     received.each_state("received.", see);
     sent_steps.each_state("sent.", see);
     received_steps.each_state("received.", see);
-    std::vector<std::byte> digest_bytes;
-    ByteWriter{digest_bytes}.put_array(std::span<const std::uint32_t>{digests});
-    see("digests", digest_bytes);
-    digests.resize(digest_bytes.size() / sizeof(std::uint32_t));
-    ByteReader{digest_bytes, "digests"}.get_array(std::span{digests});
+    see("sent.turns", sent_turns.next);
+    see("received.turns", received_turns.next);
+    show_numbers(see, "digests", digests);
     show_text(see, "identity", identity);
   }
 };
