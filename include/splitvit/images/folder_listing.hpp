@@ -75,11 +75,14 @@ inline FolderListing list_folder(const std::filesystem::path& folder) {
         else if (at->is_regular_file() && detail::is_image_file(at->path()))
           out.files.push_back({at->path(), static_cast<Index>(label)});
       if (begin == static_cast<std::ptrdiff_t>(out.files.size()))
-        throw StorageError(Reason::wrong_content, {here.string(), ": no images"});
+        throw StorageError(Reason::wrong_content,
+                           {here.string(), ": no images, wanted JPEG or PNG files of this class"});
       std::ranges::sort(out.files.begin() + begin, out.files.end(), {}, &FolderListing::File::path);
     }
   } catch (const fs::filesystem_error& error) {
-    throw StorageError(Reason::cannot_open, {here.string(), ": ", error.code().message()});
+    throw StorageError(Reason::cannot_open,
+                       {here.string(), ": ", error.code().message(),
+                        ", wanted a folder with a sub-folder of images for each class"});
   }
   return out;
 }
