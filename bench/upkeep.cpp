@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 // What does it cost that nothing is lost: the CPU time of frames, checksums and heartbeats, the
-// bytes of frames, and a checkpoint of both halves?
+// bytes of frames, TLS, and a checkpoint of both halves?
 //
-//   upkeep [link|checkpoint...] [--rounds N] [--threads N] [--json FILE]
+//   upkeep [link|tls|checkpoint...] [--rounds N] [--threads N] [--json FILE]
 //
 // The step is that of `step split_adc`: DeiT-Tiny cut after block 3, adc:0.1, batch 128, both
 // parties in this process. `link` sends messages of the same sizes over the same kind of link,
-// between two sessions that compute nothing; what the link itself takes counts as theirs.
+// between two sessions that compute nothing; what the link itself takes counts as theirs. `tls`
+// sends them through TLS 1.3 and takes off what they cost without it, handshakes included.
 // `checkpoint` writes both halves with their moments into the current folder, to its disk, and
 // reads them again.
 
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -25,6 +27,11 @@
 #include <splitvit/io/checkpoint_policy.hpp>
 #include <splitvit/split/checkpoints.hpp>
 #include <splitvit/split/known_client.hpp>
+#include <splitvit/transport/any_link.hpp>
+#include <splitvit/transport/memory.hpp>
+#if SPLITVIT_HAS_TLS
+#include <splitvit/transport/tls.hpp>
+#endif
 #include <splitvit/wire/connection.hpp>
 
 #include "rows.hpp"
@@ -44,10 +51,10 @@ double cpu_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-/// CPU seconds of a step without its computing, with payloads of these sizes.
-double cpu_of_messages(std::size_t up, std::size_t down) {
+/// CPU seconds of a step without its computing, with payloads of these sizes, over two ends.
+double cpu_of_messages(std::size_t up, std::size_t down, transport::AnyLink client_end,
+                       transport::AnyLink server_end) {
   constexpr int steps = 200;
-  auto [client_end, server_end] = transport::memory_pair();
   wire::SessionState at_client, at_server;
   const auto now = transport::Clock::now();
   const double begin = cpu_seconds();
@@ -78,6 +85,26 @@ double cpu_of_messages(std::size_t up, std::size_t down) {
   }
   return (cpu_seconds() - begin) / steps;
 }
+
+double cpu_of_messages(std::size_t up, std::size_t down) {
+  auto [client_end, server_end] = transport::memory_pair();
+  return cpu_of_messages(up, down, std::move(client_end), std::move(server_end));
+}
+
+#if SPLITVIT_HAS_TLS
+double cpu_of_tls(std::size_t up, std::size_t down) {
+  const std::filesystem::path key = "upkeep-key-" + std::to_string(::getpid());
+  std::ofstream{key} << std::string(64, '5') << '\n';
+  std::filesystem::permissions(key, std::filesystem::perms::owner_read);
+  const transport::TlsOptions options{.pre_shared_key = key.string()};
+  const transport::TlsContext of_client{transport::TlsRole::client, options};
+  const transport::TlsContext of_server{transport::TlsRole::server, options};
+  std::filesystem::remove(key);
+  auto [client_end, server_end] = transport::memory_pair();
+  return cpu_of_messages(up, down, transport::TlsLink{std::move(client_end), of_client},
+                         transport::TlsLink{std::move(server_end), of_server});
+}
+#endif
 
 /// A client's or a server's half of the model, as it is saved.
 struct Halves {
@@ -135,15 +162,22 @@ int main(int argc, char** argv) {
       const double cpu = cpu_seconds() - begin;
       rows.add("step", seconds, "s");
       rows.add("step, CPU", cpu, "s");
+      const split::Traffic& bytes = report.traffic;
+      const double messages = cpu_of_messages(bytes.up.payload, bytes.down.payload);
       if (arguments.wants("link")) {
-        const split::Traffic& bytes = report.traffic;
-        const double messages = cpu_of_messages(bytes.up.payload, bytes.down.payload);
         rows.add("messages, CPU", 1000 * messages, "ms");
         rows.add("messages, share", 100 * messages / cpu, "% of step");
         const double framing = static_cast<double>(bytes.up.framing + bytes.down.framing);
         rows.add("bytes of frames, share", 100 * framing / static_cast<double>(bytes.total()),
                  "% of bytes");
       }
+#if SPLITVIT_HAS_TLS
+      if (arguments.wants("tls")) {
+        const double tls = cpu_of_tls(bytes.up.payload, bytes.down.payload) - messages;
+        rows.add("TLS, CPU", 1000 * tls, "ms");
+        rows.add("TLS, share", 100 * tls / cpu, "% of step");
+      }
+#endif
       if (arguments.wants("checkpoint")) save_both(rows, seconds);
     }
   });

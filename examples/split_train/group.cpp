@@ -9,13 +9,15 @@
 #include <stdexcept>  // invalid_argument
 #include <utility>    // move
 
-#include <splitvit/core/error.hpp>            // joined, StorageError, WireError
-#include <splitvit/core/random.hpp>           // Rng
-#include <splitvit/data/partition.hpp>        // labels_of, make_shares, parse_partition
-#include <splitvit/data/subset.hpp>           // Subset
-#include <splitvit/io/checkpoint_policy.hpp>  // EveryN
-#include <splitvit/nn/weights.hpp>            // joined_weights
-#include <splitvit/optim/adam.hpp>            // AdamW
+#include <splitvit/core/error.hpp>               // joined, StorageError, WireError
+#include <splitvit/core/random.hpp>              // Rng
+#include <splitvit/data/partition.hpp>           // labels_of, make_shares, parse_partition
+#include <splitvit/data/subset.hpp>              // Subset
+#include <splitvit/io/checkpoint_policy.hpp>     // EveryN
+#include <splitvit/nn/weights.hpp>               // joined_weights
+#include <splitvit/optim/adam.hpp>               // AdamW
+#include <splitvit/split/aggregator.hpp>         // Aggregator
+#include <splitvit/split/group_checkpoints.hpp>  // GroupCheckpoints
 
 #include "split_train/agreed.hpp"         // agreed_settings, no_files, started_part
 #include "split_train/checkpointing.hpp"  // checkpoint_folder, checkpoint_options, tell_found

@@ -2,7 +2,7 @@
 #include "split_train/protection.hpp"
 
 #include <string>   // string
-#include <utility>  // move
+#include <utility>  // move, pair
 
 #include <splitvit/core/error.hpp>  // StorageError
 
@@ -33,6 +33,17 @@ std::string first_option_of_tls(const Options& o) {
   return o.tls_name.empty() ? "" : "--tls-name";
 }
 
+/// The option whose file an error is about, and a space; empty if it is none of them.
+[[maybe_unused]] std::string option_with(const Options& o, const std::string& error) {
+  const std::pair<const char*, const std::string*> files[] = {{"--psk-file", &o.psk_file},
+                                                              {"--tls-cert", &o.tls_cert},
+                                                              {"--tls-key", &o.tls_key},
+                                                              {"--tls-ca", &o.tls_ca}};
+  for (const auto& [option, file] : files)
+    if (!file->empty() && error.starts_with(*file + ":")) return std::string{option} + " ";
+  return "";
+}
+
 /// The credentials of options that go together.
 std::shared_ptr<const Protection> read_credentials([[maybe_unused]] const Options& o) {
 #if SPLITVIT_HAS_TLS
@@ -47,7 +58,7 @@ std::shared_ptr<const Protection> read_credentials([[maybe_unused]] const Option
          .pre_shared_key = o.psk_file,
          .server_name = has_name && o.tls_name.empty() ? o.endpoint.host : o.tls_name}}});
   } catch (const sv::StorageError& error) {
-    throw UsageError(error.what());
+    throw UsageError(option_with(o, error.what()) + error.what());
   }
 #else
   throw UsageError(first_option_of_tls(o) +

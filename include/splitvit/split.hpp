@@ -12,6 +12,7 @@
 #include <splitvit/split/cut.hpp>
 #include <splitvit/split/group.hpp>
 #include <splitvit/split/group_checkpoints.hpp>
+#include <splitvit/split/group_options.hpp>
 #include <splitvit/split/known_client.hpp>
 #include <splitvit/split/known_clients.hpp>
 #include <splitvit/split/learner.hpp>

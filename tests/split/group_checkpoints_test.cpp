@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -15,6 +16,7 @@
 #include <splitvit/codec/quantise.hpp>
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/io/checkpoint_policy.hpp>
+#include <splitvit/io/file_layer.hpp>
 #include <splitvit/split/checkpoints.hpp>
 #include <splitvit/split/group_checkpoints.hpp>
 #include <splitvit/split/service.hpp>
@@ -23,6 +25,7 @@
 
 #include "split/group.hpp"
 #include "support/catch.hpp"
+#include "support/file_layers.hpp"
 #include "support/sanitizer.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -76,6 +79,8 @@ class Killable {
   }
 
   std::size_t kills_left() const { return kills_.size(); }
+  /// How often all had to go back for one of them.
+  int returns() const { return returns_; }
 
  private:
   std::shared_ptr<split::Checkpoints> checkpoints(const std::string& party) const {
@@ -108,7 +113,7 @@ class Killable {
       std::this_thread::sleep_for(std::chrono::milliseconds{200});  // until the service sees it
     };
     server_.reset(new split::Server<float>(group.server()));
-    server_->keep_group_checkpoints(checkpoints("server"));
+    server_->keep_group_checkpoints(checkpoints("server"), [this] { ++returns_; });
     transport::TcpListener listener{{"127.0.0.1", 0}};
     {
       const std::lock_guard lock{guard_};
@@ -163,6 +168,7 @@ class Killable {
   std::vector<std::unique_ptr<split::Client<float>>> clients_;
   std::atomic<bool> has_failed_ = false;
   std::atomic<std::uint32_t> gone_ = 0;
+  std::atomic<int> returns_ = 0;
 };
 
 /// Which weights of two trainings are the same.
@@ -201,6 +207,7 @@ void require_same(const ClientGroup<float>& group, const std::vector<Kill>& kill
   CHECK(bytes_of(result.cut) == bytes_of(undisturbed.cut));
   CHECK(bytes_of(result.shared) == bytes_of(undisturbed.shared));
   CHECK(parties.kills_left() == 0);
+  CHECK(parties.returns() <= static_cast<int>(kills.size()));
 }
 
 }  // namespace
@@ -271,6 +278,45 @@ TEST_CASE("group checkpoints: a simulation that was stopped goes on as if it had
     CHECK(result.shared == undisturbed.shared);
     CHECK((stop < 7 || resumed_at > 0));
   }
+}
+
+TEST_CASE("group checkpoints: where they would take too much of the time, some are left out",
+          "[split]") {
+  const ClientGroup<float> group = group_of("shared");
+  const TemporaryFolder folder;
+  {
+    split::Server<float> server = group.server();
+    split::Simulation<float> simulation{server};
+    group.add_all(simulation);
+    server.keep_group_checkpoints(std::make_shared<split::Checkpoints>(folder.path(), io::Memory{}),
+                                  {}, 1e-9);
+    simulation.run();
+  }
+  const split::Checkpoints kept{folder.path(), io::Memory{}, {.resume = true}};
+  REQUIRE(kept.found().newest);
+  CHECK(kept.found().newest->step == 3);  // the first turns of all
+}
+
+TEST_CASE("group checkpoints: where none can be written, training goes on, and it is said",
+          "[split]") {
+  const ClientGroup<float> group = group_of("shared");
+  const TemporaryFolder folder;
+  test::FailingFiles files{io::system_files()};
+  int failures = 0;
+  split::Server<float> server = group.server();
+  split::Simulation<float> simulation{server};
+  group.add_all(simulation);
+  server.keep_group_checkpoints(std::make_shared<split::Checkpoints>(
+      folder.path(), io::Memory{},
+      split::CheckpointOptions{.generations = {.retries = 0},
+                               .on_failure = [&](const StorageError&) { ++failures; }},
+      files));
+  files.fail(0, ENOSPC, true);
+  simulation.run();
+  server.end_checkpoints();
+  CHECK(failures > 5);
+  CHECK(test::numbers_of<float>(server.group()->client_part()) ==
+        test::simulate(group).weights[group.clients() + 1]);
 }
 
 TEST_CASE("group checkpoints: what they cannot be used for", "[split]") {

@@ -44,9 +44,9 @@ fi
 # Files.
 cp key open
 chmod 640 open
-a_server "open: others may read or change this secret; run chmod 600 on it" --psk-file open
-a_client "short: wanted a key of 64 hexadecimal digits" --psk-file short
-a_client "nowhere: No such file" --psk-file nowhere
+a_server "--psk-file open: others may read or change this secret; run chmod 600 on it" --psk-file open
+a_client "--psk-file short: wanted a key of 64 hexadecimal digits" --psk-file short
+a_client "--psk-file nowhere: No such file" --psk-file nowhere
 a_client "key: wanted certificates of an authority, as PEM" --tls-cert key --tls-key key --tls-ca key
 
 client() {

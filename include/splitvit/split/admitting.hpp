@@ -64,11 +64,11 @@ class Admitting {
   void require_place(wire::Connection& connection, std::uint32_t number);
   /// The steps of the client's checkpoints.
   std::vector<std::uint64_t> offered_to(const KnownClient& client) const {
-    if (const auto& saved = answering_.saved()) {
-      const auto step = saved->step_of(client.state.client);
-      return step ? std::vector{*step} : std::vector<std::uint64_t>{};
-    }
-    return client.checkpoints ? client.checkpoints->offered() : std::vector<std::uint64_t>{};
+    if (client.checkpoints) return client.checkpoints->offered();
+    std::vector<std::uint64_t> steps;
+    if (answering_.saved())
+      if (const auto step = answering_.saved()->step_of(client.state.client)) steps = {*step};
+    return steps;
   }
 
   const ServerOptions& options_;

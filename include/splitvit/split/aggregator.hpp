@@ -5,38 +5,22 @@
 #include <functional>  // function
 #include <memory>      // shared_ptr
 
-#include <splitvit/core/error.hpp>         // ArgumentError, Reason, WireError
-#include <splitvit/core/state.hpp>         // show_whole_numbers, StateVisitor
-#include <splitvit/nn/concepts.hpp>        // parameters
-#include <splitvit/nn/part.hpp>            // Part
-#include <splitvit/split/averaging.hpp>    // Average
-#include <splitvit/split/group.hpp>        // Group
-#include <splitvit/split/learner.hpp>      // Learner
-#include <splitvit/split/messages.hpp>     // read_weights, weights_payload
-#include <splitvit/split/report.hpp>       // Evaluation, StepReport
-#include <splitvit/split/rounds.hpp>       // Order, Rounds
-#include <splitvit/split/server_role.hpp>  // ServerRole
-#include <splitvit/split/sharing.hpp>      // AnySharing
-#include <splitvit/split/turn.hpp>         // Turn, TurnRequest
+#include <splitvit/core/error.hpp>           // ArgumentError, Reason, WireError
+#include <splitvit/core/state.hpp>           // show_whole_numbers, StateVisitor
+#include <splitvit/nn/concepts.hpp>          // parameters
+#include <splitvit/nn/part.hpp>              // Part
+#include <splitvit/split/averaging.hpp>      // Average
+#include <splitvit/split/group.hpp>          // Group
+#include <splitvit/split/group_options.hpp>  // GroupOptions, Order
+#include <splitvit/split/learner.hpp>        // Learner
+#include <splitvit/split/messages.hpp>       // read_weights, weights_payload
+#include <splitvit/split/report.hpp>         // Evaluation, StepReport
+#include <splitvit/split/rounds.hpp>         // Rounds
+#include <splitvit/split/server_role.hpp>    // ServerRole
+#include <splitvit/split/sharing.hpp>        // AnySharing
+#include <splitvit/split/turn.hpp>           // Turn, TurnRequest
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
-
-/// Clients that train one model together.
-struct GroupOptions {
-  std::uint32_t clients = 1;  ///< that are registered, with numbers from 1
-  Order order = Order::fixed;
-  std::uint64_t seed = 0;            ///< of who takes part in a round
-  std::uint32_t evaluator = 0;       ///< number of the client that evaluates; 0: nobody does
-  std::uint64_t evaluate_every = 1;  ///< rounds between evaluations; there is one at the end, too
-  /// Is told of weights that are left out of the average of a round; training goes on. Client 0:
-  /// the average itself, and the weights stay what they were before.
-  std::function<void(std::uint32_t client, std::uint64_t round, const WireError& why)> on_left_out =
-      {};
-  /// Is told of each step of a client, as far as the server knows it.
-  std::function<void(std::uint32_t client, const StepReport& step)> on_step = {};
-  /// Is told what the evaluator has found after a round, before training goes on.
-  std::function<void(std::uint64_t round, const Evaluation& found)> on_evaluated = {};
-};
 
 /// What a server does for its clients together: rounds, averages, and who may go on. It does no
 /// I/O, and one thread at a time may use it.
@@ -81,7 +65,7 @@ class Aggregator final : public Group<T> {
   /// The average of the client parts, after the first round.
   const nn::Part<T>& client_part() const { return client_part_; }
   /// The average of the server parts; the part itself where all clients share it.
-  const nn::Part<T>& server_part() const { return server_part_; }
+  const nn::Part<T>& server_part() const override { return server_part_; }
   bool is_over() const { return is_over_; }
 
   /// A client asks for its next turn.

@@ -4,6 +4,7 @@
 #include <memory>  // shared_ptr
 
 #include <splitvit/core/state.hpp>          // StateVisitor
+#include <splitvit/nn/part.hpp>             // Part
 #include <splitvit/split/known_client.hpp>  // KnownClient
 #include <splitvit/split/learner.hpp>       // Learner
 #include <splitvit/split/report.hpp>        // Evaluation, StepReport
@@ -12,8 +13,16 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
-/// Who of a group of clients may go on, as a server asks it. Aggregator is the one that there is; a
-/// server without a group does not compile it.
+// A program with a group includes aggregator.hpp, and group_checkpoints.hpp where it keeps those; a
+// server without one compiles neither.
+template <std::floating_point T>
+class AnySharing;
+template <std::floating_point T>
+class Aggregator;
+template <std::floating_point T>
+class GroupCheckpoints;
+
+/// Who of a group of clients may go on, as a server asks it. Aggregator is the one that there is.
 ///
 /// Errors  As Aggregator's functions of these names.
 template <std::floating_point T>
@@ -23,6 +32,9 @@ class Group {
 
   /// How many clients are registered.
   virtual std::uint32_t clients() const = 0;
+
+  /// The average of the server parts; the part itself where all clients share it.
+  virtual const nn::Part<T>& server_part() const = 0;
 
   /// A client asks for its next turn.
   virtual void ask(std::uint32_t client, const ServerRole<T>& role,
@@ -56,8 +68,8 @@ class Group {
   virtual std::vector<std::uint32_t> awaited() const = 0;
 };
 
-/// What saves a group, as a server asks it. GroupCheckpoints is the one that there is; a server
-/// without one does not compile it. Only the thread that computes calls it.
+/// What saves a group, as a server asks it. GroupCheckpoints is the one that there is. Only the
+/// thread that computes calls it.
 template <std::floating_point T>
 class SavesGroup {
  public:

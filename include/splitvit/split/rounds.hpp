@@ -4,20 +4,13 @@
 #include <algorithm>   // adjacent_find, all_of, any_of, sort
 #include <functional>  // function
 
-#include <splitvit/core/error.hpp>     // ArgumentError, joined, Reason, WireError
-#include <splitvit/core/random.hpp>    // Rng
-#include <splitvit/core/state.hpp>     // show_whole_numbers
-#include <splitvit/split/sharing.hpp>  // Candidate
+#include <splitvit/core/error.hpp>           // ArgumentError, joined, Reason, WireError
+#include <splitvit/core/random.hpp>          // Rng
+#include <splitvit/core/state.hpp>           // show_whole_numbers
+#include <splitvit/split/group_options.hpp>  // Order
+#include <splitvit/split/sharing.hpp>        // Candidate
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
-
-/// In which order a server applies the steps of its clients.
-enum class Order {
-  /// The first steps of all clients of the round in the order of their numbers, then the second
-  /// ones, and so on. A client with fewer steps is passed over. Timing does not change any bit.
-  fixed,
-  arrival,  ///< as they come: faster with clients of different speed, and not repeatable
-};
 
 /// Who may train when: the rounds of a training with registered clients, 1 to N. It computes
 /// nothing and waits for nobody; its caller tells it what has happened.

@@ -10,10 +10,10 @@
 #include <splitvit/nn/part.hpp>                  // Part
 #include <splitvit/optim/optimizer.hpp>          // AnyRule
 #include <splitvit/split/admitting.hpp>          // Admitting
-#include <splitvit/split/aggregator.hpp>         // Aggregator, AnySharing, GroupOptions
 #include <splitvit/split/answering.hpp>          // Answering, Patience
 #include <splitvit/split/cut.hpp>                // CutReceiver
-#include <splitvit/split/group_checkpoints.hpp>  // GroupCheckpoints
+#include <splitvit/split/group.hpp>              // Aggregator, AnySharing, GroupCheckpoints
+#include <splitvit/split/group_options.hpp>      // GroupOptions
 #include <splitvit/split/known_client.hpp>       // KnownClient
 #include <splitvit/split/known_clients.hpp>      // KnownClients
 #include <splitvit/split/learner.hpp>            // Learner
@@ -55,9 +55,9 @@ class Server {
       : Server(codec::AnyCodec<T>{}, std::move(part), std::move(rule), options) {}
   /// A role for each client, with a part of its own or a shared one.
   explicit Server(MakeRole make_role, const ServerOptions& options = {});
-  /// Registered clients that train one model together. `make_part` makes the server part, one for
-  /// each client if the sharing policy says so, all with equal weights. Sessions are kept until the
-  /// end.
+  /// Registered clients that train one model together; see aggregator.hpp. `make_part` makes the
+  /// server part, one for each client if the sharing policy says so, all with equal weights.
+  /// Sessions are kept until the end.
   ///
   /// Errors  As the first one, and Aggregator's.
   Server(AnySharing<T> sharing, const GroupOptions& group,
@@ -71,7 +71,8 @@ class Server {
   /// Call it before anybody is served.
   /// Errors  std::logic_error for a group of clients.
   void keep_checkpoints(MakeCheckpoints make) {
-    if (group()) throw std::logic_error("keep_checkpoints: a group has one for all its clients");
+    if (answering_.group())
+      throw std::logic_error("keep_checkpoints: a group has one for all its clients");
     admitting_.make_checkpoints = [make = std::move(make)](const wire::Hello& hello) {
       return CheckpointsOf<KnownClient>{make ? make(hello) : nullptr};
     };
@@ -85,7 +86,8 @@ class Server {
   /// Errors  StorageError if it cannot be restored; std::logic_error without a group.
   void keep_group_checkpoints(std::shared_ptr<PartyCheckpoints> kept,
                               std::function<void()> on_went_back = {}, double share = 1) {
-    if (!group()) throw std::logic_error("keep_group_checkpoints: this server has no group");
+    if (!answering_.group())
+      throw std::logic_error("keep_group_checkpoints: this server has no group");
     const auto make_role = [this] { return admitting_.make_role({}); };
     answering_.save_by(std::make_shared<GroupCheckpoints<T>>(
         std::move(kept),
@@ -154,7 +156,8 @@ class Server {
   /// The part that all clients share; for a group whose clients have one each, the average.
   /// Errors  std::logic_error if each role has its own.
   const nn::Part<T>& part() const {
-    return !learner_ && group() ? group()->server_part() : learner().part();
+    const auto& group = answering_.group();
+    return !learner_ && group ? group->server_part() : learner().part();
   }
   /// Training steps that have been applied, over all sessions.
   std::uint64_t steps() const { return learner().steps(); }
@@ -273,7 +276,7 @@ bool Server<T>::Serving::step() {
     connection_->flush();
     return true;
   }
-  server_.clients_.leave(*client_, server_.group() != nullptr);
+  server_.clients_.leave(*client_, server_.answering_.group() != nullptr);
   connection_->stop();
   tell(SessionEvent::Kind::ended);
   return false;

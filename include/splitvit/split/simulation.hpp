@@ -7,6 +7,7 @@
 #include <splitvit/core/error.hpp>                // ArgumentError, joined, ReasonedError
 #include <splitvit/core/labels.hpp>               // Labels
 #include <splitvit/core/workspace.hpp>            // Workspace
+#include <splitvit/split/aggregator.hpp>          // Aggregator
 #include <splitvit/split/client.hpp>              // Client, ClientOptions, ClientRole, StepReport
 #include <splitvit/split/detail/driven_link.hpp>  // DrivenLink
 #include <splitvit/split/server.hpp>              // Server
