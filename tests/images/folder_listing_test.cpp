@@ -60,7 +60,8 @@ TEST_CASE("list_folder: what it refuses, it names", "[images]") {
     CHECK_THAT(said->text, ContainsSubstring(name) && ContainsSubstring(text));
   };
   put(folder, {"flat/a.jpg", "flat/b.jpg", "gap/one/a.jpg", "gap/two/notes.txt", "void/notes.txt"});
-  refuses("missing", Reason::cannot_open, "No such file or directory, wanted a folder with a sub-folder");
+  refuses("missing", Reason::cannot_open,
+          "No such file or directory, wanted a folder with a sub-folder");
   refuses("flat/a.jpg", Reason::cannot_open, "Not a directory");
   refuses("flat", Reason::wrong_content, "images without classes, wanted a sub-folder");
   refuses("void", Reason::wrong_content, "no images, wanted a sub-folder");
