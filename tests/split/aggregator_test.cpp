@@ -112,6 +112,7 @@ TEST_CASE("aggregator: a round waits for all, and its average counts samples", "
   table.ask(2, 1, false, 0);
   table.ask(1, 1, false, 0);
   CHECK(!table.aggregator->has_turn(1));
+  CHECK_THROWS_AS(table.aggregator->answer(1), std::logic_error);
   CHECK(table.aggregator->awaited() == Numbers{3});
   table.ask(3, 1, false, 0);
   for (const std::uint32_t client : {1u, 2u, 3u}) {

@@ -101,6 +101,8 @@ TEST_CASE("answering: a step without a turn, and a turn without a group, are ref
   CHECK_THROWS_AS(serving->finish(), WireError);
 
   split::Server<float> alone{test::server_part(), optim::Adam{}};
+  CHECK(alone.awaited().empty());
+  alone.end_checkpoints();  // there are none
   std::optional<GroupThread> of_alone;
   split::Client<float> other{test::client_part(), optim::Adam{}, compress::Identity{},
                              test::dial(alone, of_alone)};

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <cstddef>
 #include <limits>
+#include <stdexcept>
+#include <vector>
 
 #include <splitvit/core/state.hpp>
 #include <splitvit/optim/adam.hpp>
@@ -96,4 +99,29 @@ TEST_CASE("learner: its state is all that a second one needs to go on alike", "[
   }
   CHECK(state_bytes(first) == state_bytes(second));
   CHECK(test::numbers_of<float>(first.part()) == test::numbers_of<float>(second.part()));
+}
+
+TEST_CASE("learner: a parameter without a gradient stays as it is", "[split]") {
+  Learner learner{test::client_part<float>(), optim::Sgd{.lr = 1}};
+  const auto& parameters = learner.optimizer().parameters();
+  const auto& [name, first] = parameters.front();
+  first.add_gradient(Tensor<float>::full(first.shape(), 1));
+  const auto before = test::numbers_of<float>(learner.part());
+  const auto count = static_cast<std::size_t>(first.value().size());
+  learner.apply();
+  const auto after = test::numbers_of<float>(learner.part());
+  CHECK(after[0] == before[0] - 1);
+  CHECK(std::vector(after.begin() + static_cast<std::ptrdiff_t>(count), after.end()) ==
+        std::vector(before.begin() + static_cast<std::ptrdiff_t>(count), before.end()));
+}
+
+TEST_CASE("learner: the weights of another part are refused", "[split]") {
+  Learner learner{test::client_part<float>(), optim::Sgd{}};
+  CHECK_THROWS_AS(learner.set_weights(test::server_part<float>()), std::logic_error);
+  nn::VitConfig wider = test::small_vit;
+  wider.dim *= 2;
+  const nn::Part<float>& own = learner.part();
+  CHECK_THROWS_AS(learner.set_weights(nn::Part<float>{wider, own.first, own.last}),
+                  std::logic_error);
+  CHECK_NOTHROW(learner.set_weights(test::copy_of(own)));
 }

@@ -66,3 +66,15 @@ TEST_CASE("timer: laps follow each other and are never negative", "[split]") {
   CHECK(timer.lap() >= 0);
   CHECK(timer.lap() >= 0);
 }
+
+TEST_CASE("report: what differs in one number is not equal", "[split]") {
+  const split::Bytes bytes{.payload = 1, .framing = 2};
+  CHECK(bytes != split::Bytes{.payload = 2, .framing = 2});
+  CHECK(bytes != split::Bytes{.payload = 1, .framing = 1});
+  const split::Traffic traffic{.up = bytes, .down = {}};
+  CHECK(traffic != split::Traffic{.up = {}, .down = {}});
+  CHECK(traffic != split::Traffic{.up = bytes, .down = bytes});
+  using Class = split::Evaluation::Class;
+  CHECK(Class{.correct = 1, .samples = 2} != Class{.correct = 2, .samples = 2});
+  CHECK(Class{.correct = 1, .samples = 2} != Class{.correct = 1, .samples = 3});
+}

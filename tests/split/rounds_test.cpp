@@ -137,3 +137,14 @@ TEST_CASE("rounds: a policy that chooses nobody, somebody twice or a stranger", 
   rounds.ready(2, 1);
   CHECK_THROWS_WITH(rounds.begin(), ContainsSubstring("of 2 clients for round 1"));
 }
+
+TEST_CASE("rounds: none begins before all are ready, or without steps to take", "[split]") {
+  Rounds rounds{2, [](std::span<const Candidate>, Rng) { return Numbers{1}; }, 0};
+  rounds.ready(1, 1);
+  CHECK_THROWS_WITH(rounds.begin(), ContainsSubstring("no round can begin now"));
+  CHECK(!rounds.is_over());
+  rounds.ready(1, 0);
+  rounds.ready(2, 0);
+  CHECK(rounds.is_over());
+  CHECK_THROWS_WITH(rounds.begin(), ContainsSubstring("no round can begin now"));
+}

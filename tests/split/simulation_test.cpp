@@ -310,4 +310,7 @@ TEST_CASE("simulation: what does not fit together is refused", "[split]") {
   add(2);
   add(3);
   CHECK_THROWS_WITH(add(4), ContainsSubstring("client 4 came, 3 are registered"));
+  simulation.connect();
+  simulation.run();
+  CHECK_THROWS_AS(simulation.run(), std::logic_error);
 }

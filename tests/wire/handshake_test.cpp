@@ -312,3 +312,10 @@ TEST_CASE("printable: only plain characters are left", "[wire]") {
   CHECK(wire::detail::printable(std::string{"a\0b\n\x1b[31m\x7f\xc3\xa9", 12}) == "a?b??[31m???");
   CHECK(wire::detail::printable("") == "");
 }
+
+TEST_CASE("handshake: versions and settings that differ in one value are not equal", "[wire]") {
+  CHECK(Versions{.oldest = 1, .newest = 2} != Versions{.oldest = 2, .newest = 2});
+  CHECK(Versions{.oldest = 1, .newest = 2} != Versions{.oldest = 1, .newest = 3});
+  CHECK(Setting{"cut", "6"} != Setting{"cut", "7"});
+  CHECK(Setting{"cut", "6"} != Setting{"dim", "6"});
+}

@@ -165,3 +165,38 @@ TEST_CASE("SessionState: a client that goes back counts its steps anew", "[wire]
     CHECK(peers.at_client.sent.repeats().messages == 2 + 2);  // hello and forward, twice
   }
 }
+
+TEST_CASE("Count: counts that differ in one number are not equal", "[wire]") {
+  const Count count{.messages = 1, .payload = 2, .framed = 3};
+  CHECK(count != Count{.messages = 2, .payload = 2, .framed = 3});
+  CHECK(count != Count{.messages = 1, .payload = 3, .framed = 3});
+  CHECK(count != Count{.messages = 1, .payload = 2, .framed = 4});
+}
+
+TEST_CASE("count_of_message: as many frames as its payload needs, one at least", "[wire]") {
+  CHECK(count_of_message(0) == Count{.messages = 1, .payload = 0, .framed = frame_header_bytes});
+  CHECK(count_of_message(largest_frame) == Count{.messages = 1,
+                                                 .payload = largest_frame,
+                                                 .framed = largest_frame + frame_header_bytes});
+  CHECK(count_of_message(largest_frame + 1) ==
+        Count{.messages = 1,
+              .payload = largest_frame + 1,
+              .framed = largest_frame + 1 + 2 * frame_header_bytes});
+}
+
+TEST_CASE("TurnMark: a turn whose number has passed is a repeat, and nothing else is", "[wire]") {
+  TurnMark mark;
+  const auto turn = [](std::uint64_t number) {
+    std::vector<std::byte> payload;
+    ByteWriter{payload}.put(number, std::uint32_t{7});
+    return payload;
+  };
+  CHECK(!mark.pass(MessageKind::turn, turn(0)));
+  CHECK(mark.pass(MessageKind::turn, turn(0)));
+  CHECK(!mark.pass(MessageKind::turn, turn(1)));
+  CHECK(mark.pass(MessageKind::turn, turn(0)));
+  CHECK(!mark.pass(MessageKind::evaluate, turn(0)));
+  const auto cut_off = turn(0);
+  CHECK(!mark.pass(MessageKind::turn, Bytes{cut_off}.first(7)));
+  CHECK(mark.next == 2);
+}
