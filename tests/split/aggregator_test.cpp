@@ -7,6 +7,7 @@
 
 #include <splitvit/compress/concepts.hpp>
 #include <splitvit/compress/then.hpp>
+#include <splitvit/nn/bottleneck.hpp>
 #include <splitvit/optim/sgd.hpp>
 #include <splitvit/split/aggregator.hpp>
 
@@ -202,6 +203,27 @@ TEST_CASE("aggregator: weights that are not finite, or not of this part, are lef
     CHECK(table.take(client, 2).what == Turn::What::train);
     CHECK(table.weight(client) == 3);
   }
+}
+
+TEST_CASE("aggregator: a round of which all weights are left out has no average", "[split]") {
+  Table table{split::Shared{}, {.clients = 1}};
+  table.ask(1, 2, false, 0);
+  table.take(1, 1);
+  table.train(1, 2, 1);
+  table.train(1, 2, 2);
+  const std::vector<std::byte> nonsense(3);
+  table.ask(1, {.turn = 1, .steps = 1, .weights = nonsense});
+  CHECK(table.left_out.size() == 1);
+  CHECK(table.take(1, 2).what == Turn::What::train);
+  CHECK(!table.came_with_weights);
+}
+
+TEST_CASE("aggregator: with a bottleneck the clients' average has an encoder", "[split]") {
+  auto part = test::server_part<float>();
+  part.decoder = nn::make_decoder<float>(test::small_vit.dim, {.ratio = 0.5}, Rng{.seed = 1});
+  const Aggregator<float> aggregator{split::Shared{}, part, {.clients = 2}};
+  REQUIRE(aggregator.client_part().encoder);
+  CHECK(aggregator.client_part().encoder->options.ratio == 0.5);
 }
 
 TEST_CASE("aggregator: an average of huge weights leaves the former one", "[split]") {

@@ -295,6 +295,7 @@ TEST_CASE("group checkpoints: where they would take too much of the time, some a
   const split::Checkpoints kept{folder.path(), io::Memory{}, {.resume = true}};
   REQUIRE(kept.found().newest);
   CHECK(kept.found().newest->step == 3);  // the first turns of all
+  CHECK(!kept.had_ended());
 }
 
 TEST_CASE("group checkpoints: where none can be written, training goes on, and it is said",

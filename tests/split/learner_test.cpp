@@ -124,4 +124,8 @@ TEST_CASE("learner: the weights of another part are refused", "[split]") {
   CHECK_THROWS_AS(learner.set_weights(nn::Part<float>{wider, own.first, own.last}),
                   std::logic_error);
   CHECK_NOTHROW(learner.set_weights(test::copy_of(own)));
+  nn::VitConfig deeper = test::small_vit;
+  deeper.depth = 4;
+  Learner second_block{nn::Part<float>{deeper, 1, 2}, optim::Sgd{}};
+  CHECK_THROWS_AS(second_block.set_weights(nn::Part<float>{deeper, 2, 3}), std::logic_error);
 }

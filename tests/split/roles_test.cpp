@@ -162,6 +162,17 @@ TEST_CASE("roles: a commit without a step, or before its answer, is refused", "[
   CHECK_THROWS_AS(roles.server.commit(reply), std::logic_error);
   roles.forward(1, RandomBatches<float>{}.make());
   CHECK_THROWS_WITH(roles.client.commit(roles.report), ContainsSubstring("await an answer"));
+  CHECK_THROWS_WITH(roles.client.take_turn({}), ContainsSubstring("a step is under way"));
   CHECK(roles.client.learner().steps() == 0);
   CHECK(roles.learner->steps() == 0);
+}
+
+TEST_CASE("roles: a server commits to a reply with a header only", "[split]") {
+  Roles roles;
+  const auto bytes = roles.forward(1, RandomBatches<float>{}.make());
+  std::vector<std::byte> reply, none;
+  roles.server.forward({.step = 1}, bytes, largest, reply);
+  CHECK_THROWS_AS(roles.server.commit(none), std::logic_error);
+  roles.server.commit(reply);
+  CHECK(roles.learner->steps() == 1);
 }
