@@ -39,8 +39,8 @@ namespace {
 /// Ends a party without a word to its peer.
 struct Killed {};
 
-/// When a party is killed: a client after so many steps of its own, the server (number 0) after so
-/// many steps of all.
+/// Which party is killed, and when: client 1, 2, ... after this step of its own, or the server, 0,
+/// when it has answered so many steps of all clients.
 struct Kill {
   std::uint32_t who;
   std::uint64_t step;
@@ -49,8 +49,14 @@ struct Kill {
 /// A group over TCP whose parties are killed and started again from their checkpoints.
 class Killable {
  public:
-  Killable(const ClientGroup<float>& group, std::vector<Kill> kills)
-      : group_{group}, kills_{std::move(kills)}, clients_(group.clients()) {}
+  /// From step `disk_fails_at` of all clients on, 0: never, the server's disk is full until the
+  /// first kill.
+  Killable(const ClientGroup<float>& group, std::vector<Kill> kills,
+           std::uint64_t disk_fails_at = 0)
+      : group_{group},
+        kills_{std::move(kills)},
+        disk_fails_at_{disk_fails_at},
+        clients_(group.clients()) {}
 
   GroupResult run() {
     std::vector<std::exception_ptr> errors(clients_.size());
@@ -83,9 +89,11 @@ class Killable {
   int returns() const { return returns_; }
 
  private:
-  std::shared_ptr<split::Checkpoints> checkpoints(const std::string& party) const {
-    return std::make_shared<split::Checkpoints>(folder_.path() / party, io::Memory{},
-                                                split::CheckpointOptions{.resume = true});
+  std::shared_ptr<split::Checkpoints> checkpoints(const std::string& party) {
+    io::FileLayer& files = party == "server" ? server_files_ : io::system_files();
+    return std::make_shared<split::Checkpoints>(
+        folder_.path() / party, io::Memory{},
+        split::CheckpointOptions{.resume = true, .generations = {.retries = 0}}, files);
   }
   /// Whether it is this party's time. Each kill happens once.
   bool dies(std::uint32_t who, std::uint64_t step) {
@@ -95,6 +103,7 @@ class Killable {
     });
     if (at == kills_.end()) return false;
     kills_.erase(at);
+    server_files_.stop_failing();
     return true;
   }
   transport::Endpoint endpoint() const {
@@ -108,7 +117,8 @@ class Killable {
     std::uint64_t steps = 0;
     ClientGroup<float> group = group_;
     group.options.on_step = [&](std::uint32_t, const split::StepReport&) {
-      if (!dies(0, ++steps)) return;
+      if (++steps == disk_fails_at_) server_files_.fail(0, ENOSPC, true);
+      if (!dies(0, steps)) return;
       is_killed = true;
       std::this_thread::sleep_for(std::chrono::milliseconds{200});  // until the service sees it
     };
@@ -163,6 +173,8 @@ class Killable {
   TemporaryFolder folder_;
   mutable std::mutex guard_;
   std::vector<Kill> kills_;
+  std::uint64_t disk_fails_at_;
+  test::FailingFiles server_files_{io::system_files()};
   transport::Endpoint endpoint_;
   std::unique_ptr<split::Server<float>> server_;
   std::vector<std::unique_ptr<split::Client<float>>> clients_;
@@ -198,9 +210,10 @@ ClientGroup<float> group_of(const std::string& mode) {
 }
 
 /// Trains while these are killed, and compares with an undisturbed training.
-void require_same(const ClientGroup<float>& group, const std::vector<Kill>& kills) {
+void require_same(const ClientGroup<float>& group, const std::vector<Kill>& kills,
+                  std::uint64_t disk_fails_at = 0) {
   const GroupResult undisturbed = Killable{group, {}}.run();
-  Killable parties{group, kills};
+  Killable parties{group, kills, disk_fails_at};
   const GroupResult result = parties.run();
   CHECK(same(undisturbed.weights, test::simulate(group).weights) == "all");
   CHECK(same(result.weights, undisturbed.weights) == "all");
@@ -231,6 +244,14 @@ TEST_CASE("group checkpoints: clients that take no part in a round go back with 
   group.sharing = split::Averaged<>{.per_round = 2};
   group.steps = {3, 6, 4, 5};
   require_same(group, {{0, 5}, {2, 3}, {4, 1}});
+}
+
+TEST_CASE("group checkpoints: where the newest could not be written, all go back to the one before",
+          "[split]") {
+  ClientGroup<float> group = group_of("shared");
+  group.per_turn = 3;
+  group.steps = {6, 6, 6};
+  require_same(group, {{2, 5}}, 4);
 }
 
 TEST_CASE("group checkpoints: a simulation that was stopped goes on as if it had not been",

@@ -78,7 +78,7 @@ class GroupCheckpoints final : public SavesGroup<T> {
     if (!saved || hello.last_step == last || reply_lost || last == *saved ||
         std::ranges::find(hello.generations, *saved) == hello.generations.end())
       return client;
-    restore(session_.steps.last());
+    restore(saved_);
     if (on_went_back_) on_went_back_();
     return all_.clients.find(hello.session);
   }
@@ -162,6 +162,7 @@ class GroupCheckpoints final : public SavesGroup<T> {
   }
 
   void remember(const std::vector<Shown>& clients) {
+    saved_ = session_.steps.last();
     steps_.clear();
     for (const Shown& one : clients) steps_.push_back(one.session.steps.last());
   }
@@ -173,6 +174,7 @@ class GroupCheckpoints final : public SavesGroup<T> {
   Timer timer_;
   double took_ = 0, waited_ = 0;      // seconds: to write the last one, and since then
   wire::SessionState session_;        // the group's own: its id, and how many turns there have been
+  std::uint64_t saved_ = 0;           // the number of the newest checkpoint
   std::vector<std::uint64_t> steps_;  // of client i + 1, in the newest checkpoint
 };
 
