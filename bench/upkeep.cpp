@@ -163,8 +163,10 @@ int main(int argc, char** argv) {
       rows.add("step", seconds, "s");
       rows.add("step, CPU", cpu, "s");
       const split::Traffic& bytes = report.traffic;
-      const double messages = cpu_of_messages(bytes.up.payload, bytes.down.payload);
-      if (arguments.wants("link")) {
+      const bool wants_link = arguments.wants("link"), wants_tls = arguments.wants("tls");
+      const double messages =
+          wants_link || wants_tls ? cpu_of_messages(bytes.up.payload, bytes.down.payload) : 0;
+      if (wants_link) {
         rows.add("messages, CPU", 1000 * messages, "ms");
         rows.add("messages, share", 100 * messages / cpu, "% of step");
         const double framing = static_cast<double>(bytes.up.framing + bytes.down.framing);
@@ -172,7 +174,7 @@ int main(int argc, char** argv) {
                  "% of bytes");
       }
 #if SPLITVIT_HAS_TLS
-      if (arguments.wants("tls")) {
+      if (wants_tls) {
         const double tls = cpu_of_tls(bytes.up.payload, bytes.down.payload) - messages;
         rows.add("TLS, CPU", 1000 * tls, "ms");
         rows.add("TLS, share", 100 * tls / cpu, "% of step");

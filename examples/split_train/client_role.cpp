@@ -13,7 +13,7 @@
 
 #include <splitvit/core/error.hpp>            // Reason, ReasonedError, StorageError
 #include <splitvit/core/parallel.hpp>         // with_threads
-#include <splitvit/core/state.hpp>            // StateVisitor
+#include <splitvit/core/state.hpp>            // show_whole_numbers, StateVisitor
 #include <splitvit/io/checkpoint_policy.hpp>  // EveryN
 #include <splitvit/nn/weights.hpp>            // joined_weights
 #include <splitvit/report/progress.hpp>       // Progress
@@ -146,10 +146,12 @@ class Training {
                    .since_row = since_row_,
                    .seconds = seconds_,
                    .images = images_,
-                   .mark = mark_,
-                   .row_is_due = row_is_due_,
                    .best_accuracy = best_accuracy_};
     state.each_state(see, data_);
+    sv::show_whole_numbers(see, "next row", [this](const auto& use) {
+      use(mark_);
+      use(row_is_due_);
+    });
   }
 
   /// Connects for the first time or again. Errors  As dial; Interrupted.

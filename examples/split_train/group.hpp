@@ -49,7 +49,7 @@ splitvit::split::ClientOptions client_options_of(const Options& options, const s
                                                  const Data& data, std::uint32_t number);
 
 /// Lets a client or a server keep checkpoints, in the folder of this party, and go on from there.
-/// They hold `more`, too, and are kept whenever turns are given; those of a client also after
+/// `more` is saved with them. One is written whenever turns are given, and at a client also after
 /// --checkpoint-every steps. `on_went_back`, `share`: see Server.
 ///
 /// Errors  UsageError where the folder cannot be used, or holds another run.

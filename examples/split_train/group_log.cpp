@@ -5,6 +5,7 @@
 #include <utility>  // move
 
 #include <splitvit/core/error.hpp>  // joined
+#include <splitvit/core/state.hpp>  // show_whole_numbers, StateVisitor
 
 #include "split_train/evaluation.hpp"       // evaluate, keep_classes
 #include "split_train/interruption.hpp"     // Interrupted, signal_that_came
@@ -32,14 +33,10 @@ void GroupLog::begin() {
 }
 
 void GroupLog::each_state(sv::StateVisitor& see) {
-  std::uint64_t mark = 0;
-  bool row_is_due = false;
   RunState state{.run = run_,
                  .since_row = since_row_,
                  .seconds = seconds_,
                  .images = images_,
-                 .mark = mark,
-                 .row_is_due = row_is_due,
                  .best_accuracy = best_accuracy_};
   state.each_state(see, data_);
   sv::show_whole_numbers(see, "steps", [this](const auto& use) {

@@ -33,7 +33,8 @@ std::string first_option_of_tls(const Options& o) {
   return o.tls_name.empty() ? "" : "--tls-name";
 }
 
-/// The option whose file an error is about, and a space; empty if it is none of them.
+/// Which option named the file that an error begins with, such as "--psk-file "; empty for another
+/// error.
 [[maybe_unused]] std::string option_with(const Options& o, const std::string& error) {
   const std::pair<const char*, const std::string*> files[] = {{"--psk-file", &o.psk_file},
                                                               {"--tls-cert", &o.tls_cert},

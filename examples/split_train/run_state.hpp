@@ -25,8 +25,6 @@ struct RunState {
   splitvit::split::EpochReport& since_row;  ///< the traffic and the seconds in it are not kept
   splitvit::split::Seconds& seconds;
   std::uint64_t& images;
-  std::uint64_t& mark;
-  bool& row_is_due;
   std::optional<double>& best_accuracy;
 
   /// See core/state.hpp. The names of classes are not kept: they come from the data.
@@ -112,8 +110,7 @@ struct RunState {
     show_seconds(list, row.seconds);
   }
   void show_sums(Numbers& list) {
-    list(since_row.steps, since_row.loss, since_row.samples, since_row.saturated, images, mark,
-         row_is_due);
+    list(since_row.steps, since_row.loss, since_row.samples, since_row.saturated, images);
     show_seconds(list, seconds);
     show_traffic(list, run.evaluation_traffic);
     show_optional(list, best_accuracy);

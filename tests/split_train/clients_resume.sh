@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # clients_resume.sh SPLIT_TRAIN: several clients and their server are killed, simulated and in processes
-# of their own; the same commands with --resume go on, and the files are those of an undisturbed
-# simulation, as a test.
+# of their own; the same commands with --resume go on. Each ends with the files of the same training
+# without a kill, and all with the model of the simulation, as a test.
 set -euo pipefail
 
 program=$1

@@ -82,9 +82,9 @@ struct KnownClient {
     if (checkpoints)
       checkpoints->save_if_possible(present_state(), checkpoints.state_of(*this), has_ended);
   }
-  /// The payload of the answer to a checkpoint message. `with_turns`: whether the server keeps
-  /// those of all its clients together, whenever it gives turns. Errors  WireError for a payload
-  /// that is none, or of another step.
+  /// The payload of the answer to a checkpoint message. `with_turns` says that the server saves all
+  /// its clients together, when it gives turns.
+  /// Errors  WireError for an invalid payload, or one of another step.
   std::vector<std::byte> answer_checkpoint(wire::Bytes question, bool with_turns) {
     using Held = CheckpointMessage::Held;
     wire::SessionState present = present_state();

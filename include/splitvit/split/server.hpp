@@ -78,10 +78,10 @@ class Server {
     };
   }
 
-  /// Those of a group, see GroupCheckpoints. Goes on from the newest that they hold.
-  /// `on_went_back` is called whenever all clients have gone back to it since one had to. Where all
-  /// clients are in this process and in its checkpoints, some may be left out, so that they take at
-  /// most this `share` of the time.
+  /// The same for a group, see GroupCheckpoints: one checkpoint has all its clients. Goes on from
+  /// the newest that `kept` holds. `on_went_back` is called whenever all clients have gone back to
+  /// it since one had to. Where all clients are in this process and in its checkpoints, some may be
+  /// left out, so that they take at most this `share` of the time.
   ///
   /// Errors  StorageError if it cannot be restored; std::logic_error without a group.
   void keep_group_checkpoints(std::shared_ptr<PartyCheckpoints> kept,

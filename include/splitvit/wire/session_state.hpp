@@ -28,7 +28,7 @@ struct Count {
   friend bool operator==(const Count&, const Count&) = default;
 };
 
-/// Of one message whose payload has so many bytes.
+/// What a message takes on the link if its payload has so many bytes.
 inline Count count_of_message(std::uint64_t payload) {
   const std::uint64_t frames = payload == 0 ? 1 : (payload - 1) / largest_frame + 1;
   return {.messages = 1, .payload = payload, .framed = payload + frames * frame_header_bytes};
