@@ -68,6 +68,11 @@ std::uint64_t rounds_of_epoch(const Options& o, const Data& data) {
 }
 
 void tell_left_out(std::uint32_t client, std::uint64_t round, const sv::WireError& why) {
+  if (why.reason() == sv::Reason::late) {
+    std::fprintf(stderr, "split_train: client %u is late; the others go on without it\n",
+                 static_cast<unsigned>(client));
+    return;
+  }
   const std::string of = client == 0 ? "" : "client " + std::to_string(client) + ": ";
   std::fprintf(stderr, "split_train: left out of the average of round %s: %s%s\n",
                std::to_string(round).c_str(), of.c_str(), why.what());
@@ -160,6 +165,7 @@ sv::split::GroupOptions group_options(const Options& o, const Data& data) {
   return {.clients = static_cast<std::uint32_t>(o.clients),
           .order = o.order,
           .seed = o.seed,
+          .deadline = o.deadline,
           .evaluator = 1,
           .evaluate_every = rounds_of_epoch(o, data),
           .on_left_out = tell_left_out};

@@ -10,10 +10,12 @@
 #include <utility>    // move
 #include <vector>     // vector
 
-#include <splitvit/core/error.hpp>          // Reason, ReasonedError
+#include <splitvit/core/error.hpp>          // Reason, ReasonedError, WireError
+#include <splitvit/core/labels.hpp>         // Labels
 #include <splitvit/core/state.hpp>          // StateVisitor
 #include <splitvit/data/endless.hpp>        // Endless
 #include <splitvit/split/client.hpp>        // Client
+#include <splitvit/tensor/tensor.hpp>       // Tensor
 #include <splitvit/transport/any_link.hpp>  // AnyLink
 
 #include "split_train/dialling.hpp"   // dial, first_patience, is_of_connection
@@ -103,13 +105,25 @@ class GroupClient {
     while (!is_over()) {
       while (client_.role().steps_left() > 0) {
         auto batch = next();
-        const auto step = client_.train_step(std::move(batch.images), batch.labels);
-        log_.took(step, client_.traffic(sv::split::Column::training));
+        if (!take_step(std::move(batch.images), batch.labels)) break;
         client_.checkpoint_if_due();
       }
       if (client_.role().turn().what == sv::split::Turn::What::evaluate) log_.evaluate(client_);
       client_.request_turn(work_.plan.next(client_.steps()));
       client_.await_turn();
+    }
+  }
+
+  /// Returns false if the other clients have gone on without this one.
+  bool take_step(sv::Tensor<float> images, const sv::Labels& labels) {
+    try {
+      const auto step = client_.train_step(std::move(images), labels);
+      log_.took(step, client_.traffic(sv::split::Column::training));
+      return true;
+    } catch (const sv::WireError& error) {
+      if (error.reason() != sv::Reason::late) throw;
+      std::fprintf(stderr, "split_train: %s\n", error.what());
+      return false;
     }
   }
 

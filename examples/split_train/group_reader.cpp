@@ -2,6 +2,7 @@
 #include "split_train/group_reader.hpp"
 
 #include <algorithm>  // min
+#include <chrono>     // seconds
 #include <cstddef>    // size_t
 #include <cstdint>    // int64_t, uint64_t
 #include <optional>   // nullopt, optional
@@ -76,12 +77,18 @@ void GroupReader::add_to(OptionList& list, Options& o) {
       {{"fixed", sv::split::Order::fixed}, {"arrival", sv::split::Order::arrival}},
       "of the steps of several clients at the server; fixed: always the same; arrival: as they "
       "come, which is faster where clients differ, and not repeatable");
+  of_on_late_ = list.choice<bool>(
+      "--on-late", skips_late_, {{"wait", false}, {"skip", true}},
+      "a client for which the others wait; wait, which is the default: without end; skip: after "
+      "--deadline they go on without it until it comes again, which is not repeatable");
+  of_deadline_ = list.whole("--deadline", deadline_, 1, 1'000'000,
+                            "with --on-late skip: seconds that the others wait for a client");
 }
 
 void GroupReader::check(Options& o) {
   const auto is_given = [](const CLI::Option* option) { return option->count() > 0; };
-  for (const CLI::Option* const option :
-       {of_sharing_, of_average_every_, of_turn_, of_partition_, of_per_round_, of_order_})
+  for (const CLI::Option* const option : {of_sharing_, of_average_every_, of_turn_, of_partition_,
+                                          of_per_round_, of_order_, of_on_late_, of_deadline_})
     require_that(
         is_given(of_clients_) || is_given(of_client_) || is_in_cluster_ || !is_given(option),
         option->get_name() + " goes with --clients, or with --client");
@@ -90,6 +97,12 @@ void GroupReader::check(Options& o) {
                "--clients does not go with --role client: --client I/N says which client this is");
   require_that(o.role != Role::client || !is_given(of_order_),
                "--order is for the server, which applies the steps");
+  require_that(o.role != Role::client || (!is_given(of_on_late_) && !is_given(of_deadline_)),
+               "--on-late and --deadline are for the server, which waits");
+  require_that(skips_late_ == is_given(of_deadline_),
+               skips_late_ ? "--on-late skip needs --deadline SECONDS"
+                           : "--deadline goes with --on-late skip");
+  if (skips_late_) o.deadline = std::chrono::seconds{deadline_};
   if (is_given(of_client_)) read_client(o);
   if (is_in_cluster_) join_cluster(o);
   if (o.clients == 0) return;
@@ -120,6 +133,11 @@ void GroupReader::check(Options& o) {
       "--resume and --checkpoint do not go with --link mpi: its job ends with any process");
   require_that(o.role != Role::server || !o.resume || !o.checkpoint.empty(),
                "--resume of a server with --clients needs --checkpoint, as its clients do");
+  require_that(o.role != Role::both || !skips_late_,
+               "--on-late skip is for a server: nobody is late who is simulated in one process");
+  require_that(!skips_late_ || (!o.resume && o.checkpoint.empty()),
+               "--on-late skip does not go with --checkpoint and --resume, which promise the same "
+               "bits");
   require_that(
       o.role == Role::client || !o.checkpoint_every,
       "--checkpoint-every is for a client of several; the others keep checkpoints whenever "

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>  // string
+#include <cstdint>  // int64_t
+#include <string>   // string
 
 #include <CLI/CLI.hpp>
 
@@ -31,9 +32,12 @@ class GroupReader {
   bool is_in_cluster_ = false;        // --link mpi
   std::string client_;                // "I/N"
   std::string average_every_, turn_;  // steps, or "epoch"
+  bool skips_late_ = false;
+  std::int64_t deadline_ = 0;  // seconds
   const CLI::Option *of_clients_ = nullptr, *of_client_ = nullptr, *of_sharing_ = nullptr,
                     *of_average_every_ = nullptr, *of_turn_ = nullptr, *of_partition_ = nullptr,
-                    *of_per_round_ = nullptr, *of_order_ = nullptr;
+                    *of_per_round_ = nullptr, *of_order_ = nullptr, *of_on_late_ = nullptr,
+                    *of_deadline_ = nullptr;
 };
 
 /// Errors  std::invalid_argument for a method that a group of clients cannot train with.

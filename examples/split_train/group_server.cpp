@@ -9,11 +9,14 @@
 #include <cstdio>      // fflush, fprintf, printf
 #include <exception>   // exception
 #include <functional>  // function
+#include <map>         // map
 #include <memory>      // shared_ptr
 #include <stdexcept>   // runtime_error
+#include <string>      // string, to_string
 #include <utility>     // move
 #include <vector>      // vector
 
+#include <splitvit/core/error.hpp>         // WireError
 #include <splitvit/core/state.hpp>         // StateVisitor
 #include <splitvit/split/checkpoints.hpp>  // Checkpoints
 #include <splitvit/split/server.hpp>       // Server
@@ -23,6 +26,7 @@
 #include "split_train/cluster.hpp"    // serve_cluster
 #include "split_train/group.hpp"      // group_options, group_server, keep_checkpoints, save_average
 #include "split_train/group_log.hpp"  // GroupLog, run_logged
+#include "split_train/now.hpp"        // now_text
 #include "split_train/protection.hpp"  // serve
 #include "split_train/server_log.hpp"  // ServerLog
 
@@ -52,8 +56,9 @@ class GroupServing {
     auto all = summaries_of(options_, data_);
     for (auto& summary : all) {
       const auto session = server_.session_of(summary.client);
+      summary.left_out = left_out_[summary.client];
       if (!session) continue;
-      summary.steps = session->steps.last();
+      summary.steps = server_.group()->rounds().all_taken(summary.client);
       summary.cut = sv::split::traffic_of(*session, sv::split::Column::training, true);
       summary.weights = sv::split::traffic_of(*session, sv::split::Column::weights, true);
     }
@@ -85,7 +90,7 @@ class GroupServing {
       sessions.answer_signal(service);
       say_who_is_awaited();
       if (was_over && Clock::now() > end_of_patience) return false;
-      return sessions.finished() < options_.clients;
+      return sessions.finished() + server_.away_at_end() < clients;
     });
     if (!server_.group()->is_over())
       throw std::runtime_error("clients have left before the training was over");
@@ -109,6 +114,13 @@ class GroupServing {
   /// One thread at a time calls them.
   sv::split::GroupOptions hooks() {
     auto group = group_options(options_, data_);
+    group.on_left_out = [this, tell = group.on_left_out](std::uint32_t client, std::uint64_t round,
+                                                         const sv::WireError& why) {
+      ++events_;
+      tell(client, round, why);
+      left_out_[client].push_back("round " + std::to_string(round) + ", " + now_text() + ": " +
+                                  why.what());
+    };
     group.on_step = [this](std::uint32_t, const sv::split::StepReport& step) {
       ++events_;
       log_.took(step, server_.traffic(sv::split::Column::training));
@@ -144,8 +156,9 @@ class GroupServing {
   Output& output_;
   GroupLog log_;
   sv::split::Server<float> server_;
-  std::shared_ptr<const sv::split::Checkpoints> kept_;  // null: none
-  std::atomic<std::uint64_t> events_ = 0;               // steps and evaluations
+  std::shared_ptr<const sv::split::Checkpoints> kept_;          // null: none
+  std::map<std::uint32_t, std::vector<std::string>> left_out_;  // by client
+  std::atomic<std::uint64_t> events_ = 0;                       // steps and evaluations
   std::uint64_t seen_ = 0;  // of them, when it was last asked who is awaited
   Clock::time_point seen_at_ = {};
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>     // seconds
 #include <cstdint>    // uint64_t
 #include <exception>  // exception
 #include <memory>     // shared_ptr
@@ -84,11 +85,12 @@ struct Options {
   bool log_steps = false;
   Index sessions = 0;  ///< trainings after which a server ends; 0: no limit
   // Of clients that train one model together; see group_reader.hpp.
-  Index clients = 0;      ///< how many; 0: a client alone
-  Index client = 0;       ///< of --role client, its number from 1
-  std::string sharing;    ///< shared, averaged or relay
-  std::string partition;  ///< which client has which images, see data/partition.hpp
-  Index per_round = 0;    ///< clients in a round; 0: all
+  Index clients = 0;                 ///< how many; 0: a client alone
+  Index client = 0;                  ///< of --role client, its number from 1
+  std::string sharing;               ///< shared, averaged or relay
+  std::string partition;             ///< which client has which images, see data/partition.hpp
+  Index per_round = 0;               ///< clients in a round; 0: all
+  std::chrono::seconds deadline{0};  ///< after which a late client is skipped; 0: never
   splitvit::split::Order order = splitvit::split::Order::fixed;  ///< of their steps
   /// Of a client, before weights are averaged or handed on; an epoch unless given.
   std::optional<std::uint64_t> steps_of_turn;

@@ -88,9 +88,12 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
     if (o.sharing != "relay")
       run.settings.push_back({"clients in a round", o.per_round > 0 ? number(o.per_round) : "all"});
     if (o.client == 0)
-      run.settings.push_back({"order of steps", o.order == sv::split::Order::fixed
-                                                    ? "fixed"
-                                                    : "as they arrive: not repeatable"});
+      if (o.deadline.count() > 0)
+        run.settings.push_back(
+            {"late clients", "skipped after " + number(o.deadline.count()) + " s: not repeatable"});
+    run.settings.push_back({"order of steps", o.order == sv::split::Order::fixed
+                                                  ? "fixed"
+                                                  : "as they arrive: not repeatable"});
     run.settings.push_back({"partition", o.partition});
   }
   if (!data.digest.empty()) run.settings.push_back({"digest of the data", data.digest});

@@ -23,7 +23,8 @@ report::Run run_of_three() {
                   .images = {30, 10, 0},
                   .steps = 5,
                   .cut = {{100, 36}, {50, 36}},
-                  .weights = {{2000, 72}, {1000, 72}}},
+                  .weights = {{2000, 72}, {1000, 72}},
+                  .left_out = {"round 2, 12:00:00: it is <late>"}},
                  {.client = 2, .images = {0, 8, 100}, .steps = 5},
                  {.client = 3, .images = {0, 0, 4}, .steps = 1}};
   return run;
@@ -69,10 +70,10 @@ TEST_CASE("clients: the best, the worst, and the deviation", "[report]") {
 
 TEST_CASE("clients: clients.csv has a line a client", "[report]") {
   CHECK(report::clients_csv(run_of_three()) ==
-        "client,images,classes,steps,accuracy,cut_up,cut_down,weights_up,weights_down\n"
-        "1,40,2,5,0.8,136,86,2072,1072\n"
-        "2,108,2,5,0.5,0,0,0,0\n"
-        "3,4,1,1,,0,0,0,0\n");
+        "client,images,classes,steps,accuracy,cut_up,cut_down,weights_up,weights_down,left_out\n"
+        "1,40,2,5,0.8,136,86,2072,1072,1\n"
+        "2,108,2,5,0.5,0,0,0,0,0\n"
+        "3,4,1,1,,0,0,0,0,0\n");
   CHECK(report::clients_csv({}) == std::string{report::clients_header});
   CHECK(report::weights_traffic(run_of_three()).total() == 2072 + 1072);
 }
@@ -100,7 +101,8 @@ TEST_CASE("clients: the page has a row for each run of several clients", "[repor
   for (const char* text :
        {"<h2>Clients</h2>",
         "<td>7</td><td>3</td><td>80.0 % (client 1)</td><td>50.0 % (client 2)</td>"
-        "<td>15.0 %</td><td>2.02 KiB</td><td>1.05 KiB</td>"})
+        "<td>15.0 %</td><td>2.02 KiB</td><td>1.05 KiB</td>",
+        "none, seed 7: client 1, round 2, 12:00:00: it is &lt;late&gt;"})
     CHECK_THAT(page, ContainsSubstring(text));
 
   // As large with 64 clients.

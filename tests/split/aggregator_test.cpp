@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <chrono>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -336,4 +337,111 @@ TEST_CASE("aggregator: options that do not fit", "[split]") {
                     ContainsSubstring("the evaluator is client 3 of 2"));
   CHECK_THROWS_AS((Table{split::Shared{}, {.clients = 0}}), std::invalid_argument);
   CHECK_THROWS_AS((Table{split::Shared{}, {.evaluate_every = 0}}), std::invalid_argument);
+}
+
+TEST_CASE("aggregator: the others go on without a client, which takes the next average",
+          "[split]") {
+  for (const bool has_part_for_each : {false, true}) {
+    Table table{has_part_for_each ? split::AnySharing<float>{split::Averaged{}} : split::Shared{},
+                {.clients = 3, .deadline = std::chrono::seconds{1}}};
+    for (const std::uint32_t client : {1u, 2u, 3u}) table.ask(client, 2, false, 0);
+    for (const std::uint32_t client : {1u, 2u, 3u}) table.take(client, 1);
+    for (const std::uint32_t client : {1u, 2u, 3u}) table.train(client, 4, 1.0f + client);
+    table.train(1, 4, 2);
+    table.aggregator->skip(2);
+    CHECK(table.aggregator->is_away(2));
+    REQUIRE(table.left_out.size() == 1);
+    CHECK_THAT(table.left_out[0], ContainsSubstring("2 in round 1: "));
+    CHECK(table.aggregator->awaited() == std::vector<std::uint32_t>{3});
+    table.train(3, 4, 4);
+    table.ask(3, 2, true, 1);
+    table.ask(1, 2, true, 1);
+    for (const std::uint32_t client : {1u, 3u}) {
+      const Turn turn = table.take(client, 2);
+      CHECK(turn.round == 2);
+      CHECK(table.weight(client) == 3);  // of 2 and 4
+    }
+
+    // It sends a step, and hears that it has missed the round.
+    const auto missed = table.aggregator->answer_missed(2);
+    CHECK(Turn::read(missed, 1).what == Turn::What::missed);
+    CHECK(Turn::read(missed, 1).number == 1);
+    CHECK(test::reason_of([&] { table.ask(2, 2, false, 2); }) == Reason::wrong_step);
+    table.ask(2, 2, false, 1);
+    CHECK(!table.aggregator->is_away(2));
+    CHECK(!table.aggregator->has_turn(2));  // round 2 goes on
+    for (int step = 0; step < 2; ++step)
+      for (const std::uint32_t client : {1u, 3u}) table.train(client, 4, 6);
+    for (const std::uint32_t client : {1u, 3u}) table.ask(client, 1, true, 2);
+    for (const std::uint32_t client : {1u, 2u, 3u}) {
+      table.take(client, client == 2 ? 2 : 3);
+      CHECK(table.weight(client) == 6);
+    }
+    if (has_part_for_each)
+      CHECK(numbers_of<float>(table.learners[1]->part()) ==
+            numbers_of<float>(table.aggregator->server_part()));
+
+    // Its images of the missed round do not count, nor does a later turn that it did not hear of.
+    table.train(1, 4, 1);
+    table.aggregator->skip(2);
+    table.train(3, 4, 1);
+    for (const std::uint32_t client : {1u, 3u}) table.ask(client, 0, true, 3);
+    CHECK(table.aggregator->is_over());
+    CHECK(table.take(1, 4).what == Turn::What::over);
+    table.ask(2, 1, false, 1);
+    CHECK(table.take(2, 3).what == Turn::What::over);
+    CHECK(table.weight(2) == 1);
+  }
+}
+
+TEST_CASE("aggregator: a client in a new session begins with the average", "[split]") {
+  Table table{split::Shared{}, {.clients = 2, .deadline = std::chrono::seconds{1}}};
+  for (const std::uint32_t client : {1u, 2u}) table.ask(client, 1, false, 0);
+  for (const std::uint32_t client : {1u, 2u}) table.take(client, 1);
+  for (const std::uint32_t client : {1u, 2u}) table.train(client, 4, 5);
+  table.aggregator->came_anew(2);  // its weights of this round are lost
+  table.ask(1, 1, true, 1);
+  table.take(1, 2);
+  table.roles[1] = split::ServerRole<float>{table.learners[0], split::CutReceiver<float>{{}}};
+  table.parts[1] = test::client_part<float>();
+  table.ask(2, 1, false, 0);
+  table.train(1, 4, 7);
+  table.ask(1, 1, true, 2);
+  CHECK(table.take(2, 2).what == Turn::What::train);
+  CHECK(table.weight(2) == 7);
+  CHECK(table.left_out.size() == 1);
+}
+
+TEST_CASE("aggregator: another client evaluates where the evaluator is late", "[split]") {
+  std::vector<std::uint64_t> rounds;
+  Table table{split::Shared{},
+              {.clients = 2,
+               .deadline = std::chrono::seconds{1},
+               .evaluator = 2,
+               .on_evaluated = [&](std::uint64_t round, const split::Evaluation&) {
+                 rounds.push_back(round);
+               }}};
+  for (const std::uint32_t client : {1u, 2u}) table.ask(client, 1, false, 0);
+  for (const std::uint32_t client : {1u, 2u}) table.take(client, 1);
+  for (const std::uint32_t client : {1u, 2u}) table.train(client, 4, 5);
+  for (const std::uint32_t client : {1u, 2u}) table.ask(client, 1, true, 1);
+  CHECK(table.aggregator->awaited() == std::vector<std::uint32_t>{2});
+  table.aggregator->skip(2);
+  CHECK(table.take(1, 2).what == Turn::What::evaluate);
+  CHECK(table.aggregator->evaluation(2) == nullptr);
+  CHECK(table.aggregator->evaluation(1) != nullptr);
+  table.ask(1, 1, false, 2);
+  CHECK(rounds == std::vector<std::uint64_t>{1});
+
+  // And where nobody is left, there is no evaluation.
+  CHECK(table.take(1, 3).what == Turn::What::train);
+  table.train(1, 4, 5);
+  table.ask(1, 1, true, 3);
+  CHECK(table.take(1, 4).what == Turn::What::evaluate);
+  table.aggregator->skip(1);
+  CHECK(table.aggregator->awaited().empty());
+  CHECK(!table.aggregator->is_over());
+  table.ask(2, 1, false, 2);
+  CHECK(table.take(2, 3).what == Turn::What::train);
+  CHECK(rounds.size() == 1);
 }

@@ -148,3 +148,57 @@ TEST_CASE("rounds: none begins before all are ready, or without steps to take", 
   CHECK(rounds.is_over());
   CHECK_THROWS_WITH(rounds.begin(), ContainsSubstring("no round can begin now"));
 }
+
+TEST_CASE("rounds: the others go on without a client that is skipped, until it is ready again",
+          "[split]") {
+  Rounds rounds = rounds_of(3, split::Shared{});
+  rounds.ready(1, 2);
+  rounds.ready(2, 2);
+  rounds.skip(3);  // it has never come
+  CHECK(rounds.is_away(3));
+  CHECK(rounds.is_complete());
+  rounds.begin();
+  CHECK(rounds.members() == Numbers{1, 2});
+  rounds.step(1);
+  CHECK(rounds.awaited() == Numbers{1, 2});
+  rounds.skip(2);  // in the middle of its steps
+  CHECK(rounds.members() == Numbers{1});
+  CHECK(rounds.next() == 1);
+  CHECK(test::reason_of([&] { rounds.may_step(2); }) == Reason::wrong_step);
+  rounds.ready(2, 1);  // back before the round is over: it waits for the next one
+  CHECK(!rounds.is_away(2));
+  CHECK(rounds.awaited() == Numbers{1});
+  rounds.step(1);
+  rounds.ready(1, 1);
+  rounds.begin();
+  CHECK(rounds.members() == Numbers{1, 2});
+  CHECK(rounds.all_taken(1) == 2);
+  take_round(rounds);
+  CHECK(rounds.all_taken(2) == 1);
+}
+
+TEST_CASE("rounds: the training is over when those have finished that were never skipped",
+          "[split]") {
+  Rounds rounds = rounds_of(2, split::Shared{});
+  rounds.ready(1, 1);
+  rounds.ready(2, 1);
+  rounds.begin();
+  rounds.skip(2);
+  take_round(rounds);
+  rounds.ready(2, 5);  // it would have to take five more
+  rounds.ready(1, 0);
+  CHECK(rounds.is_over());
+
+  // Where nobody is left that was not skipped once, all take their steps.
+  rounds.skip(1);
+  CHECK(!rounds.is_over());
+  CHECK(rounds.can_begin());
+  rounds.begin();
+  CHECK(take_round(rounds).size() == 5);
+  rounds.skip(2);
+  CHECK(rounds.is_complete());
+  CHECK(!rounds.is_over());  // nobody is there
+  CHECK(!rounds.can_begin());
+  rounds.ready(2, 0);
+  CHECK(rounds.is_over());
+}

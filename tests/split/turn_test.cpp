@@ -51,7 +51,7 @@ TEST_CASE("turn: bytes that are none are refused", "[split]") {
           Reason::truncated);
   CHECK_THROWS_WITH(Turn::read(answer, 2), "turn: turn 1 came, wanted turn 2");
   auto other = answer;
-  other[24] = std::byte{3};
+  other[24] = std::byte{4};
   CHECK(test::reason_of<WireError>([&] { Turn::read(other, 1); }) == Reason::malformed);
 }
 

@@ -825,3 +825,37 @@ TEST_CASE("Session: a heartbeat between the frames of a large message", "[wire]"
   CHECK(peers.at_server.received.of(MessageKind::forward) ==
         Count{.messages = 1, .payload = payload.size(), .framed = payload.size() + 3 * 32});
 }
+
+TEST_CASE("Session: a step that is dropped on both sides may come with other contents", "[wire]") {
+  Peers peers;
+  peers.connect();
+  peers.ask(bytes_of("first part"));
+  peers.up();
+  peers.answer(bytes_of("its answer"));
+  peers.down();
+  peers.client->commit();
+
+  peers.ask(bytes_of("dropped"));
+  peers.up();
+  peers.server->drop_step();
+  peers.client->drop_step();
+  CHECK(peers.client->next() == StepNumber{2, 0});
+  CHECK(peers.server->next() == StepNumber{2, 0});
+  CHECK_THROWS_AS(peers.server->new_reply(), std::logic_error);  // nothing waits for one
+  CHECK_THROWS_AS(peers.client->commit(), std::logic_error);
+
+  peers.ask(bytes_of("other contents"));
+  peers.up();
+  peers.answer(bytes_of("its answer"));
+  peers.down();
+  peers.client->commit();
+  CHECK(peers.at_client.steps.last() == 2);
+  CHECK(peers.at_server.steps.last() == 2);
+  CHECK(peers.at_client.sent.of(MessageKind::forward).messages == 3);
+  CHECK(peers.at_client.sent.total() == peers.at_server.received.total());
+
+  // The last step can still be answered again, and it must have the same contents.
+  peers.at_client.steps.restart(1);
+  peers.connect();
+  CHECK_THROWS_AS(peers.ask(bytes_of("third contents")), std::logic_error);
+}

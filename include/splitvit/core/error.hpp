@@ -40,6 +40,9 @@ enum class Reason : std::uint8_t {
   foreign_file,   ///< another format
   wrong_content,  ///< a good file that does not fit: keys, shapes, classes
   in_use,         ///< another process holds its lock, or the server serves another client
+
+  // WireError again.
+  late,  ///< the other clients have gone on without this one
 };
 
 /// Whether the same call may succeed when it is repeated.

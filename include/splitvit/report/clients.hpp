@@ -90,9 +90,9 @@ inline Table clients_table(std::span<const Run> runs) {
   return table;
 }
 
-/// Bytes are payload and framing; accuracy is own_accuracy, or empty.
+/// Bytes are payload and framing; accuracy is own_accuracy, or empty; left_out: of how many rounds.
 inline constexpr std::string_view clients_header =
-    "client,images,classes,steps,accuracy,cut_up,cut_down,weights_up,weights_down\n";
+    "client,images,classes,steps,accuracy,cut_up,cut_down,weights_up,weights_down,left_out\n";
 
 /// The file clients.csv: a line for each client.
 inline std::string clients_csv(const Run& run) {
@@ -100,12 +100,26 @@ inline std::string clients_csv(const Run& run) {
   for (const ClientSummary& client : run.clients) {
     const auto accuracy = own_accuracy(client, run.classes);
     const auto has_images = [](std::uint64_t images) { return images > 0; };
-    text += joined({client.client, ",",
+    text += joined({client.client,
+                    ",",
                     std::accumulate(client.images.begin(), client.images.end(), std::uint64_t{0}),
-                    ",", std::ranges::count_if(client.images, has_images), ",", client.steps, ",",
-                    accuracy ? shortest(*accuracy) : "", ",", client.cut.up.total(), ",",
-                    client.cut.down.total(), ",", client.weights.up.total(), ",",
-                    client.weights.down.total(), "\n"});
+                    ",",
+                    std::ranges::count_if(client.images, has_images),
+                    ",",
+                    client.steps,
+                    ",",
+                    accuracy ? shortest(*accuracy) : "",
+                    ",",
+                    client.cut.up.total(),
+                    ",",
+                    client.cut.down.total(),
+                    ",",
+                    client.weights.up.total(),
+                    ",",
+                    client.weights.down.total(),
+                    ",",
+                    client.left_out.size(),
+                    "\n"});
   }
   return text;
 }

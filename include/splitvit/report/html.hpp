@@ -199,7 +199,7 @@ inline std::string class_section(std::span<const Run> runs, std::span<const Summ
 /// A table with one row for each run that had several clients, not one for each client; without
 /// such a run no text.
 inline std::string clients_section(std::span<const Run> runs, std::span<const Summary> groups) {
-  std::string header_cells, rows;
+  std::string header_cells, rows, left_out;
   for (const char* name : {"Method", "Seed", "Clients", "Best", "Worst", "Standard deviation",
                            "Weights up", "Weights down"})
     header_cells += element("th", name, "scope=\"col\"");
@@ -218,9 +218,16 @@ inline std::string clients_section(std::span<const Run> runs, std::span<const Su
             human_bytes(weights.up.total()), human_bytes(weights.down.total())})
         cells += element("td", cell);
       rows += row(group.label, cells);
+      for (const ClientSummary& client : run.clients)
+        for (const std::string& when : client.left_out)
+          left_out += element("li", joined({run.method, ", seed ", run.seed, ": client ",
+                                            client.client, ", ", when}));
     }
   if (rows.empty()) return {};
-  return section("Clients", table(header_cells, rows),
+  if (!left_out.empty())
+    left_out = "<details>\n" + element("summary", "Left out of an average") + "\n" + "<ul>" +
+               left_out + "</ul>\n</details>\n";
+  return section("Clients", table(header_cells, rows) + left_out,
                  "Best, worst and deviation are of the accuracy on images like a client's own: "
                  "that of each class in the last evaluation, each counted as often as the client "
                  "has images of it. Weights: the bytes of weights that clients share, which are "

@@ -40,8 +40,9 @@ struct ClientSummary {
   std::uint32_t client = 0;             ///< its number
   std::vector<std::uint64_t> images{};  ///< of each class, that it trains with
   std::uint64_t steps = 0;
-  split::Traffic cut{};      ///< training traffic
-  split::Traffic weights{};  ///< the traffic of weights that the clients share
+  split::Traffic cut{};                 ///< training traffic
+  split::Traffic weights{};             ///< the traffic of weights that the clients share
+  std::vector<std::string> left_out{};  ///< of which averages, and why, such as "round 3: late"
 };
 
 /// The name of the method that compresses nothing, to which others are compared.

@@ -60,8 +60,9 @@ class Admitting {
     if (const auto refusal = client.belong_to(connection.peer_identity()))
       connection.session()->refuse(*refusal);
   }
-  /// Refuses a client that is not registered, or whose number another session has.
-  void require_place(wire::Connection& connection, std::uint32_t number);
+  /// Refuses a client that is not registered, or whose number another session has. Where the others
+  /// do not wait for ever, a session that is not connected is given up: returns it.
+  std::shared_ptr<KnownClient> require_place(wire::Connection& connection, std::uint32_t number);
   /// The steps of the client's checkpoints.
   std::vector<std::uint64_t> offered_to(const KnownClient& client) const {
     if (client.checkpoints) return client.checkpoints->offered();
@@ -114,15 +115,19 @@ template <std::floating_point T>
 auto Admitting<T>::admit_new(const std::shared_ptr<wire::Connection>& connection)
     -> std::shared_ptr<KnownClient> {
   const wire::Hello hello = connection->session()->hello();
-  if (answering_.group()) require_place(*connection, hello.client);
+  const auto& group = answering_.group();
+  std::unique_lock computing{answering_.guard(), std::defer_lock};
+  if (group) computing.lock();  // two may want one place
+  const auto earlier = group ? require_place(*connection, hello.client) : nullptr;
   const auto client = std::make_shared<KnownClient>(make_role(hello));
+  if (earlier) client->take_over_from(earlier);
   require_settings(*connection, client->role);
   if (make_checkpoints) client->checkpoints = make_checkpoints(hello);
-  std::unique_lock computing{answering_.guard(), std::defer_lock};
   if (client->checkpoints) computing.lock();  // they may restore a part that others train, too
   if (const auto refusal = client->restore(hello, options_.seed))
     connection->session()->refuse(*refusal);
   welcome(connection, client);
+  if (earlier) group->came_anew(hello.client);
   return client;
 }
 
@@ -150,14 +155,20 @@ void Admitting<T>::require_settings(wire::Connection& connection, const ServerRo
 }
 
 template <std::floating_point T>
-void Admitting<T>::require_place(wire::Connection& connection, std::uint32_t number) {
+auto Admitting<T>::require_place(wire::Connection& connection, std::uint32_t number)
+    -> std::shared_ptr<KnownClient> {
   const std::uint32_t registered = answering_.group()->clients();
   if (number < 1 || number > registered)
     connection.session()->refuse(
         {"client", joined({"number ", number}), joined({"numbers 1 to ", registered})});
-  if (clients_.session_of(number))
+  const auto known = clients_.numbered(number);
+  if (known == nullptr) return nullptr;
+  if (answering_.group()->deadline().count() == 0)
     connection.session()->refuse(
         {"client", joined({"number ", number, " in a new session"}), "that client already"});
+  if (clients_.is_connected(*known))
+    connection.session()->refuse(wire::Refusal::busy(joined({"serving client ", number})));
+  return known;
 }
 
 SPLITVIT_ONCE(class Admitting<float>);

@@ -11,6 +11,7 @@
 #include <splitvit/nn/part.hpp>              // Part
 #include <splitvit/split/averaging.hpp>      // Average
 #include <splitvit/split/group.hpp>          // Group
+#include <splitvit/split/group_member.hpp>   // GroupMember
 #include <splitvit/split/group_options.hpp>  // GroupOptions, Order
 #include <splitvit/split/learner.hpp>        // Learner
 #include <splitvit/split/messages.hpp>       // read_weights, weights_payload
@@ -66,7 +67,7 @@ class Aggregator final : public Group<T> {
   const nn::Part<T>& client_part() const { return client_part_; }
   /// The average of the server parts; the part itself where all clients share it.
   const nn::Part<T>& server_part() const override { return server_part_; }
-  bool is_over() const { return is_over_; }
+  bool is_over() const override { return is_over_; }
 
   /// A client asks for its next turn.
   ///
@@ -78,15 +79,13 @@ class Aggregator final : public Group<T> {
     const TurnRequest request = TurnRequest::read(payload);
     Member& member = at(client);
     member.learner = role.shared_learner();
+    if (rounds_.is_away(client)) return ask_again(client, role, request);
     const bool was_lost = member.turns > 0 && request.turn == member.turns - 1;  // the answer
     if (!was_lost && request.turn != member.turns)
       throw WireError(Reason::wrong_step, {"turn: client ", client, " has come to turn ",
                                            request.turn, ", wanted ", member.turns});
-    const auto waits = [&] {
-      member.waits = true;
-      member.last_turn = request.turn;
-    };
-    if (was_lost || member.requests > member.turns) return waits();  // it has asked before
+    if (was_lost || member.requests > member.turns)
+      return member.await(request.turn);  // it has asked before
     const bool was_trained =
         rounds_.is_member(client) && !rounds_.is_ready(client) && rounds_.steps(client) > 0;
     if (was_trained == request.weights.empty())
@@ -96,15 +95,34 @@ class Aggregator final : public Group<T> {
     if (request.turn == 0) require_start(client, request.start);
     rounds_.ready(client, request.steps);
     ++member.requests;
-    waits();
+    member.await(request.turn);
     // Of more bytes than weights can have, one is enough to refuse them later.
     if (was_trained)
       member.came(request.weights.first(std::min(request.weights.size(), weights_bytes_ + 1)),
                   role.images());
-    if (is_evaluating_ && client == options_.evaluator) end_evaluation();
+    if (is_evaluating_ && client == evaluator_) end_evaluation();
     add_weights();
     go_on();
   }
+
+  void skip(std::uint32_t client) override {
+    leave_out(client, WireError{Reason::late, {"the others have waited for it long enough"}});
+    rounds_.skip(client);
+    at(client).waits = false;
+    if (is_evaluating_ && client == evaluator_) {
+      evaluation_ = {};
+      is_evaluating_ = false;
+      if (give_evaluation()) return;
+    }
+    add_weights();
+    go_on();
+  }
+  bool is_away(std::uint32_t client) const override { return rounds_.is_away(client); }
+  std::vector<std::byte> answer_missed(std::uint32_t client) const override {
+    return Turn{.number = at(client).turns, .round = rounds_.number(), .what = Turn::What::missed}
+        .payload();
+  }
+  std::chrono::nanoseconds deadline() const override { return options_.deadline; }
 
   /// Whether a client that has asked can be answered now.
   bool has_turn(std::uint32_t client) const override {
@@ -139,11 +157,15 @@ class Aggregator final : public Group<T> {
 
   /// Where what the evaluator finds is added up while it evaluates; null for other clients.
   Evaluation* evaluation(std::uint32_t client) override {
-    return is_evaluating_ && client == options_.evaluator ? &evaluation_ : nullptr;
+    return is_evaluating_ && client == evaluator_ ? &evaluation_ : nullptr;
   }
   /// The client has come back: an evaluation begins anew.
   void came_back(std::uint32_t client) override {
-    if (client == options_.evaluator) evaluation_ = {};
+    if (is_evaluating_ && client == evaluator_) evaluation_ = {};
+  }
+  void came_anew(std::uint32_t client) override {
+    if (!rounds_.is_away(client)) skip(client);
+    at(client).average = 0;
   }
 
   /// Of the time when turns have been given and none of them has begun; without the learners. See
@@ -157,18 +179,9 @@ class Aggregator final : public Group<T> {
       use(average_);
       use(turns_given_);
       use(is_evaluating_);
+      use(evaluator_);
       use(is_over_);
-      for (Member& one : members_) {
-        use(one.requests);
-        use(one.turns);
-        use(one.turn.number);
-        use(one.turn.round);
-        use(one.turn.steps);
-        use(one.turn.what);
-        use(one.takes);
-        use(one.average);
-        use(one.images);
-      }
+      for (Member& one : members_) one.each_number(use);
     });
   }
   void went_back(const std::vector<std::shared_ptr<Learner<T>>>& learners) override {
@@ -177,48 +190,19 @@ class Aggregator final : public Group<T> {
     clients_average_.discard();
     servers_average_.discard();
     added_ = 0;
-    for (std::size_t i = 0; i < members_.size(); ++i) {
-      Member& one = members_[i];
-      one.learner = learners[i];
-      one.waits = one.has_come = false;
-      one.has_heard = true;
-      one.weights = {};
-    }
+    for (std::size_t i = 0; i < members_.size(); ++i) members_[i].went_back(learners[i]);
   }
 
   /// Those for whom all others wait, by their numbers.
   std::vector<std::uint32_t> awaited() const override {
     if (is_over_) return {};
-    if (is_evaluating_) return {options_.evaluator};
+    if (is_evaluating_) return {evaluator_};
     const std::uint32_t next = options_.order == Order::fixed ? rounds_.next() : 0;
     return next == 0 ? rounds_.awaited() : std::vector{next};
   }
 
  private:
-  /// A member `trained` since it has taken an average.
-  static constexpr std::uint64_t trained = ~std::uint64_t{0};
-
-  struct Member {
-    std::shared_ptr<Learner<T>> learner = {};
-    bool waits = false;           // for the answer to a request
-    std::uint64_t last_turn = 0;  // in that request
-    std::uint64_t requests = 0;   // for a turn, repeated ones not counted
-    std::uint64_t turns = 0;      // that it was given
-    Turn turn = {};               // the last one, without weights
-    bool takes = false;           // weights, with that turn
-    bool has_heard = true;        // of that turn
-    std::uint64_t average = 0;    // that it has; 0: its start; `trained`: it has gone on since
-    std::uint64_t images = 0;     // that it has trained on when its weights came
-    std::uint64_t samples = 0;    // of them since the time before
-    bool has_come = false;        // its weights of this round
-    std::vector<std::byte> weights = {};  // that came and are not added yet
-
-    void came(std::span<const std::byte> bytes, std::uint64_t all_images) {
-      has_come = true;
-      samples = all_images - std::exchange(images, all_images);
-      weights.assign(bytes.begin(), bytes.end());
-    }
-  };
+  using Member = GroupMember<T>;
 
   Member& at(std::uint32_t client) { return members_.at(std::size_t{client} - 1); }
   const Member& at(std::uint32_t client) const { return members_.at(std::size_t{client} - 1); }
@@ -241,6 +225,22 @@ class Aggregator final : public Group<T> {
     if (start_ != shown)
       throw WireError(Reason::refused, {"turn: client ", client,
                                         " does not begin with the weights of the other clients"});
+  }
+
+  /// A client that was skipped asks for its next turn. Its weights, if it has sent any, are those
+  /// of a round that has gone on without it; and perhaps it has not heard of its last turn.
+  void ask_again(std::uint32_t client, const ServerRole<T>& role, const TurnRequest& request) {
+    Member& member = at(client);
+    if (request.turn > member.turns)
+      throw WireError(Reason::wrong_step, {"turn: client ", client, " has come to turn ",
+                                           request.turn, ", wanted ", member.turns, " or less"});
+    if (request.turn == 0) require_start(client, request.start);
+    rounds_.ready(client, request.steps);
+    member.requests = member.turns + 1;
+    member.images = role.images();
+    member.await(member.turns);
+    if (is_over_) return give(client, Turn::What::over);
+    go_on();
   }
 
   /// Adds the weights that have come, up to the first member of the round whose have not.
@@ -268,15 +268,15 @@ class Aggregator final : public Group<T> {
     if (std::exchange(is_round_open_, false)) {
       end_round();
       const bool is_last = rounds_.is_over();
-      is_evaluating_ = options_.evaluator != 0 && average_ > 0 &&
-                       (is_last || rounds_.number() % options_.evaluate_every == 0);
-      if (is_evaluating_) return give(options_.evaluator, Turn::What::evaluate);
+      if ((is_last || rounds_.number() % options_.evaluate_every == 0) && give_evaluation()) return;
     }
     is_over_ = rounds_.is_over();
     if (is_over_) {
-      for (std::uint32_t client = 1; client <= clients(); ++client) give(client, Turn::What::over);
+      for (std::uint32_t client = 1; client <= clients(); ++client)
+        if (rounds_.is_ready(client)) give(client, Turn::What::over);
       return;
     }
+    if (!rounds_.can_begin()) return;  // all are away
     rounds_.begin();
     is_round_open_ = true;
     added_ = 0;
@@ -297,9 +297,20 @@ class Aggregator final : public Group<T> {
                    .what = what};
     member.takes = average_ > 0 && member.average != average_;
     if (member.takes && has_part_for_each_) member.learner->set_weights(server_part_);
-    member.average = trains ? trained : average_;
+    member.average = trains ? Member::trained : average_;
     member.has_heard = false;
     ++turns_given_;
+  }
+
+  /// Has the evaluator evaluate the average, or whoever is there in its place. Returns whether
+  /// somebody does.
+  bool give_evaluation() {
+    if (options_.evaluator == 0 || average_ == 0) return false;
+    evaluator_ = options_.evaluator;
+    if (!rounds_.is_ready(evaluator_)) evaluator_ = rounds_.first_ready();
+    is_evaluating_ = evaluator_ != 0;
+    if (is_evaluating_) give(evaluator_, Turn::What::evaluate);
+    return is_evaluating_;
   }
 
   void end_evaluation() {
@@ -339,8 +350,9 @@ class Aggregator final : public Group<T> {
   std::uint64_t turns_given_ = 0;  // to all clients
   std::size_t added_ = 0;          // members of the round that were added, or left out
   bool is_round_open_ = false;
-  bool is_evaluating_ = false;  // the evaluator is to evaluate, and nobody trains
-  Evaluation evaluation_;       // what it has found; the loss is a sum
+  bool is_evaluating_ = false;   // the evaluator is to evaluate, and nobody trains
+  std::uint32_t evaluator_ = 0;  // who it is now
+  Evaluation evaluation_;        // what it has found; the loss is a sum
   bool is_over_ = false;
 };
 

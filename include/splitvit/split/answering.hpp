@@ -10,6 +10,7 @@
 #include <splitvit/core/workspace.hpp>      // Workspace
 #include <splitvit/split/group.hpp>         // Group, SavesGroup
 #include <splitvit/split/known_client.hpp>  // KnownClient
+#include <splitvit/split/lateness.hpp>      // Lateness
 #include <splitvit/split/messages.hpp>      // weights_payload
 #include <splitvit/wire/connection.hpp>     // Connection, Event
 
@@ -29,7 +30,10 @@ class Answering {
   /// Held by the thread that computes.
   std::mutex& guard() { return computing_; }
   /// Makes the clients a group. Before anybody is served.
-  void use(std::shared_ptr<Group<T>> group) { group_ = std::move(group); }
+  void use(std::shared_ptr<Group<T>> group) {
+    lateness_.emplace(group->deadline());
+    group_ = std::move(group);
+  }
   const std::shared_ptr<Group<T>>& group() const { return group_; }
   /// Has the group saved whenever turns were given. Before anybody is served.
   void save_by(std::shared_ptr<SavesGroup<T>> saved) { saved_ = std::move(saved); }
@@ -40,6 +44,17 @@ class Answering {
     const std::unique_lock computing{computing_, std::try_to_lock};
     if (!computing || !group_) return {};
     return group_->awaited();
+  }
+
+  /// How many clients of a group were skipped and have not come back; 0 before the training is
+  /// over, and while a thread computes.
+  std::uint32_t away_at_end() {
+    const std::unique_lock computing{computing_, std::try_to_lock};
+    if (!computing || !group_ || !group_->is_over()) return 0;
+    std::uint32_t away = 0;
+    for (std::uint32_t client = 1; client <= group_->clients(); ++client)
+      away += group_->is_away(client);
+    return away;
   }
 
   static WireError superseded() {
@@ -65,12 +80,28 @@ class Answering {
       if (patience == Patience::refuses)
         throw std::logic_error("Server: a client waits for others, and no thread serves them");
       changed_.wait_for(computing, std::chrono::milliseconds{100});
+      skip_late();
       connection.session();  // throws if it is over
       if (client.was_superseded()) throw superseded();
     }
   }
 
+  /// Has the group go on without those that are late.
+  void skip_late() {
+    if (!group_) return;
+    const auto late = lateness_->late(group_->awaited());
+    if (late.empty()) return;
+    const std::uint64_t given = group_->turns_given();
+    for (const std::uint32_t client : late) group_->skip(client);
+    save_if_given(given);
+    changed_.notify_all();
+  }
+  void save_if_given(std::uint64_t before) {
+    if (saved_ && group_->turns_given() > before) saved_->save();
+  }
+
   std::shared_ptr<Group<T>> group_;       // null without one
+  std::optional<Lateness> lateness_;      // of its clients
   std::shared_ptr<SavesGroup<T>> saved_;  // null unless checkpoints of it are kept
   std::mutex computing_;                  // one thread computes
   std::condition_variable changed_;       // in the group
@@ -80,19 +111,25 @@ class Answering {
 template <std::floating_point T>
 bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& client,
                               const wire::Event& event, Patience patience) {
+  const std::uint32_t number = client.state.client;
+  std::optional<Lateness::Hearing> hearing;
+  if (group_) hearing.emplace(*lateness_, number);
   std::unique_lock computing{computing_};
   if (client.was_superseded()) throw superseded();
-  const std::uint32_t number = client.state.client;
   using enum wire::MessageKind;
   if (group_ && event.kind == forward)
-    wait(computing, connection, client, patience, [&] { return group_->may_step(number); });
+    wait(computing, connection, client, patience,
+         [&] { return group_->is_away(number) || group_->may_step(number); });
   const Workspace::Use use{workspace_};
   const std::uint64_t largest = connection.session()->agreed().largest_message;
   const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
     client.answer = std::move(payload);
     connection.session()->send(kind, std::array{wire::Bytes{client.answer}});
   };
-  if (event.kind == forward) {
+  if (event.kind == forward && group_ && group_->is_away(number)) {
+    connection.session()->drop_step();
+    reply(turn, group_->answer_missed(number));
+  } else if (event.kind == forward) {
     train(connection, client, event, largest);
     if (group_) group_->step(number, client.role.last_step());
     changed_.notify_all();
@@ -108,7 +145,7 @@ bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& clie
       throw WireError(Reason::wrong_message, "turn: this server's clients do not share a model");
     const std::uint64_t given = group_->turns_given();
     group_->ask(number, client.role, event.payload);
-    if (saved_ && group_->turns_given() > given) saved_->save();
+    save_if_given(given);
     connection.session()->release_payload();
     client.awaits_turn = true;
     changed_.notify_all();

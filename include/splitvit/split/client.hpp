@@ -84,7 +84,9 @@ class Client {
 
   /// Trains on one batch.
   /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
-  /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit.
+  /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit; WireError
+  ///         (late) if the other clients of a group have gone on: request the next turn, the
+  ///         connection goes on.
   StepReport train_step(Tensor<T> images, const Labels& labels);
 
   /// Trains on all batches of a source. `each(report)` is called after every step and may return
@@ -210,6 +212,10 @@ class Client {
   wire::Bytes wait_for(wire::MessageKind kind);
   /// Sends a question and returns the payload of its answer.
   wire::Bytes ask(wire::MessageKind question, wire::Bytes payload, wire::MessageKind answer);
+  void miss_turn(wire::Bytes payload) {
+    role_.miss_turn(payload);
+    connection_->session()->drop_step();
+  }
   /// Evaluates a batch and adds its losses and counts to `sums`.
   void add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels, EvaluationMode mode);
 
@@ -283,13 +289,17 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
     role_.discard();  // nothing has been sent
     throw;
   }
+  bool has_missed = false;
   connected([&] {
     const double before_wait = report.seconds.client;
     if (role_.learner().local_head()) {
       connection_->flush();  // the server computes meanwhile
       role_.learn_locally(report);
     }
-    const wire::Event answer = connection_->next(wire::MessageKind::backward);
+    const wire::Event answer = connection_->next();
+    has_missed = answer.kind == wire::MessageKind::turn;
+    if (has_missed) return miss_turn(answer.payload);
+    wire::require_kind(answer, wire::MessageKind::backward);
     const double waited = timer.lap() - (report.seconds.client - before_wait);
     role_.backward(answer.payload, report);
     report.seconds.link = std::max(0.0, waited - report.seconds.server);
@@ -297,6 +307,9 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
     role_.commit(report);
     connection_->locked()->commit();
   });
+  if (has_missed)
+    throw WireError(Reason::late, {"step ", report.step,
+                                   ": the other clients have gone on; request the next turn"});
   report.traffic = traffic(Column::training) - before;
   return report;
 }

@@ -228,6 +228,18 @@ class ClientRole {
     turn_began_ = learner_.steps();
     return turn_ = turn;
   }
+  /// The server has answered a step with this: the others have gone on. Forgets the step, and what
+  /// else was left of its turn.
+  ///
+  /// Errors  WireError for invalid bytes, or another turn than its last one.
+  void miss_turn(std::span<const std::byte> payload) {
+    const Turn turn = Turn::read(payload, turn_.number);
+    if (turn.what != Turn::What::missed || turn.number != turn_.number)
+      throw WireError(Reason::wrong_message, "turn: one came that was not asked for");
+    discard();
+    turn_.steps = 0;
+    turn_began_ = learner_.steps();  // its weights do not count
+  }
   /// Its last turn, without weights; number 0: none.
   const Turn& turn() const { return turn_; }
   /// Steps of its last turn that are still to be taken.

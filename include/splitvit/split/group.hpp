@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>  // nanoseconds
 #include <memory>  // shared_ptr
 
 #include <splitvit/core/state.hpp>          // StateVisitor
@@ -33,6 +34,9 @@ class Group {
   /// How many clients are registered.
   virtual std::uint32_t clients() const = 0;
 
+  /// Whether the training is over.
+  virtual bool is_over() const = 0;
+
   /// The average of the server parts; the part itself where all clients share it.
   virtual const nn::Part<T>& server_part() const = 0;
 
@@ -48,6 +52,15 @@ class Group {
   /// The bytes of the answer to a client that has not heard of its last turn; nothing if it has.
   virtual std::optional<std::uint64_t> unheard_bytes(std::uint32_t client) const = 0;
 
+  /// The others go on without a client, until it asks again.
+  virtual void skip(std::uint32_t client) = 0;
+  /// Whether a client was skipped, and has not asked again.
+  virtual bool is_away(std::uint32_t client) const = 0;
+  /// The payload of the answer to its step, which is not taken.
+  virtual std::vector<std::byte> answer_missed(std::uint32_t client) const = 0;
+  /// For how long the others wait before they go on without a client; 0: without end.
+  virtual std::chrono::nanoseconds deadline() const = 0;
+
   /// Whether the client may take its next step now.
   virtual bool may_step(std::uint32_t client) const = 0;
   /// It has taken it.
@@ -57,6 +70,8 @@ class Group {
   virtual Evaluation* evaluation(std::uint32_t client) = 0;
   /// The client has come back: an evaluation begins anew.
   virtual void came_back(std::uint32_t client) = 0;
+  /// The client has come in a new session, of which nothing is known.
+  virtual void came_anew(std::uint32_t client) = 0;
 
   /// Of the time when turns have been given and none of them has begun.
   virtual void each_state(StateVisitor& see) = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>      // nanoseconds
 #include <functional>  // function
 
 #include <splitvit/core/error.hpp>    // WireError
@@ -20,11 +21,17 @@ enum class Order {
 struct GroupOptions {
   std::uint32_t clients = 1;  ///< that are registered, with numbers from 1
   Order order = Order::fixed;
-  std::uint64_t seed = 0;            ///< of who takes part in a round
-  std::uint32_t evaluator = 0;       ///< number of the client that evaluates; 0: nobody does
+  std::uint64_t seed = 0;  ///< of who takes part in a round
+  /// The others go on without a client for which they have waited so long: its steps in this round
+  /// do not count, it takes the next average when it comes, and may come in a new session. The
+  /// result then depends on timing. 0: they wait without end.
+  std::chrono::nanoseconds deadline{0};
+  /// Number of the client that evaluates, or another one while it is away; 0: nobody does.
+  std::uint32_t evaluator = 0;
   std::uint64_t evaluate_every = 1;  ///< rounds between evaluations; there is one at the end, too
-  /// Is told of weights that are left out of the average of a round; training goes on. Client 0:
-  /// the average itself, and the weights stay what they were before.
+  /// Is told of weights that are left out of the average of a round; training goes on. Reason late:
+  /// those of a client that was skipped. Client 0: the average itself, and the weights stay what
+  /// they were before.
   std::function<void(std::uint32_t client, std::uint64_t round, const WireError& why)> on_left_out =
       {};
   /// Is told of each step of a client, as far as the server knows it.

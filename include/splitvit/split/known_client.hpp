@@ -47,11 +47,19 @@ struct KnownClient {
   ///
   /// Returns why not, if the session is another one's.
   std::optional<wire::Refusal> belong_to(const std::string& identity) {
-    if (state.id != wire::SessionId{} && state.identity != identity)
+    if ((state.id != wire::SessionId{} || earlier) && state.identity != identity)
       return wire::Refusal{"identity", identity.empty() ? "none" : identity,
                            "a session of another one"};
     state.identity = identity;
     return std::nullopt;
+  }
+
+  /// Of a client that has come in a new session: its bytes and its identity are those of before.
+  void take_over_from(std::shared_ptr<KnownClient> client) {
+    earlier = std::move(client);
+    const std::lock_guard lock{*earlier->guard};
+    state.count_on(earlier->state);
+    state.identity = earlier->state.identity;
   }
 
   // Nothing happens in these without checkpoints. What cannot be written is reported.
@@ -112,6 +120,7 @@ struct KnownClient {
   wire::SessionState state;
   bool is_superseded = false;  // a newer connection has taken over
 
+  std::shared_ptr<KnownClient> earlier;        // whose place it takes when it is admitted
   std::weak_ptr<wire::Connection> connection;  // the rest under the server's guard of all clients
   bool is_connected = true;
   wire::Time left = {};         // when its link broke

@@ -48,11 +48,22 @@ class KnownClients {
   }
   /// The session of the client with this number; nothing if there is none.
   std::optional<wire::SessionState> session_of(std::uint32_t number) const {
+    const Pointer client = numbered(number);
+    if (client == nullptr) return std::nullopt;
+    const std::lock_guard lock{*client->guard};
+    return client->state;
+  }
+  /// The client with this number; null if there is none.
+  Pointer numbered(std::uint32_t number) const {
     for (const Pointer& client : all()) {
       const std::lock_guard lock{*client->guard};
-      if (client->state.client == number) return client->state;
+      if (client->state.client == number) return client;
     }
-    return std::nullopt;
+    return nullptr;
+  }
+  bool is_connected(const KnownClient<T>& client) const {
+    const std::lock_guard lock{guard_};
+    return client.is_connected;
   }
 
   /// The bytes of all clients for one purpose.
@@ -72,8 +83,10 @@ class KnownClients {
   /// Errors  WireError (in_use) if all are connected: the client is told. What admit() throws.
   void enter(const Pointer& client, const wire::Connection::Locked& session, const auto& admit) {
     const std::lock_guard lock{guard_};
-    if (!clients_.contains(session->hello().session)) make_room(session);
+    if (!client->earlier && !clients_.contains(session->hello().session)) make_room(session);
     admit();
+    if (const Pointer earlier = std::exchange(client->earlier, {}))
+      clients_.erase(earlier->state.id);
     client->last_used = ++entered_;
     clients_[client->state.id] = client;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // adjacent_find, all_of, any_of, sort
+#include <algorithm>   // adjacent_find, all_of, any_of, ranges::{all_of, any_of, none_of}, sort
 #include <functional>  // function
 
 #include <splitvit/core/error.hpp>           // ArgumentError, joined, Reason, WireError
@@ -19,6 +19,9 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 ///   rounds.begin();                       the next round
 ///   rounds.may_step(2), rounds.step(2);   client 2 takes a step, when it is its turn
 ///   rounds.ready(2, steps);               and has taken its steps; until is_complete()
+///
+/// A client that is skipped is away until it is ready again: nobody waits for it. The round goes on
+/// without it, and what it does in that round does not count.
 class Rounds {
  public:
   /// Who takes part in a round, see Sharing.
@@ -38,6 +41,8 @@ class Rounds {
   bool is_member(std::uint32_t client) const { return at(client).is_member; }
   /// Whether a client is ready: for the first round, or again after its steps.
   bool is_ready(std::uint32_t client) const { return at(client).is_ready; }
+  /// Whether a client was skipped, and is not ready again.
+  bool is_away(std::uint32_t client) const { return at(client).is_away; }
 
   /// A client is ready for its next round, in which it wants to take so many steps; 0: it has
   /// taken all its steps. Another call before that round only changes the number.
@@ -50,29 +55,59 @@ class Rounds {
                       {"client ", client, " has taken ", one.taken, " of its ", one.steps,
                        " steps of round ", number_, " and asks for its next turn"});
     one.is_ready = true;
+    one.is_away = false;
     one.wanted = steps;
   }
 
+  /// The others go on without a client, until it is ready again.
+  void skip(std::uint32_t client) {
+    One& one = at(client);
+    one.is_ready = one.is_member = false;
+    one.is_away = one.has_missed = true;
+    std::erase(members_, client);
+  }
+
   /// Whether all members of the round are ready again; at first, whether all clients are ready.
+  /// Those that are away do not count.
   bool is_complete() const { return awaited().empty(); }
   /// Whom the round waits for, by their numbers.
   std::vector<std::uint32_t> awaited() const {
     std::vector<std::uint32_t> some;
     for (std::uint32_t client = 1; client <= clients(); ++client)
-      if (const One& one = at(client); !one.is_ready && (number_ == 0 || one.is_member))
+      if (const One& one = at(client);
+          !one.is_ready && !one.is_away && (number_ == 0 || one.is_member))
         some.push_back(client);
     return some;
   }
-  /// Whether the round is complete and nobody has steps to take.
-  bool is_over() const { return is_complete() && candidates().empty(); }
+  /// Whether the round is complete, somebody is ready, and nobody has steps to take. Those that
+  /// were skipped once do not make up for it after the others have taken all their steps.
+  bool is_over() const {
+    if (!is_complete()) return false;
+    const auto is_done = [](const One& one) { return one.is_ready && one.wanted == 0; };
+    const auto goes_on = [](const One& one) { return one.is_ready && one.wanted > 0; };
+    const auto is_on_time = [](const One& one) { return !one.has_missed; };
+    if (std::ranges::any_of(all_, is_on_time))
+      return std::ranges::all_of(all_,
+                                 [&](const One& one) { return !is_on_time(one) || is_done(one); });
+    return std::ranges::any_of(all_, is_done) && std::ranges::none_of(all_, goes_on);
+  }
+
+  /// Whether a round can begin: the last one is complete, and somebody has steps to take.
+  bool can_begin() const { return is_complete() && !candidates().empty(); }
+  /// The first of those that are ready; 0: none.
+  std::uint32_t first_ready() const {
+    for (std::uint32_t client = 1; client <= clients(); ++client)
+      if (is_ready(client)) return client;
+    return 0;
+  }
 
   /// Begins the next round.
   ///
-  /// Errors  std::logic_error unless the round is complete and some client has steps to take, or if
-  ///         the policy chooses nobody, somebody twice, or somebody who is no candidate.
+  /// Errors  std::logic_error unless can_begin(), or if the policy chooses nobody, somebody twice,
+  ///         or somebody who is no candidate.
   void begin() {
     const std::vector<Candidate> ready = candidates();
-    if (!is_complete() || ready.empty()) throw std::logic_error("Rounds: no round can begin now");
+    if (!can_begin()) throw std::logic_error("Rounds: no round can begin now");
     constexpr std::uint64_t purpose = 0x726f756e64;  // "round"
     std::vector<std::uint32_t> chosen = choose_(ready, Rng{.seed = seed_}.at(purpose, number_ + 1));
     std::sort(chosen.begin(), chosen.end());
@@ -95,7 +130,9 @@ class Rounds {
              .wanted = one.wanted,
              .steps = one.wanted,
              .taken = 0,
-             .rounds = one.rounds + 1};
+             .rounds = one.rounds + 1,
+             .all_taken = one.all_taken,
+             .has_missed = one.has_missed};
     }
   }
 
@@ -123,10 +160,13 @@ class Rounds {
     One& one = at(client);
     if (!one.has_steps()) throw std::logic_error("Rounds: a step of a client that has none left");
     ++one.taken;
+    ++one.all_taken;
   }
 
   /// How many steps the client may take in the round that has begun last.
   std::uint64_t steps(std::uint32_t client) const { return at(client).steps; }
+  /// The steps that it has taken in all rounds, those of rounds that it missed in the end included.
+  std::uint64_t all_taken(std::uint32_t client) const { return at(client).all_taken; }
 
   /// See core/state.hpp.
   void each_state(auto&& see) {
@@ -139,6 +179,9 @@ class Rounds {
         use(one.steps);
         use(one.taken);
         use(one.rounds);
+        use(one.all_taken);
+        use(one.is_away);
+        use(one.has_missed);
       }
     });
     members_.clear();
@@ -154,6 +197,9 @@ class Rounds {
     std::uint64_t steps = 0;   // in this round
     std::uint64_t taken = 0;   // of them
     std::uint64_t rounds = 0;  // in which it has taken part
+    std::uint64_t all_taken = 0;
+    bool is_away = false;     // skipped, and not ready since
+    bool has_missed = false;  // was skipped once
 
     bool has_steps() const { return is_member && !is_ready && taken < steps; }
   };

@@ -149,6 +149,9 @@ class Server {
   Traffic traffic(Column column) const { return clients_.traffic(column); }
   /// Of a group: for whom all others wait; none while this computes. Any thread may ask.
   std::vector<std::uint32_t> awaited() { return answering_.awaited(); }
+  /// Of a group: how many clients were skipped and have not come back; 0 before the training is
+  /// over. Any thread may ask.
+  std::uint32_t away_at_end() { return answering_.away_at_end(); }
   /// The rounds and the average of a group of clients; null without one. While nobody is served.
   const Aggregator<T>* group() const {
     return static_cast<const Aggregator<T>*>(answering_.group().get());

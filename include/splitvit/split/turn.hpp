@@ -44,9 +44,10 @@ struct Turn {
     train,     ///< take `steps` steps
     evaluate,  ///< evaluate, while nobody trains
     over,      ///< the training is over
+    missed,    ///< in place of the answer to a step: the others have gone on; ask for the next turn
   };
 
-  std::uint64_t number = 0;  ///< of this client's turns, from 1
+  std::uint64_t number = 0;  ///< of this client's turns, from 1; it has missed those left out
   std::uint64_t round = 0;   ///< that begins; where nobody trains, the one that is over
   std::uint64_t steps = 0;
   What what = What::over;
@@ -61,16 +62,16 @@ struct Turn {
     return out;
   }
   /// Borrows from the payload. Errors  WireError: truncated; malformed for another `what`;
-  ///                                   wrong_step for another number than `wanted`.
-  static Turn read(std::span<const std::byte> payload, std::uint64_t wanted) {
+  ///                                   wrong_step for a number below `least`.
+  static Turn read(std::span<const std::byte> payload, std::uint64_t least) {
     ByteReader in{payload, "turn"};
     Turn turn;
     std::uint8_t what = 0;
     in.get_to(turn.number, turn.round, turn.steps, what);
     turn.what = static_cast<What>(what);
-    if (turn.what > What::over) in.refuse(Reason::malformed, {"'what' is ", what});
-    if (turn.number != wanted)
-      in.refuse(Reason::wrong_step, {"turn ", turn.number, " came, wanted turn ", wanted});
+    if (turn.what > What::missed) in.refuse(Reason::malformed, {"'what' is ", what});
+    if (turn.number < least)
+      in.refuse(Reason::wrong_step, {"turn ", turn.number, " came, wanted turn ", least});
     turn.weights = in.get_bytes(in.left());
     return turn;
   }

@@ -116,18 +116,10 @@ class Session {
     require_phase(Phase::open, "forward");
     if (!is_client()) throw std::logic_error("send_step: this is a server's session");
     const StepNumber at = next();
-    std::vector<std::uint32_t>& digests = state_->digests;
     const std::uint32_t digest = digest_of(parts);
-    const bool repeat = state_->sent_steps.has_passed(at);
-    if (repeat && at.micro < digests.size() && digests[at.micro] != digest)
-      throw std::logic_error("send_step: " + at.text() +
-                             " was sent before with other contents; train the same batch again");
-    if (!repeat && at.micro == 0) digests.clear();
-    digests.reserve(std::size_t{at.micro} + 1);
-    const Count sent = outbox_.queue(MessageKind::forward, at, parts);
-    state_->sent.add(MessageKind::forward, sent, repeat);
+    state_->prepare_step(at, digest);
+    state_->count_step(at, digest, outbox_.queue(MessageKind::forward, at, parts));
     client_step_.sent();
-    if (!state_->sent_steps.pass(at)) digests.push_back(digest);
   }
 
   /// Client: the number of the next forward message. Server: of the next reply.
@@ -267,6 +259,15 @@ class Session {
       state_->sent.add(MessageKind::heartbeat, outbox_.queue(MessageKind::heartbeat, {}));
       silence_.spoke(now);
     }
+  }
+
+  /// The current step is not taken, and may be sent with other contents next: both sides call this,
+  /// the server instead of a reply.
+  void drop_step() {
+    require_phase(Phase::open, "drop_step");
+    asked_ = prepared_ = false;
+    client_step_ = {};
+    state_->drop_step();
   }
 
   const SessionOptions& options() const { return options_; }

@@ -122,6 +122,37 @@ struct SessionState {
     sent.add(kind, count, passes_once ? sent.of(kind).messages > 0 : sent_turns.pass(kind, begin));
   }
 
+  /// Client: a part of a step with this digest can be sent, and count_step has room for it.
+  /// Errors  std::logic_error if it was sent before with other contents.
+  void prepare_step(StepNumber at, std::uint32_t digest) {
+    const bool repeat = sent_steps.has_passed(at);
+    if (repeat && at.micro < digests.size() && digests[at.micro] != digest)
+      throw std::logic_error("send_step: " + at.text() +
+                             " was sent before with other contents; train the same batch again");
+    if (!repeat && at.micro == 0) digests.clear();
+    digests.reserve(std::size_t{at.micro} + 1);
+  }
+  /// Client: it is sent.
+  void count_step(StepNumber at, std::uint32_t digest, const Count& count) {
+    const bool repeat = sent_steps.pass(at);
+    sent.add(MessageKind::forward, count, repeat);
+    if (!repeat) digests.push_back(digest);
+  }
+
+  /// The step after the last one counts as if it had never come to pass.
+  void drop_step() {
+    steps.discard();
+    digests.clear();
+    for (StepMark* const mark : {&sent_steps, &received_steps})
+      if (mark->step > steps.last()) mark->parts = 0;
+  }
+
+  /// The session of a client that has come anew counts on from its earlier one.
+  void count_on(const SessionState& earlier) {
+    sent = earlier.sent;
+    received = earlier.received;
+  }
+
   /// Becomes a state from a checkpoint. If this is a later state of the same session, its
   /// connection stays the newest one, and what has passed since counts as repeats.
   void go_back_to(SessionState earlier) {
