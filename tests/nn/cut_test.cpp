@@ -172,7 +172,9 @@ TEST_CASE("cut: where a model can be cut", "[nn][cut]") {
   CHECK(complaint({}) == "cuts (" + wanted);
   CHECK(complaint({1, 1}) == "cuts (1, 1" + wanted);
   CHECK(complaint({2, 1}) == "cuts (2, 1" + wanted);
-  CHECK(complaint({1, 3}) == "cuts (1, 3" + wanted);
+  CHECK(complaint({1, 3}) == "");  // norm and classifier follow
+  CHECK(complaint({3, 3}) == "cuts (3, 3" + wanted);
+  CHECK(complaint({1, 4}) == "cuts (1, 4" + wanted);
   CHECK_THROWS_AS(cut<float>(small_vit, {}, start), std::invalid_argument);
   VitConfig shallow = small_vit;
   shallow.depth = 1;

@@ -302,6 +302,30 @@ TEST_CASE("part: misuse", "[nn][part]") {
         "its stem, so it cannot have a decoder");
 }
 
+TEST_CASE("part: norm and classifier alone follow a part that sends CLS", "[nn][part]") {
+  const auto parts = cut<float>(small_vit, {1, 3}, part_rng);
+  REQUIRE(parts.size() == 3);
+  CHECK(!parts[1].classifier);
+  CHECK(test::names_of<float>(parts[2]) ==
+        std::vector<std::string>{"norm.weight", "norm.bias", "head.weight", "head.bias"});
+  Tensor<float> drawn{{2, 2, 12, 12}};
+  Rng rng{.seed = 4};
+  for (float& pixel : drawn.span()) pixel = static_cast<float>(rng.normal());
+  const Variable<float> images{drawn};
+  const Variable<float> at_cut = parts[0].to_cut(images).tokens;
+  const Variable<float> cls = parts[1].to_next(at_cut);
+  CHECK(cls.shape() == Shape{2, 1, small_vit.dim});
+  const auto last = make_part<float>(small_vit, 1, 3, part_rng);
+  CHECK(equal_bits(parts[2].logits(cls).value(), last.logits(at_cut).value()));
+
+  // All tokens where a block follows.
+  const auto with_block = cut<float>(small_vit, {1, 2}, part_rng);
+  const Variable<float> tokens = with_block[1].to_next(at_cut);
+  CHECK(tokens.shape() == at_cut.shape());
+  CHECK(equal_bits(with_block[2].logits(tokens).value(), last.logits(at_cut).value()));
+  CHECK_THROWS_AS(last.to_next(at_cut), std::logic_error);
+}
+
 TEST_CASE("part: which blocks can be one", "[nn][part]") {
   const auto complaint = [](Index first, Index last, const VitConfig& config = small_vit) {
     return test::text_of<std::invalid_argument>(
@@ -310,6 +334,7 @@ TEST_CASE("part: which blocks can be one", "[nn][part]") {
   CHECK(complaint(0, 1) == "");
   CHECK(complaint(0, 3) == "");
   CHECK(complaint(2, 3) == "");
+  CHECK(complaint(3, 3) == "");  // only norm and classifier
   for (const auto& [first, last] : {std::pair<Index, Index>{-1, 2}, {1, 1}, {2, 1}, {1, 4}})
     CHECK(complaint(first, last) == "part: blocks [" + std::to_string(first) + ", " +
                                         std::to_string(last) +

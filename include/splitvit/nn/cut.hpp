@@ -11,19 +11,21 @@
 //
 //   auto [client_part, server_part] = cut_in_two<float>(vit, 3, rng);
 //   const auto parts = cut<float>(vit, {3, 11}, rng);  // the client also has the last block
+//   const auto parts = cut<float>(vit, {3, 12}, rng);  // or only norm and classifier
 
 namespace splitvit::inline SPLITVIT_BUILD::nn {
 
-/// A cut c lies between blocks c - 1 and c.
+/// A cut c lies between blocks c - 1 and c; the last of several may lie behind all blocks.
 /// Errors  std::invalid_argument unless the config makes a model and there is at least one cut,
-///         each from 1 to depth - 1, in strictly ascending order.
+///         each from 1 to depth - 1, or depth for the last of several, in strictly ascending order.
 inline void require_cuts(const VitConfig& config, const std::vector<Index>& cuts) {
   require_valid(config);
   bool fits = !cuts.empty();
   std::string text;
   Index before = 0;
   for (const Index c : cuts) {
-    fits = fits && c > before && c < config.depth;
+    const bool is_behind_all = c == config.depth && before > 0;
+    fits = fits && c > before && (c < config.depth || is_behind_all);
     text += joined({text.empty() ? "" : ", ", c});
     before = c;
   }
@@ -43,6 +45,7 @@ std::vector<Part<T>> cut(const VitConfig& config, const std::vector<Index>& cuts
   Index first = 0;
   for (const Index last : cuts) {
     parts.push_back(make_part<T>(config, first, last, rng));
+    parts.back().classifier.reset();  // a part follows
     first = last;
   }
   parts.push_back(make_part<T>(config, first, config.depth, rng));

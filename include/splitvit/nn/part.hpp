@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <splitvit/autograd/ops/reshape.hpp>    // reshape
 #include <splitvit/autograd/ops/tokens.hpp>     // pick_tokens
 #include <splitvit/core/error.hpp>              // ArgumentError, joined, ShapeError
 #include <splitvit/core/random.hpp>             // Rng
@@ -20,18 +21,20 @@ struct AtCut {
   Tensor<T> statistics;     ///< (B, N, W), see TokenStatistics::result; empty if not needed
 };
 
-/// Errors  std::invalid_argument unless the config makes a model and 0 <= first < last <= depth.
+/// Errors  std::invalid_argument unless the config makes a model and 0 <= first < last <= depth, or
+///         both are depth.
 inline void require_part(const VitConfig& config, Index first, Index last) {
   require_valid(config);
-  if (first < 0 || first >= last || last > config.depth)
+  if (first < 0 || last > config.depth || first > last || (first == last && last < config.depth))
     throw ArgumentError({"part: blocks [", first, ", ", last, ") of a model of ", config.depth,
                          ", wanted 0 <= first < last <= depth"});
 }
 
 /// Blocks [first, last) of a model. The first part of a model also has the stem and takes images,
-/// the last part has the classifier and gives logits. With a bottleneck at a cut, the part before
-/// the cut has its encoder and the part after it the decoder. A copy shares the parameters.
-/// Letters: B, samples; N, tokens, CLS first; D, the width of the model's tokens.
+/// the last part has the classifier and gives logits; it may have nothing else. With a bottleneck
+/// at a cut, the part before the cut has its encoder and the part after it the decoder. A copy
+/// shares the parameters. Letters: B, samples; N, tokens, CLS first; D, the width of the model's
+/// tokens.
 template <std::floating_point T>
 struct Part {
   VitConfig config;                        ///< of the whole model
@@ -62,6 +65,12 @@ struct Part {
   /// Shapes  tokens (B, N, D), any number of samples and tokens -> (B, N, output_width()).
   /// Errors  std::logic_error for a part that ends with the classifier.
   Variable<T> encode(const Variable<T>& tokens) const;
+
+  /// What the next part needs, of a part between two others where no stage acts: all tokens, or
+  /// only CLS if no block follows.
+  /// Shapes  input and log_sizes as in to_cut -> (B, N, D), or (B, 1, D) behind the last block.
+  /// Errors  as to_cut.
+  Variable<T> to_next(const Variable<T>& input, const Tensor<T>& log_sizes = {}) const;
 
   /// The class scores, of the part that ends with the classifier.
   /// Shapes  input and log_sizes as in to_cut -> (B, classes).
@@ -127,6 +136,16 @@ AtCut<T> Part<T>::to_cut(const Variable<T>& input, NeedWeights need_weights,
   if (!kept.empty()) tokens = pick_tokens(tokens, kept);
   auto out = blocks(std::move(tokens), need_weights, &statistics, log_sizes);
   return {std::move(out.y), std::move(out.cls_attention), std::move(statistics).result()};
+}
+
+template <std::floating_point T>
+Variable<T> Part<T>::to_next(const Variable<T>& input, const Tensor<T>& log_sizes) const {
+  if (classifier) refuse("to_next", "no part follows its classifier");
+  Variable<T> tokens = tokens_of("to_next", input);
+  if (last < config.depth)
+    return blocks(std::move(tokens), NeedWeights::none, nullptr, log_sizes).y;
+  const Variable<T> cls = blocks.cls(std::move(tokens), log_sizes);
+  return reshape(cls, Shape{cls.dim(0), 1, config.dim});
 }
 
 template <std::floating_point T>

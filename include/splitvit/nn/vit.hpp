@@ -4,7 +4,7 @@
 #include <iterator>  // ssize
 
 #include <splitvit/autograd/ops/patch_embed.hpp>  // patch_embed
-#include <splitvit/autograd/ops/tokens.hpp>       // with_cls_token
+#include <splitvit/autograd/ops/tokens.hpp>       // cls_token, with_cls_token
 #include <splitvit/core/text.hpp>                 // counted
 #include <splitvit/kernel/compute.hpp>            // Compute, with_stored
 #include <splitvit/nn/block.hpp>                  // Block, LayerNorm
@@ -222,6 +222,7 @@ AttentionOutput<T> Blocks<T>::operator()(Variable<T> x, NeedWeights need_weights
 
 template <std::floating_point T>
 Variable<T> Blocks<T>::cls(Variable<T> x, const Tensor<T>& bias) const {
+  if (blocks.empty()) return cls_token(x);
   for (const Block<T>& block : blocks)
     x = &block == &blocks.back() ? block.cls(x, bias) : block(x, NeedWeights::none, bias).y;
   return x;

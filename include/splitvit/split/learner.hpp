@@ -15,20 +15,25 @@
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
 /// A part with its optimiser. Gradients are summed in its parameters; apply() updates the weights.
-/// With feedback that is not always the server's gradient it also has a local head.
+/// With feedback that is not always the server's gradient it also has a local head; a client that
+/// keeps its labels also has the last part of the model, the tail.
 template <std::floating_point T>
 class Learner {
  public:
   /// Errors  std::invalid_argument if feedback needs a local head and no cut follows the part.
   Learner(nn::Part<T> part, std::type_identity_t<optim::AnyRule<T>> rule,
-          TrainingOptions options = {}, nn::Feedback feedback = {})
+          TrainingOptions options = {}, nn::Feedback feedback = {},
+          std::optional<nn::Part<T>> tail = {})
       : part_{std::move(part)},
+        tail_{std::move(tail)},
         feedback_{feedback},
         local_head_{head_for(part_, feedback)},
         optimizer_{std::move(rule), parameters()},
         options_{std::move(options)} {}
 
   const nn::Part<T>& part() const { return part_; }
+  /// The last part of the model, where this party has that, too.
+  const std::optional<nn::Part<T>>& tail() const { return tail_; }
   const nn::Feedback& feedback() const { return feedback_; }
   const std::optional<nn::LocalHead<T>>& local_head() const { return local_head_; }
   const optim::Optimizer<T>& optimizer() const { return optimizer_; }
@@ -90,9 +95,10 @@ class Learner {
     return nn::LocalHead<T>{part.output_width(), part.config.classes};
   }
 
-  /// Of the part, then of the local head.
+  /// Of the part, of the tail, then of the local head.
   void each_parameter(auto&& see) const {
     part_.each_parameter(see);
+    if (tail_) tail_->each_parameter(see);
     if (local_head_) nn::nested("local_head.", *local_head_, see);
   }
   nn::NamedParameters<T> parameters() const {
@@ -105,6 +111,7 @@ class Learner {
   }
 
   nn::Part<T> part_;
+  std::optional<nn::Part<T>> tail_;
   nn::Feedback feedback_;
   std::optional<nn::LocalHead<T>> local_head_;
   optim::Optimizer<T> optimizer_;
