@@ -90,7 +90,9 @@ Run train_one(const Options& options, const std::string& method, const Data& dat
     started_part(options, vit, options.cut, vit.depth, method_of(method));
   }
   ServerProcess server{options, method, data.train.classes()};
-  Run run = run_client(options, method, server.endpoint(), data, output);
+  // It ends before its link does, and so it does not report that as lost.
+  Run run =
+      run_client(options, method, server.endpoint(), data, output, [&server] { server.end(); });
   if (run.failure.empty()) server.finish();
   return run;
 }

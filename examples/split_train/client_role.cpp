@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/client_role.hpp"
 
-#include <algorithm>  // max
-#include <chrono>     // nanoseconds, seconds
-#include <cmath>      // pow
-#include <cstdio>     // fprintf, stderr
-#include <limits>     // numeric_limits
-#include <memory>     // make_shared
-#include <optional>   // nullopt, optional
-#include <utility>    // exchange, move
-#include <vector>     // vector
+#include <algorithm>   // max
+#include <chrono>      // nanoseconds, seconds
+#include <cmath>       // pow
+#include <cstdio>      // fprintf, stderr
+#include <functional>  // function
+#include <limits>      // numeric_limits
+#include <memory>      // make_shared
+#include <optional>    // nullopt, optional
+#include <utility>     // exchange, move
+#include <vector>      // vector
 
 #include <splitvit/core/error.hpp>            // Reason, ReasonedError, StorageError
 #include <splitvit/core/parallel.hpp>         // with_threads
@@ -355,12 +356,15 @@ class Training {
 }  // namespace
 
 sv::report::Run run_client(const Options& options, const std::string& method,
-                           const sv::transport::Endpoint& server, const Data& data,
-                           Output& output) {
+                           const sv::transport::Endpoint& server, const Data& data, Output& output,
+                           const std::function<void()>& on_interrupted) {
   return sv::with_threads(options.threads, [&] {
     Training training{options, method, server, data, output};
     try {
       return training();
+    } catch (const Interrupted&) {
+      on_interrupted();
+      throw;
     } catch (const std::exception& error) {
       training.give_up(error);
       if (options.role == Role::client && is_of_connection(error)) throw;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>  // string
+#include <functional>  // function
+#include <string>      // string
 
 #include <splitvit/report/run.hpp>          // Run
 #include <splitvit/transport/endpoint.hpp>  // Endpoint
@@ -19,9 +20,9 @@ namespace split_train {
 ///
 /// Errors  UsageError for checkpoints that the run cannot go on from, or cannot be kept;
 ///         in role client a link that failed or a busy server, see is_of_connection; Interrupted
-///         after a signal.
-splitvit::report::Run run_client(const Options& options, const std::string& method,
-                                 const splitvit::transport::Endpoint& server, const Data& data,
-                                 Output& output);
+///         after a signal, when `on_interrupted` has been called and before the link is closed.
+splitvit::report::Run run_client(
+    const Options& options, const std::string& method, const splitvit::transport::Endpoint& server,
+    const Data& data, Output& output, const std::function<void()>& on_interrupted = [] {});
 
 }  // namespace split_train

@@ -28,8 +28,8 @@ void remember_signals();
 int signal_that_came();
 
 /// For a party that waits: another thread calls `action` at the first SIGINT or SIGTERM, and ends
-/// the process with 128 + signal. A second one ends it at once. SIGINT has no effect where it was
-/// ignored before. Make it before other threads.
+/// the process with 128 + signal. A second one ends it at once. A signal that was ignored before
+/// has no effect. Make it before other threads.
 class SignalWatch {
  public:
   explicit SignalWatch(std::function<void(int signal)> action);

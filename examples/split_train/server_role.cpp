@@ -2,7 +2,7 @@
 #include "split_train/server_role.hpp"
 
 #include <chrono>      // milliseconds, seconds
-#include <csignal>     // SIGINT, SIGTERM, kill, signal
+#include <csignal>     // SIGINT, SIGKILL, SIGTERM, kill, signal
 #include <cstdio>      // printf, fprintf
 #include <functional>  // function
 #include <memory>      // make_shared
@@ -203,12 +203,13 @@ namespace {
 /// In the child: becomes this program again, with other arguments. Does not return.
 [[noreturn]] void become(std::vector<std::string>& arguments, int out) {
 #if defined(__linux__)
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const char* const self = "/proc/self/exe";
 #else
   const char* const self = "split_train";
 #endif
-  ::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches both processes; the client then ends this one
+  // They may reach both processes. The client takes its step to the end, and then ends this one.
+  for (const int signal : {SIGINT, SIGTERM}) ::signal(signal, SIG_IGN);
   ::dup2(out, STDOUT_FILENO);
   ::close(out);
   std::vector<char*> argv;
@@ -251,11 +252,13 @@ void ServerProcess::finish() {
   }
 }
 
-ServerProcess::~ServerProcess() {
+void ServerProcess::end() {
   if (process_ <= 0) return;
-  // It waits for messages that will not come.
-  ::kill(process_, SIGTERM);
+  ::kill(process_, SIGKILL);
   ::waitpid(process_, nullptr, 0);
+  process_ = -1;
 }
+
+ServerProcess::~ServerProcess() { end(); }
 
 }  // namespace split_train

@@ -21,7 +21,7 @@ namespace split_train {
 int run_server(const Options& options);
 
 /// Another process of this program that serves one session on a free port of this machine.
-/// It ends with this one, whatever happens.
+/// It ends with this one, whatever happens; SIGINT and SIGTERM are left to this one.
 class ServerProcess {
  public:
   /// Errors  std::runtime_error if it does not start.
@@ -32,6 +32,8 @@ class ServerProcess {
 
   /// Waits for its end, some seconds at most: it has been told goodbye.
   void finish();
+  /// Ends it at once. Nothing is lost: what this process can go on from, both have saved.
+  void end();
 
   const splitvit::transport::Endpoint& endpoint() const { return endpoint_; }
   /// The most bytes that it has held at once; nothing where the system does not say.

@@ -40,12 +40,13 @@ train() {
   "$program" "${data[@]}" --threads 1 --progress none --batch 8 --steps $steps --compress adc:0.3@slacc \
     --augment flip,crop --schedule cosine --checkpoint-every 7 --log-steps "$@"
 }
-# stop_at STEP SIGNAL FOLDER OPTIONS...: stops a training; $code is its exit code
+# stop_at STEP SIGNAL FOLDER OPTIONS...: stops a training, all of its processes at the same time, as Ctrl-C
+# and `timeout` do; $code is its exit code
 stop_at() {
   local step=$1 signal=$2 out=$3 process
   shift 3
   # In the background Ctrl-C has no effect, unless it is asked for.
-  env --default-signal=INT "$program" "${data[@]}" --threads 1 --progress none --batch 8 --steps $steps \
+  setsid env --default-signal=INT "$program" "${data[@]}" --threads 1 --progress none --batch 8 --steps $steps \
     --compress adc:0.3@slacc --augment flip,crop --schedule cosine --checkpoint-every 7 \
     --log-steps --out "$out" --resume "$@" >stdout 2>stderr &
   process=$!
@@ -53,10 +54,12 @@ stop_at() {
     grep -q "\"record\":\"step\".*\"step\":$step," "$out/metrics.jsonl" 2>/dev/null && break
     sleep 0.05
   done
-  kill -s "$signal" $process
+  kill -s "$signal" -- -$process
   code=0
   wait $process || code=$?
 }
+# one_line: of a training that was stopped, and nothing of a server that has ended with it
+one_line() { [[ $(grep -vcE ": the run begins$|: resumed at step" stderr) == 1 ]] || fail "not one line: $(cat stderr)"; }
 # as_undisturbed FOLDER: the same model and metrics, but for the seconds, which are the last four
 as_undisturbed() {
   cmp <(cd undisturbed && cksum ./*.safetensors) <(cd "$1" && cksum ./*.safetensors) || fail "$1: another model"
@@ -77,10 +80,12 @@ refused "holds results already" --out undisturbed
 stop_at 5 TERM both
 [[ $code == 143 ]] || fail "exit code $code after SIGTERM: $(cat stderr)"
 said "; the same command with --resume goes on from there"
+one_line
 ls both/*.safetensors >/dev/null || fail "no model of the step at which it was stopped"
 step=$(sed -n 's/.*stopped at step \([0-9]*\);.*/\1/p' stderr)
 stop_at $((step + 3)) INT both
 [[ $code == 130 ]] || fail "exit code $code after SIGINT: $(cat stderr)"
+one_line
 said "resumed at step $step of both/checkpoints/adc-0.3-slacc-seed0/client-0"
 train --out both --resume --batch 16 >stdout 2>stderr && fail "resumed with another batch"
 said "batch is '8', wanted '16'"
@@ -95,12 +100,29 @@ kill $process
 code=0
 wait $process || code=$?
 [[ $code == 143 ]] || fail "exit code $code without checkpoints"
+said "; nothing is kept without --out or --checkpoint"
+one_line
+
+# The server's process dies alone: that is a failure.
+"$program" "${data[@]}" --threads 1 --progress none --batch 8 --steps 100000 --out widowed --log-steps >stdout 2>stderr &
+process=$!
+for _ in $(seq 200); do
+  grep -q '"step":5,' widowed/metrics.jsonl 2>/dev/null && break
+  sleep 0.05
+done
+kill -9 "$(pgrep -P $process)"
+code=0
+wait $process || code=$?
+[[ $code == 1 ]] || fail "exit code $code without a server: $(cat stderr)"
+grep -qE "failed at step [0-9]+: .*(closed the link|reset by peer|Broken pipe)" stderr || fail "$(cat stderr)"
 
 # A client and a server; each is stopped once. The server needs a folder for checkpoints only.
 begin() { listen --classes 4 --progress none --checkpoint of_server --sessions 1 --resume; }
 begin
 stop_at 9 TERM two --role client --connect "127.0.0.1:$port"
 [[ $code == 143 ]] || fail "exit code $code of the client: $(cat stderr)"
+for _ in $(seq 100); do grep -q "lost after [0-9]* steps" errors && break || sleep 0.05; done
+grep -q "lost after [0-9]* steps" errors || fail "the server does not tell that its client is lost: $(cat errors)"
 kill "$running"
 code=0
 wait "$running" || code=$?
