@@ -61,6 +61,24 @@ struct ClientGroup {
   }
 };
 
+/// Trains a connected client of the group until the training is over, and says goodbye. `pause` is
+/// called before each of its steps.
+inline void train_to_end(const ClientGroup<float>& group, split::Client<float>& client,
+                         std::uint32_t number, const std::function<void()>& pause) {
+  auto next = group.batches(number);
+  while (true) {
+    client.request_turn(group.plan(number).next(client.steps()));
+    const split::Turn turn = client.await_turn();
+    if (turn.what == split::Turn::What::over) break;
+    for (std::uint64_t step = 0; step < turn.steps; ++step) {
+      pause();
+      auto [images, labels] = next();
+      client.train_step(std::move(images), labels);
+    }
+  }
+  client.close();
+}
+
 /// What a training of a group leaves: weights, and the bytes of each client.
 struct GroupResult {
   std::vector<std::vector<float>> weights = {};

@@ -122,18 +122,7 @@ GroupResult train_over_tcp(const ClientGroup<float>& group, std::uint64_t delays
           pause();
           clients[i] = std::make_unique<split::Client<float>>(group.role(), std::move(links[i]),
                                                               group.client_options(i + 1));
-          auto next = group.batches(i + 1);
-          while (true) {
-            clients[i]->request_turn(group.plan(i + 1).next(clients[i]->steps()));
-            const split::Turn turn = clients[i]->await_turn();
-            if (turn.what == split::Turn::What::over) break;
-            for (std::uint64_t step = 0; step < turn.steps; ++step) {
-              pause();
-              auto [images, labels] = next();
-              clients[i]->train_step(std::move(images), labels);
-            }
-          }
-          clients[i]->close();
+          test::train_to_end(group, *clients[i], i + 1, pause);
         } catch (...) {
           errors[i] = std::current_exception();
         }
