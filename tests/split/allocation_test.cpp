@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <new>
@@ -9,11 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include <malloc.h>
+
 #include <splitvit/codec/any_codec.hpp>
 #include <splitvit/codec/sl_acc.hpp>
 #include <splitvit/codec/token_scaled.hpp>
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/then.hpp>
+#include <splitvit/split/simulation.hpp>
 
 #include "split/loopback.hpp"
 #include "support/catch.hpp"
@@ -30,13 +35,21 @@ namespace {
 std::atomic<bool> counting{false};
 std::atomic<long> allocations{0};
 std::atomic<long> failing_at{-1};  // of those that are counted; negative: none
+std::atomic<long> held{0};         // bytes
 
 void* counted(std::size_t bytes, std::size_t alignment) {
   if (counting && allocations++ == failing_at) throw std::bad_alloc{};
   bytes = (bytes + alignment - 1) / alignment * alignment;
-  if (void* const memory = std::aligned_alloc(alignment, bytes == 0 ? alignment : bytes))
+  if (void* const memory = std::aligned_alloc(alignment, bytes == 0 ? alignment : bytes)) {
+    held += static_cast<long>(malloc_usable_size(memory));
     return memory;
+  }
   throw std::bad_alloc{};
+}
+
+void give_back(void* memory) {
+  held -= static_cast<long>(malloc_usable_size(memory));
+  std::free(memory);
 }
 
 }  // namespace
@@ -47,13 +60,13 @@ void* counted(std::size_t bytes, std::size_t alignment) {
 [[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return counted(bytes, static_cast<std::size_t>(alignment));
 }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { give_back(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
+  give_back(memory);
 }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+  give_back(memory);
 }
 
 namespace splitvit {
@@ -123,6 +136,39 @@ TEST_CASE("allocations: none in a training step after the first two", "[split]")
   CHECK(allocations_of_steps(compress::adc(0.3)) == 0);
   CHECK(allocations_of_steps(compress::adc(0.1)) == 0);
   if (kernel::has_brain_unit) CHECK(allocations_of_steps(compress::adc(0.3), Compute::bf16) == 0);
+}
+
+namespace {
+
+constexpr nn::VitConfig wide_vit{
+    .image = 8, .patch = 4, .channels = 3, .dim = 64, .heads = 2, .depth = 2, .classes = 5};
+
+/// The most bytes that a simulation with so many clients has held after a step, in two rounds.
+long most_held(std::uint32_t clients) {
+  const auto part = [](Index first) {
+    return nn::make_part<float>(wide_vit, first, first + 1, test::start);
+  };
+  split::Server<float> server{
+      split::Shared{}, {.clients = clients}, [&] { return part(1); }, optim::Adam{}, {}, {}};
+  split::Simulation<float> simulation{server};
+  for (std::uint32_t client = 1; client <= clients; ++client)
+    simulation.add({split::Learner<float>{part(0), optim::Adam{}},
+                    split::CutSender<float>{compress::Identity{}, {}}},
+                   {.client = client}, {{.steps = 2, .per_turn = 1}, [] {
+                                          return test::RandomBatches<float>{.samples = 1}.make();
+                                        }});
+  long most = 0;
+  simulation.run([&](const auto&, const auto&) { most = std::max(most, held.load()); });
+  return most;
+}
+
+}  // namespace
+
+TEST_CASE("allocations: a further client of a simulation takes its weights and their moments",
+          "[split]") {
+  const auto weights = static_cast<long>(
+      split::weights_payload<float>(nn::make_part<float>(wide_vit, 0, 1, test::start)).size());
+  CHECK((most_held(12) - most_held(4)) / 8 < 7 * weights / 2);
 }
 
 namespace {

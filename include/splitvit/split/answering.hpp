@@ -169,7 +169,7 @@ void Answering<T>::give_turn(wire::Connection& connection, KnownClient<T>& clien
     connection.session()->send(wire::MessageKind::turn, std::array{wire::Bytes{client.answer}});
   }
   connection.flush();
-  client.answer = {};  // it is large and rare
+  client.answer = std::vector<std::byte>{};  // it is large and rare; = {} would keep its memory
 }
 
 template <std::floating_point T>

@@ -44,7 +44,7 @@ struct GroupMember {
     learner = std::move(its_learner);
     waits = has_come = false;
     has_heard = true;
-    weights = {};
+    weights = std::vector<std::byte>{};  // = {} would keep their memory
   }
 
   /// The numbers that a checkpoint keeps.

@@ -230,7 +230,7 @@ class Session {
 
   /// Frees the memory of the last event's payload, which is not used any more: for messages that
   /// are large and rare.
-  void release_payload() { payload_ = {}; }
+  void release_payload() { payload_ = std::vector<std::byte>{}; }  // = {} would keep it
 
   /// Measures the peer's silence from now on. For callers that do not read while they compute.
   void listen(Time now) { silence_.listen(now); }
