@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>        // array
+#include <cstdint>      // uint32_t
 #include <optional>     // optional
 #include <span>         // span
 #include <string>       // string
@@ -21,6 +22,8 @@
 #include <splitvit/spec/stages.hpp>                 // parse_stage
 #include <splitvit/split/client.hpp>                // Client
 #include <splitvit/split/server.hpp>                // Server
+#include <splitvit/transport/any_link.hpp>          // AnyLink
+#include <splitvit/transport/delayed.hpp>           // Delayed, LineModel
 #include <splitvit/transport/memory.hpp>            // memory_pair
 
 #include "rows.hpp"  // Arguments
@@ -117,18 +120,24 @@ class Whole {
   std::vector<Index> labels_;
 };
 
-/// Steps of a model cut after block 3, both parties in this process, one working at a time.
+/// Steps of a model cut after block 3, both parties in this process. Without micro-batches one
+/// works at a time.
 class Split {
  public:
+  /// Over memory, or over a line like this between two ends in memory.
   Split(const nn::VitConfig& config, Index count, const std::string& method, int threads,
-        Compute compute)
+        Compute compute, std::uint32_t micro_batches = 1,
+        const std::optional<transport::LineModel>& line = {})
       : ends_{transport::memory_pair()},
         server_{part(config, 3, config.depth, compute), optim::Adam{}},
         serving_{[this, threads] {
           with_threads(threads, [this] { server_.serve(std::move(ends_.second)); });
         }},
-        client_{part(config, 0, 3, compute), optim::Adam{}, spec::parse_stage<float>(method),
-                std::move(ends_.first)},
+        client_{part(config, 0, 3, compute),
+                optim::Adam{},
+                spec::parse_stage<float>(method),
+                through(line, std::move(ends_.first)),
+                {.micro_batches = micro_batches}},
         batch_{config, count} {}
   ~Split() { client_.close(); }
 
@@ -144,6 +153,12 @@ class Split {
     auto part = nn::make_part<float>(config, first, last, Rng{.seed = 1});
     part.use(compute);
     return part;
+  }
+
+  static transport::AnyLink through(const std::optional<transport::LineModel>& line,
+                                    transport::MemoryLink link) {
+    if (line) return transport::Delayed{std::move(link), *line};
+    return link;
   }
 
   std::pair<transport::MemoryLink, transport::MemoryLink> ends_;

@@ -86,8 +86,7 @@ Run train_one(const Options& options, const std::string& method, const Data& dat
   if (options.role != Role::both)
     return run_client(options, method, options.endpoint, data, output);
   if (options.file) {  // a server process could not say why they do not fit this method
-    const auto vit = options.vit(data.train.classes());
-    started_part(options, vit, options.cut, vit.depth, method_of(method));
+    server_part(options, options.vit(data.train.classes()), method_of(method));
   }
   ServerProcess server{options, method, data.train.classes()};
   // It ends before its link does, and so it does not report that as lost.

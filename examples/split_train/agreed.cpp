@@ -24,14 +24,27 @@ StartedPart started_part(const Options& options, const sv::nn::VitConfig& vit, I
                          Index last, const Method& method) {
   StartedPart started{sv::nn::make_part<float>(vit, first, last, {.seed = options.seed})};
   auto& part = started.part;
+  if (first == options.cut && last == options.second_cut) part.classifier.reset();
   if (options.recompute) part.blocks.recompute(last - first);
   part.use(options.compute);
   if (method.bottleneck && first == 0)
     part.encoder = sv::nn::make_encoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
-  else if (method.bottleneck)
+  else if (method.bottleneck && first == options.cut)
     part.decoder = sv::nn::make_decoder<float>(vit.dim, *method.bottleneck, {.seed = options.seed});
   if (options.file) started.loaded = sv::nn::load_weights<float>(part, vit, *options.file);
   return started;
+}
+
+sv::nn::Part<float> server_part(const Options& options, const sv::nn::VitConfig& vit,
+                                const Method& method) {
+  const Index last = options.second_cut > 0 ? options.second_cut : vit.depth;
+  return started_part(options, vit, options.cut, last, method).part;
+}
+
+std::optional<sv::nn::Part<float>> client_tail(const Options& options, const sv::nn::VitConfig& vit,
+                                               const Method& method) {
+  if (options.second_cut == 0) return std::nullopt;
+  return started_part(options, vit, options.second_cut, vit.depth, method).part;
 }
 
 }  // namespace split_train

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <string>  // string
+#include <optional>  // optional
+#include <string>    // string
 
 #include <splitvit/nn/part.hpp>         // Part
 #include <splitvit/nn/weights.hpp>      // LoadReport
@@ -37,5 +38,13 @@ struct StartedPart {
 /// they are before the first step: drawn from the seed, or from --weights.
 StartedPart started_part(const Options& options, const splitvit::nn::VitConfig& vit, Index first,
                          Index last, const Method& method);
+
+/// The server's part: what follows the cut, or with --labels client what lies between both.
+splitvit::nn::Part<float> server_part(const Options& options, const splitvit::nn::VitConfig& vit,
+                                      const Method& method);
+/// With --labels client what follows the second cut, which the client has; else nothing.
+std::optional<splitvit::nn::Part<float>> client_tail(const Options& options,
+                                                     const splitvit::nn::VitConfig& vit,
+                                                     const Method& method);
 
 }  // namespace split_train

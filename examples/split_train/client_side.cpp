@@ -74,7 +74,8 @@ sv::split::ClientRole<float> start_role(const Options& options, const Method& me
           std::move(part),
           sv::optim::AdamW{.lr = options.lr, .weight_decay = options.weight_decay},
           {.schedule = schedule_of(schedule_for(options, train), options.lr)},
-          method.feedback},
+          method.feedback,
+          client_tail(options, vit, method)},
       sv::split::CutSender<float>{method.stage, method.codec, options.seed}, options.drop_patches};
   if (decoder) role.give_decoder(*decoder);
   return role;
@@ -95,6 +96,7 @@ ClientSide::ClientSide(const Options& options, const std::string& method, const 
       test{data.test, loader_options(options, vit, data, false)},
       client{start_role(options, method_of(method), vit, train),
              {.seed = options.seed,
+              .micro_batches = options.micro_batches,
               .session = session_options(options.role),
               .agreed = agreed_settings(options, method, schedule_for(options, train),
                                         data.digest.empty() ? no_files : data.digest)}} {}

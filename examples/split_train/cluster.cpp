@@ -9,6 +9,8 @@
 
 #if SPLITVIT_HAS_MPI
 #include <splitvit/transport/mpi.hpp>  // Mpi, MpiListener
+
+#include "split_train/slow_link.hpp"  // run_through_line
 #endif
 
 namespace split_train {
@@ -48,6 +50,7 @@ void join_cluster(Options& o) {
   if (o.role == Role::server) {
     o.augment = "none";
     o.drop_patches = 0;
+    o.micro_batches = 1;
   } else {
     o.out.clear();
     o.overwrite = false;
@@ -57,9 +60,10 @@ void join_cluster(Options& o) {
 
 sv::transport::AnyLink connect_in_cluster() { return job()->connect(0); }
 
-void serve_cluster(sv::split::Service<float>& service, const std::function<bool()>& goes_on) {
+void serve_cluster(sv::split::Service<float>& service, const Options& options,
+                   const std::function<bool()>& goes_on) {
   sv::transport::MpiListener listener{*job()};
-  service.run(listener, goes_on);
+  run_through_line(options, service, listener, goes_on);
 }
 
 void leave_cluster(int code) {
@@ -83,7 +87,9 @@ namespace {
 
 void join_cluster(Options&) { refuse(); }
 sv::transport::AnyLink connect_in_cluster() { refuse(); }
-void serve_cluster(sv::split::Service<float>&, const std::function<bool()>&) { refuse(); }
+void serve_cluster(sv::split::Service<float>&, const Options&, const std::function<bool()>&) {
+  refuse();
+}
 void leave_cluster(int) {}
 
 #endif

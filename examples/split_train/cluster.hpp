@@ -22,7 +22,8 @@ void join_cluster(Options& options);
 splitvit::transport::AnyLink connect_in_cluster();
 
 /// Runs the service for the other processes; see Service::run.
-void serve_cluster(splitvit::split::Service<float>& service, const std::function<bool()>& goes_on);
+void serve_cluster(splitvit::split::Service<float>& service, const Options& options,
+                   const std::function<bool()>& goes_on);
 
 /// Waits until all processes have come to their end. With another code than 0, ends them now, since
 /// they would wait for this one. Does nothing in a process without a job.

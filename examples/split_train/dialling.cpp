@@ -11,6 +11,7 @@
 
 #include "split_train/cluster.hpp"     // connect_in_cluster
 #include "split_train/protection.hpp"  // connect
+#include "split_train/slow_link.hpp"   // through_line
 
 namespace split_train {
 
@@ -31,7 +32,8 @@ void dial(const Options& options, const sv::transport::Endpoint& server,
   bool was_refused = false;
   while (true) {
     try {
-      return use(options.mpi ? connect_in_cluster() : connect(options, server));
+      return use(
+          through_line(options, options.mpi ? connect_in_cluster() : connect(options, server)));
     } catch (const sv::ReasonedError& error) {
       const bool is_refused = error.reason() == sv::Reason::refused;
       if (!is_of_connection(error) || Clock::now() >= end) throw;

@@ -116,7 +116,10 @@ sv::split::ClientRole<float> client_role_of(const Options& o, const std::string&
 
 sv::split::ClientOptions client_options_of(const Options& o, const std::string& method,
                                            const Data& data, std::uint32_t number) {
-  return {.seed = o.seed, .client = number, .agreed = group_settings(o, method, data)};
+  return {.seed = o.seed,
+          .client = number,
+          .micro_batches = o.micro_batches,
+          .agreed = group_settings(o, method, data)};
 }
 
 namespace {

@@ -90,7 +90,7 @@ class GroupServing {
       sessions.answer_signal(service);
       say_who_is_awaited();
       if (was_over && Clock::now() > end_of_patience) return false;
-      return sessions.finished() + server_.away_at_end() < clients;
+      return sessions.finished() + sv::Index{server_.away_at_end()} < options_.clients;
     });
     if (!server_.group()->is_over())
       throw std::runtime_error("clients have left before the training was over");
@@ -104,7 +104,7 @@ class GroupServing {
   }
 
   void serve_all(sv::split::Service<float>& service, const std::function<bool()>& goes_on) {
-    if (options_.mpi) return serve_cluster(service, goes_on);
+    if (options_.mpi) return serve_cluster(service, options_, goes_on);
     sv::transport::TcpListener listener{options_.endpoint};
     std::printf("listening on %s\n", listener.endpoint().text().c_str());
     std::fflush(stdout);

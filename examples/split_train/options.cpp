@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/options.hpp"
 
-#include <algorithm>   // any_of, find, replace, reverse
-#include <cstdio>      // fputs
-#include <filesystem>  // path
-#include <limits>      // numeric_limits
-#include <map>         // map
-#include <thread>      // hardware_concurrency
-#include <utility>     // move
+#include <algorithm>    // any_of, find, replace, reverse
+#include <cstdio>       // fputs
+#include <filesystem>   // path
+#include <limits>       // numeric_limits
+#include <map>          // map
+#include <string_view>  // string_view
+#include <thread>       // hardware_concurrency
+#include <utility>      // move
+#include <vector>       // vector
 
 #include <CLI/CLI.hpp>
 
 #include <splitvit/core/error.hpp>     // joined
-#include <splitvit/core/text.hpp>      // counted
+#include <splitvit/core/text.hpp>      // counted, number_from
 #include <splitvit/report/format.hpp>  // shortest
+#include <splitvit/wire/steps.hpp>     // most_parts
 
 #include "split_train/augmentation.hpp"  // augmentation_of
 #include "split_train/build_info.hpp"    // version_text
@@ -96,8 +99,15 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
        "several methods need --role both; give one to each server and client");
   need(o.role == Role::both || o.seeds.size() == 1,
        "several seeds need --role both; give one to each server and client");
+  need(o.second_cut == 0 || o.clients == 0, "--labels client does not go with --clients");
+  need(o.second_cut == 0 || o.evaluate == Options{}.evaluate,
+       "--evaluate does not go with --labels client");
   need(o.role != Role::server || (o.drop_patches == 0 && o.evaluate == Options{}.evaluate),
        "--drop-patches and --evaluate are for the side that has the images");
+  need(o.role != Role::server || o.micro_batches == 1,
+       "--micro-batches is for the side that has the images");
+  need(!(o.link_mbit || o.link_ms) || o.role != Role::both || o.clients == 0,
+       "--link-mbit and --link-ms go without --clients in one process, whose links are no streams");
   augmentation_of(o.augment);
   const bool has_images = o.role != Role::server || o.clients > 0;
   need(has_images || (!o.test_share && o.on_bad_file == "refuse"),
@@ -128,6 +138,10 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   need(o.cut < config.depth,
        sv::joined({"--cut ", o.cut, ": ", o.model, " has ", sv::counted(config.depth, "block"),
                    " and can be cut after 1 to ", config.depth - 1}));
+  need(o.second_cut == 0 || (o.second_cut > o.cut && o.second_cut <= config.depth),
+       sv::joined({"--cut ", cuts_text(o), ": ", o.model, " has ",
+                   sv::counted(config.depth, "block"), ": the second cut comes after ", o.cut + 1,
+                   " to ", config.depth}));
   for (const std::string& method : o.methods) {
     need((o.role == Role::server && o.clients == 0) || !takes_any_stage(method),
          "--compress any is for servers of one client at a time");
@@ -135,6 +149,9 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
       const Method parsed = method_of(method);
       if (parsed.bottleneck) sv::nn::bottleneck_width(config.dim, *parsed.bottleneck);
       if (o.clients > 0) require_fit_for_group(parsed);
+      if (o.second_cut > 0 && parsed.feedback.needs_head())
+        throw std::invalid_argument(parsed.feedback.description() +
+                                    " does not go with --labels client, which has the loss itself");
     });
   }
   try {
@@ -175,6 +192,26 @@ class Reader {
     }
   }
 
+  /// Errors  UsageError.
+  void read_cuts() {
+    std::vector<Index> all;
+    std::string_view rest = cuts;
+    while (!cuts.empty()) {
+      const std::size_t comma = std::min(rest.find(','), rest.size());
+      const auto cut = sv::number_from<Index>(rest.substr(0, comma));
+      if (!cut || *cut < 1 || *cut > 1000 || all.size() == 2)
+        OptionList::refuse("--cut", cuts, "a whole number from 1 to 1000, or two with a comma");
+      all.push_back(*cut);
+      if (comma == rest.size()) break;
+      rest.remove_prefix(comma + 1);
+    }
+    if (!all.empty()) o.cut = all.front();
+    if (all.size() == 2) o.second_cut = all.back();
+    if (labels_at_client != (o.second_cut > 0))
+      throw UsageError(labels_at_client ? "--labels client needs two cuts, such as --cut 2,4"
+                                        : "--cut " + cuts + ": two cuts go with --labels client");
+  }
+
   /// The values, checked together.
   Options finish() {
     // Without a limit of its own, training by steps or bytes goes through the data for as
@@ -188,6 +225,7 @@ class Reader {
       method = with_defaults(method, bottleneck, feedback, codec);
     o.seed = o.seeds.front();
     group.check(o);
+    read_cuts();
     check(o, listen, connect,
           {.model = app.count("--model") > 0,
            .cut = app.count("--cut") > 0,
@@ -207,7 +245,8 @@ class Reader {
   OptionList list{app};
   Options o;
   GroupReader group;
-  std::string listen, connect, bottleneck, feedback, codec;
+  std::string listen, connect, cuts, bottleneck, feedback, codec;
+  bool labels_at_client = false;
 };
 
 Reader::Reader() {
@@ -237,6 +276,11 @@ Reader::Reader() {
             "name in the server's certificate; the host of --connect unless given");
   list.flag("--insecure", o.insecure,
             "plain TCP to or from other machines, where everybody can read and change it");
+  list.number(
+      "--link-mbit", o.link_mbit, {0, 1'000'000},
+      "Mbit/s, in each direction, of a slow line that this process's links are put through");
+  list.number("--link-ms", o.link_ms, {0, 1'000'000, true},
+              "one-way latency of that line in milliseconds; give both at one end only");
   list.text("--data", o.data,
             "shapes | folder:TRAIN,TEST | folder:DIR (sub-folders of JPEG and PNG images are "
             "the classes) | cifar10:DIR | cifar100:DIR | cifar:TRAIN.bin,TEST.bin | "
@@ -257,8 +301,13 @@ Reader::Reader() {
             "Face "
             "or torchvision")
       ->check(CLI::ExistingFile);
-  list.whole("--cut", o.cut, 1, 1000,
-             "blocks that stay with the client; half of them unless given");
+  list.text("--cut", cuts,
+            "L: blocks that stay with the client; half of them unless given; L,M with --labels "
+            "client: those behind M, too");
+  list.remember("--cut", [this] { return cuts_text(o); });
+  list.choice<bool>("--labels", labels_at_client, {{"server", false}, {"client", true}},
+                    "where the loss is taken: server, which is the default; client: no label "
+                    "leaves it, and it has the last part of the model, see --cut");
   app.add_option("--compress", o.methods,
                  "methods, see below, such as adc:0.1@q:8; several, with spaces between, run one "
                  "after the other; a server's may be any, or any@CODEC")
@@ -278,6 +327,10 @@ Reader::Reader() {
             "the default, a classifier of its own at the cut, or the server's gradient in each "
             "K-th step; for methods without a feedback:... of their own");
   list.whole("--batch,--batch-size", o.batch, 1, 1'000'000, "images in a step");
+  list.whole(
+      "--micro-batches", o.micro_batches, 1, sv::wire::most_parts,
+      "parts of a batch: the client computes and sends the next one while the server has the "
+      "one before; stages merge within a part");
   auto* const epochs =
       list.whole("--epochs", o.epochs, 1, many, "times through the training images");
   auto* const steps =
@@ -431,6 +484,11 @@ std::optional<Options> parse_options(int argc, char** argv) {
   return std::nullopt;
 }
 
+std::string cuts_text(const Options& o) {
+  const std::string first = std::to_string(o.cut);
+  return o.second_cut > 0 ? first + "," + std::to_string(o.second_cut) : first;
+}
+
 std::vector<std::string> server_arguments(const Options& o, const std::string& method,
                                           Index classes) {
   std::vector<std::string> all{"split_train", "--role", "server", "--listen", "127.0.0.1:0"};
@@ -442,7 +500,8 @@ std::vector<std::string> server_arguments(const Options& o, const std::string& m
   if (!o.start || (!o.own_weights && is_named(o.model))) add("--model", o.model);
   add("--image", std::to_string(o.vit(classes).image));
   if (!o.weights.empty()) add("--weights", o.weights);
-  add("--cut", std::to_string(o.cut));
+  add("--cut", cuts_text(o));
+  if (o.second_cut > 0) add("--labels", "client");
   add("--compress", method);
   add("--lr", sv::report::shortest(o.lr));
   add("--weight-decay", sv::report::shortest(o.weight_decay));

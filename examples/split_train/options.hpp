@@ -35,6 +35,7 @@ struct Options {
   std::string tls_cert, tls_key, tls_ca, tls_name, psk_file;
   bool insecure = false;                         ///< plain TCP to and from other machines
   bool mpi = false;                              ///< links of an MPI job instead; see cluster.hpp
+  std::optional<double> link_mbit, link_ms;      ///< of a slow line; see slow_link.hpp
   std::shared_ptr<const Protection> protection;  ///< of these; null: plain TCP
   std::string data = "shapes";
   std::optional<double> test_share;    ///< of one folder of images
@@ -51,8 +52,10 @@ struct Options {
   std::vector<std::string> predict;              ///< image files
   bool json = false;                             ///< what --predict prints
   Index cut = 0;                                 ///< 0 until the model is known: half its blocks
-  std::vector<std::string> methods{"none"};      ///< see method.hpp
+  Index second_cut = 0;  ///< with the labels at the client; 0: the server has all the rest
+  std::vector<std::string> methods{"none"};  ///< see method.hpp
   Index batch = 64;
+  std::uint32_t micro_batches = 1;  ///< parts of a batch
   Index epochs = 10;
   std::optional<std::uint64_t> steps;
   std::optional<double> budget_mib;
@@ -118,6 +121,9 @@ std::string compute_name(splitvit::Compute compute);
 /// Returns nothing when help or the version was asked for and printed.
 /// Errors  UsageError with one line.
 std::optional<Options> parse_options(int argc, char** argv);
+
+/// As --cut takes it.
+std::string cuts_text(const Options& options);
 
 /// The command line of a server for one session that fits a client with these options.
 std::vector<std::string> server_arguments(const Options& options, const std::string& method,

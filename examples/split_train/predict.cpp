@@ -69,10 +69,12 @@ sv::Tensor<float> scores_of(const Options& o, const sv::images::FolderSet& set,
   std::optional<ServerProcess> server;
   if (o.role == Role::both) server.emplace(o, o.methods.front(), vit.classes);
   sv::split::Client<float> client{
-      started_part(o, vit, 0, o.cut, method).part,
-      sv::optim::Adam{},
-      method.stage,
-      method.codec,
+      {sv::split::Learner<float>{started_part(o, vit, 0, o.cut, method).part,
+                                 sv::optim::Adam{},
+                                 {},
+                                 {},
+                                 client_tail(o, vit, method)},
+       sv::split::CutSender<float>{method.stage, method.codec, o.seed}},
       connect(o, server ? server->endpoint() : o.endpoint, {.retry_for = std::chrono::seconds{10}}),
       {.seed = o.seed,
        .agreed = agreed_settings(o, o.methods.front(), schedule_text(false, 0, 0), no_files)}};

@@ -6,6 +6,8 @@
 
 #include <splitvit/core/error.hpp>  // StorageError
 
+#include "split_train/slow_link.hpp"  // run_through_line
+
 #if SPLITVIT_HAS_TLS
 #include <splitvit/transport/tls.hpp>  // TlsContext, TlsLink, TlsListener, TlsRole
 #endif
@@ -112,15 +114,15 @@ sv::transport::AnyLink connect([[maybe_unused]] const Options& options,
 }
 
 void serve(sv::split::Service<float>& service, sv::transport::TcpListener& listener,
-           [[maybe_unused]] const Options& options, const std::function<bool()>& goes_on) {
+           const Options& options, const std::function<bool()>& goes_on) {
 #if SPLITVIT_HAS_TLS
   if (options.protection) {
     sv::transport::TlsListener<sv::transport::TcpListener&> protected_listener{
         listener, options.protection->context};
-    return service.run(protected_listener, goes_on);
+    return run_through_line(options, service, protected_listener, goes_on);
   }
 #endif
-  service.run(listener, goes_on);
+  run_through_line(options, service, listener, goes_on);
 }
 
 }  // namespace split_train

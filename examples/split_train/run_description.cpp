@@ -61,7 +61,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
                    {"model", o.model},
                    {"image", number(vit.image)},
                    {"blocks", number(vit.depth)},
-                   {"cut after block", number(o.cut)},
+                   {"cut after block", cuts_text(o)},
                    {"start", o.weights.empty()
                                  ? "random"
                                  : std::filesystem::path{o.weights}.filename().string()},
@@ -96,6 +96,7 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
                                                   : "as they arrive: not repeatable"});
     run.settings.push_back({"partition", o.partition});
   }
+  if (o.micro_batches > 1) run.settings.push_back({"parts of a batch", number(o.micro_batches)});
   if (!data.digest.empty()) run.settings.push_back({"digest of the data", data.digest});
   if (o.start) {
     run.settings.push_back({"weights", data.weights_notes});

@@ -126,9 +126,7 @@ int run_server(const Options& options) {
   // connects: weights may not fit.
   Method expected = own;
   if (takes_any && options.start) expected.bottleneck = options.start->bottleneck;
-  PartInStock stock{[&](const Method& method) {
-                      return started_part(options, vit, options.cut, vit.depth, method).part;
-                    },
+  PartInStock stock{[&](const Method& method) { return server_part(options, vit, method); },
                     expected};
   sv::with_threads(options.threads, [&] { stock.refill(); });
   const auto make_role = [&](const sv::wire::Hello& hello) {

@@ -10,6 +10,7 @@
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/cut.hpp>
+#include <splitvit/split/exchange.hpp>
 #include <splitvit/split/group.hpp>
 #include <splitvit/split/group_checkpoints.hpp>
 #include <splitvit/split/group_options.hpp>

@@ -7,6 +7,7 @@
 #include <splitvit/transport/backoff.hpp>
 #include <splitvit/transport/concepts.hpp>
 #include <splitvit/transport/conformance.hpp>
+#include <splitvit/transport/delayed.hpp>
 #include <splitvit/transport/endpoint.hpp>
 #include <splitvit/transport/memory.hpp>
 #include <splitvit/transport/metered.hpp>

@@ -55,8 +55,8 @@ TEST_CASE("messages: sizes travel as two bytes each, and are checked", "[split]"
   CHECK_THROWS_WITH(payload({1, 1}), ContainsSubstring("2 sizes for 3 samples"));
   auto marked = payload(sizes);
   CHECK_THROWS_AS(read(std::span{marked}.first(18)), WireError);
-  marked[12] = std::byte{16};
-  CHECK_THROWS_WITH(read(marked), ContainsSubstring("flags 16, wanted 0 to 15"));
+  marked[12] = std::byte{32};
+  CHECK_THROWS_WITH(read(marked), ContainsSubstring("flags 32, wanted 0 to 31"));
   auto without = payload(sizes);
   without[13] = without[14] = std::byte{0};
   CHECK_THROWS_WITH(read(without), ContainsSubstring("a sample of size 0"));
@@ -73,6 +73,37 @@ TEST_CASE("messages: whether a gradient is wanted, and a codec wrote the numbers
       CHECK(came.wants_gradient == wants);
       CHECK(came.is_coded == coded);
     }
+}
+
+TEST_CASE("messages: what share of a step a message is", "[split]") {
+  const auto payload = [](const split::StepShare& share) {
+    std::vector<std::byte> bytes;
+    split::ForwardMessage{.samples = 2, .tokens = 1, .sizes = {3, 1}, .share = share}.put_header(
+        bytes);
+    return bytes;
+  };
+  const auto read = [](std::span<const std::byte> bytes) {
+    return split::ForwardMessage::read(bytes, limits);
+  };
+  CHECK(read(payload({})).share == split::StepShare{});
+  CHECK_FALSE(read(payload({})).share.is_part());
+  CHECK(payload({}).size() + split::ForwardMessage::share_bytes == payload({4, 12}).size());
+  const auto came = read(payload({4, 12}));
+  CHECK(came.share == split::StepShare{4, 12});
+  CHECK(came.share.weight() == 4.0 / 12);
+  CHECK(came.sizes == RecycledVector<Index>{3, 1});
+  CHECK(read(payload({12, 12})).share.weight() == 1.0);
+  for (const split::StepShare wrong : {split::StepShare{0, 5}, split::StepShare{6, 5}})
+    CHECK_THROWS_AS(payload(wrong), std::invalid_argument);
+
+  constexpr std::size_t at = split::ForwardMessage::header_bytes;
+  CHECK_THROWS_AS(read(std::span{payload({4, 12})}.first(at + 7)), WireError);
+  for (const auto& [images, of_step] : {std::pair{0, 12}, {13, 12}, {0, 0}, {1, 0}}) {
+    auto wrong = payload({4, 12});
+    wrong[at] = static_cast<std::byte>(images);
+    wrong[at + 4] = static_cast<std::byte>(of_step);
+    CHECK_THROWS_WITH(read(wrong), ContainsSubstring("came, in a step of"));
+  }
 }
 
 TEST_CASE("messages: sizes of tokens travel as a byte each, and are checked", "[split]") {

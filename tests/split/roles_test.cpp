@@ -176,3 +176,46 @@ TEST_CASE("roles: a server commits to a reply with a header only", "[split]") {
   roles.server.commit(reply);
   CHECK(roles.learner->steps() == 1);
 }
+
+TEST_CASE("roles: a server refuses parts that are not of one step", "[split]") {
+  const auto batch = RandomBatches<float>{.samples = 4}.make();
+  const auto part = [&](std::uint32_t micro, std::uint32_t images, std::uint32_t of_step) {
+    split::CutSender<float> sender{compress::Identity{}, {}, 3};
+    const nn::Part<float> model = test::client_part();
+    split::ForwardMessage message;
+    sender.send({.step = 1, .micro = micro}, model,
+                model.to_cut(Variable<float>{batch.images}, NeedWeights::cls), batch.labels,
+                message, true, {.images = images, .images_of_step = of_step});
+    std::vector<std::byte> bytes;
+    message.put_header(bytes);
+    bytes.insert(bytes.end(), message.encoded.begin(), message.encoded.end());
+    return bytes;
+  };
+  const auto learner =
+      std::make_shared<split::Learner<float>>(test::server_part(), optim::Adam{.lr = 1e-2});
+  split::ServerRole<float> server{learner, split::CutReceiver<float>{{}, 3}};
+  const auto before = test::numbers_of<float>(server.part());
+  std::vector<std::byte> reply;
+  const auto came = [&](std::uint32_t micro, std::uint32_t images, std::uint32_t of_step) {
+    server.forward({.step = 1, .micro = micro}, part(micro, images, of_step), largest, reply);
+  };
+  CHECK_THROWS_AS(came(1, 2, 4), std::logic_error);  // the session does not let it pass
+  came(0, 2, 4);
+  CHECK_FALSE(server.is_complete());
+  CHECK_THROWS_WITH(server.commit(reply), ContainsSubstring("the step is not complete"));
+  CHECK_THROWS_WITH(came(1, 3, 4), ContainsSubstring("2 of 4 images of the step before it"));
+  CHECK_THROWS_WITH(came(1, 2, 5), ContainsSubstring("wanted one of 4"));
+  CHECK_THROWS_WITH(came(1, 0, 0), ContainsSubstring("wanted one of 4"));
+  CHECK_THROWS_WITH(came(0, ~0u, ~0u - 1), ContainsSubstring("part of"));  // by the sender here
+  server.discard();
+  // What is kept of a step does not grow with what its parts claim.
+  came(0, 1, ~0u);
+  came(1, ~0u - 1, ~0u);
+  CHECK(server.is_complete());
+  server.discard();
+  CHECK(test::numbers_of<float>(server.part()) == before);
+
+  // An evaluation is no part.
+  auto question = part(0, 2, 4);
+  CHECK_THROWS_WITH(server.answer(question, largest), ContainsSubstring("a flag of steps came"));
+}

@@ -40,6 +40,9 @@ must_refuse "wanted gradient, local, or every:K" --compress none,feedback:every:
 must_refuse "--feedback is for the client" --role server --listen 127.0.0.1:0 --feedback local
 must_refuse "wanted a number from 0 on and below 1" --drop-patches 1
 must_refuse "are for the side that has the images" --role server --listen 127.0.0.1:0 --drop-patches 0.5
+must_refuse "--micro-batches '0': wanted a whole number from 1 to 64" --micro-batches 0
+must_refuse "--micro-batches '65': wanted a whole number from 1 to 64" --micro-batches 65
+must_refuse "--micro-batches is for the side that has the images" --role server --listen 127.0.0.1:0 --micro-batches 2
 must_refuse "wanted uncompressed|compressed|both" --evaluate often
 must_refuse "--evaluate-at goes with --budget-mib" --evaluate-at 4 --steps 9
 
@@ -153,6 +156,19 @@ train --weights "$folder/local/model-none-feedback-local.safetensors" --eval-onl
 train --drop-patches 0.5 --out "$folder/half" >/dev/null
 grep -q '"augmentation":"none, share of patches dropped 0.5"' "$folder/half/metrics.jsonl" ||
   fail "$(cat "$folder/half/metrics.jsonl")"
+
+# A step in parts: the same steps, and more bytes only for the headers of the messages. Resumed with
+# another number of parts it would not be the same training.
+parts=(--micro-batches 3 --log-steps --out "$folder/parts")
+train "${parts[@]}" >/dev/null
+train --log-steps --out "$folder/whole" >/dev/null
+grep -q '"parts of a batch":"3"' "$folder/parts/metrics.jsonl" || fail "$(cat "$folder/parts/metrics.jsonl")"
+loss_of() { # FOLDER: of its last step, to three digits
+  grep '"record":"step"' "$folder/$1/metrics.jsonl" | tail -n 1 | sed 's/.*"loss":\([0-9]*\.[0-9]\{3\}\).*/\1/'
+}
+[[ $(loss_of parts) == $(loss_of whole) ]] || fail "losses: $(loss_of parts) in parts, $(loss_of whole) else"
+train "${parts[@]}" --micro-batches 2 --steps 99 --resume >/dev/null 2>"$folder/stderr" && fail "another number of parts"
+grep -qi "parts of a batch\|micro-batches" "$folder/stderr" || fail "$(cat "$folder/stderr")"
 
 # Evaluation with stages and codec, whose bytes and choices are logged; and resumed.
 deployed=(--evaluate both --compress merge-tokens:0.5@transform:rate=0.05 --log-steps --out "$folder/deployed")

@@ -68,6 +68,18 @@ class ScriptLink {
   std::shared_ptr<std::vector<std::byte>> written_ = std::make_shared<std::vector<std::byte>>();
 };
 
+/// A link that cannot stop waiting: nothing reads it but its user.
+template <transport::Transport Link>
+class WithoutDeadlines {
+ public:
+  explicit WithoutDeadlines(Link link) : link_{std::move(link)} {}
+  std::size_t read_some(std::span<std::byte> into) { return link_.read_some(into); }
+  std::size_t write_some(std::span<const std::byte> from) { return link_.write_some(from); }
+
+ private:
+  Link link_;
+};
+
 /// Claims to have moved so many bytes, whatever was asked.
 struct LyingLink {
   std::size_t claim = 0;

@@ -14,6 +14,7 @@
 
 #include "support/bytes.hpp"
 #include "support/catch.hpp"
+#include "support/links.hpp"
 
 using namespace splitvit;
 using namespace splitvit::wire;
@@ -25,10 +26,13 @@ namespace {
 
 /// A client and a server on one link, both open.
 struct Ends {
-  explicit Ends(const SessionOptions& at_client = {}, const SessionOptions& at_server = {}) {
+  explicit Ends(const SessionOptions& at_client = {}, const SessionOptions& at_server = {},
+                bool client_has_deadlines = true) {
     auto [client_end, server_end] = transport::memory_pair();
     server.emplace(std::move(server_end), Session::server(at_server, transport::Clock::now()));
-    client.emplace(std::move(client_end),
+    transport::AnyLink end = std::move(client_end);
+    if (!client_has_deadlines) end = test::WithoutDeadlines{std::move(end)};
+    client.emplace(std::move(end),
                    Session::client(client_state, {}, at_client, transport::Clock::now()));
     std::jthread serving{[&] {
       server->next(MessageKind::hello);
@@ -166,8 +170,9 @@ TEST_CASE("Connection: messages larger than the link holds, with heartbeats betw
 TEST_CASE(
     "Connection: a write that waits for the peer does not hold the lock, and has its own limit",
     "[wire][timing]") {
-  const auto answer = random_bytes(1'000'000);             // more than the link holds
-  Ends ends{{.heartbeat = 0s}, {.write_timeout = 400ms}};  // the client does not read meanwhile
+  const auto answer = random_bytes(1'000'000);  // more than the link holds
+  Ends ends{{.heartbeat = 0s}, {.write_timeout = 400ms}, false};
+  CHECK_FALSE(ends.client->reads_ahead());  // so it does not read meanwhile
   ends.ask();
   ends.server->next(MessageKind::forward);
   std::optional<Reason> reason;
@@ -180,6 +185,48 @@ TEST_CASE(
   }
   CHECK(reason == Reason::timed_out);
   CHECK(transport::Clock::now() - start >= 400ms);
+}
+
+TEST_CASE("Connection: both ends may write more than the link holds before they read", "[wire]") {
+  for (const auto heartbeat : {5s, 0s}) {
+    Ends ends{{.heartbeat = heartbeat}};
+    CHECK(ends.client->reads_ahead());
+    std::vector<std::vector<std::byte>> parts, answers;
+    for (int part = 0; part < 4; ++part) {
+      parts.push_back(random_bytes(900'000 + part));
+      answers.push_back(random_bytes(1'200'000 + part));
+    }
+    std::jthread serving{[&] {
+      for (std::size_t part = 0; part < parts.size(); ++part) {
+        const Event came = ends.server->next(MessageKind::forward);
+        ends.server->session()->new_reply() = answers[part];
+        std::this_thread::sleep_for(20ms);  // the next part comes
+        CHECK(came.at.micro == part);
+        CHECK(std::ranges::equal(came.payload, parts[part]));
+        if (part + 1 < parts.size())
+          ends.server->session()->reply();
+        else
+          ends.server->session()->commit();
+        ends.server->flush();
+      }
+      ends.server->next(MessageKind::bye);
+    }};
+    const auto take = [&](std::size_t part) {
+      const Event came = ends.client->next(MessageKind::backward);
+      std::this_thread::sleep_for(10ms);
+      CHECK(came.at.micro == part);
+      CHECK(std::ranges::equal(came.payload, answers[part]));
+    };
+    ends.ask(parts[0]);
+    for (std::size_t part = 1; part < parts.size(); ++part) {
+      ends.ask(parts[part]);
+      take(part - 1);
+    }
+    take(parts.size() - 1);
+    ends.client->session()->commit();
+    ends.client->session()->send(MessageKind::bye);
+    ends.client->flush();
+  }
 }
 
 TEST_CASE("Connection: another thread ends the wait", "[wire]") {

@@ -91,13 +91,18 @@ TEST_CASE("ReplyCache: a step of several parts", "[wire]") {
   CHECK(check_reason(cache, {2, 1}) == Reason::wrong_step);
 }
 
-TEST_CASE("ReplyCache: a step has 65,536 parts at most", "[wire]") {
+TEST_CASE("ReplyCache: a step has 64 parts at most, whose replies are limited together", "[wire]") {
   ReplyCache cache;
-  for (int part = 0; part < 65536; ++part) {
-    cache.new_reply();
+  for (std::uint32_t part = 0; part < most_parts; ++part) {
+    CHECK(cache.check({1, part}) == Verdict::compute);
+    cache.new_reply().assign(10, std::byte{1});
+    const std::uint64_t bytes = 10 * (part + 1);
+    CHECK_NOTHROW(cache.require_room(bytes));
+    CHECK_THROWS_AS(cache.require_room(bytes - 1), WireError);
     cache.keep();
   }
-  CHECK(check_reason(cache, {1, 65536}) == Reason::wrong_step);
+  CHECK(most_parts == 64);
+  CHECK(check_reason(cache, {1, most_parts}) == Reason::wrong_step);
 }
 
 TEST_CASE("ReplyCache: a step that is cut begins again", "[wire]") {

@@ -105,6 +105,7 @@ auto Admitting<T>::operator()(const std::shared_ptr<wire::Connection>& connectio
   }
   older->is_superseded = true;
   of_older.unlock();
+  if (answering_.abandon(*older)) client->role.discard();
   if (answering_.group()) answering_.group()->came_back(client->state.client);
   if (const auto of_its_thread = older->connection.lock())
     of_its_thread->end(Answering<T>::superseded());

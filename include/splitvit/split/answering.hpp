@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>              // milliseconds
+#include <algorithm>           // any_of, find_if
+#include <chrono>              // milliseconds, nanoseconds
 #include <condition_variable>  // condition_variable
 #include <memory>              // shared_ptr
 #include <mutex>               // mutex, try_to_lock, unique_lock
 
-#include <splitvit/core/error.hpp>          // Reason, WireError
+#include <splitvit/core/error.hpp>          // Reason, TransportError, WireError
 #include <splitvit/core/workspace.hpp>      // Workspace
 #include <splitvit/split/group.hpp>         // Group, SavesGroup
 #include <splitvit/split/known_client.hpp>  // KnownClient
 #include <splitvit/split/lateness.hpp>      // Lateness
 #include <splitvit/split/messages.hpp>      // weights_payload
+#include <splitvit/transport/concepts.hpp>  // Clock, deadline_in
 #include <splitvit/wire/connection.hpp>     // Connection, Event
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
@@ -23,10 +25,14 @@ enum class Patience {
 };
 
 /// What a server computes for the messages of its clients. Several threads may call it; one of them
-/// computes at a time. Clients of a group wait for each other as it says.
+/// computes at a time. Clients of a group wait for each other as it says. Between the parts of a
+/// step the other clients of the same learner wait.
 template <std::floating_point T>
 class Answering {
  public:
+  /// See ServerOptions.
+  explicit Answering(std::chrono::nanoseconds part_timeout) : part_timeout_{part_timeout} {}
+
   /// Held by the thread that computes.
   std::mutex& guard() { return computing_; }
   /// Makes the clients a group. Before anybody is served.
@@ -63,15 +69,51 @@ class Answering {
 
   /// Answers a message of a client; false after a goodbye.
   /// Errors  WireError for an invalid message, or a client that was superseded.
-  bool operator()(wire::Connection& connection, KnownClient<T>& client, const wire::Event& event,
-                  Patience patience);
+  bool operator()(wire::Connection& connection, const std::shared_ptr<KnownClient<T>>& known,
+                  const wire::Event& event, Patience patience);
 
   /// Gives a client that has asked for it its turn, once it has come.
   void give_turn(wire::Connection& connection, KnownClient<T>& client, Patience patience);
 
+  /// Forgets a client's step if some of its parts have come, and returns whether. Only while
+  /// nobody else computes.
+  bool abandon(KnownClient<T>& client) {
+    if (std::erase_if(under_way_, is_of(client)) == 0) return false;
+    client.role.discard();
+    changed_.notify_all();
+    return true;
+  }
+
  private:
-  void train(wire::Connection& connection, KnownClient<T>& client, const wire::Event& event,
-             std::uint64_t largest);
+  /// A step of which some parts have come.
+  struct UnderWay {
+    std::shared_ptr<KnownClient<T>> client;
+    wire::Time since;  // the newest part
+  };
+  static auto is_of(const KnownClient<T>& client) {
+    return [&client](const UnderWay& one) { return one.client.get() == &client; };
+  }
+
+  /// Returns whether the step is complete.
+  bool train(wire::Connection& connection, const std::shared_ptr<KnownClient<T>>& known,
+             const wire::Event& event, std::uint64_t largest);
+
+  /// Whether no other client's step is under way on the same learner. One that takes too long, or
+  /// was superseded, is discarded.
+  bool is_free_for(KnownClient<T>& client) {
+    const auto& learner = client.role.shared_learner();
+    const auto other = std::ranges::find_if(under_way_, [&](const UnderWay& one) {
+      return one.client.get() != &client && one.client->role.shared_learner() == learner;
+    });
+    if (other == under_way_.end()) return true;
+    const auto of_other = other->client;
+    const bool is_late =
+        transport::Clock::now() >= transport::deadline_in(part_timeout_, other->since);
+    if (const auto connection = of_other->connection.lock(); is_late && connection)
+      connection->end(TransportError(
+          Reason::timed_out, "the next part of the step did not come, and others waited for it"));
+    return (is_late || of_other->was_superseded()) && abandon(*of_other);
+  }
 
   /// Waits until `is_ready()`, while the connection lives.
   void wait(std::unique_lock<std::mutex>& computing, wire::Connection& connection,
@@ -92,7 +134,12 @@ class Answering {
     const auto late = lateness_->late(group_->awaited());
     if (late.empty()) return;
     const std::uint64_t given = group_->turns_given();
-    for (const std::uint32_t client : late) group_->skip(client);
+    for (const std::uint32_t client : late) {
+      const auto at = std::ranges::find_if(
+          under_way_, [client](const UnderWay& one) { return one.client->state.client == client; });
+      if (at != under_way_.end()) abandon(*at->client);
+      group_->skip(client);
+    }
     save_if_given(given);
     changed_.notify_all();
   }
@@ -100,6 +147,8 @@ class Answering {
     if (saved_ && group_->turns_given() > before) saved_->save();
   }
 
+  std::chrono::nanoseconds part_timeout_;
+  std::vector<UnderWay> under_way_;       // at most one on each learner
   std::shared_ptr<Group<T>> group_;       // null without one
   std::optional<Lateness> lateness_;      // of its clients
   std::shared_ptr<SavesGroup<T>> saved_;  // null unless checkpoints of it are kept
@@ -109,17 +158,24 @@ class Answering {
 };
 
 template <std::floating_point T>
-bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& client,
+bool Answering<T>::operator()(wire::Connection& connection,
+                              const std::shared_ptr<KnownClient<T>>& known,
                               const wire::Event& event, Patience patience) {
+  KnownClient<T>& client = *known;
   const std::uint32_t number = client.state.client;
   std::optional<Lateness::Hearing> hearing;
   if (group_) hearing.emplace(*lateness_, number);
   std::unique_lock computing{computing_};
   if (client.was_superseded()) throw superseded();
   using enum wire::MessageKind;
-  if (group_ && event.kind == forward)
-    wait(computing, connection, client, patience,
-         [&] { return group_->is_away(number) || group_->may_step(number); });
+  if (event.kind != forward && std::ranges::any_of(under_way_, is_of(client)))
+    throw WireError(Reason::wrong_message,
+                    {wire::name(event.kind), " came between the parts of a step"});
+  if (event.kind == forward || event.kind == weights)
+    wait(computing, connection, client, patience, [&] {
+      if (group_ && event.kind == forward && group_->is_away(number)) return true;
+      return (!group_ || event.kind == weights || group_->may_step(number)) && is_free_for(client);
+    });
   const Workspace::Use use{workspace_};
   const std::uint64_t largest = connection.session()->agreed().largest_message;
   const auto reply = [&](wire::MessageKind kind, std::vector<std::byte> payload) {
@@ -130,9 +186,10 @@ bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& clie
     connection.session()->drop_step();
     reply(turn, group_->answer_missed(number));
   } else if (event.kind == forward) {
-    train(connection, client, event, largest);
-    if (group_) group_->step(number, client.role.last_step());
-    changed_.notify_all();
+    if (train(connection, known, event, largest)) {
+      if (group_) group_->step(number, client.role.last_step());
+      changed_.notify_all();
+    }
   } else if (event.kind == evaluate) {
     reply(evaluated, client.role.answer(event.payload, largest,
                                         group_ ? group_->evaluation(number) : nullptr));
@@ -146,7 +203,7 @@ bool Answering<T>::operator()(wire::Connection& connection, KnownClient<T>& clie
     const std::uint64_t given = group_->turns_given();
     group_->ask(number, client.role, event.payload);
     save_if_given(given);
-    connection.session()->release_payload();
+    connection.session()->payloads().release();
     client.awaits_turn = true;
     changed_.notify_all();
   } else if (event.kind == checkpoint) {
@@ -173,22 +230,30 @@ void Answering<T>::give_turn(wire::Connection& connection, KnownClient<T>& clien
 }
 
 template <std::floating_point T>
-void Answering<T>::train(wire::Connection& connection, KnownClient<T>& client,
+bool Answering<T>::train(wire::Connection& connection, const std::shared_ptr<KnownClient<T>>& known,
                          const wire::Event& event, std::uint64_t largest) {
+  KnownClient<T>& client = *known;
   client.save_first_checkpoint();
   try {
     std::vector<std::byte>& reply = connection.session()->new_reply();
     client.role.forward({client.state.client, event.at.step, event.at.micro}, event.payload,
                         largest, reply);
     connection.session()->prepare();
+    std::erase_if(under_way_, is_of(client));
+    if (!client.role.is_complete()) {
+      under_way_.push_back({known, transport::Clock::now()});
+      connection.session()->reply();
+      return false;
+    }
     client.role.commit(reply);
     connection.locked()->commit_without_reply();
   } catch (...) {
-    client.role.discard();
+    if (!abandon(client)) client.role.discard();
     throw;
   }
   client.save_checkpoint_if_due();  // before the reply leaves
   connection.session()->reply_to_last();
+  return true;
 }
 
 SPLITVIT_ONCE(class Answering<float>);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max
-#include <memory>     // make_unique, shared_ptr, unique_ptr
+#include <memory>  // make_unique, shared_ptr, unique_ptr
 
 #include <splitvit/codec/any_codec.hpp>          // Codec
 #include <splitvit/codec/float32.hpp>            // Float32
@@ -12,14 +11,15 @@
 #include <splitvit/nn/part.hpp>                  // Part
 #include <splitvit/optim/optimizer.hpp>          // AnyRule
 #include <splitvit/split/batch_source.hpp>       // BatchSource
-#include <splitvit/split/client_role.hpp>        // ClientRole, CutSender, Learner, StepId
+#include <splitvit/split/client_role.hpp>        // ClientRole, CutSender, Learner
+#include <splitvit/split/exchange.hpp>           // Exchange
 #include <splitvit/split/messages.hpp>           // CheckpointMessage, Score, read_weights
 #include <splitvit/split/options.hpp>            // ClientOptions
 #include <splitvit/split/party_checkpoints.hpp>  // CheckpointsOf, PartyCheckpoints, ShowState
-#include <splitvit/split/report.hpp>        // Column, EpochReport, Evaluation, StepReport, Timer
-#include <splitvit/transport/any_link.hpp>  // AnyLink
-#include <splitvit/wire/connection.hpp>     // Connection, options_on
-#include <splitvit/wire/session.hpp>        // Session, SessionState
+#include <splitvit/split/report.hpp>             // Column, EpochReport, Evaluation, StepReport
+#include <splitvit/transport/any_link.hpp>       // AnyLink
+#include <splitvit/wire/connection.hpp>          // Connection, options_on
+#include <splitvit/wire/session.hpp>             // Session, SessionState
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -82,7 +82,7 @@ class Client {
   /// Closes the link without a goodbye. The server keeps the session for reconnect.
   void disconnect() { connection_.reset(); }
 
-  /// Trains on one batch.
+  /// Trains on one batch, in so many parts as options.micro_batches says.
   /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit; WireError
   ///         (late) if the other clients of a group have gone on: request the next turn, the
@@ -158,7 +158,7 @@ class Client {
   Turn await_turn() {
     const wire::Bytes answer = wait_for(wire::MessageKind::turn);
     const Turn turn = connected([&] { return role_.take_turn(answer); });
-    session()->release_payload();
+    session()->payloads().release();
     // Before it gave the turn, the server has saved what it needs to go back to it.
     if (save()) checkpoints_->agree({.generation = steps()});
     return turn;
@@ -212,10 +212,6 @@ class Client {
   wire::Bytes wait_for(wire::MessageKind kind);
   /// Sends a question and returns the payload of its answer.
   wire::Bytes ask(wire::MessageKind question, wire::Bytes payload, wire::MessageKind answer);
-  void miss_turn(wire::Bytes payload) {
-    role_.miss_turn(payload);
-    connection_->session()->drop_step();
-  }
   /// Evaluates a batch and adds its losses and counts to `sums`.
   void add_batch(Evaluation& sums, Tensor<T> images, const Labels& labels, EvaluationMode mode);
 
@@ -232,6 +228,7 @@ Client<T>::Client(ClientRole<T> role, const ClientOptions& options)
     : role_{std::move(role)},
       options_{options},
       workspace_{options.workspace ? options.workspace : std::make_shared<Workspace>()} {
+  require_micro_batches(options_.micro_batches, role_.has_tail());
   state_->client = options_.client;
 }
 
@@ -240,7 +237,10 @@ void Client<T>::keep_checkpoints(std::shared_ptr<PartyCheckpoints> checkpoints) 
   if (steps() > 0 || state_->connection > 0)
     throw std::logic_error("keep_checkpoints: the session has begun already");
   const CheckpointsOf<ClientRole<T>> kept{std::move(checkpoints)};
-  kept->use(role_.settings(options_), options_.client, options_.seed);
+  wire::Settings settings = role_.settings(options_);
+  if (options_.micro_batches > 1)
+    settings.push_back({"micro_batches", std::to_string(options_.micro_batches)});
+  kept->use(std::move(settings), options_.client, options_.seed);
   if (const auto newest = kept->newest()) {
     kept->restore(newest->step, *state_, kept.state_of(role_));
   } else {
@@ -279,30 +279,17 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
   const Workspace::Use use{*workspace_};
   StepReport report{.step = session()->next().step, .traffic = {}, .seconds = {}};
   const Traffic before = traffic(Column::training);
-  Timer timer;
+  Exchange<T> exchange{role_, *connection_, std::move(images), labels, options_, report};
   try {
-    const auto payload = role_.forward({.client = options_.client, .step = report.step},
-                                       std::move(images), labels, report);
-    timer.lap();
-    session()->send_step(payload);
+    session()->send_step(exchange.first());
   } catch (...) {
     role_.discard();  // nothing has been sent
     throw;
   }
   bool has_missed = false;
   connected([&] {
-    const double before_wait = report.seconds.client;
-    if (role_.learner().local_head()) {
-      connection_->flush();  // the server computes meanwhile
-      role_.learn_locally(report);
-    }
-    const wire::Event answer = connection_->next();
-    has_missed = answer.kind == wire::MessageKind::turn;
-    if (has_missed) return miss_turn(answer.payload);
-    wire::require_kind(answer, wire::MessageKind::backward);
-    const double waited = timer.lap() - (report.seconds.client - before_wait);
-    role_.backward(answer.payload, report);
-    report.seconds.link = std::max(0.0, waited - report.seconds.server);
+    has_missed = !exchange.finish();
+    if (has_missed) return;
     connection_->session()->prepare();
     role_.commit(report);
     connection_->locked()->commit();
@@ -320,7 +307,7 @@ void Client<T>::add_batch(Evaluation& sums, Tensor<T> images, const Labels& labe
   const Workspace::Use use{*workspace_};
   const wire::Bytes question = role_.evaluate(std::move(images), labels, mode);
   const auto answer = ask(wire::MessageKind::evaluate, question, wire::MessageKind::evaluated);
-  const Score score = Score::read(answer, labels.row_count());
+  const Score score = role_.score(answer, labels);
   sums.add(score.loss_sum, score.correct, labels);
 }
 
@@ -332,7 +319,9 @@ void Client<T>::give_decoder(const nn::Decoder<T>& decoder) {
 
 template <std::floating_point T>
 nn::Part<T> Client<T>::fetch_server_part() {
-  nn::Part<T> other{part().config, part().last, part().config.depth};
+  const auto& tail = role_.learner().tail();
+  nn::Part<T> other{part().config, part().last, tail ? tail->first : part().config.depth};
+  if (tail) other.classifier.reset();
   if (part().encoder) other.decoder.emplace(part().config.dim, part().encoder->options);
   read_weights<T>(ask(wire::MessageKind::fetch_weights, {}, wire::MessageKind::weights), other);
   return other;

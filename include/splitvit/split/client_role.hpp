@@ -14,9 +14,11 @@
 #include <splitvit/core/state.hpp>             // show_state, show_whole_numbers
 #include <splitvit/split/cut.hpp>              // CutSender, StepId
 #include <splitvit/split/learner.hpp>          // Learner
-#include <splitvit/split/messages.hpp>         // BackwardMessage, ForwardMessage, weights_payload
+#include <splitvit/split/messages.hpp>         // BackwardMessage, ForwardMessage, StepShare
 #include <splitvit/split/options.hpp>          // ClientOptions, settings_of
 #include <splitvit/split/report.hpp>           // EvaluationMode, StepReport, Timer
+#include <splitvit/split/score_of.hpp>         // score_of
+#include <splitvit/split/tail.hpp>             // Tail
 #include <splitvit/split/turn.hpp>             // Turn, TurnRequest
 #include <splitvit/wire/labels.hpp>            // put_labels
 #include <splitvit/wire/tensor_payload.hpp>    // get_tensor
@@ -27,7 +29,9 @@ namespace splitvit::inline SPLITVIT_BUILD::split {
 /// connects it to a server.
 ///
 /// A step is forward, then backward with its answer, then commit. Nothing changes before commit.
-/// discard forgets the step; the same batch then gives the same bytes again.
+/// discard forgets the step; the same batch then gives the same bytes again. A step of several
+/// parts has a forward message for each, some of which may wait for their answers at a time; the
+/// gradients are added in the order of the parts.
 ///
 /// If a learner's feedback is local in a step, its gradient is that of the local head's loss on all
 /// tokens at the cut, before the stages, and the answer has none.
@@ -36,14 +40,24 @@ class ClientRole {
  public:
   /// In training a share of each image's patches is dropped before the first block, at random.
   /// Source  as in masked autoencoders, arXiv:2111.06377.
-  /// Errors  std::invalid_argument unless the part is the first of a model and ends at a cut, and
-  ///         drop_patches is in [0, 1).
+  /// With a tail the labels stay here: the server sends its tokens back, and this party takes the
+  /// loss. See Tail.
+  /// Errors  std::invalid_argument unless the part is the first of a model and ends at a cut, the
+  ///         tail is the last of it behind another cut, and drop_patches is in [0, 1); for a tail
+  ///         and a local head.
   ClientRole(Learner<T> learner, CutSender<T> sender, double drop_patches = 0)
       : learner_{std::move(learner)}, sender_{std::move(sender)}, drop_patches_{drop_patches} {
     if (!part().stem || part().classifier)
       throw std::invalid_argument("Client: the part is " + part().description() +
                                   ", wanted one with stem and without classifier");
     require_option("Client", "drop_patches", drop_patches, Real{0, 1, "R", false, true});
+    if (const auto& tail = learner_.tail()) {
+      if (!tail->classifier || tail->first <= part().last || learner_.local_head())
+        throw ArgumentError({"Client: the tail is ", tail->description(), " behind ",
+                             part().description(), learner_.local_head() ? " and a local head" : "",
+                             ", wanted one with classifier behind a second cut"});
+      tail_.emplace(sender_.codec(), sender_.seed() + 1);
+    }
   }
 
   const nn::Part<T>& part() const { return learner_.part(); }
@@ -53,15 +67,25 @@ class ClientRole {
   wire::Settings settings(const ClientOptions& options) const {
     return settings_of(part(),
                        options.method.empty() ? sender_.stage().description() : options.method,
-                       sender_.codec().description(), options.agreed);
+                       sender_.codec().description(), options.agreed,
+                       learner_.tail() ? std::optional{learner_.tail()->first} : std::nullopt);
+  }
+  bool has_tail() const { return tail_.has_value(); }
+
+  /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit the model.
+  void require_batch(const char* operation, const Tensor<T>& images, const Labels& labels) const {
+    require_images(operation, images, labels.row_count());
+    labels.require_classes(operation, part().config.classes);
   }
 
-  /// The payload of a forward message, which borrows from this role until its next call.
+  /// The payload of a forward message, which borrows from this role until the next one or a
+  /// question. `images_of_step` is B, summed over all parts of the step; 0: the step has no others.
   ///
   /// Shapes  images (B, channels, image, image), labels: B rows.
   /// Errors  ShapeError, std::invalid_argument; WireError (not_finite).
   std::array<std::span<const std::byte>, 2> forward(const StepId& id, Tensor<T> images,
-                                                    const Labels& labels, StepReport& report) {
+                                                    const Labels& labels, StepReport& report,
+                                                    Index images_of_step = 0) {
     require_batch("train_step", images, labels);
     Timer timer;
     nn::AtCut<T> at_cut =
@@ -78,14 +102,22 @@ class ClientRole {
     report.seconds.client += timer.lap();
     ForwardMessage message;
     under_way_ = true;
-    pending_.push_back(sender_.send(id, part(), std::move(at_cut), labels, message, !is_local));
-    if (local_loss.defined()) local_losses_.push_back(std::move(local_loss));
+    if (id.micro == 0) report.loss = 0;
+    StepShare share;
+    if (images_of_step > 0)
+      share = {.images = static_cast<std::uint32_t>(labels.row_count()),
+               .images_of_step = static_cast<std::uint32_t>(images_of_step)};
+    pending_.push_back(
+        sender_.send(id, part(), std::move(at_cut), labels, message, !is_local, share));
+    if (local_loss.defined())
+      local_losses_.push_back({std::move(local_loss), static_cast<T>(share.weight())});
     const auto& sent = pending_.back();
     report.samples += labels.row_count();
     report.sent_samples += sent.samples;
     report.sent_tokens = sent.tokens;
     report.saturated += sent.saturated;
     payload_.clear();
+    if (tail_) tail_->keep(message);
     message.put_header(payload_);
     report.seconds.compression += timer.lap();
     return {payload_, message.encoded};
@@ -94,8 +126,26 @@ class ClientRole {
   /// Computes the gradients of the local head's losses, for which no answer is needed.
   void learn_locally(StepReport& report) {
     Timer timer;
-    for (const Variable<T>& loss : std::exchange(local_losses_, {})) splitvit::backward(loss);
+    for (const auto& [loss, weight] : std::exchange(local_losses_, {}))
+      splitvit::backward(loss, Tensor<T>::full(loss.shape(), weight));
     report.seconds.client += timer.lap();
+  }
+
+  /// With a tail: takes the loss of what the server has sent back, the answer to the forward
+  /// message `id`. Returns the payload of the next one, as forward does; backward takes its answer.
+  ///
+  /// Errors  WireError for invalid bytes, and a loss that is not finite; std::logic_error without a
+  ///         tail.
+  std::array<std::span<const std::byte>, 1> take_loss(const StepId& id,
+                                                      std::span<const std::byte> payload,
+                                                      StepReport& report) {
+    if (!tail_) throw std::logic_error("take_loss: this party has no tail");
+    Timer timer;
+    const BackwardMessage message = BackwardMessage::read(payload);
+    report.seconds.server += message.seconds;
+    const auto answer = tail_->backward(id, *learner_.tail(), message.encoded);
+    report.seconds.client += timer.lap();
+    return {answer};
   }
 
   /// Computes gradients from the answer to the oldest forward message without one, and those of
@@ -107,7 +157,7 @@ class ClientRole {
     learn_locally(report);
     Timer timer;
     const BackwardMessage message = BackwardMessage::read(payload);
-    report.loss = message.loss;
+    report.loss += message.loss;
     report.seconds.server += message.seconds;
     const typename CutSender<T>::Pending sent = std::move(pending_.front());
     pending_.erase(pending_.begin());
@@ -132,6 +182,7 @@ class ClientRole {
     Timer timer;
     learner_.apply();
     sender_.commit();
+    if (tail_) tail_->commit();
     report.codec = sender_.codec().log();
     decoder_.clear();  // the server has it
     under_way_ = false;
@@ -144,6 +195,7 @@ class ClientRole {
     local_losses_.clear();
     learner_.discard();
     sender_.discard();
+    if (tail_) tail_->discard();
   }
 
   /// The payload of an evaluate message, with the encoder. Borrows from this role until its next
@@ -155,6 +207,7 @@ class ClientRole {
                                       EvaluationMode mode = EvaluationMode::uncompressed) {
     require_batch("evaluate", images, labels);
     if (mode == EvaluationMode::compressed) {
+      if (tail_) throw std::logic_error("evaluate: compressed, of a party with a tail");
       const NoGrad no_grad;
       ForwardMessage message;
       sender_.evaluate({.step = learner_.steps()}, part(),
@@ -167,7 +220,7 @@ class ClientRole {
       return payload_;
     }
     label_bytes_.clear();
-    wire::put_labels(labels, part().config.classes, label_bytes_);
+    if (!tail_) wire::put_labels(labels, part().config.classes, label_bytes_);
     return question(std::move(images));
   }
   /// An evaluate message without labels, which asks for the class scores.
@@ -179,12 +232,20 @@ class ClientRole {
   /// The class scores of so many samples from the server's answer. Shapes  -> (samples, classes).
   /// Errors  WireError for an answer of another length.
   Tensor<T> scores(std::span<const std::byte> answer, Index samples) const {
+    if (tail_) return tail_->scores(*learner_.tail(), answer, samples);
     ByteReader in{answer, "scores"};
     const Shape wanted{samples, part().config.classes};
     auto values = Tensor<T>::uninitialised(wanted);
     wire::get_tensor<T>(in, wanted, values.span(), "scores");
     in.expect_end();
     return values;
+  }
+
+  /// What the server's answer to an evaluate message says of these labels.
+  /// Errors  WireError for invalid bytes.
+  Score score(std::span<const std::byte> answer, const Labels& labels) const {
+    if (!tail_) return Score::read(answer, labels.row_count());
+    return score_of(Variable<T>{scores(answer, labels.row_count())}, labels);
   }
 
   /// Keeps an initial decoder for the server until the first step is applied.
@@ -251,6 +312,7 @@ class ClientRole {
   void each_state(auto&& see) {
     show_state(learner_, see);
     show_state(sender_, see);
+    if (tail_) show_state(*tail_, see);
     see("decoder", decoder_);
     show_whole_numbers(see, "turn", [this](const auto& use) {
       use(turn_.number);
@@ -262,10 +324,6 @@ class ClientRole {
   }
 
  private:
-  void require_batch(const char* operation, const Tensor<T>& images, const Labels& labels) const {
-    require_images(operation, images, labels.row_count());
-    labels.require_classes(operation, part().config.classes);
-  }
   void require_images(const char* operation, const Tensor<T>& images, Index rows) const {
     const nn::VitConfig& vit = part().config;
     const Shape wanted{rows, vit.channels, vit.image, vit.image};
@@ -299,11 +357,13 @@ class ClientRole {
   Learner<T> learner_;
   CutSender<T> sender_;
   double drop_patches_;
+  std::optional<Tail<T>> tail_;  // if this party has the last part of the model, too
   std::vector<typename CutSender<T>::Pending> pending_;  // the oldest first
-  std::vector<Variable<T>> local_losses_;                // without gradients yet
-  bool under_way_ = false;                               // a step
-  Turn turn_;                                            // the last one, without weights
-  std::uint64_t turn_began_ = 0;                         // the step before it
+  /// Without gradients yet, and what they weigh in the step.
+  std::vector<std::pair<Variable<T>, T>> local_losses_;
+  bool under_way_ = false;        // a step
+  Turn turn_;                     // the last one, without weights
+  std::uint64_t turn_began_ = 0;  // the step before it
   std::vector<std::byte> payload_, label_bytes_, decoder_;
 };
 

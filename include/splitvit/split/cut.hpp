@@ -12,7 +12,7 @@
 #include <splitvit/core/state.hpp>                  // show_state
 #include <splitvit/nn/loss.hpp>                     // apply_sample_weights
 #include <splitvit/nn/part.hpp>                     // AtCut, Part
-#include <splitvit/split/messages.hpp>              // ForwardMessage, put_token_sizes
+#include <splitvit/split/messages.hpp>              // ForwardMessage, put_token_sizes, StepShare
 #include <splitvit/wire/frame.hpp>                  // frame_header_bytes
 #include <splitvit/wire/labels.hpp>                 // put_labels, read_labels
 #include <splitvit/wire/steps.hpp>                  // step_number_bytes
@@ -43,6 +43,7 @@ template <std::floating_point T>
 class CutEnd {
  public:
   const codec::AnyCodec<T>& codec() const { return committed_; }
+  std::uint64_t seed() const { return seed_; }
 
   /// Random numbers for something else that happens to a message.
   Rng draws(const StepId& id, std::uint64_t purpose) const {
@@ -109,9 +110,9 @@ class CutSender : public detail::CutEnd<T> {
   /// Shapes  at_cut.tokens (B, N, D), labels: B rows.
   /// Errors  The errors of stage and codec; ShapeError if a stage returns an inconsistent batch.
   Pending send(const StepId& id, const nn::Part<T>& part, nn::AtCut<T> at_cut, const Labels& labels,
-               ForwardMessage& out, bool wants_gradient = true) {
-    Pending pending =
-        encode(this->in_step(), this->draws(id), stage_, part, std::move(at_cut), labels, out);
+               ForwardMessage& out, bool wants_gradient = true, const StepShare& share = {}) {
+    Pending pending = encode(this->in_step(), this->draws(id), stage_, part, std::move(at_cut),
+                             labels, out, share);
     out.wants_gradient = pending.wants_gradient = wants_gradient;
     return pending;
   }
@@ -148,7 +149,7 @@ class CutSender : public detail::CutEnd<T> {
 
   Pending encode(codec::AnyCodec<T>& codec, Rng rng, const compress::AnyStage<T>& stage,
                  const nn::Part<T>& part, nn::AtCut<T> at_cut, const Labels& labels,
-                 ForwardMessage& out) {
+                 ForwardMessage& out, const StepShare& share = {}) {
     const compress::CutBatch<T> batch =
         stage(compress::CutBatch<T>{.tokens = std::move(at_cut.tokens),
                                     .cls_attention = std::move(at_cut.cls_attention),
@@ -168,7 +169,8 @@ class CutSender : public detail::CutEnd<T> {
         {.uncompressed = static_cast<std::uint64_t>(labels.row_count() * part.config.tokens() *
                                                     part.config.dim) *
                          sizeof(T),
-         .others = numbered + ForwardMessage::header_bytes + 2 * batch.sizes.size() +
+         .others = numbered + ForwardMessage::header_bytes +
+                   (share.is_part() ? ForwardMessage::share_bytes : 0) + 2 * batch.sizes.size() +
                    token_sizes_.size() + label_bytes_.size(),
          .others_of_reply = numbered + BackwardMessage::header_bytes});
     encoded_.clear();
@@ -179,7 +181,8 @@ class CutSender : public detail::CutEnd<T> {
            .sizes = batch.sizes,
            .token_sizes = token_sizes_,
            .labels = label_bytes_,
-           .encoded = encoded_};
+           .encoded = encoded_,
+           .share = share};
     return pending;
   }
 
@@ -196,7 +199,9 @@ class CutReceiver : public detail::CutEnd<T> {
     StepId id;
     Variable<T> tokens;  ///< (B', N', w): the leaf that collects the gradient, if one is wanted
     Tensor<T> log_token_sizes;  ///< (B', N') or empty, see Part::to_cut
-    Tensor<T> targets;          ///< (B', C): class probabilities, times the weights of the rows
+    /// (B', C): class probabilities, times the weights of the rows and of the part of the step;
+    /// empty for a part without classifier.
+    Tensor<T> targets;
     codec::AnyContext context;  ///< what the codec needs to encode the gradient
 
     /// The loss of a part that ends with the classifier.
@@ -213,9 +218,14 @@ class CutReceiver : public detail::CutEnd<T> {
     auto decoded =
         this->in_step().template decode<T>(message.encoded, message.shape(part.input_width()));
     const Index classes = part.config.classes;
-    Tensor<T> targets =
-        target_rows<T>(wire::read_labels(message.labels, message.samples, classes), classes);
-    nn::apply_sample_weights(targets, std::span<const Index>{message.sizes});
+    Tensor<T> targets;  // none where another part takes the loss
+    if (part.classifier) {
+      targets =
+          target_rows<T>(wire::read_labels(message.labels, message.samples, classes), classes);
+      nn::apply_sample_weights(targets, std::span<const Index>{message.sizes});
+    }
+    if (message.share.is_part())
+      for (T& target : targets.span()) target *= static_cast<T>(message.share.weight());
     return {.id = id,
             .tokens = message.wants_gradient ? Variable<T>::parameter(std::move(decoded.values))
                                              : Variable<T>{std::move(decoded.values)},

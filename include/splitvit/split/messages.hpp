@@ -35,14 +35,27 @@ struct ForwardLimits {
   std::uint64_t bytes = 0;      ///< of all activations, and of all targets, when decoded
 };
 
+/// What share of a step a forward message is: so many of the images in the step's batch.
+struct StepShare {
+  std::uint32_t images = 0;          ///< that the message stands for, at least 1
+  std::uint32_t images_of_step = 0;  ///< the sum over all its parts; 0: the message is the step
+
+  bool is_part() const { return images_of_step > 0; }
+  /// The weight of the message's mean loss in the loss of the step, in (0, 1].
+  double weight() const {
+    return is_part() ? static_cast<double>(images) / static_cast<double>(images_of_step) : 1.0;
+  }
+  friend bool operator==(const StepShare&, const StepShare&) = default;
+};
+
 /// What a client sends in a step or an evaluation: activations, and labels.
 ///
-///   u32 samples   u32 tokens   u32 bytes of labels   u8 flags   u16 size of each sample
-///   u8 size of each token   labels, see wire/labels.hpp   activations
+///   u32 samples   u32 tokens   u32 bytes of labels   u8 flags   u32 images   u32 images of the
+///   step u16 size of each sample   u8 size of each token   labels, see wire/labels.hpp activations
 ///
 /// Flags, added up: 1 if sizes of samples follow; 2 if sizes of tokens do; in a step 4 if the reply
 /// is to have no gradient; in an evaluation 8 if the codec wrote the activations, else they are
-/// numbers of the model's type.
+/// numbers of the model's type; in a step 16 if it is a part, and both counts of images follow.
 ///
 /// Shapes  tokens (samples, tokens, w); w, the width that crosses the cut, is agreed.
 struct ForwardMessage {
@@ -53,21 +66,23 @@ struct ForwardMessage {
   std::span<const std::byte> token_sizes = {};
   std::span<const std::byte> labels = {};
   std::span<const std::byte> encoded = {};
+  StepShare share = {};        ///< in a step
   bool wants_gradient = true;  ///< in a step
   bool is_coded = false;       ///< in an evaluation
 
-  /// Bytes of the header without sizes and labels.
-  static constexpr std::size_t header_bytes = 13;
+  /// Bytes of the header without sizes, labels and counts of images; those of the counts.
+  static constexpr std::size_t header_bytes = 13, share_bytes = 8;
   static constexpr Index largest_size = 65535;
   static constexpr std::uint8_t sizes_follow = 1, token_sizes_follow = 2, no_gradient = 4,
-                                coded = 8;
+                                coded = 8, part_of_step = 16;
 
   Shape shape(Index width) const { return {samples, tokens, width}; }
 
   /// Appends everything except the activations, which come last.
   ///
   /// Errors  std::invalid_argument for another number of sizes than samples, or of token sizes than
-  ///         tokens, or a size of a sample outside 1..65535.
+  ///         tokens, a size of a sample outside 1..65535, or a part without images or with more
+  ///         than the step.
   void put_header(std::vector<std::byte>& out) const {
     const auto require_sizes = [&](std::size_t came, Index wanted) {
       if (came > 0 && static_cast<Index>(came) != wanted)
@@ -81,7 +96,14 @@ struct ForwardMessage {
                static_cast<std::uint32_t>(labels.size()));
     writer.put(static_cast<std::uint8_t>(
         (sizes.empty() ? 0 : sizes_follow) | (token_sizes.empty() ? 0 : token_sizes_follow) |
-        (wants_gradient ? 0 : no_gradient) | (is_coded ? coded : 0)));
+        (wants_gradient ? 0 : no_gradient) | (is_coded ? coded : 0) |
+        (share.is_part() ? part_of_step : 0)));
+    if (share.is_part()) {
+      if (share.images < 1 || share.images > share.images_of_step)
+        throw ArgumentError({"forward: a part of ", counted(share.images, "image"),
+                             " in a step of ", share.images_of_step});
+      writer.put(share.images, share.images_of_step);
+    }
     for (const Index size : sizes) {
       if (size < 1 || size > largest_size)
         throw ArgumentError(
@@ -105,8 +127,9 @@ struct ForwardMessage {
 
   /// Borrows from the payload.
   ///
-  /// Errors  WireError: truncated; malformed for a size of 0; bad_flags; wrong_shape for no samples
-  ///         or tokens, or more than the limits allow; too_long for labels.
+  /// Errors  WireError: truncated; malformed for a size of 0, a part without images or with more
+  ///         than the step; bad_flags; wrong_shape for no samples or tokens, or more than the
+  ///         limits allow; too_long for labels.
   static ForwardMessage read(std::span<const std::byte> payload, const ForwardLimits& most) {
     ByteReader in{payload, "forward"};
     ForwardMessage message;
@@ -129,11 +152,18 @@ struct ForwardMessage {
       in.refuse(Reason::too_long, {counted(label_bytes, "byte"), " of labels came, at most ",
                                    most.bytes / 16, " are allowed"});
     in.get_to(flags);
-    constexpr int all_flags = sizes_follow | token_sizes_follow | no_gradient | coded;
+    constexpr int all_flags =
+        sizes_follow | token_sizes_follow | no_gradient | coded | part_of_step;
     if (flags > all_flags)
       in.refuse(Reason::bad_flags, {"flags ", flags, ", wanted 0 to ", all_flags});
     message.wants_gradient = (flags & no_gradient) == 0;
     message.is_coded = (flags & coded) != 0;
+    if ((flags & part_of_step) != 0) {
+      in.get_to(message.share.images, message.share.images_of_step);
+      if (message.share.images < 1 || message.share.images > message.share.images_of_step)
+        in.refuse(Reason::malformed, {"a part of ", counted(message.share.images, "image"),
+                                      " came, in a step of ", message.share.images_of_step});
+    }
     if ((flags & sizes_follow) != 0) {
       ByteReader all{in.get_bytes(2 * static_cast<std::size_t>(samples)), "sizes"};
       while (all.left() > 0) message.sizes.push_back(all.get<std::uint16_t>());
@@ -155,7 +185,7 @@ struct ForwardMessage {
 /// What the server sends in a step: f64 loss, f64 seconds, the gradient as the codec wrote it, if
 /// one was asked for.
 struct BackwardMessage {
-  double loss = 0;
+  double loss = 0;     ///< of a part, times its weight: those of all parts add up to the step's
   double seconds = 0;  ///< of the server, from the forward message to its answer
   std::span<const std::byte> encoded = {};
 

@@ -27,7 +27,11 @@ struct ClientOptions {
   std::string method = {};   ///< name of the stage in the handshake; empty: its description
   TrainingOptions training = {};
   nn::Feedback feedback = {};  ///< where its gradient comes from
-  double drop_patches = 0;     ///< the share of patches, chosen for each image, that no block sees
+  /// A batch is cut into so many parts of equal size, or as many as it has images: the next one is
+  /// computed and, on a link with deadlines, sent while the server has the one before. The result
+  /// depends on the number and not on timing. Stages see a part at a time. 1 to wire::most_parts.
+  std::uint32_t micro_batches = 1;
+  double drop_patches = 0;  ///< the share of patches, chosen for each image, that no block sees
   wire::SessionOptions session = {};  ///< times and limits
   /// What else must be the same on both sides, such as {"seed", "7"}; see wire/handshake.hpp.
   wire::Settings agreed = {};
@@ -46,15 +50,20 @@ struct ServerOptions {
   std::size_t most_sessions = 64;
   /// How long a session is kept after its link broke.
   std::chrono::nanoseconds keep_for = std::chrono::minutes{10};
+  /// How long other clients of the same part wait between two parts of a client's step. Then it is
+  /// discarded, and the connection ends.
+  std::chrono::nanoseconds part_timeout = std::chrono::minutes{2};
 };
 
 /// The handshake's settings: the model and where it is cut, the type of its numbers, how
-/// activations are compressed and written, and `more`. Both parts of a model give the same.
+/// activations are compressed and written, and `more`. Both parties of a model give the same; a
+/// client that has the last part, too, names the cut before that one.
 ///
 /// Errors  ShapeError for an encoder or a decoder that does not fit the model.
 template <std::floating_point T>
 wire::Settings settings_of(const nn::Part<T>& part, const std::string& method,
-                           const std::string& codec, const wire::Settings& more) {
+                           const std::string& codec, const wire::Settings& more,
+                           std::optional<Index> second_cut = {}) {
   const nn::VitConfig& vit = part.config;
   const auto description_of = [&](const auto& network) -> std::string {
     if (!network) return "none";
@@ -63,21 +72,21 @@ wire::Settings settings_of(const nn::Part<T>& part, const std::string& method,
                         ", the model has width ", vit.dim});
     return network->options.description();
   };
-  const bool last = part.classifier.has_value();
-  const std::pair<const char*, Index> sizes[] = {{"image", vit.image},
-                                                 {"patch", vit.patch},
-                                                 {"channels", vit.channels},
-                                                 {"dim", vit.dim},
-                                                 {"heads", vit.heads},
-                                                 {"depth", vit.depth},
-                                                 {"mlp_ratio", vit.mlp_ratio},
-                                                 {"classes", vit.classes},
-                                                 {"cut", last ? part.first : part.last}};
+  const bool is_server = !part.stem;
+  if (is_server && !part.classifier) second_cut = part.last;
+  const std::pair<const char*, Index> sizes[] = {
+      {"image", vit.image},         {"patch", vit.patch},
+      {"channels", vit.channels},   {"dim", vit.dim},
+      {"heads", vit.heads},         {"depth", vit.depth},
+      {"mlp_ratio", vit.mlp_ratio}, {"classes", vit.classes}};
   wire::Settings all;
   for (const auto& [key, size] : sizes) all.push_back({key, std::to_string(size)});
+  all.push_back({"cut", std::to_string(is_server ? part.first : part.last)});
+  if (second_cut) all.back().value += "," + std::to_string(*second_cut);
   all.push_back({"numbers", sizeof(T) == 4 ? "float32" : "float64"});
   all.push_back({"method", method});
-  all.push_back({"bottleneck", last ? description_of(part.decoder) : description_of(part.encoder)});
+  all.push_back(
+      {"bottleneck", is_server ? description_of(part.decoder) : description_of(part.encoder)});
   all.push_back({"codec", codec});
   all.insert(all.end(), more.begin(), more.end());
   return all;

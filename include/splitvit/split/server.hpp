@@ -192,7 +192,7 @@ class Server {
   std::shared_ptr<Learner<T>> learner_;
   ServerOptions options_;
   KnownClients<T> clients_;
-  Answering<T> answering_;
+  Answering<T> answering_{options_.part_timeout};
   Admitting<T> admitting_{options_, clients_, answering_};
 };
 
@@ -275,7 +275,7 @@ bool Server<T>::Serving::step() {
     server_.answering_.give_turn(*connection_, *client_, patience_);
     return true;
   }
-  if (server_.answering_(*connection_, *client_, connection_->next(), patience_)) {
+  if (server_.answering_(*connection_, client_, connection_->next(), patience_)) {
     connection_->flush();
     return true;
   }
@@ -317,6 +317,7 @@ void Server<T>::give_up(wire::Connection& connection, KnownClient* client,
   bool tells = true, keeps = false;
   if (client != nullptr) {
     const std::lock_guard computing{answering_.guard()};  // it may be saved
+    answering_.abandon(*client);
     const std::lock_guard lock{*client->guard};
     keeps = client->is_worth_keeping();
     tells = !client->is_superseded;

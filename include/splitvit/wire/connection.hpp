@@ -18,17 +18,21 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::wire {
 
-/// A session on its link. Once the session is open and heartbeats are agreed, a thread of its own
-/// reads the link: it sends and hears heartbeats while the caller computes, so that a long step is
-/// not taken for death, and a peer that is gone is noticed.
+/// A session on its link. Once the session is open, a thread of its own reads the link: it sends
+/// and hears heartbeats, if they are agreed, while the caller computes, so that a long step is not
+/// taken for death, and a peer that is gone is noticed.
 ///
 ///   Connection connection{std::move(link), Session::client(state, settings, options, now)};
 ///   connection.next(MessageKind::welcome);
 ///   connection.session()->send_step(parts);
 ///   const Event reply = connection.next(MessageKind::backward);
 ///
-/// A link without deadlines needs a session without heartbeats, see options_on: there a silent
-/// peer is never noticed. One thread computes: it alone calls next, flush and tell.
+/// The thread reads one message ahead of the caller; so peers that both write before they read do
+/// not wait for each other.
+///
+/// A link without deadlines has no such thread, and needs a session without heartbeats, see
+/// options_on: there a silent peer is never noticed. One thread computes: it alone calls next,
+/// flush and tell.
 ///
 /// Errors  session(), next and flush throw what has ended the connection, from then on.
 class Connection {
@@ -80,18 +84,19 @@ class Connection {
   /// Whom the peer has proved to be; see transport::AnyLink.
   std::string peer_identity() const { return link_.identity(); }
 
-  /// Writes what is queued, and waits for the next message. It is valid until the next call.
+  /// Whether a thread reads while the caller computes or writes.
+  bool reads_ahead() const { return reader_.joinable(); }
+
+  /// Writes what is queued, and waits for the next message. It is valid until the next call of this
+  /// or of flush.
   ///
   /// Errors  As wire::next.
   Event next() {
-    {
-      const std::lock_guard lock{*guard_};
-      event_.reset();
-      changed_.notify_all();
-    }
     start_if_open();
-    if (!reader_.joinable()) {
+    if (!reads_ahead()) {
+      release_event();
       event_ = wire::next(link_, session_, *guard_);
+      is_taken_ = true;
       start_if_open();  // after welcome
       return *event_;
     }
@@ -99,6 +104,7 @@ class Connection {
     std::unique_lock lock{*guard_};
     session_.waits(transport::Clock::now());
     changed_.wait(lock, [this] { return event_ || failure_ || session_.is_over(); });
+    is_taken_ = event_.has_value();
     if (event_) return *event_;
     if (failure_) std::rethrow_exception(failure_);
     throw TransportError(Reason::closed, "next: the session is over");
@@ -108,6 +114,7 @@ class Connection {
 
   /// Writes all that is queued. Errors  As wire::flush.
   void flush() {
+    release_event();
     Locked session = locked();
     write_queued(session.lock_);
   }
@@ -144,6 +151,15 @@ class Connection {
     }
     Connection& connection;
   };
+
+  /// The caller has done with the last message.
+  void release_event() {
+    const std::lock_guard lock{*guard_};
+    if (!std::exchange(is_taken_, false)) return;
+    event_.reset();
+    session_.payloads().done();
+    changed_.notify_all();
+  }
 
   void write_queued(std::unique_lock<std::mutex>& lock) {
     const Writing writing{*this};
@@ -184,7 +200,7 @@ class Connection {
   void start_if_open() {
     const std::lock_guard lock{*guard_};
     if (failure_) std::rethrow_exception(failure_);
-    if (reader_.joinable() || !session_.is_open() || session_.agreed().heartbeat_ms == 0) return;
+    if (reader_.joinable() || !session_.is_open() || !link_.has_deadline()) return;
     session_.listen(transport::Clock::now());
     reader_ = std::thread{[this] { read_all(); }};
   }
@@ -220,12 +236,14 @@ class Connection {
     return 0;
   }
 
-  /// Gives the session so many bytes of its space, once the caller has done with the last message:
-  /// `unread` is 0 then. Sends a heartbeat if one is due, and sets `wake` to when it must be called
-  /// again. Returns whether to go on.
+  /// Gives the session so many bytes of its space: `unread` is 0 then. It gets the last ones of a
+  /// message only once the caller has done with the message before, and at a server nothing is
+  /// being written that an answer could move. Sends a heartbeat if one is due, and sets `wake` to
+  /// when it must be called again. Returns whether to go on.
   bool handle(std::size_t& unread, Time& wake, std::unique_lock<std::mutex>& lock) {
     const auto is_early = [&] {
-      return (event_ || is_writing_) && unread > 0 && session_.begins_message(unread);
+      return (event_ || (is_writing_ && !session_.is_client())) && unread > 0 &&
+             session_.reader().completes_message(unread);
     };
     if (is_early()) {
       changed_.wait_for(lock, slice);
@@ -235,6 +253,7 @@ class Connection {
     const Time now = transport::Clock::now();
     if (event_) session_.waits(now);  // nobody waits for a message
     if (unread > 0 && !is_early()) {
+      if (event_ && session_.reader().begins_message(unread)) session_.payloads().keep();
       if (const auto event = session_.filled(std::exchange(unread, 0), now)) event_ = event;
       changed_.notify_all();
     }
@@ -253,7 +272,8 @@ class Connection {
   std::shared_ptr<std::mutex> guard_ = std::make_shared<std::mutex>();
   std::condition_variable changed_;
   bool is_writing_ = false;
-  std::optional<Event> event_;  // that the caller uses: the session gets no other message yet
+  std::optional<Event> event_;  // the newest message, until the caller has done with it
+  bool is_taken_ = false;       // the caller uses it
   std::exception_ptr failure_;
 };
 

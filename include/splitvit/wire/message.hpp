@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max, min
+#include <algorithm>  // count, max, min
 #include <cassert>    // assert
 
 #include <splitvit/core/bytes.hpp>   // ByteReader
@@ -92,6 +92,28 @@ class Direction {
   std::uint64_t sequence_ = 0;
 };
 
+/// The payload of the message that is received, and of the one before while it is still in use.
+struct Payloads {
+  std::vector<std::byte> newest;
+
+  /// The next message begins: what `newest` holds stays as it is until `done`. The next message
+  /// must not be completed before.
+  void keep() {
+    std::swap(newest, before_);
+    keeps_ = true;
+  }
+  void done() { keeps_ = false; }
+  /// Frees the memory of the complete message, which is not used any more: for messages that are
+  /// large and rare.
+  void release() {
+    (keeps_ ? before_ : newest) = std::vector<std::byte>{};  // = {} would keep it
+  }
+
+ private:
+  std::vector<std::byte> before_;
+  bool keeps_ = false;
+};
+
 /// Joins frames into messages. The caller asks for `space`, stores bytes there and reports them by
 /// `filled`. The memory for a payload is at most min(claimed bytes, twice the received bytes + 64
 /// KiB), or what the caller's vector had already.
@@ -157,12 +179,21 @@ class MessageReader : public Direction {
            header_[kind_offset] != std::byte{static_cast<std::uint8_t>(MessageKind::heartbeat)};
   }
 
+  /// Whether these n bytes begin a message, whose payload is written to from now on.
+  bool begins_message(std::size_t n) const { return completes_header(n) && !under_way_; }
+  /// Whether n bytes in `space` complete a message that is not a heartbeat.
+  bool completes_message(std::size_t n) const {
+    if (frame_left_ > 0) return n == frame_left_ && !frame_.continues;
+    const auto length = std::span{header_}.subspan(length_offset, sizeof frame_.length);
+    return completes_header(n) && std::ranges::count(length, std::byte{}) == sizeof frame_.length;
+  }
+
   /// The bytes of the message that was completed last, headers included.
   std::uint64_t last_framed() const { return last_framed_; }
 
  private:
   static constexpr std::size_t first_room = std::size_t{64} << 10;
-  static constexpr std::size_t kind_offset = 5;  // in a header
+  static constexpr std::size_t kind_offset = 5, length_offset = 8;  // in a header
 
   void check_frame() {
     const char* const came = name(frame_.kind);

@@ -33,7 +33,8 @@ namespace splitvit::inline SPLITVIT_BUILD::wire {
 /// then the step is applied, and commit(), which cannot fail, queues the reply.
 ///
 /// Write what is queued before you read more: otherwise a peer that repeats its last step makes the
-/// queue grow. A server answers a part of a step before it reads the next one.
+/// queue grow. A server answers a part of a step before it takes the next one. The replies to a
+/// step have at most as many bytes as a message.
 ///
 /// Errors  Most calls: WireError (superseded) once a newer connection has taken over the state,
 ///         TransportError (closed) once the session is over, std::logic_error for a call that the
@@ -93,6 +94,7 @@ class Session {
   /// What was agreed, once the session is open.
   const Welcome& agreed() const { return agreed_; }
   bool is_open() const { return phase_ == Phase::open; }
+  bool is_client() const { return role_ == Role::client; }
   /// After a goodbye of either side, a refusal, or an error that ended the session.
   bool is_over() const { return phase_ == Phase::ended; }
 
@@ -143,6 +145,7 @@ class Session {
     const std::vector<std::byte>* const reply = state_->steps.begun_reply();
     if (!asked_ || reply == nullptr)
       throw std::logic_error("commit: there is no reply to " + next().text());
+    state_->steps.require_room(agreed_.largest_message);
     outbox_.prepare(MessageKind::backward, reply->size());
     prepared_ = true;
   }
@@ -193,7 +196,7 @@ class Session {
   }
 
   /// Room for the next bytes; never empty.
-  std::span<std::byte> space() { return reader_.space(payload_); }
+  std::span<std::byte> space() { return reader_.space(payloads_.newest); }
 
   /// The first n bytes of space() are filled. Returns a message, if one is complete for the caller.
   /// A repeated step is answered from the cache.
@@ -203,7 +206,7 @@ class Session {
   ///         at a server for a client of another version; peer_failed if the peer has sent an
   ///         error.
   std::optional<Event> filled(std::size_t n, Time now) {
-    const std::optional<MessageKind> kind = reader_.filled(n, payload_);
+    const std::optional<MessageKind> kind = reader_.filled(n, payloads_.newest);
     silence_.heard(now, n, reader_.is_in_frame(),
                    reader_.is_in_message() || (kind && *kind != MessageKind::heartbeat));
     if (!kind) return std::nullopt;
@@ -214,25 +217,23 @@ class Session {
     if (*kind == welcome || *kind == refuse) return read_answer(*kind);
     if (*kind == forward) return read_forward();
     if (*kind == backward) return read_backward();
-    if (*kind == heartbeat) {  // it does not use payload_
+    if (*kind == heartbeat) {  // it does not use payloads_.newest
       state_->received.add(heartbeat, {.messages = 1, .framed = frame_header_bytes});
       return std::nullopt;
     }
     if (*kind == error || *kind == bye) phase_ = Phase::ended;
     if (state_ != nullptr)
-      state_->received.add(*kind, count(), state_->received_turns.pass(*kind, payload_));
-    if (*kind == error) throw_peer_error(payload_);
+      state_->received.add(*kind, count(), state_->received_turns.pass(*kind, payloads_.newest));
+    if (*kind == error) throw_peer_error(payloads_.newest);
     return event(*kind);
   }
 
-  /// Whether n more bytes begin a message, so that `filled` uses what the last event refers to.
-  bool begins_message(std::size_t n) const { return reader_.completes_header(n); }
+  /// Says what the next bytes complete.
+  const MessageReader& reader() const { return reader_; }
+  /// That of the last event stays valid until the next message has begun, unless it is kept.
+  Payloads& payloads() { return payloads_; }
 
-  /// Frees the memory of the last event's payload, which is not used any more: for messages that
-  /// are large and rare.
-  void release_payload() { payload_ = std::vector<std::byte>{}; }  // = {} would keep it
-
-  /// Measures the peer's silence from now on. For callers that do not read while they compute.
+  /// The peer's silence is measured from now on: for callers that do not read while they compute.
   void listen(Time now) { silence_.listen(now); }
   /// The wait for a message begins now. For callers that always read.
   void waits(Time now) { silence_.waits(now); }
@@ -261,8 +262,7 @@ class Session {
     }
   }
 
-  /// The current step is not taken, and may be sent with other contents next: both sides call this,
-  /// the server instead of a reply.
+  /// The current step is not taken: both sides call this, the server instead of a reply.
   void drop_step() {
     require_phase(Phase::open, "drop_step");
     asked_ = prepared_ = false;
@@ -275,7 +275,6 @@ class Session {
  private:
   Session(const SessionOptions& options, Time now) : options_{options}, silence_{options, now} {}
 
-  bool is_client() const { return role_ == Role::client; }
   std::uint64_t last() const { return state_->steps.last(); }
   void require_phase(Phase wanted, const char* what) const {
     require_newest();
@@ -294,7 +293,7 @@ class Session {
 
   std::optional<Event> read_first() {
     hello_count_ = count();
-    HelloOrRefusal came = read_hello(payload_, options_.versions);
+    HelloOrRefusal came = read_hello(payloads_.newest, options_.versions);
     if (came.refusal) give_refusal(*came.refusal);
     hello_ = std::move(came.hello);
     phase_ = Phase::decides;
@@ -310,9 +309,9 @@ class Session {
     state_->received.add_once(kind, count());
     if (kind == MessageKind::refuse) {
       phase_ = Phase::ended;
-      throw_refusal(payload_);
+      throw_refusal(payloads_.newest);
     }
-    const Welcome welcome = read_welcome(payload_, hello_);
+    const Welcome welcome = read_welcome(payloads_.newest, hello_);
     check_welcome(welcome, last());
     state_->id = welcome.session;
     begin(welcome);
@@ -348,21 +347,25 @@ class Session {
 
   /// Of the received message.
   Count count() const {
-    return {.messages = 1, .payload = payload_.size(), .framed = reader_.last_framed()};
+    return {.messages = 1, .payload = payloads_.newest.size(), .framed = reader_.last_framed()};
   }
   void count_step(const Event& event) {
     state_->received.add(event.kind, count(), state_->received_steps.pass(event.at));
   }
-  Event event(MessageKind kind) const { return {.kind = kind, .at = {}, .payload = payload_}; }
+  Event event(MessageKind kind) const {
+    return {.kind = kind, .at = {}, .payload = payloads_.newest};
+  }
 
   std::optional<Event> read_forward() {
-    const Event came = numbered_event(MessageKind::forward, payload_);
-    const bool resend = state_->steps.check(came.at) == ReplyCache::Verdict::resend;
+    const Event came = numbered_event(MessageKind::forward, payloads_.newest);
+    const ReplyCache::Verdict verdict = state_->steps.check(came.at);
+    const bool resend = verdict == ReplyCache::Verdict::resend;
     // The cache keeps the replies to two steps, and output() may still borrow them.
     if (asked_ || (!resend && came.at.micro == 0 && outbox_.bytes_written() < earlier_replies_end_))
       throw WireError(Reason::wrong_message,
                       {"forward: ", came.at.text(), " came before an earlier reply was read"});
     count_step(came);
+    if (verdict == ReplyCache::Verdict::ignore) return std::nullopt;
     asked_ = !resend;
     if (!resend) return came;
     queue_reply(came.at);
@@ -370,7 +373,7 @@ class Session {
     return std::nullopt;
   }
   std::optional<Event> read_backward() {
-    const Event came = numbered_event(MessageKind::backward, payload_);
+    const Event came = numbered_event(MessageKind::backward, payloads_.newest);
     client_step_.answered(came.at, last());
     count_step(came);
     return came;
@@ -387,7 +390,7 @@ class Session {
   Outbox outbox_;
   MessageReader reader_;
   Silence silence_;
-  std::vector<std::byte> payload_;  // of the message being received
+  Payloads payloads_;
   ClientStep client_step_;
   bool asked_ = false;                     // server: a forward message waits for its reply
   bool prepared_ = false;                  // server: prepare() has been called for it

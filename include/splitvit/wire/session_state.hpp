@@ -141,7 +141,7 @@ struct SessionState {
 
   /// The step after the last one counts as if it had never come to pass.
   void drop_step() {
-    steps.discard();
+    steps.drop();
     digests.clear();
     for (StepMark* const mark : {&sent_steps, &received_steps})
       if (mark->step > steps.last()) mark->parts = 0;

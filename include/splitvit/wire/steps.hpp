@@ -6,6 +6,7 @@
 #include <splitvit/core/bytes.hpp>  // ByteReader, ByteWriter
 #include <splitvit/core/error.hpp>  // joined, Reason, WireError
 #include <splitvit/core/state.hpp>  // show_u32
+#include <splitvit/wire/frame.hpp>  // message_ceiling
 
 namespace splitvit::inline SPLITVIT_BUILD::wire {
 
@@ -45,6 +46,9 @@ struct StepMark {
   }
 };
 
+/// A step has at most so many parts.
+inline constexpr std::uint32_t most_parts = 64;
+
 /// Counts the parts of a client's step that are sent and, in order, answered. `last` is the last
 /// step that the client has applied.
 class ClientStep {
@@ -75,19 +79,22 @@ class ClientStep {
 };
 
 /// Numbers the steps of a server from 1, and keeps the replies to the current and the last one, so
-/// that a step is applied once even if the client sends it again. Memory of replies is reused.
+/// that a step is applied once even if the client sends it again. Memory of replies is reused, as
+/// long as those of a step have no more than a message.
 class ReplyCache {
  public:
   enum class Verdict {
     compute,  ///< new: compute it and store the reply
     resend,   ///< a part of the last step: send reply_to() again, compute nothing
+    ignore,   ///< a further part of a step that was dropped
   };
 
   /// What to do with a message of this number.
   ///
-  /// Errors  WireError (wrong_step) unless it is the next part, or one of the last step whose reply
-  ///         is kept.
+  /// Errors  WireError (wrong_step) unless it is the next part of most_parts, or one of the last
+  ///         step whose reply is kept.
   Verdict check(StepNumber at) const {
+    if (dropped_ && at.step == last_ + 1 && at.micro > 0) return Verdict::ignore;
     if (at == next() && at.micro < most_parts) return Verdict::compute;
     if (at.step == last_ && last_ > 0 && at.micro < replies_.used) return Verdict::resend;
     throw WireError(Reason::wrong_step, {at.text(), " came, ", next().text(), " was expected"});
@@ -108,14 +115,25 @@ class ReplyCache {
 
   /// An empty buffer for the reply to next(). Call keep() when the reply is complete.
   std::vector<std::byte>& new_reply() {
+    if (current_.used == 0 && current_.memory() > message_ceiling) current_.buffers.clear();
     if (current_.used == current_.buffers.size()) current_.buffers.emplace_back();
     replying_ = true;
+    dropped_ = false;
     current_.buffers[current_.used].clear();
     return current_.buffers[current_.used];
   }
   /// The reply in new_reply() before keep(); else null.
   const std::vector<std::byte>* begun_reply() const {
     return replying_ ? &current_.buffers[current_.used] : nullptr;
+  }
+  /// Errors  WireError (too_long) if the replies to a step, with that in new_reply(), have more
+  ///         bytes than `most`.
+  void require_room(std::uint64_t most) const {
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i <= current_.used; ++i) bytes += current_.buffers[i].size();
+    if (bytes > most)
+      throw WireError(Reason::too_long, {"backward: the replies to ", next().text(), " have ",
+                                         bytes, " bytes, at most ", most, " are agreed"});
   }
   /// The reply in new_reply() is complete.
   void keep() {
@@ -131,7 +149,13 @@ class ReplyCache {
   /// Forgets the current step. The client sends it again from its first part.
   void discard() {
     current_.used = 0;
-    replying_ = false;
+    replying_ = dropped_ = false;
+  }
+  /// The same, and the client knows: it may have sent further parts before, and nothing else comes
+  /// than its first part.
+  void drop() {
+    discard();
+    dropped_ = true;
   }
 
   /// The reply to a part of the last step, or to an earlier part of the current step.
@@ -159,17 +183,22 @@ class ReplyCache {
   }
 
  private:
-  static constexpr std::uint64_t most_parts = 65536;
-
   struct Replies {
     std::vector<std::vector<std::byte>> buffers;
     std::size_t used = 0;
+
+    std::uint64_t memory() const {
+      std::uint64_t bytes = 0;
+      for (const auto& reply : buffers) bytes += reply.capacity();
+      return bytes;
+    }
   };
 
   std::uint64_t last_ = 0;
   Replies replies_;        // of the last step
   Replies current_;        // of the current step
   bool replying_ = false;  // between new_reply() and keep()
+  bool dropped_ = false;   // the step was, and its first part has not come again
 };
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::wire
