@@ -7,6 +7,8 @@
 #include <exception>
 #include <new>
 #include <optional>
+#include <span>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,11 +20,13 @@
 #include <splitvit/codec/token_scaled.hpp>
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/then.hpp>
+#include <splitvit/split/checkpoints.hpp>
 #include <splitvit/split/simulation.hpp>
 
 #include "split/loopback.hpp"
 #include "support/catch.hpp"
 #include "support/sanitizer.hpp"
+#include "support/temporary_folder.hpp"
 
 // After the first steps, training asks the heap for nothing; and where an allocation fails, no step
 // is lost. This program's operator new counts, or fails, while it is told to; sanitizers bring
@@ -36,12 +40,14 @@ std::atomic<bool> counting{false};
 std::atomic<long> allocations{0};
 std::atomic<long> failing_at{-1};  // of those that are counted; negative: none
 std::atomic<long> held{0};         // bytes
+std::atomic<long> most_held{0};    // of one thread at a time
 
 void* counted(std::size_t bytes, std::size_t alignment) {
   if (counting && allocations++ == failing_at) throw std::bad_alloc{};
   bytes = (bytes + alignment - 1) / alignment * alignment;
   if (void* const memory = std::aligned_alloc(alignment, bytes == 0 ? alignment : bytes)) {
     held += static_cast<long>(malloc_usable_size(memory));
+    most_held = std::max(most_held.load(), held.load());
     return memory;
   }
   throw std::bad_alloc{};
@@ -144,7 +150,7 @@ constexpr nn::VitConfig wide_vit{
     .image = 8, .patch = 4, .channels = 3, .dim = 64, .heads = 2, .depth = 2, .classes = 5};
 
 /// The most bytes that a simulation with so many clients has held after a step, in two rounds.
-long most_held(std::uint32_t clients) {
+long held_by_simulation(std::uint32_t clients) {
   const auto part = [](Index first) {
     return nn::make_part<float>(wide_vit, first, first + 1, test::start);
   };
@@ -168,7 +174,22 @@ TEST_CASE("allocations: a further client of a simulation takes its weights and t
           "[split]") {
   const auto weights = static_cast<long>(
       split::weights_payload<float>(nn::make_part<float>(wide_vit, 0, 1, test::start)).size());
-  CHECK((most_held(12) - most_held(4)) / 8 < 7 * weights / 2);
+  CHECK((held_by_simulation(12) - held_by_simulation(4)) / 8 < 7 * weights / 2);
+}
+
+TEST_CASE("allocations: a checkpoint is written without a second copy of the state", "[split]") {
+  std::vector<std::vector<float>> tensors(16, std::vector<float>(250'000));
+  const split::ShowState show = [&](StateVisitor& see) {
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      see("tensor." + std::to_string(i), std::span<float>{tensors[i]});
+  };
+  const support::TemporaryFolder folder;
+  split::Checkpoints checkpoints{folder.path(), io::EveryStep{}};
+  const long before = held;
+  most_held = before;
+  checkpoints.save({}, show);
+  CHECK(most_held - before < 4'000'000);
+  CHECK(checkpoints.generations().load(0).sections.at("party").size() > 16'000'000);
 }
 
 namespace {

@@ -171,15 +171,27 @@ void show_state(Thing& thing, auto&& see, const std::string& prefix = "") {
   }
 }
 
+/// Calls sink(bytes) for one value after the other: together they are state_bytes. For a state of
+/// which there need not be a second copy in memory.
+template <class Thing>
+void each_state_bytes(Thing& thing, auto&& sink) {
+  std::vector<std::byte> bytes;
+  show_state(thing, StateVisitor{[&](const std::string& name, StateValue value) {
+               bytes.clear();
+               ByteWriter out{bytes};
+               detail::write_value(out, name, value);
+               sink(std::span<const std::byte>{bytes});
+             }});
+}
+
 /// All state of an object, with names and sizes; empty without state. Equal bytes: equal state.
 template <class Thing>
 std::vector<std::byte> state_bytes(Thing& thing) {
-  std::vector<std::byte> bytes;
-  ByteWriter out{bytes};
-  show_state(thing, StateVisitor{[&](const std::string& name, StateValue value) {
-               detail::write_value(out, name, value);
-             }});
-  return bytes;
+  std::vector<std::byte> all;
+  each_state_bytes(thing, [&](std::span<const std::byte> bytes) {
+    all.insert(all.end(), bytes.begin(), bytes.end());
+  });
+  return all;
 }
 
 /// Gives `thing` a state from state_bytes. Everything is checked before anything is changed.

@@ -7,8 +7,9 @@
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>  // crc32c
 #include <splitvit/core/error.hpp>   // ArgumentError, joined, Reason, StorageError, WireError
-#include <splitvit/core/state.hpp>   // HasState, set_state_bytes, state_bytes
+#include <splitvit/core/state.hpp>   // each_state_bytes, HasState, set_state_bytes, state_bytes
 #include <splitvit/core/text.hpp>    // counted
+#include <splitvit/io/file.hpp>      // Pieces, Sink
 
 // A checkpoint as bytes. Numbers are little-endian, a text is a u32 length and its characters:
 //
@@ -49,7 +50,8 @@ struct CheckpointHead {
 ///   checkpoint.add("client", client);
 struct Checkpoint : CheckpointHead {
   std::map<std::string, std::vector<std::byte>> sections = {};
-  std::string source = "checkpoint";  ///< for messages: its file
+  std::map<std::string, Pieces> states = {};  ///< sections that are read where they lie
+  std::string source = "checkpoint";          ///< for messages: its file
 
   Checkpoint() = default;
   explicit Checkpoint(CheckpointHead head) : CheckpointHead{std::move(head)} {}
@@ -58,6 +60,13 @@ struct Checkpoint : CheckpointHead {
   template <HasState Thing>
   void add(const std::string& name, Thing& thing) {
     sections[name] = state_bytes(thing);
+  }
+
+  /// The same without a copy: until the checkpoint is written, the thing must live, and stay as it
+  /// is.
+  template <HasState Thing>
+  void refer(const std::string& name, Thing& thing) {
+    states[name] = [&thing](const Sink& sink) { each_state_bytes(thing, sink); };
   }
 
   /// Gives a thing the state that add stored.
@@ -93,9 +102,57 @@ struct Checkpoint : CheckpointHead {
   }
 };
 
-/// The same bytes for equal checkpoints.
+namespace detail {
+/// Joins short pieces to longer ones, since each may cost a call of the system.
+class JoinedPieces {
+ public:
+  explicit JoinedPieces(const Sink& sink) : sink_{sink} {}
+
+  void operator()(std::span<const std::byte> bytes) {
+    checksum_ = crc32c(bytes, checksum_);
+    if (joined_.size() + bytes.size() > longest) flush();
+    if (bytes.size() > longest) return sink_(bytes);
+    joined_.insert(joined_.end(), bytes.begin(), bytes.end());
+  }
+  void flush() {
+    sink_(joined_);
+    joined_.clear();
+  }
+  /// Of all bytes.
+  std::uint32_t checksum() const { return checksum_; }
+
+ private:
+  static constexpr std::size_t longest = std::size_t{1} << 18;
+
+  const Sink& sink_;
+  std::vector<std::byte> joined_;
+  std::uint32_t checksum_ = 0;
+};
+
+/// A section of a checkpoint, and what the head says of it.
+struct CheckpointSection {
+  Pieces pieces;
+  std::uint64_t size = 0;
+  std::uint32_t checksum = 0;
+
+  explicit CheckpointSection(Pieces p) : pieces{std::move(p)} {
+    pieces([this](std::span<const std::byte> bytes) {
+      size += bytes.size();
+      checksum = crc32c(bytes, checksum);
+    });
+  }
+};
+}  // namespace detail
+
+/// The bytes of the file of a checkpoint, which must live and stay as it is. They are the same for
+/// equal checkpoints.
 /// Errors  std::invalid_argument if settings and names of sections need more than 1 MiB.
-inline std::vector<std::byte> format_checkpoint(const Checkpoint& checkpoint) {
+inline Pieces checkpoint_pieces(const Checkpoint& checkpoint) {
+  std::map<std::string, detail::CheckpointSection> sections;
+  for (const auto& [name, section] : checkpoint.sections)
+    sections.emplace(name, Pieces{[&section](const Sink& sink) { sink(section); }});
+  for (const auto& [name, state] : checkpoint.states) sections.emplace(name, state);
+
   std::vector<std::byte> fields;  // of the head, behind its sizes
   ByteWriter out{fields};
   out.put(checkpoint.session[0], checkpoint.session[1], checkpoint.step);
@@ -104,29 +161,43 @@ inline std::vector<std::byte> format_checkpoint(const Checkpoint& checkpoint) {
     out.put_text(key);
     out.put_text(value);
   }
-  std::size_t size = detail::checkpoint_sizes_end + 8;  // and two checksums
-  out.put(static_cast<std::uint32_t>(checkpoint.sections.size()));
-  for (const auto& [name, section] : checkpoint.sections) {
+  std::uint64_t size = detail::checkpoint_sizes_end + 8;  // and two checksums
+  out.put(static_cast<std::uint32_t>(sections.size()));
+  for (const auto& [name, section] : sections) {
     out.put_text(name);
-    out.put(std::uint64_t{section.size()}, crc32c(section));
-    size += section.size();
+    out.put(section.size, section.checksum);
+    size += section.size;
   }
   size += fields.size();
-  const std::size_t head = detail::checkpoint_sizes_end + fields.size() + 4;
-  if (head > checkpoint_head_limit)
-    throw ArgumentError({"format_checkpoint: settings and names of sections need ", head,
+  const std::size_t head_size = detail::checkpoint_sizes_end + fields.size() + 4;
+  if (head_size > checkpoint_head_limit)
+    throw ArgumentError({"checkpoint: settings and names of sections need ", head_size,
                          " bytes, at most ", checkpoint_head_limit, " are allowed"});
 
-  std::vector<std::byte> bytes;
-  bytes.reserve(size);
-  ByteWriter file{bytes};
+  std::vector<std::byte> head;
+  ByteWriter file{head};
   file.put_bytes(std::as_bytes(std::span{checkpoint_magic}));
-  file.put(checkpoint_version, static_cast<std::uint32_t>(head), std::uint64_t{size});
+  file.put(checkpoint_version, static_cast<std::uint32_t>(head_size), size);
   file.put_bytes(fields);
-  file.put(crc32c(bytes));
-  for (const auto& [name, section] : checkpoint.sections) file.put_bytes(section);
-  file.put(crc32c(bytes));
-  return bytes;
+  file.put(crc32c(head));
+  return [head = std::move(head), sections = std::move(sections)](const Sink& sink) {
+    detail::JoinedPieces all{sink};
+    all(head);
+    for (const auto& [name, section] : sections)
+      section.pieces([&](std::span<const std::byte> bytes) { all(bytes); });
+    std::vector<std::byte> end;
+    ByteWriter{end}.put(all.checksum());
+    all(end);
+    all.flush();
+  };
+}
+
+/// The same in one piece. Errors  as checkpoint_pieces.
+inline std::vector<std::byte> format_checkpoint(const Checkpoint& checkpoint) {
+  std::vector<std::byte> all;
+  checkpoint_pieces(checkpoint)(
+      [&](std::span<const std::byte> bytes) { all.insert(all.end(), bytes.begin(), bytes.end()); });
+  return all;
 }
 
 namespace detail {

@@ -5,6 +5,7 @@
 #include <atomic>        // atomic
 #include <cerrno>        // errno
 #include <filesystem>    // path
+#include <functional>    // function
 #include <system_error>  // generic_category
 
 #include <fcntl.h>   // O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK, O_RDONLY, O_WRONLY
@@ -116,20 +117,26 @@ inline void make_folders(const std::filesystem::path& folder, FileLayer& files =
   sync_folder(above, files);
 }
 
+/// Takes bytes, piece by piece.
+using Sink = std::function<void(std::span<const std::byte>)>;
+/// Gives all bytes of a file to a sink, in order; each time the same ones.
+using Pieces = std::function<void(const Sink&)>;
+
 /// Writes or replaces a file: a temporary in the same folder, forced to the disk, then renamed. A
 /// crash or a loss of power leaves the old file or the new one, never half of one. `mode`: the
 /// permissions of a new file, before the umask.
 ///
 /// Errors  StorageError (cannot_write). The old file is then still there, unless only the last
 ///         step, forcing the new name to the disk, failed.
-inline void write_file_atomically(const std::filesystem::path& path,
-                                  std::span<const std::byte> bytes, unsigned mode = 0666,
-                                  FileLayer& files = system_files()) {
+inline void write_file_atomically(const std::filesystem::path& path, const Pieces& pieces,
+                                  unsigned mode = 0666, FileLayer& files = system_files()) {
   const std::string target = path.string();
   std::string temporary;
   detail::OpenFile file{files, detail::create_temporary(files, target, mode, temporary)};
   try {
-    detail::write_all(files, file.get(), temporary, bytes);
+    pieces([&](std::span<const std::byte> bytes) {
+      detail::write_all(files, file.get(), temporary, bytes);
+    });
     if (file.fsync() != 0) detail::fail_to("sync", temporary, errno);
     if (file.close() != 0) detail::fail_to("close", temporary, errno);
     if (detail::uninterrupted([&] { return files.rename(temporary, target); }) != 0)
@@ -139,6 +146,12 @@ inline void write_file_atomically(const std::filesystem::path& path,
     throw;
   }
   sync_folder(path.parent_path(), files);
+}
+
+inline void write_file_atomically(const std::filesystem::path& path,
+                                  std::span<const std::byte> bytes, unsigned mode = 0666,
+                                  FileLayer& files = system_files()) {
+  write_file_atomically(path, [bytes](const Sink& sink) { sink(bytes); }, mode, files);
 }
 
 /// The bytes of a file, as read_file gives them, but through a layer. Memory grows with what has

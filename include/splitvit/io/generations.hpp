@@ -13,7 +13,7 @@
 
 #include <splitvit/core/error.hpp>     // ArgumentError, joined, Reason, StorageError
 #include <splitvit/core/text.hpp>      // counted, hex_text, number_from
-#include <splitvit/io/checkpoint.hpp>  // Checkpoint, CheckpointHead
+#include <splitvit/io/checkpoint.hpp>  // Checkpoint, CheckpointHead, checkpoint_pieces
 #include <splitvit/io/file.hpp>  // make_folders, read_file_through, sync_folder, write_file_atomically
 #include <splitvit/io/file_layer.hpp>   // FileLayer, system_files
 #include <splitvit/io/folder_lock.hpp>  // FolderLock
@@ -111,13 +111,13 @@ class Generations {
   /// loss of power; if it throws, all older ones are still there.
   ///
   /// Errors  StorageError (cannot_write), after all retries; std::invalid_argument as
-  ///         format_checkpoint.
+  ///         checkpoint_pieces.
   void save(const Checkpoint& checkpoint) {
     const std::string path = path_of(checkpoint.step);
-    const auto bytes = format_checkpoint(checkpoint);
+    const Pieces pieces = checkpoint_pieces(checkpoint);
     for (int attempt = 0;; ++attempt) try {
-        write_file_atomically(path, bytes, 0600, *files_);
-        require_written(path, bytes);
+        write_file_atomically(path, pieces, 0600, *files_);
+        require_written(path, pieces);
         break;
       } catch (const StorageError& error) {
         if (attempt == options_.retries)
@@ -215,21 +215,27 @@ class Generations {
     return hex_text(session[0]) + hex_text(session[1]);
   }
 
-  /// Reads in pieces: a second copy of a large state need not fit into memory.
-  void require_written(const std::string& path, std::span<const std::byte> wanted) const {
+  void require_written(const std::string& path, const Pieces& wanted) const {
     detail::OpenFile file{*files_, path, O_RDONLY};
     if (!file.is_open()) detail::fail_to("open", path, errno);
     std::vector<std::byte> piece(std::size_t{1} << 18);
-    while (true) {
-      const auto n = file.read(piece);
+    const auto read = [&](std::size_t most) {
+      const auto n = file.read(std::span{piece}.first(std::min(most, piece.size())));
       if (n < 0) detail::fail_to("read", path, errno);
-      const auto got = std::span{piece}.first(static_cast<std::size_t>(n));
-      if (got.size() > wanted.size() || !std::ranges::equal(got, wanted.first(got.size())) ||
-          (n == 0 && !wanted.empty()))
+      return std::span<const std::byte>{piece}.first(static_cast<std::size_t>(n));
+    };
+    const auto require = [&](bool is_as_written) {
+      if (!is_as_written)
         throw StorageError(Reason::cannot_write, {path, ": does not hold what was written"});
-      if (n == 0) return;
-      wanted = wanted.subspan(got.size());
-    }
+    };
+    wanted([&](std::span<const std::byte> bytes) {
+      while (!bytes.empty()) {
+        const auto got = read(bytes.size());
+        require(!got.empty() && std::ranges::equal(got, bytes.first(got.size())));
+        bytes = bytes.subspan(got.size());
+      }
+    });
+    require(read(1).empty());
   }
 
   void require_whole(std::uint64_t step) const {

@@ -101,10 +101,10 @@ class Checkpoints final : public PartyCheckpoints {
     checkpoint.session = session.id;
     checkpoint.step = session.steps.last();
     checkpoint.settings = settings_;
-    checkpoint.add("session", session);
     Shown all{party}, caller{options_.more};
-    checkpoint.add("party", all);
-    if (options_.more) checkpoint.add("caller", caller);
+    checkpoint.refer("session", session);
+    checkpoint.refer("party", all);
+    if (options_.more) checkpoint.refer("caller", caller);
     if (has_ended) checkpoint.sections["ended"];
     generations_.save(checkpoint);
     saved_at_ = std::chrono::steady_clock::now();
