@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>           // any_of, find_if
-#include <chrono>              // milliseconds, nanoseconds
-#include <condition_variable>  // condition_variable
-#include <memory>              // shared_ptr
-#include <mutex>               // mutex, try_to_lock, unique_lock
+#include <algorithm>  // any_of, find_if
+#include <chrono>     // nanoseconds
+#include <memory>     // shared_ptr
+#include <mutex>      // mutex, try_to_lock, unique_lock
 
 #include <splitvit/core/error.hpp>          // Reason, TransportError, WireError
 #include <splitvit/core/workspace.hpp>      // Workspace
@@ -13,6 +12,7 @@
 #include <splitvit/split/known_client.hpp>  // KnownClient
 #include <splitvit/split/lateness.hpp>      // Lateness
 #include <splitvit/split/messages.hpp>      // weights_payload
+#include <splitvit/split/waiting.hpp>       // Waiting
 #include <splitvit/transport/concepts.hpp>  // Clock, deadline_in
 #include <splitvit/wire/connection.hpp>     // Connection, Event
 
@@ -80,7 +80,7 @@ class Answering {
   bool abandon(KnownClient<T>& client) {
     if (std::erase_if(under_way_, is_of(client)) == 0) return false;
     client.role.discard();
-    changed_.notify_all();
+    waiting_.wake();
     return true;
   }
 
@@ -118,14 +118,13 @@ class Answering {
   /// Waits until `is_ready()`, while the connection lives.
   void wait(std::unique_lock<std::mutex>& computing, wire::Connection& connection,
             KnownClient<T>& client, Patience patience, const auto& is_ready) {
-    while (!is_ready()) {
-      if (patience == Patience::refuses)
-        throw std::logic_error("Server: a client waits for others, and no thread serves them");
-      changed_.wait_for(computing, std::chrono::milliseconds{100});
+    if (patience == Patience::refuses && !is_ready())
+      throw std::logic_error("Server: a client waits for others, and no thread serves them");
+    waiting_.wait(computing, is_ready, [&] {
       skip_late();
       connection.session();  // throws if it is over
       if (client.was_superseded()) throw superseded();
-    }
+    });
   }
 
   /// Has the group go on without those that are late.
@@ -141,7 +140,7 @@ class Answering {
       group_->skip(client);
     }
     save_if_given(given);
-    changed_.notify_all();
+    waiting_.wake();
   }
   void save_if_given(std::uint64_t before) {
     if (saved_ && group_->turns_given() > before) saved_->save();
@@ -153,7 +152,7 @@ class Answering {
   std::optional<Lateness> lateness_;      // of its clients
   std::shared_ptr<SavesGroup<T>> saved_;  // null unless checkpoints of it are kept
   std::mutex computing_;                  // one thread computes
-  std::condition_variable changed_;       // in the group
+  Waiting waiting_;                       // for what others do
   Workspace workspace_;                   // of the thread that computes
 };
 
@@ -188,7 +187,7 @@ bool Answering<T>::operator()(wire::Connection& connection,
   } else if (event.kind == forward) {
     if (train(connection, known, event, largest)) {
       if (group_) group_->step(number, client.role.last_step());
-      changed_.notify_all();
+      waiting_.wake();
     }
   } else if (event.kind == evaluate) {
     reply(evaluated, client.role.answer(event.payload, largest,
@@ -205,7 +204,7 @@ bool Answering<T>::operator()(wire::Connection& connection,
     save_if_given(given);
     connection.session()->payloads().release();
     client.awaits_turn = true;
-    changed_.notify_all();
+    waiting_.wake();
   } else if (event.kind == checkpoint) {
     reply(checkpoint, client.answer_checkpoint(event.payload, saved_ != nullptr));
   } else if (event.kind == bye) {

@@ -65,6 +65,7 @@ class Rounds {
     one.is_ready = one.is_member = false;
     one.is_away = one.has_missed = true;
     std::erase(members_, client);
+    find_next();
   }
 
   /// Whether all members of the round are ready again; at first, whether all clients are ready.
@@ -134,6 +135,7 @@ class Rounds {
              .all_taken = one.all_taken,
              .has_missed = one.has_missed};
     }
+    find_next();
   }
 
   /// Whether the client may take its next step now.
@@ -147,20 +149,14 @@ class Rounds {
     return order_ == Order::arrival || next() == client;
   }
   /// The client whose step comes next in the fixed order; 0: none is left in this round.
-  std::uint32_t next() const {
-    std::uint32_t first = 0;
-    for (const std::uint32_t client : members_)
-      if (const One& one = at(client);
-          one.has_steps() && (first == 0 || one.taken < at(first).taken))
-        first = client;
-    return first;
-  }
+  std::uint32_t next() const { return next_; }
   /// The client has taken a step. Errors  std::logic_error if it had none left.
   void step(std::uint32_t client) {
     One& one = at(client);
     if (!one.has_steps()) throw std::logic_error("Rounds: a step of a client that has none left");
     ++one.taken;
     ++one.all_taken;
+    find_next();
   }
 
   /// How many steps the client may take in the round that has begun last.
@@ -187,6 +183,7 @@ class Rounds {
     members_.clear();
     for (std::uint32_t client = 1; client <= clients(); ++client)
       if (is_member(client)) members_.push_back(client);
+    find_next();
   }
 
  private:
@@ -207,6 +204,14 @@ class Rounds {
   const One& at(std::uint32_t client) const { return all_.at(std::size_t{client} - 1); }
   One& at(std::uint32_t client) { return all_.at(std::size_t{client} - 1); }
 
+  void find_next() {
+    next_ = 0;
+    for (const std::uint32_t client : members_)
+      if (const One& one = at(client);
+          one.has_steps() && (next_ == 0 || one.taken < at(next_).taken))
+        next_ = client;
+  }
+
   std::vector<Candidate> candidates() const {
     std::vector<Candidate> some;
     for (std::uint32_t client = 1; client <= clients(); ++client)
@@ -221,6 +226,7 @@ class Rounds {
   Order order_;
   std::uint64_t number_ = 0;
   std::vector<std::uint32_t> members_;
+  std::uint32_t next_ = 0;  // see next(); kept, since many ask for it
 };
 
 }  // namespace splitvit::inline SPLITVIT_BUILD::split
