@@ -33,12 +33,26 @@ build_and_run() {
   "$work/$1/consumer" | sed "s/^/$1: /"
 }
 
+# run_parts NAME PART...: runs the consumers of optional parts, as far as their libraries are here.
+run_parts() {
+  local name=$1 part
+  shift
+  for part in "$@"; do
+    if [[ -x $work/$name/$part ]]; then
+      "$work/$name/$part" | sed "s/^/$name, $part: /"
+    else
+      echo "-- a library is not here: a consumer of splitvit::$part is left out"
+    fi
+  done
+}
+
 echo "-- add_subdirectory, which must say nothing and build nothing of ours"
 configure add_subdirectory -DSPLITVIT_DIR="$root"
 if grep -i splitvit "$work/add_subdirectory.log" | grep -v '^-- Build files'; then
   fail "splitvit speaks while it is configured as a folder"
 fi
 build_and_run add_subdirectory
+run_parts add_subdirectory mpi
 if find "$work/add_subdirectory/splitvit" -name '*.o' | grep -q .; then
   fail "programs of splitvit were built as part of a user's project"
 fi
@@ -58,13 +72,7 @@ version=$(sed -nE 's/^#define SPLITVIT_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/
   "$root/include/splitvit/version.hpp" | paste -sd.)
 configure find_package -DCMAKE_PREFIX_PATH="$work/prefix" -DSPLITVIT_WANTED="$version"
 build_and_run find_package
-for part in images tls; do
-  if [[ -x $work/find_package/$part ]]; then
-    "$work/find_package/$part" | sed "s/^/find_package, $part: /"
-  else
-    echo "-- a library is not here: a consumer of splitvit::$part is left out"
-  fi
-done
+run_parts find_package images tls mpi
 if cmake -S "$consumers/find_package" -B "$work/newer" -DCMAKE_PREFIX_PATH="$work/prefix" \
     -DSPLITVIT_WANTED=99.0 >/dev/null 2>&1; then
   fail "version 99.0 was found, but $version is installed"
