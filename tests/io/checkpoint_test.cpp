@@ -188,6 +188,19 @@ TEST_CASE("checkpoint: a head that is too long cannot be written", "[io]") {
   CHECK_THROWS_AS(io::format_checkpoint(checkpoint), std::invalid_argument);
 }
 
+TEST_CASE("checkpoint: a state that is referred to is written as its copy is", "[io]") {
+  test::SomeState state;
+  io::Checkpoint copied{{.step = 3}}, referred{{.step = 3}};
+  copied.add("state", state);
+  copied.sections["zero"] = referred.sections["zero"] = std::vector<std::byte>(1'000'000);
+  referred.refer("state", state);
+  CHECK(io::format_checkpoint(referred) == io::format_checkpoint(copied));
+  std::size_t pieces = 0;  // short ones are joined, long ones are not cut
+  io::checkpoint_pieces(referred)(
+      [&](std::span<const std::byte> bytes) { pieces += bytes.empty() ? 0 : 1; });
+  CHECK(pieces == 3);
+}
+
 TEST_CASE("checkpoint: state that does not fit changes nothing", "[io]") {
   io::Checkpoint checkpoint = sample_checkpoint();
   checkpoint.source = "gen";
