@@ -100,6 +100,8 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
   need(o.role == Role::both || o.seeds.size() == 1,
        "several seeds need --role both; give one to each server and client");
   need(o.second_cut == 0 || o.clients == 0, "--labels client does not go with --clients");
+  need(o.second_cut == 0 || o.micro_batches <= 1,
+       "--labels client does not go with --micro-batches");
   need(o.second_cut == 0 || o.evaluate == Options{}.evaluate,
        "--evaluate does not go with --labels client");
   need(o.role != Role::server || (o.drop_patches == 0 && o.evaluate == Options{}.evaluate),

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# labels.sh SPLIT_TRAIN: with the labels at the client the model is the same as with the labels at the
+# server, byte for byte, in one process and over TCP; and which options go together, as a test.
+set -euo pipefail
+
+program=$1
+folder=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
+cd "$folder"
+
+images 24 >train.bin
+images 16 >test.bin
+common=(--data cifar:train.bin,test.bin --progress none --batch 8 --steps 6 --threads 1 --seed 4)
+
+"$program" "${common[@]}" --cut 1 --out at_server >table
+for cuts in 1,2 1,4; do
+  "$program" "${common[@]}" --labels client --cut $cuts --out at_client-$cuts >table
+  cmp at_server/model.safetensors at_client-$cuts/model.safetensors || fail "--cut $cuts: another model"
+  cmp <(cut -d, -f 1-6 at_server/metrics.csv) <(cut -d, -f 1-6 at_client-$cuts/metrics.csv) ||
+    fail "--cut $cuts: $(diff at_server/metrics.csv at_client-$cuts/metrics.csv)"
+done
+grep -q '"cut after block":"1,4"' at_client-1,4/metrics.jsonl || fail "no cuts in the metrics"
+
+# Over TCP, with a stage and a codec, and images of which nobody knows the class.
+serve --classes 10 --labels client --cut 1,3 --seed 4
+"$program" "${common[@]}" --role client --connect "$address" --labels client --cut 1,3 --compress adc:0.5@q:8 \
+  --out by_tcp >table || fail "the client ended with $?"
+served
+"$program" "${common[@]}" --labels client --cut 1,3 --compress adc:0.5@q:8 --out in_one >table
+cmp by_tcp/model.safetensors in_one/model.safetensors || fail "over TCP another model"
+
+# What is not alike is refused by name.
+port=0
+listen --classes 10 --cut 1 --seed 4
+"$program" "${common[@]}" --role client --connect "$address" --labels client --cut 1,3 >stdout 2>stderr &&
+  fail "not refused"
+grep -qF "cut: the client has 1,3, the server has 1" stderr || fail "$(cat stderr)"
+
+# Wrong words.
+must_refuse "--labels client needs two cuts, such as --cut 2,4" --labels client
+must_refuse "--labels client needs two cuts" --labels client --cut 2
+must_refuse "--cut 1,2: two cuts go with --labels client" --cut 1,2
+must_refuse "--cut 2,2: vit_micro has 4 blocks: the second cut comes after 3 to 4" --labels client --cut 2,2
+must_refuse "--cut 2,5: vit_micro has 4 blocks: the second cut comes after 3 to 4" --labels client --cut 2,5
+for value in 1, ,1 1,x 1,2,3 0,2 1.5,2; do
+  must_refuse "--cut '$value': wanted a whole number from 1 to 1000, or two" --labels client --cut "$value"
+done
+must_refuse "--labels client does not go with --clients" --labels client --cut 1,2 --clients 2
+must_refuse "--labels client does not go with --micro-batches" --labels client --cut 1,2 --micro-batches 2
+must_refuse "--evaluate does not go with --labels client" --labels client --cut 1,2 --evaluate both
+must_refuse "feedback:local does not go with --labels client" --labels client --cut 1,2 --feedback local
