@@ -18,9 +18,10 @@
 #include <splitvit/tensor/tensor.hpp>       // Tensor
 #include <splitvit/transport/any_link.hpp>  // AnyLink
 
-#include "split_train/dialling.hpp"   // dial, first_patience, is_of_connection
-#include "split_train/group.hpp"      // client_options_of, client_role_of, keep_checkpoints, ...
-#include "split_train/group_log.hpp"  // GroupLog, run_logged
+#include "split_train/dialling.hpp"      // dial, first_patience, is_of_connection
+#include "split_train/group.hpp"         // client_options_of, client_role_of, keep_checkpoints, ...
+#include "split_train/group_log.hpp"     // GroupLog, run_logged
+#include "split_train/interruption.hpp"  // end_at_signals
 
 namespace split_train {
 
@@ -46,6 +47,7 @@ class GroupClient {
   }
 
   sv::report::Run operator()() {
+    end_at_signals(!options_.checkpoint.empty());
     log_.begin();
     std::chrono::nanoseconds patience = first_patience;
     while (true) {

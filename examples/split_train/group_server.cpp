@@ -26,9 +26,10 @@
 #include "split_train/cluster.hpp"    // serve_cluster
 #include "split_train/group.hpp"      // group_options, group_server, keep_checkpoints, save_average
 #include "split_train/group_log.hpp"  // GroupLog, run_logged
-#include "split_train/now.hpp"        // now_text
-#include "split_train/protection.hpp"  // serve
-#include "split_train/server_log.hpp"  // ServerLog
+#include "split_train/interruption.hpp"  // end_at_signals
+#include "split_train/now.hpp"           // now_text
+#include "split_train/protection.hpp"    // serve
+#include "split_train/server_log.hpp"    // ServerLog
 
 namespace split_train {
 
@@ -51,6 +52,7 @@ class GroupServing {
   }
 
   sv::report::Run operator()() {
+    end_at_signals(!options_.checkpoint.empty());
     log_.begin();
     if (!kept_ || !kept_->had_ended()) serve_clients();
     auto all = summaries_of(options_, data_);

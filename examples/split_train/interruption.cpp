@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "split_train/interruption.hpp"
 
-#include <array>    // array
-#include <atomic>   // atomic
-#include <cstdlib>  // _Exit
-#include <utility>  // move
+#include <array>        // array
+#include <atomic>       // atomic
+#include <cstdlib>      // _Exit
+#include <string_view>  // string_view
+#include <utility>      // move
 
 #include <signal.h>  // pthread_kill, pthread_sigmask, sigaction, sigwait
-#include <unistd.h>  // _exit
+#include <unistd.h>  // _exit, write
 
 namespace split_train {
 
@@ -23,19 +24,39 @@ extern "C" void remember(int signal) {
   if (!came.compare_exchange_strong(none, signal)) ::_exit(128 + signal);
 }
 
+std::atomic<bool> has_checkpoints{false};
+
+extern "C" void end_now(int signal) {
+  constexpr std::string_view without =
+      "split_train: stopped; nothing is kept without --out or --checkpoint\n";
+  constexpr std::string_view with =
+      "split_train: stopped; the same command with --resume goes on from the beginning of the "
+      "round\n";
+  const std::string_view text = has_checkpoints ? with : without;
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  ::_exit(128 + signal);
+}
+
 bool is_ignored(int signal) {
   struct sigaction present{};
   return ::sigaction(signal, nullptr, &present) == 0 && present.sa_handler == SIG_IGN;
 }
 
-}  // namespace
-
-void remember_signals() {
+void handle_by(void (*handler)(int)) {
   struct sigaction action{};
-  action.sa_handler = remember;
+  action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   for (const int signal : stopping)
     if (!is_ignored(signal)) ::sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+void remember_signals() { handle_by(remember); }
+
+void end_at_signals(bool are_kept) {
+  has_checkpoints = are_kept;
+  handle_by(end_now);
 }
 
 int signal_that_came() { return came; }

@@ -108,6 +108,22 @@ clients=()
 for number in 1 3 2; do client $number --sharing averaged; done
 ended
 
+# A signal ends a client and a server at once, and a line says what can go on.
+port=0
+listen --clients 3 "${common[@]}" --checkpoint of_server
+clients=()
+client 1
+for _ in $(seq 100); do kill -USR1 "$running" && grep -q "serving .*: 0 steps" listening && break || sleep 0.1; done
+stopped() {  # stopped PROCESS FILE TEXT
+  local code=0
+  kill -TERM "$1"
+  wait "$1" || code=$?
+  [[ $code == 143 ]] && grep -qF -- "split_train: stopped; $3" "$2" || fail "$code: $(cat "$2")"
+}
+stopped "${clients[0]}" client-1 "nothing is kept without --out or --checkpoint"
+stopped "$running" errors "the same command with --resume goes on from the beginning of the round"
+running=
+
 # Wrong words.
 for value in "" 1 0/3 4/3 1/0 1/x /3 1/3/3 -1/3 1/100001; do
   must_refuse "--client '$value': wanted I/N, such as 2/5" --role client --connect localhost:1 --client "$value"

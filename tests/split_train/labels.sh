@@ -26,7 +26,7 @@ done
 grep -q '"cut after block":"1,4"' at_client-1,4/metrics.jsonl || fail "no cuts in the metrics"
 
 # Over TCP, with a stage and a codec, and images of which nobody knows the class.
-serve --classes 10 --labels client --cut 1,3 --seed 4
+serve --classes 4 --labels client --cut 1,3 --seed 4
 "$program" "${common[@]}" --role client --connect "$address" --labels client --cut 1,3 --compress adc:0.5@q:8 \
   --out by_tcp >table || fail "the client ended with $?"
 served
@@ -35,7 +35,7 @@ cmp by_tcp/model.safetensors in_one/model.safetensors || fail "over TCP another 
 
 # What is not alike is refused by name.
 port=0
-listen --classes 10 --cut 1 --seed 4
+listen --classes 4 --cut 1 --seed 4
 "$program" "${common[@]}" --role client --connect "$address" --labels client --cut 1,3 >stdout 2>stderr &&
   fail "not refused"
 grep -qF "cut: the client has 1,3, the server has 1" stderr || fail "$(cat stderr)"
