@@ -198,7 +198,7 @@ class Reader {
   void read_cuts() {
     std::vector<Index> all;
     std::string_view rest = cuts;
-    while (!cuts.empty()) {
+    while (app.count("--cut") > 0) {
       const std::size_t comma = std::min(rest.find(','), rest.size());
       const auto cut = sv::number_from<Index>(rest.substr(0, comma));
       if (!cut || *cut < 1 || *cut > 1000 || all.size() == 2)
