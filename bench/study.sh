@@ -6,12 +6,14 @@
 #   bench/study.sh small TRAIN.bin TEST.bin OUT [OPTION...]
 #   bench/study.sh real TRAIN.bin TEST.bin WEIGHTS.safetensors OUT [OPTION...]
 #   bench/study.sh traffic TRAIN.bin TEST.bin WEIGHTS.safetensors OUT [OPTION...]
+#   bench/study.sh clients TRAIN.bin TEST.bin OUT [OPTION...]
 #
 # small: a ViT of 4 blocks and 65 tokens from scratch, until 48 MiB have crossed the link; half of
 # the patches dropped in OUT/half_the_patches. real: pretrained DeiT-Tiny at 224 pixels, cut after
 # block 3, 32 steps of 32 images; in OUT/five_seeds, evaluated with stages and codec, too, and in
 # OUT/three_seeds. traffic: the same model until 300 MiB have crossed the link, but no more than 400
-# steps, evaluated 16 times. Three seeds where nothing else is said.
+# steps, evaluated 16 times. clients: ten clients of the model of `small`, 20,000 images a run, in
+# OUT/PARTITION/SHARING. Three seeds where nothing else is said.
 # OPTIONs go to split_train, which stands in $SPLIT_TRAIN (build/release/examples/split_train);
 # --resume goes on with what was begun.
 set -euo pipefail
@@ -148,6 +150,21 @@ case ${1:-} in
     exec "$program" --data "cifar:$2,$3" --weights "$4" --model deit_tiny --image 224 --cut 3 \
       --batch 32 --lr 1e-4 --budget-mib 300 --steps 400 --evaluate-at 16 --seed 1 2 3 --threads 1 \
       --out "$5" --compress "${traffic[@]}" "${@:6}"
+    ;;
+  clients)
+    (($# >= 4)) || usage
+    require_program
+    for partition in iid dirichlet:0.5 dirichlet:0.1; do
+      for sharing in relay averaged shared; do
+        methods=(none)
+        [[ $partition != dirichlet:0.5 ]] || methods+=(merge-tokens:0.31@q:4)
+        [[ $sharing == relay ]] && turns=(--turn 10) || turns=(--average-every 10)
+        "$program" --data "cifar:$2,$3" --model vit_micro --image 64 --cut 1 --batch 32 --lr 1e-3 \
+          --augment flip,crop --clients 10 --steps 62 --partition "$partition" --sharing "$sharing" \
+          "${turns[@]}" --seed 1 2 3 --threads 1 --out "$4/${partition/:/-}/$sharing" \
+          --compress "${methods[@]}" "${@:5}"
+      done
+    done
     ;;
   *) usage ;;
 esac
