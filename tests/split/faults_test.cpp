@@ -336,7 +336,7 @@ TEST_CASE("failure: a client that does not read its answer ends its session alon
     Serving serving{server, std::move(server_end)};
     test::RawClient client{std::move(client_end), test::small_settings("custom")};
     client.send(wire::MessageKind::fetch_weights);
-    std::this_thread::sleep_for(80ms);
+    std::this_thread::sleep_for(300ms);
     std::vector<std::byte> rest(1 << 16);
     try {
       while (client.link.read_some(rest) > 0) {

@@ -97,7 +97,8 @@ TEST_CASE("messages: what share of a step a message is", "[split]") {
     CHECK_THROWS_AS(payload(wrong), std::invalid_argument);
 
   constexpr std::size_t at = split::ForwardMessage::header_bytes;
-  CHECK_THROWS_AS(read(std::span{payload({4, 12})}.first(at + 7)), WireError);
+  const auto whole = payload({4, 12});
+  CHECK_THROWS_AS(read(std::span{whole}.first(at + 7)), WireError);
   for (const auto& [images, of_step] : {std::pair{0, 12}, {13, 12}, {0, 0}, {1, 0}}) {
     auto wrong = payload({4, 12});
     wrong[at] = static_cast<std::byte>(images);

@@ -43,6 +43,9 @@ must_refuse "are for the side that has the images" --role server --listen 127.0.
 must_refuse "--micro-batches '0': wanted a whole number from 1 to 64" --micro-batches 0
 must_refuse "--micro-batches '65': wanted a whole number from 1 to 64" --micro-batches 65
 must_refuse "--micro-batches is for the side that has the images" --role server --listen 127.0.0.1:0 --micro-batches 2
+must_refuse "wanted a number above 0 and below" --link-mbit 0
+must_refuse "wanted a number from 0 on and below" --link-ms -1
+must_refuse "go without --clients in one process" --link-ms 5 --clients 2
 must_refuse "wanted uncompressed|compressed|both" --evaluate often
 must_refuse "--evaluate-at goes with --budget-mib" --evaluate-at 4 --steps 9
 
@@ -169,6 +172,15 @@ loss_of() { # FOLDER: of its last step, to three digits
 [[ $(loss_of parts) == $(loss_of whole) ]] || fail "losses: $(loss_of parts) in parts, $(loss_of whole) else"
 train "${parts[@]}" --micro-batches 2 --steps 99 --resume >/dev/null 2>"$folder/stderr" && fail "another number of parts"
 grep -qi "parts of a batch\|micro-batches" "$folder/stderr" || fail "$(cat "$folder/stderr")"
+
+# Over a slow line, with other parts of the batch under way: the same model, and the line's time.
+train --micro-batches 3 --link-mbit 80 --link-ms 30 --out "$folder/slow" >/dev/null
+cmp "$folder/slow/model.safetensors" "$folder/parts/model.safetensors" || fail "a slow line gives other weights"
+train --link-ms 30 --out "$folder/late" >/dev/null
+awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "seconds_link") column = i }
+         NR > 1 { seconds = $column }
+         END { exit !(column && seconds >= 2 * 2 * 0.03) }' "$folder/late/metrics.csv" ||
+  fail "less than two latencies a step: $(cat "$folder/late/metrics.csv")"
 
 # Evaluation with stages and codec, whose bytes and choices are logged; and resumed.
 deployed=(--evaluate both --compress merge-tokens:0.5@transform:rate=0.05 --log-steps --out "$folder/deployed")

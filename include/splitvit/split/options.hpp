@@ -52,7 +52,7 @@ struct ServerOptions {
   std::chrono::nanoseconds keep_for = std::chrono::minutes{10};
   /// How long other clients of the same part wait between two parts of a client's step. Then it is
   /// discarded, and the connection ends.
-  std::chrono::nanoseconds part_timeout = std::chrono::minutes{2};
+  std::chrono::nanoseconds part_timeout = std::chrono::minutes{10};
 };
 
 /// The handshake's settings: the model and where it is cut, the type of its numbers, how

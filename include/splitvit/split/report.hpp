@@ -97,7 +97,7 @@ struct Seconds {
   double compression = 0;  ///< stages, encoder and codec at the client, forward, and decoding the
                            ///< gradient; their backward pass counts as the client's
   double server = 0;       ///< everything between a message's arrival and its answer; with local
-                           ///< feedback the client computes at the same time
+                           ///< feedback or micro-batches the client computes at the same time
   double link = 0;         ///< the rest of the wait for the answer
 
   double total() const { return client + compression + server + link; }

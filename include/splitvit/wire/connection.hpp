@@ -158,6 +158,7 @@ class Connection {
     if (!std::exchange(is_taken_, false)) return;
     event_.reset();
     session_.payloads().done();
+    session_.waits(transport::Clock::now());
     changed_.notify_all();
   }
 

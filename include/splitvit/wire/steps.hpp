@@ -126,8 +126,8 @@ class ReplyCache {
   const std::vector<std::byte>* begun_reply() const {
     return replying_ ? &current_.buffers[current_.used] : nullptr;
   }
-  /// Errors  WireError (too_long) if the replies to a step, with that in new_reply(), have more
-  ///         bytes than `most`.
+  /// Errors  WireError (too_long) if the replies to the current step, with that in new_reply(),
+  ///         have more than `most` bytes.
   void require_room(std::uint64_t most) const {
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i <= current_.used; ++i) bytes += current_.buffers[i].size();
