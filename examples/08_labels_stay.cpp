@@ -1,6 +1,6 @@
-// Split learning in the shape of a U: the client keeps its labels. It has the first blocks and, behind
-// the server's, the last block and the classifier, so it takes the loss itself. No label crosses the
-// link. A few seconds on one core.
+// Split learning in the shape of a U: the client keeps its labels. It has the first block and,
+// behind the server's, the last one with the classifier, so it takes the loss itself. No label
+// crosses the link. A few seconds on one core.
 
 #include <cstdio>
 #include <thread>

@@ -112,7 +112,7 @@ ClientGroup<float> group_of(const std::string& mode) {
 }  // namespace
 
 TEST_CASE("late clients: one that stalls misses the round, and goes on with the next average",
-          "[split]") {
+          "[split][timing]") {
   const std::string mode = GENERATE("shared", "averaged", "relay");
   CAPTURE(mode);
   Impatient group{group_of(mode)};
@@ -132,7 +132,7 @@ TEST_CASE("late clients: one that stalls misses the round, and goes on with the 
   CHECK(group.server().away_at_end() == 0);
 }
 
-TEST_CASE("late clients: one that was killed comes back in a new session", "[split]") {
+TEST_CASE("late clients: one that was killed comes back in a new session", "[split][timing]") {
   Impatient group{group_of("averaged")};
   std::uint64_t bytes = 0;
   {
@@ -162,7 +162,7 @@ TEST_CASE("late clients: one that was killed comes back in a new session", "[spl
   CHECK(group.server().group()->rounds().all_taken(1) == 6);
 }
 
-TEST_CASE("late clients: one that never comes, and an evaluator that has gone", "[split]") {
+TEST_CASE("late clients: one that never comes, and an evaluator that has gone", "[split][timing]") {
   ClientGroup<float> of_group = group_of("shared");
   of_group.options.evaluator = 1;
   std::atomic<int> evaluations = 0;
@@ -181,7 +181,8 @@ TEST_CASE("late clients: one that never comes, and an evaluator that has gone", 
   CHECK(group.server().away_at_end() == 2);
 }
 
-TEST_CASE("late clients: a place is taken only from a client that is not connected", "[split]") {
+TEST_CASE("late clients: a place is taken only from a client that is not connected",
+          "[split][timing]") {
   Impatient group{group_of("shared")};
   const auto client = group.connect(2);
   try {

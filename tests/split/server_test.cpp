@@ -12,6 +12,7 @@
 #include <splitvit/compress/adc.hpp>
 #include <splitvit/compress/then.hpp>
 #include <splitvit/optim/adam.hpp>
+#include <splitvit/split/aggregator.hpp>
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/server.hpp>
 #include <splitvit/transport/memory.hpp>
@@ -131,20 +132,23 @@ TEST_CASE("server: refuses a client of another model, cut or method, naming both
 TEST_CASE("parties: a part that belongs to the other one is refused", "[split]") {
   CHECK_THROWS_WITH((split::Server{test::client_part(), optim::Adam{}}),
                     ContainsSubstring("Server: the part is blocks [0, 1) of 3") &&
-                        ContainsSubstring("wanted one with classifier"));
+                        ContainsSubstring("wanted one without stem"));
   CHECK_THROWS_WITH((split::Client{test::server_part(), optim::Adam{}, compress::Identity{},
                                    transport::memory_pair().first}),
                     ContainsSubstring("Client: the part is blocks [1, 3) of 3") &&
                         ContainsSubstring("wanted one with stem"));
-  // Neither the middle of a model nor all of it.
+  // Not all of a model; its middle for a server whose client has the rest, but not for a group.
   const auto middle = nn::make_part<float>(test::small_vit, 1, 2, test::start);
   const auto whole = nn::make_part<float>(test::small_vit, 0, 3, test::start);
-  for (const auto& part : {middle, whole}) {
-    CHECK_THROWS_AS((split::Server{part, optim::Adam{}}), std::invalid_argument);
+  CHECK_THROWS_AS((split::Server{whole, optim::Adam{}}), std::invalid_argument);
+  CHECK_NOTHROW(split::Server{middle, optim::Adam{}});
+  for (const auto& part : {middle, whole})
     CHECK_THROWS_AS(
         (split::Client{part, optim::Adam{}, compress::Identity{}, transport::memory_pair().first}),
         std::invalid_argument);
-  }
+  CHECK_THROWS_WITH((split::Server<float>{
+                        split::Shared{}, {.clients = 2}, [&] { return middle; }, optim::Adam{}}),
+                    ContainsSubstring("wanted one with classifier"));
 }
 
 TEST_CASE("server: keeps so many sessions and no more, and forgets those that said goodbye",

@@ -18,6 +18,8 @@ inline bool& recording() {
   return on;
 }
 
+struct Recorder;
+
 /// The backward function of an operation behind two pointers to functions, so that the graph is
 /// compiled once for each T and not once for each operation. Its memory comes from the workspace.
 template <std::floating_point T>
@@ -170,10 +172,7 @@ class Variable {
   const std::shared_ptr<Node>& node() const { return node_; }
 
  private:
-  template <std::floating_point U, class Backward>
-    requires std::invocable<Backward&, const Tensor<U>&, const Tensor<U>&>
-  friend Variable<U> record(Tensor<U> value, std::initializer_list<Variable<U>> inputs,
-                            Backward&& backward);
+  friend struct detail::Recorder;
 
   Variable(Tensor<T> value, std::initializer_list<Variable> inputs, detail::Operation<T> operation)
       : Variable{std::move(value)} {
@@ -191,6 +190,18 @@ class Variable {
   std::shared_ptr<Node> node_;
 };
 
+namespace detail {
+/// What record() below may do. Clang 16 takes no function with constraints for a friend.
+struct Recorder {
+  template <std::floating_point T, class Backward>
+  static Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
+                            Backward&& backward) {
+    if (!Variable<T>::records(inputs)) return Variable<T>{std::move(value)};
+    return {std::move(value), inputs, Operation<T>{std::forward<Backward>(backward)}};
+  }
+};
+}  // namespace detail
+
 /// Makes the result of an operation. `backward(y, dy)` is called once, with the value and its
 /// gradient, and adds its share to each input with add_gradient:
 ///
@@ -205,8 +216,7 @@ template <std::floating_point T, class Backward>
   requires std::invocable<Backward&, const Tensor<T>&, const Tensor<T>&>
 Variable<T> record(Tensor<T> value, std::initializer_list<Variable<T>> inputs,
                    Backward&& backward) {
-  if (!Variable<T>::records(inputs)) return Variable<T>{std::move(value)};
-  return {std::move(value), inputs, detail::Operation<T>{std::forward<Backward>(backward)}};
+  return detail::Recorder::record(std::move(value), inputs, std::forward<Backward>(backward));
 }
 
 template <std::floating_point T>

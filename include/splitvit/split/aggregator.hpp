@@ -39,7 +39,8 @@ class Aggregator final : public Group<T> {
  public:
   /// `part` is a server part; where each client has its own, the one that becomes the average.
   ///
-  /// Errors  std::invalid_argument without clients, for an evaluator that is none of them, or one
+  /// Errors  std::invalid_argument without clients, without a classifier, for an evaluator that is
+  /// none of them, or one
   ///         that evaluates every 0 rounds.
   Aggregator(AnySharing<T> sharing, nn::Part<T> part, GroupOptions options)
       : options_{std::move(options)},
@@ -55,6 +56,9 @@ class Aggregator final : public Group<T> {
                 },
                 options_.seed, options_.order},
         members_(options_.clients) {
+    if (!server_part_.classifier)
+      throw ArgumentError({"Aggregator: the server's part is ", server_part_.description(),
+                           ", wanted one with classifier: clients of a group have no tail"});
     if (options_.evaluator > options_.clients || options_.evaluate_every == 0)
       throw ArgumentError({"Aggregator: the evaluator is client ", options_.evaluator, " of ",
                            options_.clients, ", every ", options_.evaluate_every,

@@ -85,8 +85,7 @@ class Client {
   /// Trains on one batch, in so many parts as options.micro_batches says.
   /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit; WireError
-  ///         (late) if the other clients of a group have gone on: request the next turn, the
-  ///         connection goes on.
+  ///         (late) if others of a group have gone on: request the next turn, on this connection.
   StepReport train_step(Tensor<T> images, const Labels& labels);
 
   /// Trains on all batches of a source. `each(report)` is called after every step and may return
@@ -286,15 +285,14 @@ StepReport Client<T>::train_step(Tensor<T> images, const Labels& labels) {
     role_.discard();  // nothing has been sent
     throw;
   }
-  bool has_missed = false;
-  connected([&] {
-    has_missed = !exchange.finish();
-    if (has_missed) return;
+  const bool is_taken = connected([&] {
+    if (!exchange.finish()) return false;
     connection_->session()->prepare();
     role_.commit(report);
     connection_->locked()->commit();
+    return true;
   });
-  if (has_missed)
+  if (!is_taken)
     throw WireError(Reason::late, {"step ", report.step,
                                    ": the other clients have gone on; request the next turn"});
   report.traffic = traffic(Column::training) - before;

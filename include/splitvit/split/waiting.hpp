@@ -16,10 +16,10 @@ class Waiting {
  public:
   /// Waits until `is_ready()`. `look_around()` is called ten times a second meanwhile. What they
   /// throw ends the wait.
-  void wait(std::unique_lock<std::mutex>& guard, const std::function<bool()>& is_ready,
-            const std::function<void()>& look_around) {
+  void wait(std::unique_lock<std::mutex>& guard, const std::predicate<> auto& is_ready,
+            const std::invocable<> auto& look_around) {
     if (is_ready()) return;
-    One mine{is_ready};
+    One mine{[&is_ready] { return is_ready(); }};
     const Listed listed{all_, &mine};
     do {
       mine.changed.wait_for(guard, std::chrono::milliseconds{100});
@@ -41,7 +41,7 @@ class Waiting {
 
  private:
   struct One {
-    const std::function<bool()>& is_ready;
+    std::function<bool()> is_ready;
     std::condition_variable changed = {};
   };
   /// It is in the list as long as this lives.

@@ -33,8 +33,8 @@ namespace splitvit::inline SPLITVIT_BUILD::wire {
 /// then the step is applied, and commit(), which cannot fail, queues the reply.
 ///
 /// Write what is queued before you read more: otherwise a peer that repeats its last step makes the
-/// queue grow. A server answers a part of a step before it takes the next one. The replies to a
-/// step have at most as many bytes as a message.
+/// queue grow. A server answers a part before it takes the next one; all replies to a step have at
+/// most as many bytes as a message.
 ///
 /// Errors  Most calls: WireError (superseded) once a newer connection has taken over the state,
 ///         TransportError (closed) once the session is over, std::logic_error for a call that the
@@ -228,11 +228,9 @@ class Session {
     return event(*kind);
   }
 
-  /// Says what the next bytes complete.
   const MessageReader& reader() const { return reader_; }
   /// That of the last event stays valid until the next message has begun, unless it is kept.
   Payloads& payloads() { return payloads_; }
-
   /// The peer's silence is measured from now on: for callers that do not read while they compute.
   void listen(Time now) { silence_.listen(now); }
   /// The wait for a message begins now. For callers that always read.
