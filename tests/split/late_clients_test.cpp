@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -60,6 +63,9 @@ class Impatient {
     while (!was_late(client)) std::this_thread::sleep_for(std::chrono::milliseconds{10});
   }
 
+  const transport::Endpoint& endpoint() const { return listener_.endpoint(); }
+  const ClientGroup<float>& group() const { return group_; }
+
   /// In a session of its own.
   Client connect(std::uint32_t number) const {
     return std::make_unique<split::Client<float>>(
@@ -105,6 +111,35 @@ class Impatient {
   std::jthread thread_;
 };
 
+/// A link that stops for a while after so many bytes that it has sent.
+class Stalling {
+ public:
+  struct Plan {
+    std::atomic<std::uint64_t> sent = 0, stalls_at = ~std::uint64_t{0};
+    std::function<void()> stall = {};
+  };
+  Stalling(transport::TcpLink link, std::shared_ptr<Plan> plan)
+      : link_{std::make_unique<transport::TcpLink>(std::move(link))}, plan_{std::move(plan)} {}
+
+  std::size_t read_some(std::span<std::byte> into) { return link_->read_some(into); }
+  std::size_t write_some(std::span<const std::byte> from) {
+    if (plan_->sent == plan_->stalls_at) {
+      plan_->stalls_at = ~std::uint64_t{0};
+      plan_->stall();
+    }
+    const std::uint64_t room = plan_->stalls_at - plan_->sent;
+    if (room < from.size()) from = from.first(static_cast<std::size_t>(room));
+    const std::size_t n = link_->write_some(from);
+    plan_->sent += n;
+    return n;
+  }
+  void set_deadline(transport::Deadline when) { link_->set_deadline(when); }
+
+ private:
+  std::unique_ptr<transport::TcpLink> link_;
+  std::shared_ptr<Plan> plan_;
+};
+
 ClientGroup<float> group_of(const std::string& mode) {
   return {.sharing = test::sharing_named<float>(mode), .steps = {6, 6, 6}};
 }
@@ -130,6 +165,34 @@ TEST_CASE("late clients: one that stalls misses the round, and goes on with the 
   }
   CHECK(group.was_late(2, mode == "relay" ? 2 : 1));
   CHECK(group.server().away_at_end() == 0);
+}
+
+TEST_CASE("late clients: one that stalls between the parts of a step misses the round",
+          "[split][timing]") {
+  ClientGroup<float> of_group = group_of("shared");
+  of_group.options.order = split::Order::arrival;  // others are not in turn, and yet wait for it
+  Impatient group{of_group};
+  {
+    const std::jthread first{[&] { group.train_alone(1); }}, third{[&] { group.train_alone(3); }};
+    const auto plan = std::make_shared<Stalling::Plan>();
+    plan->stall = [&] { group.wait_until_late(2); };
+    split::ClientOptions options = group.group().client_options(2);
+    options.micro_batches = 2;
+    split::Client<float> client{group.group().role(),
+                                Stalling{transport::connect_tcp(group.endpoint()), plan}, options};
+    std::uint64_t before = 0;
+    const int missed = group.train(client, 2, [&](split::Client<float>& training) {
+      if (training.steps() == 0) before = plan->sent;
+      if (training.steps() == 1 && before > 0)  // both parts have as many bytes
+        plan->stalls_at = plan->sent + (plan->sent - std::exchange(before, 0)) / 2;
+      return true;
+    });
+    CHECK(missed >= 1);
+    CHECK(client.role().turn().what == Turn::What::over);
+  }
+  CHECK(group.was_late(2, 1));
+  for (const float value : test::numbers_of<float>(group.server().part()))
+    REQUIRE(std::isfinite(value));
 }
 
 TEST_CASE("late clients: one that was killed comes back in a new session", "[split][timing]") {

@@ -136,7 +136,10 @@ class Answering {
     for (const std::uint32_t client : late) {
       const auto at = std::ranges::find_if(
           under_way_, [client](const UnderWay& one) { return one.client->state.client == client; });
-      if (at != under_way_.end()) abandon(*at->client);
+      if (at != under_way_.end()) {
+        const auto known = at->client;  // which the list lets go
+        abandon(*known);
+      }
       group_->skip(client);
     }
     save_if_given(given);
