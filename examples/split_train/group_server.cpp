@@ -18,6 +18,7 @@
 
 #include <splitvit/core/error.hpp>         // WireError
 #include <splitvit/core/state.hpp>         // StateVisitor
+#include <splitvit/split/aggregator.hpp>   // Aggregator
 #include <splitvit/split/checkpoints.hpp>  // Checkpoints
 #include <splitvit/split/server.hpp>       // Server
 #include <splitvit/split/service.hpp>      // Service

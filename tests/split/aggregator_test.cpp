@@ -346,7 +346,8 @@ TEST_CASE("aggregator: the others go on without a client, which takes the next a
                 {.clients = 3, .deadline = std::chrono::seconds{1}}};
     for (const std::uint32_t client : {1u, 2u, 3u}) table.ask(client, 2, false, 0);
     for (const std::uint32_t client : {1u, 2u, 3u}) table.take(client, 1);
-    for (const std::uint32_t client : {1u, 2u, 3u}) table.train(client, 4, 1.0f + client);
+    for (const std::uint32_t client : {1u, 2u, 3u})
+      table.train(client, 4, 1.0f + static_cast<float>(client));
     table.train(1, 4, 2);
     table.aggregator->skip(2);
     CHECK(table.aggregator->is_away(2));

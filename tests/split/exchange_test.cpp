@@ -183,7 +183,7 @@ TEST_CASE("exchange: the bits do not depend on what overlaps, for stages and fee
       compress::adc(0.5), spec::parse_method<float>("drop:0.4").stage,
       compress::MergeSamples{.keep = 0.5, .weight_by_size = true}};
   for (const auto& stage : stages)
-    for (const std::uint64_t every : {1, 2, 0})
+    for (const std::uint64_t every : {1u, 2u, 0u})
       for (const double dropped : {0.0, 0.5}) {
         CAPTURE(stage.description(), every, dropped);
         const PartsTraining training{.micro_batches = 3,

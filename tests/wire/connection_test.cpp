@@ -192,7 +192,7 @@ TEST_CASE("Connection: both ends may write more than the link holds before they 
     Ends ends{{.heartbeat = heartbeat}};
     CHECK(ends.client->reads_ahead());
     std::vector<std::vector<std::byte>> parts, answers;
-    for (int part = 0; part < 4; ++part) {
+    for (std::size_t part = 0; part < 4; ++part) {
       parts.push_back(random_bytes(900'000 + part));
       answers.push_back(random_bytes(1'200'000 + part));
     }

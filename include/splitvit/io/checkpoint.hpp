@@ -149,8 +149,9 @@ struct CheckpointSection {
 /// Errors  std::invalid_argument if settings and names of sections need more than 1 MiB.
 inline Pieces checkpoint_pieces(const Checkpoint& checkpoint) {
   std::map<std::string, detail::CheckpointSection> sections;
-  for (const auto& [name, section] : checkpoint.sections)
-    sections.emplace(name, Pieces{[&section](const Sink& sink) { sink(section); }});
+  for (const auto& entry : checkpoint.sections)
+    sections.emplace(entry.first,
+                     Pieces{[&bytes = entry.second](const Sink& sink) { sink(bytes); }});
   for (const auto& [name, state] : checkpoint.states) sections.emplace(name, state);
 
   std::vector<std::byte> fields;  // of the head, behind its sizes
