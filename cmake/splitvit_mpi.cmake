@@ -3,11 +3,9 @@
 # AUTO and an MPI is found; OFF, or nothing, leaves it out. Installed with the package.
 
 if(NOT TARGET splitvit::mpi AND "${SPLITVIT_USE_MPI}" MATCHES "^(AUTO|ON)$")
-  if(NOT TARGET MPI::MPI_CXX)
-    set(MPI_CXX_SKIP_MPICXX ON)  # its C++ bindings are gone from the standard
-    find_package(MPI 3.0 QUIET GLOBAL COMPONENTS CXX)
-  endif()
-  if(TARGET MPI::MPI_CXX)
+  set(MPI_CXX_SKIP_MPICXX ON)  # its C++ bindings are gone from the standard
+  find_package(MPI 3.0 QUIET GLOBAL COMPONENTS CXX)
+  if(MPI_CXX_FOUND)  # a target MPI::MPI_CXX there is in any case
     add_library(splitvit::mpi INTERFACE IMPORTED GLOBAL)
     target_link_libraries(splitvit::mpi INTERFACE splitvit::splitvit MPI::MPI_CXX)
   elseif("${SPLITVIT_USE_MPI}" STREQUAL "ON")
