@@ -46,9 +46,11 @@ void read_forward(Bytes payload) {
   require(shape.elements() > 0 && shape[1] <= test::fuzzed_vit.tokens());
   require(static_cast<std::uint64_t>(shape.elements()) * sizeof(T) <= most_bytes);
   require(came.sizes.empty() || came.sizes.size() == static_cast<std::size_t>(came.samples));
-  require(split::ForwardMessage::header_bytes + 2 * came.sizes.size() + came.token_sizes.size() +
-              came.labels.size() + came.encoded.size() ==
+  const std::size_t share = came.share.is_part() ? split::ForwardMessage::share_bytes : 0;
+  require(split::ForwardMessage::header_bytes + share + 2 * came.sizes.size() +
+              came.token_sizes.size() + came.labels.size() + came.encoded.size() ==
           payload.size());
+  require(came.share.weight() > 0 && came.share.weight() <= 1);
   const Tensor<T> logs = came.log_token_sizes<T>();
   for (const T log_size : logs.span()) require(log_size >= 0);
   const Labels labels = wire::read_labels(came.labels, came.samples, vit.classes);
