@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -191,10 +192,13 @@ TEST_CASE("answering: between the parts of a step other clients of the part wait
   first->send(0);
   first->take_answer();
   {
-    const std::jthread waiting{[&] { second.train_step(batch.images, batch.labels); }};
+    std::atomic<bool> has_trained = false;
+    const std::jthread waiting{[&] {
+      second.train_step(batch.images, batch.labels);
+      has_trained = true;
+    }};
     std::this_thread::sleep_for(150ms);
-    CHECK(second.steps() == 0);
-    CHECK(server.steps() == 0);
+    CHECK(!has_trained);
     if (end == "it goes on") {
       first->send(1);
       first->take_answer();
