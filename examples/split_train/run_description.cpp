@@ -87,13 +87,14 @@ sv::report::Run describe_run(const Options& o, const std::string& method, const 
                         " of a client"});
     if (o.sharing != "relay")
       run.settings.push_back({"clients in a round", o.per_round > 0 ? number(o.per_round) : "all"});
-    if (o.client == 0)
+    if (o.client == 0) {
       if (o.deadline.count() > 0)
         run.settings.push_back(
             {"late clients", "skipped after " + number(o.deadline.count()) + " s: not repeatable"});
-    run.settings.push_back({"order of steps", o.order == sv::split::Order::fixed
-                                                  ? "fixed"
-                                                  : "as they arrive: not repeatable"});
+      run.settings.push_back({"order of steps", o.order == sv::split::Order::fixed
+                                                    ? "fixed"
+                                                    : "as they arrive: not repeatable"});
+    }
     run.settings.push_back({"partition", o.partition});
   }
   if (o.micro_batches > 1) run.settings.push_back({"parts of a batch", number(o.micro_batches)});

@@ -56,8 +56,9 @@ done
 port=0
 listen --clients 3 "${common[@]}" --order arrival --average-every 2 --out arrival
 clients=()
-for number in 1 2 3; do client $number --average-every 2; done
+for number in 1 2 3; do client $number --average-every 2 --out of-$number; done
 ended
+grep -q '"order of steps"' of-1/metrics.jsonl && fail "a client tells the order, which only the server knows"
 grep -q '"order of steps":"as they arrive: not repeatable"' arrival/metrics.jsonl || fail "no order in the metrics"
 [[ $(awk -F, '$4 == 3' arrival/clients.csv | wc -l) == 3 ]] || fail "not 3 steps: $(cat arrival/clients.csv)"
 
