@@ -55,7 +55,7 @@ double cpu_seconds() {
   return cpu_seconds(usage);
 }
 
-/// A group of so many clients.
+/// A group of `clients`, and what each of them trains on.
 struct Crowd {
   split::AnySharing<float> sharing;
   std::uint32_t clients;

@@ -4,9 +4,9 @@
 //   overlap [1|2|4|8...] [--rounds N] [--threads N] [--compute float32|bf16] [--json FILE]
 //
 // Steps of a CIFAR-sized ViT cut after block 3, batch 128, adc:0.1, both parties in this process:
-// over memory, and over a line of 10 Mbit/s and 20 ms in each direction, as wholes and in so many
-// parts (1 and 4 unless given). Each round measures all of them, one after the other. `threads` are
-// those of each party.
+// over memory, and over a line of 10 Mbit/s and 20 ms in each direction, with the numbers of parts
+// that are given (1 and 4 else; 1 is the whole step). Each round measures all of them, one after
+// the other. Each party has --threads threads.
 //
 // "computing" is the step as a whole over memory; "line" is what its bytes take on the line, one
 // direction after the other, with one latency each. The bound is 1.1 times the larger of both, and

@@ -24,7 +24,6 @@ StartedPart started_part(const Options& options, const sv::nn::VitConfig& vit, I
                          Index last, const Method& method) {
   StartedPart started{sv::nn::make_part<float>(vit, first, last, {.seed = options.seed})};
   auto& part = started.part;
-  if (first == options.cut && last == options.second_cut) part.classifier.reset();
   if (options.recompute) part.blocks.recompute(last - first);
   part.use(options.compute);
   if (method.bottleneck && first == 0)
@@ -35,10 +34,15 @@ StartedPart started_part(const Options& options, const sv::nn::VitConfig& vit, I
   return started;
 }
 
+Index end_of_server(const Options& options, const sv::nn::VitConfig& vit) {
+  return options.second_cut > 0 ? options.second_cut : vit.depth;
+}
+
 sv::nn::Part<float> server_part(const Options& options, const sv::nn::VitConfig& vit,
                                 const Method& method) {
-  const Index last = options.second_cut > 0 ? options.second_cut : vit.depth;
-  return started_part(options, vit, options.cut, last, method).part;
+  auto part = started_part(options, vit, options.cut, end_of_server(options, vit), method).part;
+  if (options.second_cut > 0) part.classifier.reset();  // the client has it
+  return part;
 }
 
 std::optional<sv::nn::Part<float>> client_tail(const Options& options, const sv::nn::VitConfig& vit,

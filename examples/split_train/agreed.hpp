@@ -39,6 +39,8 @@ struct StartedPart {
 StartedPart started_part(const Options& options, const splitvit::nn::VitConfig& vit, Index first,
                          Index last, const Method& method);
 
+/// The block before which the server's part ends.
+Index end_of_server(const Options& options, const splitvit::nn::VitConfig& vit);
 /// The server's part: what follows the cut, or with --labels client what lies between both.
 splitvit::nn::Part<float> server_part(const Options& options, const splitvit::nn::VitConfig& vit,
                                       const Method& method);

@@ -19,7 +19,7 @@
 #include <splitvit/split/aggregator.hpp>         // Aggregator
 #include <splitvit/split/group_checkpoints.hpp>  // GroupCheckpoints
 
-#include "split_train/agreed.hpp"         // agreed_settings, no_files, started_part
+#include "split_train/agreed.hpp"         // agreed_settings, no_files, server_part, started_part
 #include "split_train/checkpointing.hpp"  // checkpoint_folder, checkpoint_options, tell_found
 #include "split_train/method.hpp"         // method_of
 #include "split_train/schedule.hpp"       // schedule_text
@@ -180,7 +180,7 @@ sv::split::Server<float> group_server(const Options& o, const std::string& text,
   const sv::nn::VitConfig vit = o.vit(data.train.classes());
   return {sharing_of(o),
           group,
-          [&o, vit, method] { return started_part(o, vit, o.cut, vit.depth, method).part; },
+          [&o, vit, method] { return server_part(o, vit, method); },
           rule_of(o),
           method.codec,
           {.seed = o.seed,

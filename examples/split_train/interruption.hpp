@@ -27,8 +27,9 @@ void remember_signals();
 /// The signal that came; 0: none.
 int signal_that_came();
 
-/// For a party that has saved what it goes on from: from now on SIGINT or SIGTERM ends the process
-/// at once, with a line that says how to go on. `are_kept`: whether there are checkpoints.
+/// From now on SIGINT or SIGTERM ends the process at once, with a line that says how to go on. For
+/// a party whose checkpoints are always written before anybody hears of what they hold. `are_kept`:
+/// whether there are checkpoints.
 void end_at_signals(bool are_kept);
 
 /// For a party that waits: another thread calls `action` at the first SIGINT or SIGTERM, and ends

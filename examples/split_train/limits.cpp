@@ -11,6 +11,8 @@
 #include <splitvit/report/run.hpp>     // reference_method
 #include <splitvit/wire/frame.hpp>     // message_ceiling
 
+#include "split_train/agreed.hpp"  // end_of_server
+
 namespace split_train {
 
 namespace sv = splitvit;
@@ -61,7 +63,7 @@ void require_messages_fit(const Options& o, const Data& data) {
     return require_below_ceiling(bytes_of_weights({vit, 0, o.cut}), "a client's part of the model",
                                  "leave fewer blocks with the clients, by a smaller --cut");
   if (o.out.empty() || o.eval_only) return;
-  require_below_ceiling(bytes_of_weights({vit, o.cut, o.second_cut > 0 ? o.second_cut : vit.depth}),
+  require_below_ceiling(bytes_of_weights({vit, o.cut, end_of_server(o, vit)}),
                         "--out: the server's part of the model",
                         "leave more blocks with the client, by a larger --cut");
 }

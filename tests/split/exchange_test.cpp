@@ -311,20 +311,16 @@ TEST_CASE("exchange: a link that breaks within a step loses nothing and counts n
   CHECK(wanted.outcome.bytes == wanted.at_server);
   int broken = 0;
   const std::uint64_t stride = SPLITVIT_SANITIZED ? 397 : 61;
-  for (std::uint64_t at = wanted.hello; at < wanted.up; at += stride) {
-    CAPTURE(at, "sent");
-    const Run came = run({.cut_sent_at = at});
+  const auto cut_by = [&](const transport::Faults& faults) {
+    CAPTURE(faults.cut_sent_at, faults.cut_received_at);
+    const Run came = run(faults);
     broken += came.cuts;
     CHECK(came.outcome == wanted.outcome);
     CHECK(came.at_server == wanted.at_server);
-  }
-  for (std::uint64_t at = wanted.welcome; at < wanted.down; at += stride) {
-    CAPTURE(at, "received");
-    const Run came = run({.cut_received_at = at});
-    broken += came.cuts;
-    CHECK(came.outcome == wanted.outcome);
-    CHECK(came.at_server == wanted.at_server);
-  }
+  };
+  for (std::uint64_t at = wanted.hello; at < wanted.up; at += stride) cut_by({.cut_sent_at = at});
+  for (std::uint64_t at = wanted.welcome; at < wanted.down; at += stride)
+    cut_by({.cut_received_at = at});
   CHECK(broken > 5);  // with a sanitizer 7
 }
 

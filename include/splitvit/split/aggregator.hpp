@@ -306,8 +306,8 @@ class Aggregator final : public Group<T> {
     ++turns_given_;
   }
 
-  /// Has the evaluator evaluate the average, or whoever is there in its place. Returns whether
-  /// somebody does.
+  /// Gives the turn to evaluate the average to the evaluator, or to the first client that is ready
+  /// if the evaluator is away. Returns false if nobody can take it.
   bool give_evaluation() {
     if (options_.evaluator == 0 || average_ == 0) return false;
     evaluator_ = options_.evaluator;

@@ -37,7 +37,7 @@ class Answering {
   std::mutex& guard() { return computing_; }
   /// Makes the clients a group. Before anybody is served.
   void use(std::shared_ptr<Group<T>> group) {
-    lateness_.emplace(group->deadline());
+    if (group->deadline().count() > 0) lateness_.emplace(group->deadline());
     group_ = std::move(group);
   }
   const std::shared_ptr<Group<T>>& group() const { return group_; }
@@ -118,7 +118,8 @@ class Answering {
   /// Waits until `is_ready()`, while the connection lives.
   void wait(std::unique_lock<std::mutex>& computing, wire::Connection& connection,
             KnownClient<T>& client, Patience patience, const auto& is_ready) {
-    if (patience == Patience::refuses && !is_ready())
+    if (is_ready()) return;
+    if (patience == Patience::refuses)
       throw std::logic_error("Server: a client waits for others, and no thread serves them");
     waiting_.wait(computing, is_ready, [&] {
       skip_late();
@@ -129,7 +130,7 @@ class Answering {
 
   /// Has the group go on without those that are late.
   void skip_late() {
-    if (!group_) return;
+    if (!lateness_) return;
     const auto late = lateness_->late(group_->awaited());
     if (late.empty()) return;
     const std::uint64_t given = group_->turns_given();
@@ -152,7 +153,7 @@ class Answering {
   std::chrono::nanoseconds part_timeout_;
   std::vector<UnderWay> under_way_;       // at most one on each learner
   std::shared_ptr<Group<T>> group_;       // null without one
-  std::optional<Lateness> lateness_;      // of its clients
+  std::optional<Lateness> lateness_;      // of its clients, if it has a deadline
   std::shared_ptr<SavesGroup<T>> saved_;  // null unless checkpoints of it are kept
   std::mutex computing_;                  // one thread computes
   Waiting waiting_;                       // for what others do
@@ -166,7 +167,7 @@ bool Answering<T>::operator()(wire::Connection& connection,
   KnownClient<T>& client = *known;
   const std::uint32_t number = client.state.client;
   std::optional<Lateness::Hearing> hearing;
-  if (group_) hearing.emplace(*lateness_, number);
+  if (lateness_) hearing.emplace(*lateness_, number);
   std::unique_lock computing{computing_};
   if (client.was_superseded()) throw superseded();
   using enum wire::MessageKind;

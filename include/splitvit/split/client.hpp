@@ -82,7 +82,7 @@ class Client {
   /// Closes the link without a goodbye. The server keeps the session for reconnect.
   void disconnect() { connection_.reset(); }
 
-  /// Trains on one batch, in so many parts as options.micro_batches says.
+  /// Trains on one batch, cut into options.micro_batches parts.
   /// Shapes  images (B, channels, image, image), labels: B rows, such as B class ids.
   /// Errors  ShapeError, std::invalid_argument for images or labels that do not fit; WireError
   ///         (late) if others of a group have gone on: request the next turn, on this connection.

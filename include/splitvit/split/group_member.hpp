@@ -33,7 +33,7 @@ struct GroupMember {
     waits = true;
     last_turn = after;
   }
-  /// Its weights have come, when it had trained on so many images.
+  /// Its weights have come; it has trained on `all_images` since the beginning.
   void came(std::span<const std::byte> bytes, std::uint64_t all_images) {
     has_come = true;
     samples = all_images - std::exchange(images, all_images);

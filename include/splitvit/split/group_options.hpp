@@ -29,9 +29,9 @@ struct GroupOptions {
   /// Number of the client that evaluates, or another one while it is away; 0: nobody does.
   std::uint32_t evaluator = 0;
   std::uint64_t evaluate_every = 1;  ///< rounds between evaluations; there is one at the end, too
-  /// Is told of weights that are left out of the average of a round; training goes on. Reason late:
-  /// those of a client that was skipped. Client 0: the average itself, and the weights stay what
-  /// they were before.
+  /// Is told of weights that are left out of the average of a round; training goes on. The reason
+  /// is `late` if the client was skipped. Client 0 stands for the average itself: it cannot be
+  /// used, and the weights stay as they were.
   std::function<void(std::uint32_t client, std::uint64_t round, const WireError& why)> on_left_out =
       {};
   /// Is told of each step of a client, as far as the server knows it.

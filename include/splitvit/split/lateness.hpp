@@ -18,8 +18,6 @@ class Lateness {
   /// A client is late after the others have waited for it so long; 0: never.
   explicit Lateness(std::chrono::nanoseconds deadline) : deadline_{deadline} {}
 
-  std::chrono::nanoseconds deadline() const { return deadline_; }
-
   /// A message of the client has come, and is being computed while this object lives.
   class Hearing {
    public:

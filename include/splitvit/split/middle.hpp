@@ -19,7 +19,6 @@ class Middle {
   /// With the codec of the first cut.
   Middle(codec::AnyCodec<T> codec, std::uint64_t seed) : sender_{std::move(codec), seed} {}
 
-  const TokenSender<T>& sender() const { return sender_; }
   /// Whether the next message of the step is a gradient.
   bool awaits_gradient() const { return under_way_.has_value(); }
 

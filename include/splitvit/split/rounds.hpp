@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>   // adjacent_find, all_of, any_of, ranges::{all_of, any_of, none_of}, sort
+#include <algorithm>   // adjacent_find, all_of, any_of, ranges::{all_of, any_of}, sort
 #include <functional>  // function
 
 #include <splitvit/core/error.hpp>           // ArgumentError, joined, Reason, WireError
@@ -85,12 +85,10 @@ class Rounds {
   bool is_over() const {
     if (!is_complete()) return false;
     const auto is_done = [](const One& one) { return one.is_ready && one.wanted == 0; };
-    const auto goes_on = [](const One& one) { return one.is_ready && one.wanted > 0; };
-    const auto is_on_time = [](const One& one) { return !one.has_missed; };
-    if (std::ranges::any_of(all_, is_on_time))
-      return std::ranges::all_of(all_,
-                                 [&](const One& one) { return !is_on_time(one) || is_done(one); });
-    return std::ranges::any_of(all_, is_done) && std::ranges::none_of(all_, goes_on);
+    if (std::ranges::all_of(all_, &One::has_missed))
+      return std::ranges::any_of(all_, is_done) && candidates().empty();
+    return std::ranges::all_of(all_,
+                               [&](const One& one) { return one.has_missed || is_done(one); });
   }
 
   /// Whether a round can begin: the last one is complete, and somebody has steps to take.
@@ -108,7 +106,7 @@ class Rounds {
   ///         or somebody who is no candidate.
   void begin() {
     const std::vector<Candidate> ready = candidates();
-    if (!can_begin()) throw std::logic_error("Rounds: no round can begin now");
+    if (!is_complete() || ready.empty()) throw std::logic_error("Rounds: no round can begin now");
     constexpr std::uint64_t purpose = 0x726f756e64;  // "round"
     std::vector<std::uint32_t> chosen = choose_(ready, Rng{.seed = seed_}.at(purpose, number_ + 1));
     std::sort(chosen.begin(), chosen.end());
