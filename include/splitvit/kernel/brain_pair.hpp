@@ -67,7 +67,15 @@ inline PairPack spread(const BrainPair& pair) {
 }
 inline Pack<float> multiply_add_in_place(const PairPack& a, const PairPack& b,
                                          const Pack<float>& c) {
+#if defined(__clang__) && __clang_major__ >= 16 && __clang_major__ < 18
+  // Its optimiser recurses without end where numbers that were shuffled become bfloat:
+  // github.com/llvm/llvm-project/issues/68117
+  auto sum = c.data;
+  asm("{vdpbf16ps %2, %1, %0|vdpbf16ps %0, %1, %2}" : "+v"(sum) : "v"(b.data), "v"(a.data));
+  return sum;
+#else
   return _mm512_dpbf16_ps(c.data, (__m512bh)a.data, (__m512bh)b.data);
+#endif
 }
 inline Pack<float> multiply_add_at(const BrainPair* a, const PairPack& b, const Pack<float>& c) {
   auto sum = c.data;
