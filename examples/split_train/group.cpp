@@ -19,7 +19,7 @@
 #include <splitvit/split/aggregator.hpp>         // Aggregator
 #include <splitvit/split/group_checkpoints.hpp>  // GroupCheckpoints
 
-#include "split_train/agreed.hpp"         // agreed_settings, no_files, server_part, started_part
+#include "split_train/agreed.hpp"         // agreed_settings, client_tail, no_files, ...
 #include "split_train/checkpointing.hpp"  // checkpoint_folder, checkpoint_options, tell_found
 #include "split_train/method.hpp"         // method_of
 #include "split_train/schedule.hpp"       // schedule_text
@@ -110,7 +110,11 @@ sv::split::ClientRole<float> client_role_of(const Options& o, const std::string&
                                             const Data& data) {
   const Method method = method_of(text);
   const sv::nn::VitConfig vit = o.vit(data.train.classes());
-  return {sv::split::Learner<float>{started_part(o, vit, 0, o.cut, method).part, rule_of(o)},
+  return {sv::split::Learner<float>{started_part(o, vit, 0, o.cut, method).part,
+                                    rule_of(o),
+                                    {},
+                                    {},
+                                    client_tail(o, vit, method)},
           sv::split::CutSender<float>{method.stage, method.codec, o.seed}, o.drop_patches};
 }
 
@@ -191,8 +195,11 @@ sv::split::Server<float> group_server(const Options& o, const std::string& text,
 void save_average(const Options& o, const Data& data, const sv::split::Server<float>& server,
                   const sv::report::Run& run, bool is_best, Output& output) {
   if (!output.saves_models()) return;
-  output.save_model(run, sv::nn::joined_weights(server.group()->client_part(), server.part()),
-                    saved_metadata(o, run.method, data), is_best);
+  const auto& [first, tail] = server.group()->client_parts();
+  std::vector<sv::nn::Part<float>> parts{first, server.part()};
+  if (tail) parts.push_back(*tail);
+  output.save_model(run, sv::nn::joined_weights<float>(parts), saved_metadata(o, run.method, data),
+                    is_best);
 }
 
 std::vector<sv::report::ClientSummary> summaries_of(const Options& o, const Data& data) {

@@ -99,7 +99,6 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
        "several methods need --role both; give one to each server and client");
   need(o.role == Role::both || o.seeds.size() == 1,
        "several seeds need --role both; give one to each server and client");
-  need(o.second_cut == 0 || o.clients == 0, "--labels client does not go with --clients");
   need(o.second_cut == 0 || o.micro_batches <= 1,
        "--labels client does not go with --micro-batches");
   need(o.second_cut == 0 || o.evaluate == Options{}.evaluate,

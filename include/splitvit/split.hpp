@@ -8,6 +8,7 @@
 #include <splitvit/split/batch_source.hpp>
 #include <splitvit/split/checkpoints.hpp>
 #include <splitvit/split/client.hpp>
+#include <splitvit/split/client_parts.hpp>
 #include <splitvit/split/client_role.hpp>
 #include <splitvit/split/cut.hpp>
 #include <splitvit/split/exchange.hpp>

@@ -7,7 +7,9 @@
 //       -isystem /usr/include/eigen3 tests/fuzz/messages.cpp -o messages
 //   ./messages -malloc_limit_mb=4 -max_len=8192 <a new folder> tests/fuzz/corpus/messages
 //
-// The first byte of an input chooses the message (bits 0 and 1) and float or double (bit 2).
+// The first byte of an input chooses the message: with bit 4 a turn or, with bit 0, a client's
+// request for it, of one that has found something with bit 1; with bit 3 a checkpoint; else one of
+// training (bits 0 and 1), of float or double (bit 2).
 // corpus/make_corpus.cpp makes the first inputs.
 
 #include <cmath>    // isfinite
@@ -20,6 +22,7 @@
 #include <splitvit/core/error.hpp>      // WireError
 #include <splitvit/nn/part.hpp>         // make_part
 #include <splitvit/split/messages.hpp>  // ForwardMessage, BackwardMessage, Score, read_weights
+#include <splitvit/split/turn.hpp>      // Turn, TurnRequest
 #include <splitvit/wire/labels.hpp>     // read_labels
 
 #include "fuzz/small_vit.hpp"  // fuzzed_vit
@@ -89,6 +92,14 @@ void read_weights(Bytes payload) {
   require(weights_of(part) == after);
 }
 
+void read_turn(bool is_request, bool has_found, Bytes payload) {
+  if (!is_request) return require(split::Turn::read(payload, 3).number >= 3);
+  const auto came = split::TurnRequest::read(payload, has_found);
+  require(came.found.has_value() == has_found);
+  if (has_found)
+    require(std::isfinite(came.found->loss_sum) && came.found->correct <= came.found->samples);
+}
+
 template <class T>
 void read(unsigned message, Bytes payload) {
   switch (message) {
@@ -110,7 +121,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const unsigned choice = data[0];
   const Bytes payload = std::as_bytes(std::span{data, size}).subspan(1);
   try {
-    if ((choice & 8) != 0)
+    if ((choice & 16) != 0)
+      read_turn((choice & 1) != 0, (choice & 2) != 0, payload);
+    else if ((choice & 8) != 0)
       require(split::CheckpointMessage::read(payload, 7).step == 7);
     else if ((choice & 4) == 0)
       read<float>(choice & 3, payload);

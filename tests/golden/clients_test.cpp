@@ -85,7 +85,7 @@ void check_mode(const golden::File& file, const std::string& mode, split::AnySha
                                                : std::pair{Index{0}, Index{0}}}) == "");
     }
   };
-  compare(server.group()->client_part());
+  compare(server.group()->client_parts().first);
   compare(server.part());
   for (std::uint32_t i = 1; i <= steps.size(); ++i) {
     compare(simulation.client(i).part());

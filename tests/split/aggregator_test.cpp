@@ -148,7 +148,7 @@ TEST_CASE("aggregator: a round waits for all, and its average counts samples", "
     CHECK(table.take(client, client == 1 ? 3 : 2).what == Turn::What::over);
     CHECK(table.weight(client) == 9);
   }
-  CHECK(numbers_of<float>(table.aggregator->client_part()).front() == 9);
+  CHECK(numbers_of<float>(table.aggregator->client_parts()).front() == 9);
 }
 
 TEST_CASE("aggregator: server parts of the clients are averaged, and their optimisers stay",
@@ -223,8 +223,8 @@ TEST_CASE("aggregator: with a bottleneck the clients' average has an encoder", "
   auto part = test::server_part<float>();
   part.decoder = nn::make_decoder<float>(test::small_vit.dim, {.ratio = 0.5}, Rng{.seed = 1});
   const Aggregator<float> aggregator{split::Shared{}, part, {.clients = 2}};
-  REQUIRE(aggregator.client_part().encoder);
-  CHECK(aggregator.client_part().encoder->options.ratio == 0.5);
+  REQUIRE(aggregator.client_parts().first.encoder);
+  CHECK(aggregator.client_parts().first.encoder->options.ratio == 0.5);
 }
 
 TEST_CASE("aggregator: an average of huge weights leaves the former one", "[split]") {

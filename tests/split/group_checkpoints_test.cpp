@@ -236,6 +236,11 @@ TEST_CASE("group checkpoints: whoever is killed, weights and bytes are those wit
   SECTION("two clients at the end of a turn") { require_same(group, {{1, 2}, {3, 4}}); }
   SECTION("the server, twice") { require_same(group, {{0, 3}, {0, 5}}); }
   SECTION("all of them") { require_same(group, {{0, 4}, {1, 3}, {2, 2}, {3, 4}}); }
+  SECTION("the server and a client, with the labels at the clients") {
+    ClientGroup<float> at_home = group;
+    at_home.second_cut = 2;
+    require_same(at_home, {{0, 4}, {1, 4}});
+  }
 }
 
 TEST_CASE("group checkpoints: clients that take no part in a round go back with the others",
@@ -337,7 +342,7 @@ TEST_CASE("group checkpoints: where none can be written, training goes on, and i
   simulation.run();
   server.end_checkpoints();
   CHECK(failures > 5);
-  CHECK(test::numbers_of<float>(server.group()->client_part()) ==
+  CHECK(test::numbers_of<float>(server.group()->client_parts()) ==
         test::simulate(group).weights[group.clients() + 1]);
 }
 

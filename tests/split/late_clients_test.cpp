@@ -140,7 +140,7 @@ class Stalling {
   std::shared_ptr<Plan> plan_;
 };
 
-ClientGroup<float> group_of(const std::string& mode) {
+ClientGroup<float> late_group(const std::string& mode) {
   return {.sharing = test::sharing_named<float>(mode), .steps = {6, 6, 6}};
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("late clients: one that stalls misses the round, and goes on with the 
           "[split][timing]") {
   const std::string mode = GENERATE("shared", "averaged", "relay");
   CAPTURE(mode);
-  Impatient group{group_of(mode)};
+  Impatient group{late_group(mode)};
   {
     const std::jthread first{[&] { group.train_alone(1); }}, third{[&] { group.train_alone(3); }};
     const auto client = group.connect(2);
@@ -169,7 +169,7 @@ TEST_CASE("late clients: one that stalls misses the round, and goes on with the 
 
 TEST_CASE("late clients: one that stalls between the parts of a step misses the round",
           "[split][timing]") {
-  ClientGroup<float> of_group = group_of("shared");
+  ClientGroup<float> of_group = late_group("shared");
   of_group.options.order = split::Order::arrival;  // others are not in turn, and yet wait for it
   Impatient group{of_group};
   {
@@ -196,7 +196,7 @@ TEST_CASE("late clients: one that stalls between the parts of a step misses the 
 }
 
 TEST_CASE("late clients: one that was killed comes back in a new session", "[split][timing]") {
-  Impatient group{group_of("averaged")};
+  Impatient group{late_group("averaged")};
   std::uint64_t bytes = 0;
   {
     const std::jthread first{[&] { group.train_alone(1); }}, third{[&] { group.train_alone(3); }};
@@ -226,7 +226,7 @@ TEST_CASE("late clients: one that was killed comes back in a new session", "[spl
 }
 
 TEST_CASE("late clients: one that never comes, and an evaluator that has gone", "[split][timing]") {
-  ClientGroup<float> of_group = group_of("shared");
+  ClientGroup<float> of_group = late_group("shared");
   of_group.options.evaluator = 1;
   std::atomic<int> evaluations = 0;
   of_group.options.on_evaluated = [&](std::uint64_t, const split::Evaluation& found) {
@@ -246,7 +246,7 @@ TEST_CASE("late clients: one that never comes, and an evaluator that has gone", 
 
 TEST_CASE("late clients: a place is taken only from a client that is not connected",
           "[split][timing]") {
-  Impatient group{group_of("shared")};
+  Impatient group{late_group("shared")};
   const auto client = group.connect(2);
   try {
     group.connect(2);

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <chrono>
-#include <exception>
-#include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <splitvit/autograd/backward.hpp>
@@ -97,47 +92,6 @@ class PlainLoop {
   std::vector<std::function<typename test::RandomBatches<T>::Batch()>> batches_;
 };
 
-/// A training over TCP, each client in a thread of its own that is sometimes slow.
-GroupResult train_over_tcp(const ClientGroup<float>& group, std::uint64_t delays) {
-  split::Server<float> server = group.server();
-  std::vector<std::unique_ptr<test::Serving<split::Server<float>>>> serving;
-  std::vector<std::unique_ptr<split::Client<float>>> clients(group.clients());
-  std::vector<std::exception_ptr> errors(group.clients());
-  std::vector<transport::TcpLink> links;
-  for (std::uint32_t i = 0; i < group.clients(); ++i) {
-    auto [near, far] = test::tcp_pair();
-    links.push_back(std::move(near));
-    serving.push_back(
-        std::make_unique<test::Serving<split::Server<float>>>(server, std::move(far)));
-  }
-  {
-    std::vector<std::jthread> threads;
-    for (std::uint32_t i = 0; i < group.clients(); ++i)
-      threads.emplace_back([&, i] {
-        try {
-          Rng delay = Rng{.seed = delays}.at(i);
-          const auto pause = [&] {
-            std::this_thread::sleep_for(std::chrono::milliseconds{delay.below(6)});
-          };
-          pause();
-          clients[i] = std::make_unique<split::Client<float>>(group.role(), std::move(links[i]),
-                                                              group.client_options(i + 1));
-          test::train_to_end(group, *clients[i], i + 1, pause);
-        } catch (...) {
-          errors[i] = std::current_exception();
-        }
-      });
-  }
-  GroupResult result;
-  for (std::uint32_t i = 0; i < group.clients(); ++i) {
-    if (errors[i]) std::rethrow_exception(errors[i]);
-    serving[i]->finish();
-    result.add(*clients[i]);
-  }
-  result.add(server);
-  return result;
-}
-
 }  // namespace
 
 TEST_CASE("simulation: shared, averaged and relay are what a plain loop computes, bit for bit",
@@ -162,8 +116,8 @@ TEST_CASE("simulation: the same bits and bytes as over TCP, whatever the timing"
                                  .stage = compress::adc(0.3),
                                  .codec = codec::Quantise{.bits = 8}};
   const GroupResult simulated = simulate(group);
-  CHECK(train_over_tcp(group, 1) == simulated);
-  CHECK(train_over_tcp(group, 2) == simulated);
+  CHECK(test::train_over_tcp(group, 1) == simulated);
+  CHECK(test::train_over_tcp(group, 2) == simulated);
   CHECK(simulated.shared[0].up.payload > 0);
 }
 
@@ -197,7 +151,7 @@ TEST_CASE("simulation: one step of SGD each, averaged, is a step on the pooled b
       for (std::size_t i = 0; i < mine.size(); ++i)
         largest = std::max(largest, std::abs(static_cast<double>(mine[i] - pooled[i])));
     };
-    compare(numbers_of<T>(server.group()->client_part()), numbers_of<T>(client.part()));
+    compare(numbers_of<T>(server.group()->client_parts()), numbers_of<T>(client.part()));
     compare(numbers_of<T>(server.part()), numbers_of<T>(last.part()));
     return largest;
   };
@@ -222,7 +176,8 @@ TEST_CASE("simulation: each client takes its own steps, in rounds with some of t
       [&](split::Client<float>& client, std::uint64_t round) {
         evaluated.push_back(round);
         CHECK(&client == &simulation.client(2));
-        CHECK(numbers_of<float>(client.part()) == numbers_of<float>(server.group()->client_part()));
+        CHECK(numbers_of<float>(client.part()) ==
+              numbers_of<float>(server.group()->client_parts()));
         client.evaluate(test::RandomBatches<float>{});
       });
   for (std::uint32_t i = 1; i <= 5; ++i) CHECK(simulation.client(i).steps() == group.steps[i - 1]);

@@ -10,6 +10,7 @@
 #include <splitvit/nn/concepts.hpp>          // parameters
 #include <splitvit/nn/part.hpp>              // Part
 #include <splitvit/split/averaging.hpp>      // Average
+#include <splitvit/split/client_parts.hpp>   // ClientParts, parts_around
 #include <splitvit/split/group.hpp>          // Group
 #include <splitvit/split/group_member.hpp>   // GroupMember
 #include <splitvit/split/group_options.hpp>  // GroupOptions, Order
@@ -19,7 +20,7 @@
 #include <splitvit/split/rounds.hpp>         // Rounds
 #include <splitvit/split/server_role.hpp>    // ServerRole
 #include <splitvit/split/sharing.hpp>        // AnySharing
-#include <splitvit/split/turn.hpp>           // Turn, TurnRequest
+#include <splitvit/split/turn.hpp>           // Found, Turn, TurnRequest
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -38,9 +39,9 @@ template <std::floating_point T>
 class Aggregator final : public Group<T> {
  public:
   /// `part` is a server part; where each client has its own, the one that becomes the average.
+  /// Without a classifier the clients have the tail, which is averaged as their first part is.
   ///
-  /// Errors  std::invalid_argument without clients, without a classifier, for an evaluator that is
-  /// none of them, or one
+  /// Errors  std::invalid_argument without clients, for an evaluator that is none of them, or one
   ///         that evaluates every 0 rounds.
   Aggregator(AnySharing<T> sharing, nn::Part<T> part, GroupOptions options)
       : options_{std::move(options)},
@@ -48,17 +49,14 @@ class Aggregator final : public Group<T> {
         clients_average_{sharing.averaging},
         servers_average_{sharing.averaging},
         server_part_{std::move(part)},
-        client_part_{part_before(server_part_)},
-        scratch_{part_before(server_part_)},
+        client_parts_{parts_around(server_part_)},
+        scratch_{parts_around(server_part_)},
         rounds_{options_.clients,
                 [sharing = std::move(sharing)](std::span<const Candidate> ready, Rng rng) {
                   return sharing.choose(ready, rng);
                 },
                 options_.seed, options_.order},
         members_(options_.clients) {
-    if (!server_part_.classifier)
-      throw ArgumentError({"Aggregator: the server's part is ", server_part_.description(),
-                           ", wanted one with classifier: clients of a group have no tail"});
     if (options_.evaluator > options_.clients || options_.evaluate_every == 0)
       throw ArgumentError({"Aggregator: the evaluator is client ", options_.evaluator, " of ",
                            options_.clients, ", every ", options_.evaluate_every,
@@ -67,8 +65,8 @@ class Aggregator final : public Group<T> {
 
   const Rounds& rounds() const { return rounds_; }
   std::uint32_t clients() const override { return rounds_.clients(); }
-  /// The average of the client parts, after the first round.
-  const nn::Part<T>& client_part() const { return client_part_; }
+  /// The average of what the clients have, after the first round.
+  const ClientParts<T>& client_parts() const { return client_parts_; }
   /// The average of the server parts; the part itself where all clients share it.
   const nn::Part<T>& server_part() const override { return server_part_; }
   bool is_over() const override { return is_over_; }
@@ -80,7 +78,8 @@ class Aggregator final : public Group<T> {
   ///         for a start with other weights than the other clients have.
   void ask(std::uint32_t client, const ServerRole<T>& role,
            std::span<const std::byte> payload) override {
-    const TurnRequest request = TurnRequest::read(payload);
+    const bool has_found = client_parts_.tail && is_evaluating_ && client == evaluator_;
+    const TurnRequest request = TurnRequest::read(payload, has_found);
     Member& member = at(client);
     member.learner = role.shared_learner();
     if (rounds_.is_away(client)) return ask_again(client, role, request);
@@ -104,7 +103,7 @@ class Aggregator final : public Group<T> {
     if (was_trained)
       member.came(request.weights.first(std::min(request.weights.size(), weights_bytes_ + 1)),
                   role.images());
-    if (is_evaluating_ && client == evaluator_) end_evaluation();
+    if (is_evaluating_ && client == evaluator_) end_evaluation(request.found);
     add_weights();
     go_on();
   }
@@ -142,7 +141,7 @@ class Aggregator final : public Group<T> {
     member.has_heard = true;
     Turn turn = member.turn;
     std::vector<std::byte> weights;
-    if (member.takes) turn.weights = weights = weights_payload<T>(client_part_);
+    if (member.takes) turn.weights = weights = weights_payload<T>(client_parts_);
     return turn.payload();
   }
   std::uint64_t turns_given() const override { return turns_given_; }
@@ -176,7 +175,7 @@ class Aggregator final : public Group<T> {
   /// core/state.hpp.
   void each_state(StateVisitor& see) override {
     rounds_.each_state(see);
-    show_weights(see, "average.", client_part_);
+    show_weights(see, "average.", client_parts_);
     if (has_part_for_each_) show_weights(see, "server_average.", server_part_);
     show_whole_numbers(see, "turns", [this](const auto& use) {
       use(start_);
@@ -211,15 +210,8 @@ class Aggregator final : public Group<T> {
   Member& at(std::uint32_t client) { return members_.at(std::size_t{client} - 1); }
   const Member& at(std::uint32_t client) const { return members_.at(std::size_t{client} - 1); }
 
-  /// The client part that belongs to a server part.
-  static nn::Part<T> part_before(const nn::Part<T>& part) {
-    nn::Part<T> before{part.config, 0, part.first};
-    if (part.decoder) before.encoder.emplace(part.config.dim, part.decoder->options);
-    return before;
-  }
-
-  static void show_weights(StateVisitor& see, const std::string& prefix, nn::Part<T>& part) {
-    for (const auto& [name, parameter] : nn::parameters<T>(part))
+  static void show_weights(StateVisitor& see, const std::string& prefix, const auto& module) {
+    for (const auto& [name, parameter] : nn::parameters<T>(module))
       see(prefix + name, parameter.mutable_value().span());
   }
 
@@ -317,9 +309,15 @@ class Aggregator final : public Group<T> {
     return is_evaluating_;
   }
 
-  void end_evaluation() {
+  /// `told`: by a client that takes the loss itself.
+  void end_evaluation(const std::optional<Found>& told) {
     is_evaluating_ = false;
     Evaluation found = std::exchange(evaluation_, {});
+    if (told) {
+      found.loss = told->loss_sum;
+      found.correct = static_cast<Index>(told->correct);
+      found.samples = static_cast<Index>(told->samples);
+    }
     if (found.samples > 0) found.loss /= static_cast<double>(found.samples);
     if (options_.on_evaluated) options_.on_evaluated(rounds_.number(), found);
   }
@@ -329,7 +327,7 @@ class Aggregator final : public Group<T> {
     try {
       clients_average_.finish(nn::parameters<T>(scratch_));
       if (has_part_for_each_) servers_average_.finish(nn::parameters<T>(server_part_));
-      std::swap(client_part_, scratch_);
+      std::swap(client_parts_, scratch_);
       ++average_;
     } catch (const WireError& error) {
       servers_average_.discard();
@@ -344,8 +342,9 @@ class Aggregator final : public Group<T> {
   GroupOptions options_;
   bool has_part_for_each_;
   Average<T> clients_average_, servers_average_;
-  nn::Part<T> server_part_, client_part_;
-  nn::Part<T> scratch_;  // for weights that have come
+  nn::Part<T> server_part_;
+  ClientParts<T> client_parts_;
+  ClientParts<T> scratch_;  // for weights that have come
   std::size_t weights_bytes_ = weights_payload<T>(scratch_).size();
   Rounds rounds_;
   std::vector<Member> members_;    // client i at i - 1

@@ -123,6 +123,7 @@ class Client {
       add_batch(result, std::move(batch->images), batch->labels, mode);
     if (result.samples > 0) result.loss /= static_cast<double>(result.samples);
     result.traffic = traffic(Column::evaluation) - before;
+    role_.keep_found(result);
     return result;
   }
 
@@ -163,8 +164,7 @@ class Client {
     return turn;
   }
 
-  /// Says goodbye. The server then ends the session without an error. Both keep the checkpoint of
-  /// the last step only.
+  /// Says goodbye, which ends the session without an error. Both keep the last checkpoint only.
   void close();
 
   /// Tells the server why this party ends the session, and disconnects. Does nothing if the

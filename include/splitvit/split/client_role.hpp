@@ -12,14 +12,15 @@
 #include <splitvit/core/labels.hpp>            // Labels
 #include <splitvit/core/options.hpp>           // Real, require_option
 #include <splitvit/core/state.hpp>             // show_state, show_whole_numbers
+#include <splitvit/split/client_parts.hpp>     // ClientParts
 #include <splitvit/split/cut.hpp>              // CutSender, StepId
 #include <splitvit/split/learner.hpp>          // Learner
 #include <splitvit/split/messages.hpp>         // BackwardMessage, ForwardMessage, StepShare
 #include <splitvit/split/options.hpp>          // ClientOptions, settings_of
-#include <splitvit/split/report.hpp>           // EvaluationMode, StepReport, Timer
+#include <splitvit/split/report.hpp>           // Evaluation, EvaluationMode, StepReport, Timer
 #include <splitvit/split/score_of.hpp>         // score_of
 #include <splitvit/split/tail.hpp>             // Tail
-#include <splitvit/split/turn.hpp>             // Turn, TurnRequest
+#include <splitvit/split/turn.hpp>             // Found, Turn, TurnRequest, weights_checksum
 #include <splitvit/wire/labels.hpp>            // put_labels
 #include <splitvit/wire/tensor_payload.hpp>    // get_tensor
 
@@ -267,26 +268,36 @@ class ClientRole {
   const std::vector<std::byte>& decoder() const { return decoder_; }
 
   /// The payload of a turn message: this client wants to take so many steps in its next turn, 0 if
-  /// it has taken them all. With the part's weights, if it was trained in the last turn.
+  /// it has taken them all. With the weights of its parts, if it was trained in the last turn.
   std::vector<std::byte> turn_request(std::uint64_t steps) const {
     TurnRequest request{.turn = turn_.number, .steps = steps};
     std::vector<std::byte> weights;
     if (learner_.steps() > turn_began_)
-      request.weights = weights = weights_payload<T>(part());
+      request.weights = weights = weights_payload<T>(parts());
     else if (turn_.number == 0)
-      request.start = weights_checksum<T>(part());
+      request.start = weights_checksum<T>(parts());
+    else if (tail_ && turn_.what == Turn::What::evaluate)
+      request.found = found_;
     return request.payload();
+  }
+  /// This party has evaluated, as a turn has asked it to. Where it takes the loss itself, the
+  /// server learns of it from the next request.
+  void keep_found(const Evaluation& all) {
+    found_ = {.loss_sum = all.loss * static_cast<double>(all.samples),
+              .correct = static_cast<std::uint64_t>(all.correct),
+              .samples = static_cast<std::uint64_t>(all.samples)};
   }
   /// The server's answer. Takes the weights out of it, if it has any; the optimiser keeps its
   /// state.
   ///
-  /// Errors  WireError for invalid bytes, weights of another part, or another turn than the next;
+  /// Errors  WireError for invalid bytes, weights of other parts, or another turn than the next;
   ///         std::logic_error within a step.
   Turn take_turn(std::span<const std::byte> payload) {
     if (under_way_) throw std::logic_error("take_turn: a step is under way");
     Turn turn = Turn::read(payload, turn_.number + 1);
-    if (!turn.weights.empty()) read_weights<T>(std::exchange(turn.weights, {}), part());
+    if (!turn.weights.empty()) read_weights<T>(std::exchange(turn.weights, {}), parts());
     turn_began_ = learner_.steps();
+    found_ = {};
     return turn_ = turn;
   }
   /// The server has answered a step with this: the others have gone on. Forgets the step, and what
@@ -320,10 +331,15 @@ class ClientRole {
       use(turn_.steps);
       use(turn_.what);
       use(turn_began_);
+      use(found_.correct);
+      use(found_.samples);
     });
+    if (tail_) see("found_loss_sum", found_.loss_sum);
   }
 
  private:
+  ClientParts<T> parts() const { return {part(), learner_.tail()}; }
+
   void require_images(const char* operation, const Tensor<T>& images, Index rows) const {
     const nn::VitConfig& vit = part().config;
     const Shape wanted{rows, vit.channels, vit.image, vit.image};
@@ -364,6 +380,7 @@ class ClientRole {
   bool under_way_ = false;        // a step
   Turn turn_;                     // the last one, without weights
   std::uint64_t turn_began_ = 0;  // the step before it
+  Found found_;                   // since then
   std::vector<std::byte> payload_, label_bytes_, decoder_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>  // min
+#include <cmath>      // isfinite
 
 #include <splitvit/core/bytes.hpp>   // ByteReader, ByteWriter
 #include <splitvit/core/crc32c.hpp>  // crc32c
@@ -13,27 +14,53 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
-/// What a client sends: u64 turn, u64 steps, u32 start, and its weights, see weights_payload.
+/// What an evaluation found, of a client that takes the loss itself: f64 sum of the losses, u64
+/// correct, u64 samples. Of the classes it says nothing.
+struct Found {
+  double loss_sum = 0;
+  std::uint64_t correct = 0, samples = 0;
+
+  static constexpr std::size_t bytes = 24;
+};
+
+/// What a client sends: u64 turn, u64 steps, u32 start, and its weights, see weights_payload. After
+/// an evaluation, one that takes the loss itself sends what it has found instead.
 struct TurnRequest {
   std::uint64_t turn = 0;   ///< the number of its last turn; 0: none
   std::uint64_t steps = 0;  ///< that it wants to take in the next one; 0: it has taken them all
   std::uint32_t start = 0;  ///< before the first turn: the checksum of its weights
   std::span<const std::byte> weights = {};  ///< empty if it was not trained since its last turn
+  std::optional<Found> found = {};          ///< in place of weights
 
   std::vector<std::byte> payload() const {
     std::vector<std::byte> out;
-    out.reserve(20 + weights.size());
+    out.reserve(20 + (found ? Found::bytes : weights.size()));
     ByteWriter writer{out};
     writer.put(turn, steps, start);
-    writer.put_bytes(weights);
+    if (found)
+      writer.put(found->loss_sum, found->correct, found->samples);
+    else
+      writer.put_bytes(weights);
     return out;
   }
-  /// Borrows from the payload. Errors  WireError (truncated).
-  static TurnRequest read(std::span<const std::byte> payload) {
+  /// Borrows from the payload. `has_found`: of a client that has evaluated and takes the loss
+  /// itself. Errors  WireError: truncated; not_finite for the loss; malformed for more correct
+  /// samples than
+  ///         there are, and for bytes behind what was found.
+  static TurnRequest read(std::span<const std::byte> payload, bool has_found = false) {
     ByteReader in{payload, "turn"};
     TurnRequest request;
     in.get_to(request.turn, request.steps, request.start);
-    request.weights = in.get_bytes(in.left());
+    if (!has_found) {
+      request.weights = in.get_bytes(in.left());
+      return request;
+    }
+    Found& found = request.found.emplace();
+    in.get_to(found.loss_sum, found.correct, found.samples);
+    in.expect_end();
+    if (!std::isfinite(found.loss_sum)) in.refuse(Reason::not_finite, {"loss ", found.loss_sum});
+    if (found.correct > found.samples)
+      in.refuse(Reason::malformed, {found.correct, " of ", found.samples, " samples are correct"});
     return request;
   }
 };

@@ -24,6 +24,7 @@
 #include <splitvit/io/checkpoint.hpp>
 #include <splitvit/nn/part.hpp>
 #include <splitvit/split/messages.hpp>
+#include <splitvit/split/turn.hpp>
 #include <splitvit/wire/handshake.hpp>
 #include <splitvit/wire/labels.hpp>
 #include <splitvit/wire/outbox.hpp>
@@ -256,6 +257,11 @@ int main(int argc, char** argv) {
   save(messages / "score", 2, split::Score{.loss_sum = 2.5, .correct = {true, true}}.payload());
   save(messages / "checkpoint", 8, split::CheckpointMessage{.step = 7}.payload());
   save(messages / "weights", 3, server_weights<float>());
+  save(messages / "turn", 16, split::Turn{.number = 3, .round = 2, .steps = 5}.payload());
+  save(messages / "turn_request", 17, split::TurnRequest{.turn = 3, .steps = 5}.payload());
+  const split::Found found{.loss_sum = 2.5, .correct = 3, .samples = 4};
+  save(messages / "turn_request_found", 19,
+       split::TurnRequest{.turn = 3, .found = found}.payload());
   save(messages / "weights_double", 3 + 4, server_weights<double>());
 
   io::Checkpoint party{{.session = {1, 2}, .step = 7, .settings = {{"cut", "2"}, {"seed", "42"}}}};
