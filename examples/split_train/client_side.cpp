@@ -76,7 +76,8 @@ sv::split::ClientRole<float> start_role(const Options& options, const Method& me
           {.schedule = schedule_of(schedule_for(options, train), options.lr)},
           method.feedback,
           client_tail(options, vit, method)},
-      sv::split::CutSender<float>{method.stage, method.codec, options.seed}, options.drop_patches};
+      sv::split::CutSender<float>{method.stage, method.codec, options.seed}, options.drop_patches,
+      options.distance_correlation};
   if (decoder) role.give_decoder(*decoder);
   return role;
 }

@@ -49,7 +49,7 @@ void join_cluster(Options& o) {
   o.role = o.client == 0 ? Role::server : Role::client;
   if (o.role == Role::server) {
     o.augment = "none";
-    o.drop_patches = 0;
+    o.drop_patches = o.distance_correlation = 0;
     o.micro_batches = 1;
   } else {
     o.out.clear();

@@ -115,7 +115,8 @@ sv::split::ClientRole<float> client_role_of(const Options& o, const std::string&
                                     {},
                                     {},
                                     client_tail(o, vit, method)},
-          sv::split::CutSender<float>{method.stage, method.codec, o.seed}, o.drop_patches};
+          sv::split::CutSender<float>{method.stage, method.codec, o.seed}, o.drop_patches,
+          o.distance_correlation};
 }
 
 sv::split::ClientOptions client_options_of(const Options& o, const std::string& method,

@@ -103,8 +103,10 @@ void check(Options& o, const std::string& listen, const std::string& connect, co
        "--labels client does not go with --micro-batches");
   need(o.second_cut == 0 || o.evaluate == Options{}.evaluate,
        "--evaluate does not go with --labels client");
-  need(o.role != Role::server || (o.drop_patches == 0 && o.evaluate == Options{}.evaluate),
-       "--drop-patches and --evaluate are for the side that has the images");
+  need(
+      o.role != Role::server ||
+          (o.drop_patches == 0 && o.distance_correlation == 0 && o.evaluate == Options{}.evaluate),
+      "--drop-patches, --distance-correlation and --evaluate are for the side that has the images");
   need(o.role != Role::server || o.micro_batches == 1,
        "--micro-batches is for the side that has the images");
   need(!(o.link_mbit || o.link_ms) || o.role != Role::both || o.clients == 0,
@@ -364,6 +366,8 @@ Reader::Reader() {
             "paper (RandAugment(2, 9), colours, flip), joined by commas");
   list.number("--drop-patches", o.drop_patches, {0, 1, true},
               "share of the patches of each training image, chosen at random, that no block sees");
+  list.number("--distance-correlation", o.distance_correlation, {0, 1'000'000, true},
+              "weight, in the client's loss, of what its tokens say of the images (NoPeek)");
   list.whole("--seed", o.seeds, 0, std::numeric_limits<std::int64_t>::max(),
              "of everything that is random; several, with spaces between, are averaged");
   list.whole("--threads", o.threads, 1, 1024, "of each process; all cores unless given");

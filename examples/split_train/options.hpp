@@ -69,6 +69,7 @@ struct Options {
   double weight_decay = 0;
   std::string augment = "none";
   double drop_patches = 0;
+  double distance_correlation = 0;      ///< its weight
   std::vector<std::uint64_t> seeds{0};  ///< a run for each
   std::uint64_t seed = 0;               ///< of the run under way
   int threads = 0;                      ///< 0: all cores

@@ -43,7 +43,10 @@ std::string optimiser_text(const Options& o) {
   std::string text = "Adam, lr " + sv::report::shortest(o.lr);
   if (o.weight_decay > 0) text += ", weight decay " + sv::report::shortest(o.weight_decay);
   if (o.warmup > 0) text += ", rising for " + std::to_string(o.warmup) + " steps";
-  return o.cosine ? text + ", falling as a cosine" : text;
+  if (o.cosine) text += ", falling as a cosine";
+  if (o.distance_correlation > 0)
+    text += ", distance correlation times " + sv::report::shortest(o.distance_correlation);
+  return text;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <splitvit/nn/bottleneck.hpp>
 #include <splitvit/nn/concepts.hpp>
 #include <splitvit/nn/cut.hpp>
+#include <splitvit/nn/distance_correlation.hpp>
 #include <splitvit/nn/feedback.hpp>
 #include <splitvit/nn/init.hpp>
 #include <splitvit/nn/loss.hpp>

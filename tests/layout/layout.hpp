@@ -40,6 +40,9 @@ inline const std::map<std::string, Names>& allowed_folders() {
         "compress"}},
       {"spec", {"core", "codec", "compress", "nn"}},
       {"report", {"core", "split"}},
+      {"leakage",
+       {"core", "kernel", "tensor", "wire", "autograd", "codec", "nn", "optim", "compress",
+        "split"}},
   };
   return table;
 }

@@ -4,8 +4,10 @@
 #include <set>
 #include <vector>
 
+#include <splitvit/autograd/ops/cross_entropy.hpp>
 #include <splitvit/codec/transform.hpp>
 #include <splitvit/compress/adc.hpp>
+#include <splitvit/nn/distance_correlation.hpp>
 #include <splitvit/optim/adam.hpp>
 #include <splitvit/split/client.hpp>
 #include <splitvit/split/server.hpp>
@@ -199,4 +201,56 @@ TEST_CASE("dropped patches: no block, codec or server sees them, other ones in e
     CHECK_THROWS_WITH((split::ClientRole<float>{
                           {test::client_part(), optim::Adam{}}, {compress::Identity{}, {}}, wrong}),
                       ContainsSubstring("drop_patches"));
+}
+
+TEST_CASE("distance correlation: a term of the client's loss that no message shows", "[split]") {
+  const auto part = test::client_part();
+  const auto rest = test::server_part();
+  optim::Optimizer<float> of_part{optim::Adam{.lr = 1e-2}, nn::parameters<float>(part)};
+  optim::Optimizer<float> of_rest{optim::Adam{.lr = 1e-2}, nn::parameters<float>(rest)};
+  RandomBatches<float> batches;
+  for (int step = 0; step < 3; ++step) {
+    const auto batch = batches.make();
+    const auto tokens = part.to_cut(Variable<float>{batch.images}).tokens;
+    backward(cross_entropy(rest.logits(nn::with_distance_correlation(tokens, batch.images, 0.5)),
+                           batch.labels));
+    for (auto* optimizer : {&of_part, &of_rest}) {
+      optimizer->step();
+      optimizer->clear_gradients();
+    }
+  }
+  const Trained usual = train({}, compress::Identity{}, {}, 3);
+  const Trained with_term = train({.distance_correlation = 0.5}, compress::Identity{}, {}, 3);
+  CHECK(with_term.client == numbers_of<float>(part));
+  CHECK(with_term.server == numbers_of<float>(rest));
+  CHECK(with_term.client != usual.client);
+  CHECK(with_term.steps[0].loss == usual.steps[0].loss);
+  CHECK(with_term.steps[0].traffic == usual.steps[0].traffic);
+  CHECK_THROWS_WITH(train({.distance_correlation = -1}, compress::Identity{}, {}, 1),
+                    ContainsSubstring("distance_correlation"));
+}
+
+TEST_CASE("distance correlation: falls while it is learnt from, also with local feedback",
+          "[split]") {
+  const auto found = [](double weight, nn::Feedback feedback) {
+    split::ClientRole<float> role{{test::client_part(), optim::Adam{.lr = 1e-2}, {}, feedback},
+                                  {compress::Identity{}, {}, 9},
+                                  0,
+                                  weight};
+    const auto batch = RandomBatches<float>{.samples = 24}.make();
+    split::StepReport report;
+    for (std::uint64_t step = 1; step <= 30; ++step) {
+      role.forward({.step = step}, batch.images, batch.labels, report);
+      // No gradient comes from the server.
+      std::vector<std::byte> reply;
+      split::BackwardMessage{}.put_header(reply);
+      if (!feedback.needs_head()) reply.resize(reply.size() + 24 * 5 * 16 * sizeof(float));
+      role.backward(reply, report);
+      role.commit(report);
+    }
+    return nn::distance_correlation(
+        batch.images, role.part().to_cut(Variable<float>{batch.images}).tokens.value());
+  };
+  CHECK(found(1, {}) < 0.8 * found(0, {}));
+  CHECK(found(1, {.every = 0}) < found(0, {.every = 0}));
 }

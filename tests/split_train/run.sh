@@ -40,6 +40,8 @@ must_refuse "wanted gradient, local, or every:K" --compress none,feedback:every:
 must_refuse "--feedback is for the client" --role server --listen 127.0.0.1:0 --feedback local
 must_refuse "wanted a number from 0 on and below 1" --drop-patches 1
 must_refuse "are for the side that has the images" --role server --listen 127.0.0.1:0 --drop-patches 0.5
+must_refuse "--distance-correlation '-1'" --distance-correlation -1
+must_refuse "are for the side that has the images" --role server --listen 127.0.0.1:0 --distance-correlation 1
 must_refuse "--micro-batches '0': wanted a whole number from 1 to 64" --micro-batches 0
 must_refuse "--micro-batches '65': wanted a whole number from 1 to 64" --micro-batches 65
 must_refuse "--micro-batches is for the side that has the images" --role server --listen 127.0.0.1:0 --micro-batches 2
@@ -159,6 +161,10 @@ train --weights "$folder/local/model-none-feedback-local.safetensors" --eval-onl
 train --drop-patches 0.5 --out "$folder/half" >/dev/null
 grep -q '"augmentation":"none, share of patches dropped 0.5"' "$folder/half/metrics.jsonl" ||
   fail "$(cat "$folder/half/metrics.jsonl")"
+
+train --distance-correlation 0.5 --out "$folder/decorrelated" >/dev/null
+grep -q ', distance correlation times 0.5"' "$folder/decorrelated/metrics.jsonl" ||
+  fail "$(cat "$folder/decorrelated/metrics.jsonl")"
 
 # A step in parts: the same steps, and more bytes only for the headers of the messages. Resumed with
 # another number of parts it would not be the same training.

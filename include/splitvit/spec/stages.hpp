@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <splitvit/compress/adc.hpp>            // AdcOptions
-#include <splitvit/compress/any_stage.hpp>      // AnyStage
-#include <splitvit/compress/drop_samples.hpp>   // DropSamples
-#include <splitvit/compress/merge_samples.hpp>  // MergeSamples
-#include <splitvit/compress/merge_tokens.hpp>   // MergeTokens
-#include <splitvit/compress/select_tokens.hpp>  // SelectTokens
-#include <splitvit/compress/then.hpp>           // Identity, then
-#include <splitvit/spec/grammar.hpp>            // PolicyList
+#include <splitvit/compress/adc.hpp>             // AdcOptions
+#include <splitvit/compress/add_noise.hpp>       // AddNoise
+#include <splitvit/compress/any_stage.hpp>       // AnyStage
+#include <splitvit/compress/drop_samples.hpp>    // DropSamples
+#include <splitvit/compress/merge_samples.hpp>   // MergeSamples
+#include <splitvit/compress/merge_tokens.hpp>    // MergeTokens
+#include <splitvit/compress/select_tokens.hpp>   // SelectTokens
+#include <splitvit/compress/shuffle_tokens.hpp>  // ShuffleTokens
+#include <splitvit/compress/then.hpp>            // Identity, then
+#include <splitvit/spec/grammar.hpp>             // PolicyList
 
 namespace splitvit::inline SPLITVIT_BUILD::spec {
 
 using Stages = PolicyList<compress::Identity, compress::AdcOptions, compress::MergeSamples,
-                          compress::DropSamples, compress::SelectTokens, compress::MergeTokens>;
+                          compress::DropSamples, compress::SelectTokens, compress::MergeTokens,
+                          compress::ShuffleTokens, compress::AddNoise>;
 
 /// How stages are written, one a line.
 inline std::string stage_usages() { return Stages::usages(); }

@@ -51,7 +51,7 @@ class Client {
       : Client(ClientRole<T>{Learner<T>{std::move(part), std::move(rule), options.training,
                                         options.feedback},
                              CutSender<T>{std::move(stage), std::move(codec), options.seed},
-                             options.drop_patches},
+                             options.drop_patches, options.distance_correlation},
                std::move(link), options) {}
   /// With codec Float32.
   template <transport::Transport Link>

@@ -3,26 +3,27 @@
 
 #include <algorithm>  // min
 
-#include <splitvit/autograd/backward.hpp>      // backward
-#include <splitvit/autograd/variable.hpp>      // NoGrad
-#include <splitvit/codec/float32.hpp>          // Float32
-#include <splitvit/compress/token_choice.hpp>  // kept_count, random_tokens
-#include <splitvit/core/bytes.hpp>             // ByteReader
-#include <splitvit/core/error.hpp>             // joined, Reason, ShapeError, WireError
-#include <splitvit/core/labels.hpp>            // Labels
-#include <splitvit/core/options.hpp>           // Real, require_option
-#include <splitvit/core/state.hpp>             // show_state, show_whole_numbers
-#include <splitvit/split/client_parts.hpp>     // ClientParts
-#include <splitvit/split/cut.hpp>              // CutSender, StepId
-#include <splitvit/split/learner.hpp>          // Learner
-#include <splitvit/split/messages.hpp>         // BackwardMessage, ForwardMessage, StepShare
-#include <splitvit/split/options.hpp>          // ClientOptions, settings_of
-#include <splitvit/split/report.hpp>           // Evaluation, EvaluationMode, StepReport, Timer
-#include <splitvit/split/score_of.hpp>         // score_of
-#include <splitvit/split/tail.hpp>             // Tail
-#include <splitvit/split/turn.hpp>             // Found, Turn, TurnRequest, weights_checksum
-#include <splitvit/wire/labels.hpp>            // put_labels
-#include <splitvit/wire/tensor_payload.hpp>    // get_tensor
+#include <splitvit/autograd/backward.hpp>        // backward
+#include <splitvit/autograd/variable.hpp>        // NoGrad
+#include <splitvit/codec/float32.hpp>            // Float32
+#include <splitvit/compress/token_choice.hpp>    // kept_count, random_tokens
+#include <splitvit/core/bytes.hpp>               // ByteReader
+#include <splitvit/core/error.hpp>               // joined, Reason, ShapeError, WireError
+#include <splitvit/core/labels.hpp>              // Labels
+#include <splitvit/core/options.hpp>             // Real, require_option
+#include <splitvit/core/state.hpp>               // show_state, show_whole_numbers
+#include <splitvit/nn/distance_correlation.hpp>  // with_distance_correlation
+#include <splitvit/split/client_parts.hpp>       // ClientParts
+#include <splitvit/split/cut.hpp>                // CutSender, StepId
+#include <splitvit/split/learner.hpp>            // Learner
+#include <splitvit/split/messages.hpp>           // BackwardMessage, ForwardMessage, StepShare
+#include <splitvit/split/options.hpp>            // ClientOptions, settings_of
+#include <splitvit/split/report.hpp>             // Evaluation, EvaluationMode, StepReport, Timer
+#include <splitvit/split/score_of.hpp>           // score_of
+#include <splitvit/split/tail.hpp>               // Tail
+#include <splitvit/split/turn.hpp>               // Found, Turn, TurnRequest, weights_checksum
+#include <splitvit/wire/labels.hpp>              // put_labels
+#include <splitvit/wire/tensor_payload.hpp>      // get_tensor
 
 namespace splitvit::inline SPLITVIT_BUILD::split {
 
@@ -40,18 +41,24 @@ template <std::floating_point T>
 class ClientRole {
  public:
   /// In training a share of each image's patches is dropped before the first block, at random.
-  /// Source  as in masked autoencoders, arXiv:2111.06377.
+  /// Source  as in masked autoencoders, arXiv:2111.06377; distance correlation as in NoPeek,
+  ///         arXiv:2008.09161.
   /// With a tail the labels stay here: the server sends its tokens back, and this party takes the
   /// loss. See Tail.
   /// Errors  std::invalid_argument unless the part is the first of a model and ends at a cut, the
-  ///         tail is the last of it behind another cut, and drop_patches is in [0, 1); for a tail
-  ///         and a local head.
-  ClientRole(Learner<T> learner, CutSender<T> sender, double drop_patches = 0)
-      : learner_{std::move(learner)}, sender_{std::move(sender)}, drop_patches_{drop_patches} {
+  ///         tail is the last of it behind another cut, drop_patches is in [0, 1), and the weight
+  ///         of the distance correlation at least 0; for a tail and a local head.
+  ClientRole(Learner<T> learner, CutSender<T> sender, double drop_patches = 0,
+             double distance_correlation = 0)
+      : learner_{std::move(learner)},
+        sender_{std::move(sender)},
+        drop_patches_{drop_patches},
+        distance_correlation_{distance_correlation} {
     if (!part().stem || part().classifier)
       throw std::invalid_argument("Client: the part is " + part().description() +
                                   ", wanted one with stem and without classifier");
     require_option("Client", "drop_patches", drop_patches, Real{0, 1, "R", false, true});
+    require_option("Client", "distance_correlation", distance_correlation, Real{0, 1e6, "W"});
     if (const auto& tail = learner_.tail()) {
       if (!tail->classifier || tail->first <= part().last || learner_.local_head())
         throw ArgumentError({"Client: the tail is ", tail->description(), " behind ",
@@ -89,9 +96,16 @@ class ClientRole {
                                                     Index images_of_step = 0) {
     require_batch("train_step", images, labels);
     Timer timer;
-    nn::AtCut<T> at_cut =
-        part().to_cut(Variable<T>{std::move(images)}, NeedWeights::cls,
-                      sender_.required_statistic(), {}, kept_tokens(id, labels.row_count()));
+    StepShare share;
+    if (images_of_step > 0)
+      share = {.images = static_cast<std::uint32_t>(labels.row_count()),
+               .images_of_step = static_cast<std::uint32_t>(images_of_step)};
+    const Variable<T> input{std::move(images)};
+    nn::AtCut<T> at_cut = part().to_cut(input, NeedWeights::cls, sender_.required_statistic(), {},
+                                        kept_tokens(id, labels.row_count()));
+    if (distance_correlation_ > 0)
+      at_cut.tokens = nn::with_distance_correlation(at_cut.tokens, input.value(),
+                                                    distance_correlation_ * share.weight());
     const bool is_local = learner_.feedback().is_local(id.step);
     Variable<T> local_loss;
     if (const auto& head = learner_.local_head()) {
@@ -104,10 +118,6 @@ class ClientRole {
     ForwardMessage message;
     under_way_ = true;
     if (id.micro == 0) report.loss = 0;
-    StepShare share;
-    if (images_of_step > 0)
-      share = {.images = static_cast<std::uint32_t>(labels.row_count()),
-               .images_of_step = static_cast<std::uint32_t>(images_of_step)};
     pending_.push_back(
         sender_.send(id, part(), std::move(at_cut), labels, message, !is_local, share));
     if (local_loss.defined())
@@ -372,7 +382,7 @@ class ClientRole {
 
   Learner<T> learner_;
   CutSender<T> sender_;
-  double drop_patches_;
+  double drop_patches_, distance_correlation_;
   std::optional<Tail<T>> tail_;  // if this party has the last part of the model, too
   std::vector<typename CutSender<T>::Pending> pending_;  // the oldest first
   /// Without gradients yet, and what they weigh in the step.

@@ -32,6 +32,10 @@ struct ClientOptions {
   /// depends on the number and not on timing. Stages see a part at a time. 1 to wire::most_parts.
   std::uint32_t micro_batches = 1;
   double drop_patches = 0;  ///< the share of patches, chosen for each image, that no block sees
+  /// The weight in this party's loss of the distance correlation between images and tokens at the
+  /// cut, before the stages: how much the one says of the other. 0: none. The loss in reports is
+  /// without it.
+  double distance_correlation = 0;
   wire::SessionOptions session = {};  ///< times and limits
   /// What else must be the same on both sides, such as {"seed", "7"}; see wire/handshake.hpp.
   wire::Settings agreed = {};

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The tables and the pictures of what leaks, from what leakage.sh writes.
+
+  draw_leakage.py OUT >leakage.md                   a table for each set of images, in Markdown
+  draw_leakage.py OUT --pictures NAME >images.svg   of one set: images, and what was drawn of them
+
+OUT has folders NAME/seedN/ROW with leakage.json, metrics.jsonl and pictures.ppm.
+"""
+
+import argparse
+import base64
+import html
+import json
+import pathlib
+import statistics
+import struct
+import sys
+import zlib
+
+COLUMNS = {  # of the table: name in leakage.json, decimals
+    "SSIM": ("inverse network: SSIM", 2),
+    "PSNR": ("inverse network: PSNR", 1),
+    "distance correlation": ("distance correlation", 2),
+    "alone": ("samples alone in their row", 0),
+    "one class": ("rows of one class", 0),
+    "AUC at the cut": ("AUC of cosines", 2),
+    "AUC behind the last block": ("AUC of cosines, last", 2),
+    "labels from clusters": ("labels from clusters", 0),
+}
+FLOORS = ("untrained network: SSIM", "mean image: SSIM", "mean image: PSNR", "labels by guessing")
+
+
+def rows_of(folder):
+    """row -> one dict of numbers for each seed, in the order in which they were run."""
+    found = {}
+    for path in sorted(folder.glob("seed*/*/leakage.json"), key=lambda p: p.stat().st_mtime):
+        values = {row["name"]: row["value"] for row in json.loads(path.read_text())}
+        records = [json.loads(line) for line in path.with_name("metrics.jsonl").open()]
+        run = next(r for r in records if r["record"] == "run")
+        last = [r for r in records if r["record"] == "epoch" and "test_accuracy" in r][-1]
+        values["accuracy"] = 100 * last["test_accuracy"]
+        values["KiB"] = (last["bytes_up"] + last["bytes_down"]) / last["step"] / 1024
+        cut = "stem" if path.parent.name.startswith("0_") else run["settings"]["cut after block"]
+        found.setdefault(path.parent.name, []).append(
+            (cut, run["method"] + defence(run["options"]), values, path)
+        )
+    return found
+
+
+def defence(options):
+    """What there is besides the method."""
+    texts = {
+        "distance-correlation": ", distance correlation × {}",
+        "drop-patches": ", {} of the patches dropped",
+    }
+    values = ((text, options.get(key, "0")) for key, text in texts.items())
+    text = "".join(text.format(value) for text, value in values if value != "0")
+    return text + (", labels at the client" if options.get("labels") == "client" else "")
+
+
+def of_seeds(runs, key, decimals):
+    values = [run[2][key] for run in runs]
+    spread = f" ± {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{decimals}f}{spread}"
+
+
+def table(folder):
+    rows = rows_of(folder)
+    if not rows:
+        sys.exit(f"draw_leakage.py: {folder} has no rows")
+    head = ["cut", "method", "accuracy", "KiB a step", *COLUMNS]
+    print(f"\n**{folder.name}**\n\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
+    for runs in rows.values():
+        cells = [runs[0][0], f"`{runs[0][1]}`", of_seeds(runs, "accuracy", 1), of_seeds(runs[:1], "KiB", 0)]
+        cells += [of_seeds(runs, key, decimals) for key, decimals in COLUMNS.values()]
+        print(f"| {' | '.join(cells)} |")
+    any_runs = next(iter(rows.values()))
+    floors = (f"{name} {of_seeds(any_runs, name, 2)}" for name in FLOORS)
+    print(f"\nFloors: {'; '.join(floors)}.")
+
+
+def png_of(path):
+    """A picture in PNG, from PPM."""
+    data = path.read_bytes()
+    _, size, _, pixels = data.split(b"\n", 3)
+    width, height = map(int, size.split())
+    lines = b"".join(b"\0" + pixels[3 * width * y : 3 * width * (y + 1)] for y in range(height))
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
+    return width, height, b"\x89PNG\r\n\x1a\n" + body
+
+
+def pictures(folder):
+    """Images once, and a line for each row of the table with what was drawn."""
+    scale, left, gap = 2, 330, 6
+    lines, y, width = [], 8, 0
+    for runs in rows_of(folder).values():
+        cut, method, values, path = runs[0]
+        width, height, png = png_of(path.with_name("pictures.ppm"))
+        half = scale * height // 2
+        data = base64.b64encode(png).decode()
+        first = not lines
+        shown = 2 * half if first else half
+        text = html.escape(f"{method}, cut {cut}" if cut != "stem" else "after the stem")
+        lines.append(
+            f'<svg x="{left}" y="{y}" width="{scale * width}" height="{shown}" viewBox="0 '
+            f'{0 if first else height // 2} {width} {height if first else height // 2}">'
+            f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}" '
+            f'style="image-rendering:pixelated"/></svg>'
+            f'<text x="{left - 10}" y="{y + shown - half // 2 + 4}" text-anchor="end">{text}, '
+            f'SSIM {values["inverse network: SSIM"]:.2f}</text>'
+        )
+        y += shown + gap
+    print(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + scale * width + 8}" height="{y + 2}" '
+        'font-family="sans-serif" font-size="12" fill="#222222">'
+        '<rect width="100%" height="100%" fill="#ffffff"/>'
+    )
+    print("\n".join(lines), "</svg>", sep="\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--pictures", metavar="NAME")
+    arguments = parser.parse_args()
+    if arguments.pictures:
+        return pictures(arguments.out / arguments.pictures)
+    for folder in sorted(path for path in arguments.out.iterdir() if path.is_dir()):
+        table(folder)
+
+
+if __name__ == "__main__":
+    main()
