@@ -12,6 +12,7 @@ import argparse
 import collections
 import csv
 import html
+import json
 import pathlib
 import statistics
 import sys
@@ -43,6 +44,15 @@ def results(out):
     return found
 
 
+def majority(out):
+    """The share of the most frequent class among the test images, in per cent."""
+    for path in sorted(out.glob("*/*/metrics.jsonl")):
+        for line in path.open():
+            if '"majority_baseline"' in line:
+                return 100 * json.loads(line)["majority_baseline"]
+    sys.exit(f"draw_clients.py: {out} has no run that has ended")
+
+
 def mean(values):
     return statistics.mean(values), statistics.pstdev(values)
 
@@ -63,7 +73,7 @@ def table(found):
     return "\n".join(lines)
 
 
-def figure(found):
+def figure(found, baseline):
     width, height, left, top, bottom = 760, 420, 56, 64, 60
     methods = list(dict.fromkeys(key[2] for key in found))
     groups = [(method, partition) for method in methods for partition in PARTITIONS
@@ -82,6 +92,9 @@ def figure(found):
     for tick in range(0, high + 1, 10):
         out += [f'<path d="M{left} {y(tick):.1f}H{width - 16}" stroke="{RULE}"/>',
                 f'<text x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end" fill="{SOFT}">{tick}</text>']
+    out += [f'<path d="M{left} {y(baseline):.1f}H{width - 16}" stroke="{SOFT}" stroke-dasharray="4 3"/>',
+            f'<text x="{width - 16}" y="{y(baseline) - 5:.1f}" text-anchor="end" fill="{SOFT}" '
+            'font-size="11">majority class</text>']
     for number, (method, partition) in enumerate(groups):
         middle = left + (number + 0.5) * room
         out += [f'<text x="{middle:.1f}" y="{height - 36}" text-anchor="middle">{PARTITIONS[partition]}</text>',
@@ -98,7 +111,7 @@ def figure(found):
                     f'<path d="M{x:.1f} {y(value - deviation):.1f}V{y(value + deviation):.1f}" '
                     f'stroke="{INK}"/>']
     for place, (sharing, name) in enumerate(SHARING.items()):
-        x = 330 + 140 * place
+        x = 390 + 124 * place
         out += [f'<rect x="{x}" y="37" width="12" height="12" fill="{COLOURS[sharing]}"/>',
                 f'<text x="{x + 18}" y="48">{html.escape(name.split(" (")[0])}</text>']
     out.append("</svg>")
@@ -111,7 +124,7 @@ def main():
     parser.add_argument("--svg", action="store_true")
     args = parser.parse_args()
     found = results(args.out)
-    print(figure(found) if args.svg else table(found))
+    print(figure(found, majority(args.out)) if args.svg else table(found))
 
 
 main()
