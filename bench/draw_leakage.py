@@ -5,7 +5,7 @@
   draw_leakage.py OUT >leakage.md                   a table for each set of images, in Markdown
   draw_leakage.py OUT --pictures NAME >images.svg   of one set: images, and what was drawn of them
 
-OUT has folders NAME/seedN/ROW with leakage.json, metrics.jsonl and pictures.ppm.
+OUT has folders NAME/seedN/ROW with row.txt, leakage.json, metrics.jsonl and pictures.ppm.
 """
 
 import argparse
@@ -32,35 +32,22 @@ FLOORS = ("untrained network: SSIM", "mean image: SSIM", "mean image: PSNR", "la
 
 
 def rows_of(folder):
-    """row -> one dict of numbers for each seed, in the order in which they were run."""
+    """(cut, method) -> numbers and pictures of each seed, in the order in which they were run."""
     found = {}
     for path in sorted(folder.glob("seed*/*/leakage.json"), key=lambda p: p.stat().st_mtime):
         values = {row["name"]: row["value"] for row in json.loads(path.read_text())}
         records = [json.loads(line) for line in path.with_name("metrics.jsonl").open()]
-        run = next(r for r in records if r["record"] == "run")
         last = [r for r in records if r["record"] == "epoch" and "test_accuracy" in r][-1]
         values["accuracy"] = 100 * last["test_accuracy"]
         values["KiB"] = (last["bytes_up"] + last["bytes_down"]) / last["step"] / 1024
-        cut = "stem" if path.parent.name.startswith("0_") else run["settings"]["cut after block"]
-        found.setdefault(path.parent.name, []).append(
-            (cut, run["method"] + defence(run["options"]), values, path)
-        )
+        cut, method, *options = path.with_name("row.txt").read_text().split()
+        name = f"{method} {' '.join(options)}".strip()
+        found.setdefault((cut, name), []).append((values, path.with_name("pictures.ppm")))
     return found
 
 
-def defence(options):
-    """What there is besides the method."""
-    texts = {
-        "distance-correlation": ", distance correlation × {}",
-        "drop-patches": ", {} of the patches dropped",
-    }
-    values = ((text, options.get(key, "0")) for key, text in texts.items())
-    text = "".join(text.format(value) for text, value in values if value != "0")
-    return text + (", labels at the client" if options.get("labels") == "client" else "")
-
-
 def of_seeds(runs, key, decimals):
-    values = [run[2][key] for run in runs]
+    values = [run[0][key] for run in runs]
     spread = f" ± {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.{decimals}f}{spread}"
 
@@ -71,8 +58,13 @@ def table(folder):
         sys.exit(f"draw_leakage.py: {folder} has no rows")
     head = ["cut", "method", "accuracy", "KiB a step", *COLUMNS]
     print(f"\n**{folder.name}**\n\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
-    for runs in rows.values():
-        cells = [runs[0][0], f"`{runs[0][1]}`", of_seeds(runs, "accuracy", 1), of_seeds(runs[:1], "KiB", 0)]
+    for (cut, method), runs in rows.items():
+        cells = [
+            "stem" if cut == "0" else cut,
+            f"`{method}`",
+            of_seeds(runs, "accuracy", 1),
+            of_seeds(runs[:1], "KiB", 0),
+        ]
         cells += [of_seeds(runs, key, decimals) for key, decimals in COLUMNS.values()]
         print(f"| {' | '.join(cells)} |")
     any_runs = next(iter(rows.values()))
@@ -97,23 +89,23 @@ def png_of(path):
 
 def pictures(folder):
     """Images once, and a line for each row of the table with what was drawn."""
-    scale, left, gap = 2, 330, 6
+    scale, left, gap = 2, 400, 6
     lines, y, width = [], 8, 0
-    for runs in rows_of(folder).values():
-        cut, method, values, path = runs[0]
-        width, height, png = png_of(path.with_name("pictures.ppm"))
+    for (cut, method), runs in rows_of(folder).items():
+        values, path = runs[0]
+        width, height, png = png_of(path)
         half = scale * height // 2
         data = base64.b64encode(png).decode()
         first = not lines
         shown = 2 * half if first else half
-        text = html.escape(f"{method}, cut {cut}" if cut != "stem" else "after the stem")
+        text = html.escape(f"{method}, cut {cut}" if cut != "0" else "after the stem")
         lines.append(
             f'<svg x="{left}" y="{y}" width="{scale * width}" height="{shown}" viewBox="0 '
             f'{0 if first else height // 2} {width} {height if first else height // 2}">'
             f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}" '
             f'style="image-rendering:pixelated"/></svg>'
             f'<text x="{left - 10}" y="{y + shown - half // 2 + 4}" text-anchor="end">{text}, '
-            f'SSIM {values["inverse network: SSIM"]:.2f}</text>'
+            f"SSIM {values['inverse network: SSIM']:.2f}</text>"
         )
         y += shown + gap
     print(
@@ -125,7 +117,9 @@ def pictures(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--pictures", metavar="NAME")
     arguments = parser.parse_args()

@@ -7,7 +7,8 @@
 # DATA is idx: or cifar: as split_train has it, NAME what it is called. Each row trains vit_mini with
 # split_train, and lets an attacker learn its inverse (leakage). What is there already is not done
 # again, so a run can be interrupted. Three seeds unless told otherwise. Programs stand in
-# $SPLIT_TRAIN and $LEAKAGE, and $COMPUTE may be bf16. Then:
+# $SPLIT_TRAIN and $LEAKAGE; $COMPUTE may be bf16; $STEPS of training (600) and of the attack ($ATTACK, 1000)
+# may be fewer for a trial. Then:
 #
 #   python3 bench/draw_leakage.py OUT
 set -euo pipefail
@@ -50,22 +51,36 @@ seeds=("$@")
 ((${#seeds[@]})) || seeds=(1 2 3)
 common=(--threads 1 --compute "${COMPUTE:-float32}")
 
+# trained FOLDER CUT METHOD [OPTION...]: a model in FOLDER.
+trained() {
+  [[ ! -s $1/model.safetensors ]] || return 0
+  rm -rf "$1"
+  mkdir -p "$(dirname "$1")"
+  "$split_train" --data "$data" --model vit_mini --cut "$2" --compress "$3" --batch 64 --steps "${STEPS:-600}" --lr 1e-3 \
+    --schedule cosine --warmup 60 --seed "$seed" "${common[@]}" --progress none "${@:4}" --out "$1" >"$1.log"
+}
+
 for seed in "${seeds[@]}"; do
   for row in "${rows[@]}"; do
-    read -r cut method options <<<"$row"
     folder=$out/$name/seed$seed/${row//[ :,]/_}
     [[ ! -s $folder/leakage.json ]] || continue
-    rm -rf "$folder"
-    mkdir -p "$(dirname "$folder")"
-    # After the stem alone nobody trains; the model is that of cut 1.
+    read -r cut method options <<<"$row"
     read -ra options <<<"$options"
-    "$split_train" --data "$data" --model vit_mini --cut "${cut/#0/1}" --batch 64 --steps 600 --lr 1e-3 \
-      --schedule cosine --warmup 60 --seed "$seed" --compress "$method" "${common[@]}" --progress none \
-      ${options[@]+"${options[@]}"} --out "$folder" >"$folder.log"
+    # Without compression the weights are the same wherever the model is cut.
+    model=$folder/trained
+    if [[ $method == none ]] && ((${#options[@]} == 0)); then
+      model=$out/$name/seed$seed/none
+      trained "$model" 3 none
+    else
+      trained "$model" "$cut" "$method" ${options[@]+"${options[@]}"}
+    fi
     attack=()
     [[ ${options[0]:-} != --drop-patches ]] || attack=("${options[@]}")
-    "$leakage" "$folder/model.safetensors" "$data" "$method" "${cut%,*}" --steps 1000 --seed "$seed" \
+    mkdir -p "$folder"
+    "$leakage" "$model/model.safetensors" "$data" "$method" "${cut%,*}" --steps "${ATTACK:-1000}" --seed "$seed" \
       "${common[@]}" ${attack[@]+"${attack[@]}"} --pictures "$folder/pictures.ppm" --json "$folder/part.json"
+    cp "$model/metrics.jsonl" "$folder"
+    echo "$row" >"$folder/row.txt"
     mv "$folder/part.json" "$folder/leakage.json"
   done
 done

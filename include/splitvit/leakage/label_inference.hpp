@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max_element
+#include <algorithm>  // max
 #include <cmath>      // abs, sqrt
 #include <map>        // map
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // sort
+#include <algorithm>  // any_of, sort
+#include <cmath>      // isnan
 
 #include <splitvit/core/error.hpp>  // ArgumentError
 #include <splitvit/core/shape.hpp>  // Index
@@ -19,8 +20,8 @@ struct Guess {
 ///
 /// Errors  std::invalid_argument unless there are both, and for a score that is NaN.
 inline double area_under_curve(std::vector<Guess> guesses) {
-  for (const Guess& guess : guesses)
-    if (guess.score != guess.score) throw ArgumentError({"area_under_curve: a score is NaN"});
+  if (std::ranges::any_of(guesses, [](const Guess& guess) { return std::isnan(guess.score); }))
+    throw ArgumentError({"area_under_curve: a score is NaN"});
   std::ranges::sort(guesses, {}, &Guess::score);
   double pairs = 0;
   Index below = 0, trues = 0;  // `below`: false guesses with a lower score

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>  // max, min
+#include <algorithm>  // min
 #include <cmath>      // log10
 
 #include <splitvit/core/error.hpp>     // ShapeError
