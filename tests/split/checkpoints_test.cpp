@@ -81,6 +81,7 @@ TEST_CASE("Checkpoints: only the same training goes on from them", "[split]") {
   CHECK(refusal({.seed = 7, .client = 1}) == "client: client is '0', wanted '1'");
   CHECK(refusal({.seed = 7, .method = "adc"}) == "client: method is 'none', wanted 'adc'");
   CHECK(refusal({.seed = 7, .agreed = {{"lr", "1"}}}) == "client: lr is nothing, wanted '1'");
+  CHECK(refusal({.seed = 7, .micro_batches = 2}) == "client: micro_batches is nothing, wanted '2'");
   CHECK(refusal({.seed = 7}).empty());
 }
 
@@ -89,6 +90,7 @@ TEST_CASE("Checkpoints: they are kept from the start only, and of one session", 
   parties.connect();
   CHECK_THROWS_AS(parties.client->keep_checkpoints(nullptr), std::logic_error);
   parties.step();
+  CHECK_THROWS_AS(parties.client->keep_checkpoints(nullptr), std::logic_error);
   parties.hang_up();
   // The client's folder is lost: it begins a new session, which the server's folder is not of.
   parties.client.reset();

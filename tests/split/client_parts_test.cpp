@@ -96,6 +96,26 @@ TEST_CASE("client parts: a simulation and TCP agree, and the evaluator tells wha
   }
 }
 
+TEST_CASE(
+    "client parts: a client without steps in its turn sends neither weights nor what it found",
+    "[split]") {
+  const ClientGroup<float> group{.second_cut = 2};
+  split::ClientRole<float> role = group.role();
+  const std::size_t bare = TurnRequest{}.payload().size();
+  CHECK(role.turn_request(3).size() == bare);
+  role.take_turn(split::Turn{.number = 1, .steps = 2, .what = split::Turn::What::train}.payload());
+  CHECK(role.turn_request(3).size() == bare);
+  role.take_turn(split::Turn{.number = 2, .what = split::Turn::What::evaluate}.payload());
+  CHECK(role.turn_request(3).size() == bare + split::Found::bytes);
+
+  // A turn that it has not missed cannot be missed.
+  for (const split::Turn& other : {split::Turn{.number = 2, .what = split::Turn::What::train},
+                                   split::Turn{.number = 3, .what = split::Turn::What::missed}})
+    CHECK(test::reason_of<WireError>([&] { role.miss_turn(other.payload()); }) ==
+          Reason::wrong_message);
+  CHECK_THROWS_AS(role.predict(Tensor<float>{{0, 3, 8, 8}}), ShapeError);
+}
+
 TEST_CASE("client parts: what an evaluator says of itself is checked", "[split]") {
   const split::Found found{.loss_sum = 2.5, .correct = 3, .samples = 4};
   const auto payload = TurnRequest{.turn = 1, .steps = 2, .found = found}.payload();

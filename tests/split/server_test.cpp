@@ -19,6 +19,7 @@
 #include <splitvit/transport/metered.hpp>
 
 #include "split/loopback.hpp"
+#include "support/bytes.hpp"
 #include "support/catch.hpp"
 
 using namespace splitvit;
@@ -461,8 +462,16 @@ TEST_CASE("server: a decoder that does not fit ends the session and changes noth
   CHECK(sent(not_a_number) == Reason::not_finite);
 }
 
-TEST_CASE("server: a decoder is refused where none is wanted", "[split]") {
+TEST_CASE("server: a decoder is refused where none is wanted, and after a step", "[split]") {
   const nn::Decoder<float> decoder{16, {}};
+  nn::Part<float> with_decoder = test::server_part();
+  with_decoder.decoder = decoder;
+  const auto learner = std::make_shared<split::Learner<float>>(with_decoder, optim::Adam{});
+  split::ServerRole<float> role{learner, split::CutReceiver<float>{{}}};
+  role.take_decoder(split::weights_payload<float>(decoder));
+  learner->apply();
+  CHECK(test::reason_of([&] { role.take_decoder(split::weights_payload<float>(decoder)); }) ==
+        Reason::wrong_message);
   CHECK(reason_after([&](auto& client) {
           client.send(wire::MessageKind::weights, split::weights_payload<float>(decoder));
         }) == Reason::wrong_message);

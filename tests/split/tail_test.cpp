@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -302,6 +303,67 @@ TEST_CASE("tail: a server refuses labels, and a gradient of another size", "[spl
 
   const auto question = other.evaluate(batch.images, batch.labels);
   CHECK(test::reason_of([&] { role.answer(question, 1 << 20); }) == Reason::malformed);
+}
+
+TEST_CASE("tail: what belongs to no question and to no step of such a server is refused",
+          "[split]") {
+  const Around parties{{1, 2}};
+  const auto message_of = [](split::ForwardMessage message) {
+    message.samples = 1;
+    message.tokens = small_vit.tokens();
+    std::vector<std::byte> payload;
+    message.put_header(payload);
+    payload.resize(payload.size() + static_cast<std::size_t>(5 * small_vit.dim) * sizeof(float));
+    return payload;
+  };
+  const std::vector<std::byte> ones(5, std::byte{1});
+  split::ForwardMessage sizes, token_sizes, of_part, without_gradient, coded;
+  sizes.sizes = {2};
+  token_sizes.token_sizes = ones;
+  of_part.share = {.images = 1, .images_of_step = 2};
+  without_gradient.wants_gradient = false;
+  coded.is_coded = true;
+  split::ServerRole<float> middle{
+      std::make_shared<split::Learner<float>>(parties.parts[1], optim::Adam{}),
+      split::CutReceiver<float>{{}}};
+  const auto answer_to = [&](const split::ForwardMessage& question) {
+    return test::reason_of([&] { middle.answer(message_of(question), 1 << 20); });
+  };
+  CHECK(!answer_to({}));
+  for (const auto& wrong : {sizes, token_sizes, of_part, without_gradient, coded})
+    CHECK(answer_to(wrong) == Reason::malformed);
+  std::vector<std::byte> reply;
+  CHECK(test::reason_of([&] {
+          middle.forward({.step = 1}, message_of(without_gradient), 1 << 20, reply);
+        }) == Reason::malformed);
+
+  // One that has the classifier takes no sizes of samples in a question, either.
+  const split::ServerRole<float> last{
+      std::make_shared<split::Learner<float>>(test::server_part(), optim::Adam{}),
+      split::CutReceiver<float>{{}}};
+  CHECK(test::reason_of([&] { last.answer(message_of(sizes), 1 << 20); }) == Reason::malformed);
+}
+
+TEST_CASE("tail: a loss that is not finite ends the step", "[split]") {
+  const Around parties{{1, 2}};
+  for (const auto& [name, parameter] : nn::parameters<float>(parties.parts[2]))
+    if (name == "head.bias") parameter.mutable_value()[0] = std::numeric_limits<float>::quiet_NaN();
+  split::ServerRole<float> middle{
+      std::make_shared<split::Learner<float>>(parties.parts[1], optim::Adam{}),
+      split::CutReceiver<float>{{}}};
+  split::ClientRole<float> around = parties.role();
+  const auto batch = RandomBatches<float>{}.make();
+  split::StepReport report;
+  std::vector<std::byte> message, reply;
+  for (const auto piece : around.forward({.step = 1}, batch.images, batch.labels, report))
+    message.insert(message.end(), piece.begin(), piece.end());
+  middle.forward({.step = 1}, message, 1 << 20, reply);
+  CHECK(test::reason_of([&] { around.take_loss({.step = 1}, reply, report); }) ==
+        Reason::not_finite);
+
+  split::ClientRole<float> other{split::Learner<float>{test::client_part(), optim::Adam{}},
+                                 split::CutSender<float>{compress::Identity{}, {}}};
+  CHECK_THROWS_AS(other.take_loss({.step = 1}, reply, report), std::logic_error);
 }
 
 TEST_CASE("tail: which parts a client can have", "[split]") {
