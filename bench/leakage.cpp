@@ -8,7 +8,7 @@
 // DATA is idx: or cifar: as split_train has it. The attacker sends the test images through the
 // client's part and learns its inverse from them in N steps, and then draws the first 512 training
 // images, which it has not seen. CUT 0 is after the stem. The pictures are eight of these, and
-// below each what was drawn. LEAKAGE.md has the numbers, and what they mean.
+// below each what was drawn.
 
 #include <algorithm>   // clamp
 #include <cmath>       // cos
