@@ -18,7 +18,6 @@
 #include <numbers>     // pi
 #include <numeric>     // accumulate
 #include <optional>    // optional
-#include <span>        // span
 #include <stdexcept>   // runtime_error
 #include <string>      // string
 #include <vector>      // vector
@@ -26,7 +25,7 @@
 #include <splitvit/autograd/backward.hpp>           // backward
 #include <splitvit/autograd/ops/cross_entropy.hpp>  // cross_entropy
 #include <splitvit/autograd/ops/sum.hpp>            // sum
-#include <splitvit/compress/token_choice.hpp>       // kept_count, random_tokens
+#include <splitvit/compress/token_choice.hpp>       // undropped_tokens
 #include <splitvit/core/parallel.hpp>               // with_threads
 #include <splitvit/data/cifar.hpp>                  // read_cifar_files
 #include <splitvit/data/endless.hpp>                // Endless
@@ -150,22 +149,15 @@ class Attack {
   leakage::Seen<float> see(const Tensor<float>& images) {
     const NoGrad no_grad;
     if (experiment_.cut > 0)
-      return tap_->send(client_->to_cut(Variable<float>{images}, NeedWeights::cls,
-                                        tap_->required_statistic(), {},
-                                        kept_tokens(images.dim(0))));
+      return tap_->send(
+          client_->to_cut(Variable<float>{images}, NeedWeights::cls, tap_->required_statistic(), {},
+                          compress::undropped_tokens(images.dim(0), config_.tokens(),
+                                                     experiment_.drop_patches, drops_)));
     nn::AtCut<float> at_stem{
         .tokens = (*client_->stem)(Variable<float>{images}), .cls_attention = {}, .statistics = {}};
     const Index B = at_stem.tokens.dim(0), N = at_stem.tokens.dim(1);
     at_stem.cls_attention = Tensor<float>::full({B, N}, 1.0f / static_cast<float>(N));
     return tap_->send(std::move(at_stem));
-  }
-
-  /// The tokens of each sample that no patch was dropped of; empty: all.
-  Tensor<Index> kept_tokens(Index samples) {
-    const Index tokens = config_.tokens();
-    const Index dropped = compress::kept_count(experiment_.drop_patches, tokens - 1);
-    if (dropped <= 0) return {};
-    return compress::random_tokens(samples, tokens, tokens - dropped, drops_);
   }
 
   Learnt learn() {
@@ -305,17 +297,16 @@ class Attack {
       const auto last = Variable<float>::parameter(cls.value());
       backward(cross_entropy((*server_->classifier)(last), batch.labels));
       backward(cls, last.gradient());
-      const auto append = [&](std::vector<leakage::Guess>& all,
-                              const std::vector<leakage::Guess>& some) {
+      const auto append = [](std::vector<leakage::Guess>& all,
+                             const std::vector<leakage::Guess>& some) {
         all.insert(all.end(), some.begin(), some.end());
       };
-      append(norms, leakage::guess_by_norm(tokens.gradient(), std::span<const Index>{labels}));
-      append(cosines, leakage::guess_by_cosine(tokens.gradient(), std::span<const Index>{labels}));
-      append(last_norms, leakage::guess_by_norm(last.gradient(), std::span<const Index>{labels}));
-      append(last_cosines,
-             leakage::guess_by_cosine(last.gradient(), std::span<const Index>{labels}));
-      const auto found = leakage::guess_by_clusters(features, std::span<const Index>{labels},
-                                                    config_.classes, Rng{.seed = experiment_.seed});
+      append(norms, leakage::guess_by_norm(tokens.gradient(), labels));
+      append(cosines, leakage::guess_by_cosine(tokens.gradient(), labels));
+      append(last_norms, leakage::guess_by_norm(last.gradient(), labels));
+      append(last_cosines, leakage::guess_by_cosine(last.gradient(), labels));
+      const auto found = leakage::guess_by_clusters(features, labels, config_.classes,
+                                                    Rng{.seed = experiment_.seed});
       clusters.accuracy += found.accuracy / secret_batches;
       clusters.guessing += found.guessing / secret_batches;
     }

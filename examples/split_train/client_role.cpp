@@ -327,8 +327,7 @@ class Training {
 
   void save_model(bool is_best) {
     if (!output_.saves_models()) return;
-    std::vector<sv::nn::Part<float>> parts{client_.part(), client_.fetch_server_part()};
-    if (const auto& tail = client_.role().learner().tail()) parts.push_back(*tail);
+    const auto parts = sv::split::all_parts(client_.role().parts(), client_.fetch_server_part());
     output_.save_model(run_, sv::nn::joined_weights<float>(parts),
                        saved_metadata(options_, run_.method, data_), is_best);
   }

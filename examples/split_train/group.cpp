@@ -196,9 +196,7 @@ sv::split::Server<float> group_server(const Options& o, const std::string& text,
 void save_average(const Options& o, const Data& data, const sv::split::Server<float>& server,
                   const sv::report::Run& run, bool is_best, Output& output) {
   if (!output.saves_models()) return;
-  const auto& [first, tail] = server.group()->client_parts();
-  std::vector<sv::nn::Part<float>> parts{first, server.part()};
-  if (tail) parts.push_back(*tail);
+  const auto parts = sv::split::all_parts(server.group()->client_parts(), server.part());
   output.save_model(run, sv::nn::joined_weights<float>(parts), saved_metadata(o, run.method, data),
                     is_best);
 }

@@ -200,4 +200,19 @@ TEST_CASE("choose_tokens: misuse", "[compress]") {
   CHECK_THROWS_AS(best_tokens(Tensor<float>::full({2, 5}, nan), 3), std::invalid_argument);
 }
 
+TEST_CASE("undropped_tokens: CLS and one patch at least are left, and all without a draw",
+          "[compress]") {
+  Rng rng{.seed = 6};
+  for (const double share : {0.0, 0.24}) CHECK(undropped_tokens(3, 5, share, rng).empty());
+  CHECK(undropped_tokens(3, 2, 0.9, rng).empty());
+  CHECK(rng.position == 0);
+  CHECK(undropped_tokens(3, 5, 0.5, rng).shape() == Shape{3, 3});
+  const auto least = undropped_tokens(3, 5, 0.999, rng);
+  CHECK(least.shape() == Shape{3, 2});
+  for (Index b = 0; b < 3; ++b) {
+    CHECK(least[2 * b] == 0);
+    CHECK(least[2 * b + 1] > 0);
+  }
+}
+
 }  // namespace splitvit::compress

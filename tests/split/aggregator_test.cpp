@@ -80,9 +80,9 @@ struct Table {
         split::Learner<float>{test::client_part<float>(), optim::Sgd{.lr = 0}},
         split::CutSender<float>{compress::Identity{}, {}}};
     split::StepReport report;
-    const auto parts_of = sender.forward({.client = client}, batch.images, batch.labels, report);
-    std::vector<std::byte> message, reply;
-    for (const auto part : parts_of) message.insert(message.end(), part.begin(), part.end());
+    const auto message =
+        test::joined_pieces(sender.forward({.client = client}, batch.images, batch.labels, report));
+    std::vector<std::byte> reply;
     role.forward({.client = client}, message, 1 << 20, reply);
     role.commit(reply);
     REQUIRE(aggregator->may_step(client));

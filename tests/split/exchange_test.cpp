@@ -102,9 +102,8 @@ struct PartsTraining {
       for (Index i = 0; i < n; ++i) {
         const auto [images, labels] = split::batch_part<float>(batch.images, batch.labels, i, n);
         const split::StepId id{.step = step, .micro = static_cast<std::uint32_t>(i)};
-        std::vector<std::byte> bytes;
-        for (const auto piece : one.forward(id, images, labels, report, n == 1 ? 0 : samples))
-          bytes.insert(bytes.end(), piece.begin(), piece.end());
+        const auto bytes =
+            test::joined_pieces(one.forward(id, images, labels, report, n == 1 ? 0 : samples));
         other.forward(id, bytes, 1 << 20, reply);
         CHECK(other.is_complete() == (i + 1 == n));
         if (other.is_complete()) other.commit(reply);

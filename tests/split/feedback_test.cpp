@@ -114,9 +114,9 @@ TEST_CASE("local feedback: where the server's gradient comes, the head changes n
         split::CutReceiver<float>{codec::Float32{}}};
     const auto batch = RandomBatches<float>{}.make();
     split::StepReport report;
-    std::vector<std::byte> payload, reply;
-    for (const auto piece : client.forward({.step = 3}, batch.images, batch.labels, report))
-      payload.insert(payload.end(), piece.begin(), piece.end());
+    const auto payload =
+        test::joined_pieces(client.forward({.step = 3}, batch.images, batch.labels, report));
+    std::vector<std::byte> reply;
     server.forward({.step = 3}, payload, 1 << 20, reply);
     server.commit(reply);
     client.backward(reply, report);

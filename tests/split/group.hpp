@@ -112,8 +112,7 @@ struct GroupResult {
   std::vector<split::Traffic> cut = {}, shared = {};
 
   void add(const split::Client<float>& client) {
-    const split::ClientParts<float> parts{client.part(), client.role().learner().tail()};
-    weights.push_back(numbers_of<float>(parts));
+    weights.push_back(numbers_of<float>(client.role().parts()));
     cut.push_back(client.traffic(split::Column::training));
     shared.push_back(client.traffic(split::Column::weights));
   }

@@ -193,6 +193,14 @@ inline std::pair<transport::TcpLink, transport::TcpLink> tcp_pair() {
   return {std::move(client), listener.accept()};
 }
 
+/// The payload of a message that a role returns in pieces.
+std::vector<std::byte> joined_pieces(const auto& pieces) {
+  std::vector<std::byte> payload;
+  for (const std::span<const std::byte> piece : pieces)
+    payload.insert(payload.end(), piece.begin(), piece.end());
+  return payload;
+}
+
 /// All numbers of a module, one after the other.
 template <class T, class Module>
 std::vector<T> numbers_of(const Module& module) {

@@ -37,10 +37,7 @@ struct Roles {
   split::StepReport report = {};
 
   std::vector<std::byte> forward(std::uint64_t step, const RandomBatches<float>::Batch& batch) {
-    std::vector<std::byte> bytes;
-    for (const auto part : client.forward({.step = step}, batch.images, batch.labels, report))
-      bytes.insert(bytes.end(), part.begin(), part.end());
-    return bytes;
+    return test::joined_pieces(client.forward({.step = step}, batch.images, batch.labels, report));
   }
   /// A whole step. Returns all that both have sent.
   std::vector<std::byte> train(std::uint64_t step, const RandomBatches<float>::Batch& batch) {

@@ -31,6 +31,7 @@
 // A client that keeps its labels has the last part of the model, too.
 
 using namespace splitvit;
+using test::joined_pieces;
 using test::numbers_of;
 using test::RandomBatches;
 using test::Serving;
@@ -217,10 +218,9 @@ TEST_CASE("tail: what crosses before the loss does not depend on the labels", "[
   for (const Index label : {0, 4}) {
     split::ClientRole<float> role = parties.role();
     split::StepReport report;
-    const auto pieces = role.forward(
-        {.step = 1}, batch.images, Labels{std::vector<Index>(batch.labels.size(), label)}, report);
-    auto& message = messages.emplace_back();
-    for (const auto piece : pieces) message.insert(message.end(), piece.begin(), piece.end());
+    messages.push_back(joined_pieces(
+        role.forward({.step = 1}, batch.images,
+                     Labels{std::vector<Index>(batch.labels.size(), label)}, report)));
     role.discard();
   }
   CHECK((messages[0] == messages[1]));
@@ -271,11 +271,6 @@ TEST_CASE("tail: a server refuses labels, and a gradient of another size", "[spl
       split::Learner<float>{nn::make_part<float>(small_vit, 0, 1, test::start), optim::Adam{}},
       split::CutSender<float>{compress::Identity{}, {}}};
   split::StepReport report;
-  const auto joined_pieces = [](const auto& pieces) {
-    std::vector<std::byte> message;
-    for (const auto piece : pieces) message.insert(message.end(), piece.begin(), piece.end());
-    return message;
-  };
   std::vector<std::byte> reply;
   const auto with_labels =
       joined_pieces(other.forward({.step = 1}, batch.images, batch.labels, report));
@@ -354,9 +349,9 @@ TEST_CASE("tail: a loss that is not finite ends the step", "[split]") {
   split::ClientRole<float> around = parties.role();
   const auto batch = RandomBatches<float>{}.make();
   split::StepReport report;
-  std::vector<std::byte> message, reply;
-  for (const auto piece : around.forward({.step = 1}, batch.images, batch.labels, report))
-    message.insert(message.end(), piece.begin(), piece.end());
+  const auto message =
+      joined_pieces(around.forward({.step = 1}, batch.images, batch.labels, report));
+  std::vector<std::byte> reply;
   middle.forward({.step = 1}, message, 1 << 20, reply);
   CHECK(test::reason_of([&] { around.take_loss({.step = 1}, reply, report); }) ==
         Reason::not_finite);

@@ -13,18 +13,17 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::compress {
 
-/// Scales each token down to a norm of at most `clip`, and adds Gaussian noise: the Gaussian
-/// mechanism, for one token. Whoever wants a bound has to add up what all tokens, steps and stages
-/// before it give away; see the page on leakage in bench/.
+/// Scales each token down to a norm of at most `clip`, then adds Gaussian noise: the Gaussian
+/// mechanism for a single token. It is no bound by itself: a bound has to count every token that is
+/// sent in every step, and what the stages before this one do with the samples.
 ///
-/// Shapes  as they are.
-/// Units   noise: the standard deviation of a number is noise * clip / sqrt(D), so that the noise
-///         of a token has about the norm noise * clip. Without clip the root mean square of the
-///         batch's norms stands for it, which no bound can use.
-/// Grad    tokens only: that of the scaling; the noise has none.
+/// Shapes  unchanged.
+/// Units   noise: a number gets noise of standard deviation noise * clip / sqrt(D), so the noise of
+///         a whole token has a norm of about noise * clip. Without clip the root mean square of the
+///         norms in the batch takes its place; it depends on the data, so no bound can use it.
+/// Grad    tokens only, through the scaling; the noise is a constant.
 /// Errors  std::invalid_argument for an option outside its range, and for tokens that are not
-/// finite;
-///         ShapeError for an inconsistent batch.
+///         finite; ShapeError for an inconsistent batch.
 struct AddNoise {
   double noise = 1;  ///< over the norm of a token, at least 0
   double clip = 0;   ///< the largest norm of a token; 0: they stay as they are
@@ -41,25 +40,23 @@ struct AddNoise {
 };
 
 namespace detail {
-/// The norm of a token, as largest * rest, so that neither overflows: `largest` of its numbers.
-struct TokenNorm {
+/// The Euclidean norm of some numbers, as largest * rest, so that their squares do not overflow.
+struct SafeNorm {
   double largest = 0, rest = 0;
 
-  template <std::floating_point T>
-  explicit TokenNorm(std::span<const T> token) {
-    for (const T x : token) largest = std::max(largest, std::abs(static_cast<double>(x)));
+  template <class T>
+  explicit SafeNorm(std::span<const T> numbers) {
+    for (const T x : numbers) largest = std::max(largest, std::abs(static_cast<double>(x)));
     if (largest == 0) return;
-    for (const T x : token) rest += std::pow(static_cast<double>(x) / largest, 2);
+    for (const T x : numbers) rest += std::pow(static_cast<double>(x) / largest, 2);
     rest = std::sqrt(rest);
   }
   double value() const { return std::min(largest * rest, std::numeric_limits<double>::max()); }
 };
 
-/// Of a gradient behind y = x clip / |x|, what passes: clip / |x| of what is across x.
+/// The gradient of x from that of x clip / |x|: clip / |x| of its part that is orthogonal to x.
 template <std::floating_point T>
-void pass_clipped(std::span<const T> x, double clip, std::span<T> gradient) {
-  const TokenNorm norm{x};
-  if (norm.value() <= clip) return;
+void pass_clipped(std::span<const T> x, const SafeNorm& norm, double clip, std::span<T> gradient) {
   const auto unit = [&](std::size_t i) {
     return static_cast<double>(x[i]) / norm.largest / norm.rest;
   };
@@ -78,39 +75,38 @@ CutBatch<T> AddNoise::operator()(CutBatch<T> batch, Rng& rng) const {
   const Variable<T> tokens = batch.tokens;
   if (!all_finite<T>(tokens.value().view()))
     throw std::invalid_argument("AddNoise: a token is not finite");
-  const auto rows = static_cast<std::size_t>(tokens.shape().rows());
   const auto D = static_cast<std::size_t>(batch.width());
   const auto row_of = [D](const auto& span, std::size_t row) { return span.subspan(row * D, D); };
-  const std::span<const T> x = tokens.value().span();
-  double norm = clip;
-  if (clip == 0) {  // their root mean square, of numbers that may be large
-    double largest = 0, squares = 0;
-    for (std::size_t row = 0; row < rows; ++row)
-      largest = std::max(largest, detail::TokenNorm{row_of(x, row)}.value());
-    for (std::size_t row = 0; largest > 0 && row < rows; ++row)
-      squares += std::pow(detail::TokenNorm{row_of(x, row)}.value() / largest, 2);
-    norm = largest * std::sqrt(squares / static_cast<double>(rows));
+  std::vector<detail::SafeNorm> norms;  // of the tokens
+  std::vector<double> values;
+  for (Index row = 0; row < tokens.shape().rows(); ++row) {
+    norms.emplace_back(row_of(tokens.value().span(), static_cast<std::size_t>(row)));
+    values.push_back(norms.back().value());
   }
+  const double norm = clip > 0 ? clip
+                               : detail::SafeNorm{std::span<const double>{values}}.value() /
+                                     std::sqrt(static_cast<double>(values.size()));
   const double deviation = D == 0 ? 0 : noise * norm / std::sqrt(static_cast<double>(D));
+  const auto is_clipped = [clip = clip](double value) { return clip > 0 && value > clip; };
   Tensor<T> y = Tensor<T>::uninitialised(tokens.shape());
-  for (std::size_t row = 0; row < rows; ++row) {
-    const auto from = row_of(x, row);
+  for (std::size_t row = 0; row < norms.size(); ++row) {
+    const auto from = row_of(tokens.value().span(), row);
     const auto to = row_of(y.span(), row);
-    const detail::TokenNorm its{from};
-    const bool is_clipped = clip > 0 && its.value() > clip;
-    const double scale = is_clipped ? clip / its.largest / its.rest : 1;
+    const double scale = is_clipped(values[row]) ? clip / norms[row].largest / norms[row].rest : 1;
     constexpr auto most = static_cast<double>(std::numeric_limits<T>::max());
     for (std::size_t i = 0; i < D; ++i)
       to[i] = static_cast<T>(
           std::clamp(scale * static_cast<double>(from[i]) + deviation * rng.normal(), -most, most));
   }
-  batch.tokens = record(
-      std::move(y), {tokens}, [tokens, rows, row_of, clip = clip](const Tensor<T>&, Tensor<T> dy) {
-        const std::span<const T> before = tokens.value().span();
-        for (std::size_t row = 0; clip > 0 && row < rows; ++row)
-          detail::pass_clipped<T>(row_of(before, row), clip, row_of(dy.span(), row));
-        tokens.add_gradient(std::move(dy));
-      });
+  batch.tokens = record(std::move(y), {tokens},
+                        [tokens, row_of, is_clipped, norms = std::move(norms), clip = clip](
+                            const Tensor<T>&, Tensor<T> dy) {
+                          for (std::size_t row = 0; row < norms.size(); ++row)
+                            if (is_clipped(norms[row].value()))
+                              detail::pass_clipped<T>(row_of(tokens.value().span(), row),
+                                                      norms[row], clip, row_of(dy.span(), row));
+                          tokens.add_gradient(std::move(dy));
+                        });
   return batch;
 }
 

@@ -11,11 +11,12 @@
 
 namespace splitvit::inline SPLITVIT_BUILD::compress {
 
-/// Sends the tokens of each sample in a random order of its own, CLS first. The server computes the
-/// same but for rounding, since positions are added before: what it gets is a set of tokens.
-/// Whoever learns to read a position out of the tokens undoes it.
+/// Sends the tokens of each sample in a random order of its own, CLS first. Positions were added
+/// before the first block, and no later block depends on the order, so the server's result stays
+/// the same up to rounding. It hides the order only: a token still carries its position, and an
+/// attacker can learn to read that.
 ///
-/// Shapes  as they are.
+/// Shapes  unchanged.
 /// Grad    tokens only: each gets its own gradient.
 /// Errors  ShapeError for an inconsistent batch.
 struct ShuffleTokens {

@@ -28,8 +28,9 @@
 namespace splitvit::inline SPLITVIT_BUILD::leakage {
 
 namespace detail {
-/// The places to draw at, in front of the tokens that came. If there is a token for each of them
-/// behind CLS, it is added to its place: it is probably that of this patch.
+/// Puts the places to draw at in front of the tokens that came. If as many tokens came as there are
+/// places, and CLS, then each is also added to its place, as a guess: unless they were shuffled,
+/// token i + 1 belongs to patch i.
 /// Shapes  places (1, Q, D), x (B, P, D) -> (B, Q + P, D). Grad  both.
 template <std::floating_point T>
 Variable<T> places_before(const Variable<T>& places, const Variable<T>& x) {

@@ -82,10 +82,11 @@ struct ClusterGuess {
   double guessing = 0;  ///< the same if labels had nothing to do with the clusters
 };
 
-/// The samples in a cluster of like features have equal labels. Who knows a label of each cluster
-/// knows so many of them.
+/// Clusters the features, and takes all samples of a cluster to have its most frequent label, as an
+/// attacker can who knows that label of each cluster from elsewhere.
 ///
-/// Shapes  features (B, ...), labels: B of them. Errors  ShapeError, and those of k-means.
+/// Shapes  features (B, ...), labels: B of them.
+/// Errors  ShapeError; those of kernel::kmeans.
 template <std::floating_point T>
 ClusterGuess guess_by_clusters(const Tensor<T>& features, std::span<const Index> labels,
                                Index clusters, Rng rng) {

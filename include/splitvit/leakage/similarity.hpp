@@ -39,9 +39,9 @@ double psnr(const Tensor<T>& image, const Tensor<T>& other, double range) {
   return 10 * std::log10(range * range * static_cast<double>(image.size()) / squares);
 }
 
-/// Structural similarity, the mean over all places of a window of 7 x 7 pixels and over channels: 1
-/// for equal images, about 0 for unrelated ones. Variances are those of a sample, as in
-/// scikit-image.
+/// Structural similarity (SSIM), the mean over channels and over all positions of a window of 7 x 7
+/// pixels: 1 for equal images, near 0 for unrelated ones, negative where one is the other inverted.
+/// Variances divide by 48 and not by 49, as in scikit-image.
 ///
 /// Shapes  both (channels, height, width), at least 7 x 7 pixels. Units  range: as in psnr.
 /// Errors  ShapeError. Source  Wang et al. 2004, doi:10.1109/TIP.2003.819861.

@@ -64,8 +64,8 @@ class Tap {
     const split::StepId id{.step = ++step_};
     sender_.send(id, numbered, std::move(at_cut), Labels{std::move(numbers)}, message);
     const auto labels = wire::read_labels(message.labels, message.samples, B);
-    // What receives has neither blocks nor classifier, and what the encoder has made is enough.
-    auto came = receiver_.receive(id, narrowed(numbered), message);
+    numbered.config.dim = part_.output_width();  // nothing decodes what an encoder has made
+    auto came = receiver_.receive(id, numbered, message);
     sender_.commit();
     receiver_.commit();
     Seen<T> seen{.tokens = came.tokens.value(), .members = {}};
@@ -77,15 +77,6 @@ class Tap {
   }
 
  private:
-  /// As wide as what crosses, and without a part that takes the loss.
-  nn::Part<T> narrowed(const nn::Part<T>& part) const {
-    nn::Part<T> other = part;
-    other.classifier.reset();
-    other.decoder.reset();
-    other.config.dim = part.output_width();
-    return other;
-  }
-
   nn::Part<T> part_;
   split::CutSender<T> sender_;
   split::CutReceiver<T> receiver_;

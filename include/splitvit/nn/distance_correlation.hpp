@@ -33,8 +33,8 @@ class Distances {
     parallel_for(B_, 1, [&](Index begin, Index end) {
       const auto square = [](const auto& p, const auto& q) { return (p - q) * (p - q); };
       for (Index i = begin; i < end; ++i)
-        for (Index j = 0; j < B_; ++j)
-          at(i, j) =
+        for (Index j = 0; j < i; ++j)
+          at(i, j) = at(j, i) =
               std::sqrt(static_cast<double>(kernel::accumulate<T>(width_, square, row(i), row(j))));
     });
     centred_ = all_;

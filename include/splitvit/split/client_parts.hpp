@@ -28,4 +28,12 @@ ClientParts<T> parts_around(const nn::Part<T>& part) {
   return around;
 }
 
+/// All parts of a model: those of a client, and the server's between them.
+template <std::floating_point T>
+std::vector<nn::Part<T>> all_parts(const ClientParts<T>& of_client, const nn::Part<T>& of_server) {
+  std::vector<nn::Part<T>> all{of_client.first, of_server};
+  if (of_client.tail) all.push_back(*of_client.tail);
+  return all;
+}
+
 }  // namespace splitvit::inline SPLITVIT_BUILD::split

@@ -6,7 +6,7 @@
 #include <splitvit/autograd/backward.hpp>        // backward
 #include <splitvit/autograd/variable.hpp>        // NoGrad
 #include <splitvit/codec/float32.hpp>            // Float32
-#include <splitvit/compress/token_choice.hpp>    // kept_count, random_tokens
+#include <splitvit/compress/token_choice.hpp>    // undropped_tokens
 #include <splitvit/core/bytes.hpp>               // ByteReader
 #include <splitvit/core/error.hpp>               // joined, Reason, ShapeError, WireError
 #include <splitvit/core/labels.hpp>              // Labels
@@ -69,6 +69,8 @@ class ClientRole {
   }
 
   const nn::Part<T>& part() const { return learner_.part(); }
+  /// All that this party has of the model.
+  ClientParts<T> parts() const { return {part(), learner_.tail()}; }
   const Learner<T>& learner() const { return learner_; }
   const CutSender<T>& sender() const { return sender_; }
   /// What the server must agree to.
@@ -341,15 +343,16 @@ class ClientRole {
       use(turn_.steps);
       use(turn_.what);
       use(turn_began_);
+    });
+    if (!tail_) return;
+    see("found_loss_sum", found_.loss_sum);
+    show_whole_numbers(see, "found", [this](const auto& use) {
       use(found_.correct);
       use(found_.samples);
     });
-    if (tail_) see("found_loss_sum", found_.loss_sum);
   }
 
  private:
-  ClientParts<T> parts() const { return {part(), learner_.tail()}; }
-
   void require_images(const char* operation, const Tensor<T>& images, Index rows) const {
     const nn::VitConfig& vit = part().config;
     const Shape wanted{rows, vit.channels, vit.image, vit.image};
@@ -373,11 +376,8 @@ class ClientRole {
 
   /// The tokens of each sample that reach the first block; empty for all.
   Tensor<Index> kept_tokens(const StepId& id, Index samples) const {
-    const Index tokens = part().config.tokens();
-    const Index dropped = std::min(compress::kept_count(drop_patches_, tokens - 1), tokens - 2);
-    if (dropped <= 0) return {};
     Rng rng = sender_.draws(id, 0x70617463 /* "patc" */);
-    return compress::random_tokens(samples, tokens, tokens - dropped, rng);
+    return compress::undropped_tokens(samples, part().config.tokens(), drop_patches_, rng);
   }
 
   Learner<T> learner_;
