@@ -7,7 +7,7 @@
 # DATA is idx: or cifar: as split_train has it, NAME what it is called. Each row trains vit_mini with
 # split_train, and lets an attacker learn its inverse (leakage). What is there already is not done
 # again, so a run can be interrupted. Three seeds unless told otherwise. Programs stand in
-# $SPLIT_TRAIN and $LEAKAGE; $COMPUTE may be bf16; $STEPS of training (600) and of the attack ($ATTACK, 1000)
+# $SPLIT_TRAIN and $LEAKAGE; $COMPUTE may be bf16; $STEPS of training (600) and of the attack ($ATTACK, 500)
 # may be fewer for a trial. Then:
 #
 #   python3 bench/draw_leakage.py OUT
@@ -77,7 +77,7 @@ for seed in "${seeds[@]}"; do
     attack=()
     [[ ${options[0]:-} != --drop-patches ]] || attack=("${options[@]}")
     mkdir -p "$folder"
-    "$leakage" "$model/model.safetensors" "$data" "$method" "${cut%,*}" --steps "${ATTACK:-1000}" --seed "$seed" \
+    "$leakage" "$model/model.safetensors" "$data" "$method" "${cut%,*}" --steps "${ATTACK:-500}" --seed "$seed" \
       "${common[@]}" ${attack[@]+"${attack[@]}"} --pictures "$folder/pictures.ppm" --json "$folder/part.json"
     cp "$model/metrics.jsonl" "$folder"
     echo "$row" >"$folder/row.txt"

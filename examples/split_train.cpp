@@ -124,7 +124,7 @@ std::string results_text(const std::vector<Run>& runs) {
 }
 
 int train(Options options) {
-  auto data = data_of(options);
+  const Data data = data_of(options);
   require_messages_fit(options, data);
   if (options.dry_run) return dry_run(options, data);
   const std::vector<Run> planned = planned_runs(options, data);
@@ -150,9 +150,7 @@ int train(Options options) {
                    std::to_string(run.seed).c_str());
       continue;
     }
-    const bool other_seed = run.seed != options.seed;
     options.seed = run.seed;
-    if (other_seed && depends_on_seed(options.data)) data = data_of(options);
     if (options.overwrite) remove_checkpoints(options, run.method);
     runs.push_back(train_or_fail(options, run, data, output));
   }

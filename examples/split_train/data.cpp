@@ -83,8 +83,8 @@ Data read_data(const Options& options) {
   if (options.on_bad_file != "refuse" && kind != "folder")
     throw UsageError("--on-bad-file goes with --data folder: only");
   if (text == "shapes") {
-    Data shapes = data_from(data::make_shapes(
-        {.samples = 8000, .test_samples = 1000, .classes = shape_classes, .seed = options.seed}));
+    Data shapes = data_from(
+        data::make_shapes({.samples = 8000, .test_samples = 1000, .classes = shape_classes}));
     shapes.class_names.assign(data::shape_names.begin(), data::shape_names.begin() + shape_classes);
     return shapes;
   }
@@ -126,8 +126,6 @@ void tell_skipped(const std::vector<std::string>& skipped) {
                splitvit::counted(skipped.size(), "file").c_str(),
                skipped.size() == 1 ? "was" : "were", skipped.front().c_str());
 }
-
-bool depends_on_seed(const std::string& text) { return text == "shapes"; }
 
 Index classes_of(const std::string& text) {
   const std::string kind = text.substr(0, text.find(':'));

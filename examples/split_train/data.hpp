@@ -33,7 +33,7 @@ struct Data {
   }
 };
 
-/// Reads or draws what --data names.
+/// Reads what --data names, or draws it: the same images whatever the seed.
 ///
 /// Errors  UsageError for a text that names no data set; StorageError for files that cannot
 ///         be trusted.
@@ -42,9 +42,6 @@ Data load_data(const Options& options);
 /// Says on stderr how many files were left out of the data, and why the first of them was; nothing
 /// if none was.
 void tell_skipped(const std::vector<std::string>& skipped);
-
-/// Whether another --seed gives other images.
-bool depends_on_seed(const std::string& text);
 
 /// The number of classes that --data tells without reading a file; 0 if it does not.
 splitvit::Index classes_of(const std::string& text);

@@ -18,6 +18,7 @@
 
 #include <splitvit/core/error.hpp>      // joined
 #include <splitvit/io/file.hpp>         // write_file_atomically
+#include <splitvit/io/folder_lock.hpp>  // FolderLock
 #include <splitvit/io/safetensors.hpp>  // format_safetensors
 #include <splitvit/report/clients.hpp>  // clients_csv
 #include <splitvit/report/html.hpp>     // render_html
@@ -49,11 +50,13 @@ struct OutputOptions {
 /// see RetriedWrites.
 class Output {
  public:
-  /// `planned` are the runs to come. With `resume` the folder's runs stay.
+  /// `planned` are the runs to come. With `resume` the folder's runs stay. The folder is this
+  /// process's own from now on.
   ///
   /// Errors  UsageError if the folder holds results that are not to be resumed, or of other
   ///         settings than planned, or a file that would be replaced and is not an earlier run's;
-  ///         StorageError for metrics that this program has not written. Nothing is changed then.
+  ///         StorageError for metrics that this program has not written, or if another process
+  ///         writes to the folder. Nothing is changed then.
   Output(OutputOptions options, std::span<const splitvit::report::Run> planned)
       : options_{std::move(options)} {
     if (options_.folder.empty()) return;
@@ -65,11 +68,13 @@ class Output {
                        " holds results already; name another folder, go on with --resume, or "
                        "replace them with --overwrite");
     const bool goes_on = options_.resume && (used || std::filesystem::exists(jsonl_path(), error));
-    if (goes_on)
+    if (goes_on) {
+      lock_.emplace(*folder_);
       for (const auto& [run, steps, lines, has_ended] : read_earlier(jsonl_path())) {
         in_files_.push_back({.method = run.method, .seed = run.seed});
         if (has_ended && (run.failure.empty() || !options_.retry_failed)) earlier_.push_back(run);
       }
+    }
     std::erase_if(earlier_, [&](const auto& before) {
       return std::ranges::any_of(planned,
                                  [&](const auto& run) { return goes_on_with(run, before); });
@@ -82,6 +87,8 @@ class Output {
     if (!options_.overwrite) require_free(planned, goes_on);
     std::filesystem::create_directories(*folder_, error);
     if (error) throw UsageError("--out " + options_.folder + ": " + error.message());
+    if (!lock_) lock_.emplace(*folder_);
+    if (!options_.overwrite) require_free(planned, goes_on);  // what came meanwhile
     if (options_.overwrite)
       for (const auto& path : {csv_path(), jsonl_path()}) std::filesystem::remove(path, error);
     jsonl_.emplace(jsonl_path());
@@ -260,6 +267,7 @@ class Output {
 
   OutputOptions options_;
   std::optional<std::filesystem::path> folder_;
+  std::optional<splitvit::io::FolderLock> lock_;
   bool several_methods_ = false, several_seeds_ = false;  ///< here, or in earlier runs
   std::vector<splitvit::report::Run> earlier_;
   std::vector<splitvit::report::Run> in_files_;  // method and seed of each

@@ -233,7 +233,7 @@ code=0
 [[ $code == 1 ]] || fail "exit code $code: $(cat stderr)"
 said "limited/model.safetensors is lost or not complete: "
 said "limited/model-best.safetensors is lost or not complete: "
-[[ $(ls limited) == $'checkpoints\nmetrics.csv\nmetrics.jsonl\nreport.html' ]] || fail "$(ls limited)"
+[[ $(ls limited) == $'checkpoints\nlock\nmetrics.csv\nmetrics.jsonl\nreport.html' ]] || fail "$(ls limited)"
 # Not compared are bytes up: a client that could not write its first checkpoint says so in its hello.
 metrics() { cut -d, -f1-6,8,10 "$1/metrics.csv"; }
 records() {

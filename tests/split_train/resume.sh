@@ -76,6 +76,15 @@ train --out undisturbed --resume >stdout 2>stderr || fail "$(cat stderr)"
 said "finished before"
 refused "holds results already" --out undisturbed
 
+# One process at a time writes to a folder.
+cksum undisturbed/metrics.* >before
+exec 7>>undisturbed/lock
+flock 7
+train --out undisturbed --resume --seed 1 >stdout 2>stderr && fail "two processes write to one folder"
+said "undisturbed/lock: in use by process "
+exec 7>&-
+cmp before <(cksum undisturbed/metrics.*) || fail "a folder in use was changed"
+
 # Both processes by one command: each signal, then to the end.
 stop_at 5 TERM both
 [[ $code == 143 ]] || fail "exit code $code after SIGTERM: $(cat stderr)"

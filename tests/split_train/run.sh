@@ -105,7 +105,7 @@ for model in model model-best; do
     done
   done
 done
-[[ $(ls "$out" | wc -l) == 16 ]] || fail "other files: $(ls "$out")"
+[[ $(ls "$out" | wc -l) == 17 ]] || fail "other files: $(ls "$out")"
 [[ -s $out/report.html ]] || fail "no report"
 must_refuse "--resume" "${comparison[@]}"
 
