@@ -48,14 +48,15 @@ def rows_of(folder):
 
 def of_seeds(runs, key, decimals):
     values = [run[0][key] for run in runs]
-    spread = f" ± {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else ""
+    spread = f" ± {statistics.pstdev(values):.{decimals}f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.{decimals}f}{spread}"
 
 
 def table(folder):
     rows = rows_of(folder)
     if not rows:
-        sys.exit(f"draw_leakage.py: {folder} has no rows")
+        print(f"draw_leakage.py: {folder} has no rows yet", file=sys.stderr)
+        return
     head = ["cut", "method", "accuracy", "KiB a step", *COLUMNS]
     print(f"\n**{folder.name}**\n\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     for (cut, method), runs in rows.items():
