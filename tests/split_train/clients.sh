@@ -2,13 +2,7 @@
 # SPDX-License-Identifier: MIT
 # clients.sh SPLIT_TRAIN: several clients that train one model, simulated in one process, as a test.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 
 # Of the four classes 24, 12, 6 and 6 images; of class 0 also most of the test images.
 for class in 0 0 0 0 1 1 2 3; do image $class; done >eight.bin

@@ -3,14 +3,7 @@
 # clients_late.sh SPLIT_TRAIN: a server goes on without clients that are killed, stopped, or never come,
 # and takes them again when they do, as a test.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-trap 'kill -KILL $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 
 images 24 >train.bin
 images 16 >test.bin

@@ -4,15 +4,8 @@
 # of their own; the same commands with --resume go on. Each ends with the files of the same training
 # without a kill, and all with the model of the simulation, as a test.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-trap 'kill -KILL $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/same_files.sh"
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
+source "$here/same_files.sh"
 
 images 24 >train.bin
 images 16 >test.bin

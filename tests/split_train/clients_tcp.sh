@@ -3,16 +3,9 @@
 # clients_tcp.sh SPLIT_TRAIN: a server and several clients in processes of their own give what one
 # process gives that simulates them, as a test.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/same_files.sh"
-scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../examples/slurm" && pwd)
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
+source "$here/same_files.sh"
+scripts=$here/../../examples/slurm
 
 images 24 >train.bin
 images 16 >test.bin

@@ -3,19 +3,8 @@
 # files.sh SPLIT_TRAIN: methods that fail, parties with other files, files that are there already,
 # and output that cannot be written, as a test.
 set -euo pipefail
-
-program=$(realpath "$1")
-samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
-folder=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-finish() {
-  if [[ -n $running ]]; then kill "$running" 2>/dev/null || true; fi
-  rm -rf "$folder"
-}
-trap finish EXIT
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
+samples=$here/../fuzz/corpus/image_files
 
 said() { grep -qF -- "$1" stderr || fail "no '$1' in: $(cat stderr)"; }
 run() { "$program" --threads 1 --progress none "$@" >stdout 2>stderr; }

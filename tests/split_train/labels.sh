@@ -3,14 +3,7 @@
 # labels.sh SPLIT_TRAIN: with the labels at the client the model is the same as with the labels at the
 # server, byte for byte, in one process and over TCP; and which options go together, as a test.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$folder"' EXIT
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 
 images 24 >train.bin
 images 16 >test.bin

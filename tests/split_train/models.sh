@@ -3,18 +3,8 @@
 # models.sh SPLIT_TRAIN: what a saved model knows, and weights under the names of other programs, as
 # a test.
 set -euo pipefail
-
-program=$(realpath "$1")
-samples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz/corpus/image_files" && pwd)
-folder=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
-finish() {
-  if [[ -n $running ]]; then kill "$running" 2>/dev/null || true; fi
-  rm -rf "$folder"
-}
-trap finish EXIT
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
+samples=$here/../fuzz/corpus/image_files
 
 run() { "$program" --threads 1 --progress none "$@" 2>stderr; }
 train() { run --batch 16 "$@" >stdout || fail "$(cat stderr): $*"; }

@@ -3,16 +3,10 @@
 # mpi.sh SPLIT_TRAIN: the processes of an MPI job give what one process gives that simulates them, as a
 # test. MPIEXEC (mpiexec) starts them.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/same_files.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-launcher=$(cd "$(dirname "${BASH_SOURCE[0]}")/../mpi" && pwd)/job.sh
-slurm=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../examples/slurm" && pwd)
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
+source "$here/same_files.sh"
+launcher=$here/../mpi/job.sh
+slurm=$here/../../examples/slurm
 
 if ! "$program" --version | grep -q '^MPI: built in'; then
   must_refuse "--link mpi: this program was built without MPI" --link mpi

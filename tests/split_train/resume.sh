@@ -2,18 +2,7 @@
 # SPDX-License-Identifier: MIT
 # resume.sh SPLIT_TRAIN: trainings that are stopped by a signal and go on, in all roles, as a test.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/serving.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-finish() {
-  if [[ -n $running ]]; then kill -9 "$running" 2>/dev/null || true; fi
-  rm -rf "$folder"
-}
-trap finish EXIT
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 
 images 120 >train.bin
 images 20 >test.bin

@@ -3,11 +3,7 @@
 # run.sh SPLIT_TRAIN: short trainings with the main program, wrong options, and a comparison that is
 # cut short and resumed, as a test.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-trap 'rm -rf "$folder"' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 out=$folder/out
 
 train() { "$program" --steps 2 --batch 32 --threads 1 --progress none "$@"; }

@@ -2,14 +2,7 @@
 # SPDX-License-Identifier: MIT
 # server.sh SPLIT_TRAIN: a server among clients that come at the wrong time, say nothing, or vanish.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-server=
-first=
-trap 'kill -KILL $server $first 2>/dev/null || true; rm -rf "$folder"' EXIT
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 
 serve() {  # serve OPTIONS...: $server is its process, $port where it listens
   : >log    # not the address of an earlier one

@@ -3,13 +3,7 @@
 # words.sh SPLIT_TRAIN: what the main program reads and says: numbers, addresses, files of options,
 # errors, versions, costs known before, the table and the report, as a test.
 set -euo pipefail
-
-program=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-source "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/../support/cifar_images.sh"
-cd "$folder"
+source "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
 
 # Of class 0 more than of others.
 for class in 0 0 0 0 0 1 1 1 2 3; do image $class; done >test.bin
