@@ -25,7 +25,7 @@ rows=(
   "3 select:0.3"
   "3 merge-tokens:0.3@q:4"
   "3 none@q:4"
-  "3 none@transform:2"
+  "3 none@transform:rate=0.05"
   # Defences.
   "3 shuffle"
   "3 merge:0.3:min_cluster_size=2,select:0.3"
