@@ -73,17 +73,28 @@ def table(folder):
     print(f"\nFloors: {'; '.join(floors)}.")
 
 
-def png_of(path):
-    """A picture in PNG, from PPM."""
+def png_of(path, of_all):
+    """A picture in PNG, from PPM: all of it, or its lower half. What was drawn of grey images is
+    grey."""
     data = path.read_bytes()
     _, size, _, pixels = data.split(b"\n", 3)
     width, height = map(int, size.split())
-    lines = b"".join(b"\0" + pixels[3 * width * y : 3 * width * (y + 1)] for y in range(height))
+    upper = pixels[: len(pixels) // 2]
+    is_grey = upper[::3] == upper[1::3] == upper[2::3]
+    if not of_all:
+        height //= 2
+        pixels = pixels[len(upper) :]
+    if is_grey:
+        pixels = bytes(sum(pixel) // 3 for pixel in zip(pixels[::3], pixels[1::3], pixels[2::3]))
+    line = len(pixels) // height
+    lines = b"".join(b"\0" + pixels[line * y : line * (y + 1)] for y in range(height))
 
     def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 8, 0 if is_grey else 2, 0, 0, 0)
     body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
     return width, height, b"\x89PNG\r\n\x1a\n" + body
 
@@ -94,21 +105,17 @@ def pictures(folder):
     lines, y, width = [], 8, 0
     for (cut, method), runs in rows_of(folder).items():
         values, path = runs[0]
-        width, height, png = png_of(path)
-        half = scale * height // 2
-        data = base64.b64encode(png).decode()
-        first = not lines
-        shown = 2 * half if first else half
+        width, height, png = png_of(path, of_all=not lines)
         text = html.escape(f"{method}, cut {cut}" if cut != "0" else "after the stem")
+        text += f", SSIM {values['inverse network: SSIM']:.2f}"
+        bottom = y + scale * height
         lines.append(
-            f'<svg x="{left}" y="{y}" width="{scale * width}" height="{shown}" viewBox="0 '
-            f'{0 if first else height // 2} {width} {height if first else height // 2}">'
-            f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}" '
-            f'style="image-rendering:pixelated"/></svg>'
-            f'<text x="{left - 10}" y="{y + shown - half // 2 + 4}" text-anchor="end">{text}, '
-            f"SSIM {values['inverse network: SSIM']:.2f}</text>"
+            f'<image x="{left}" y="{y}" width="{scale * width}" height="{scale * height}" '
+            f'href="data:image/png;base64,{base64.b64encode(png).decode()}" '
+            'style="image-rendering:pixelated"/>'
+            f'<text x="{left - 10}" y="{bottom - 28}" text-anchor="end">{text}</text>'
         )
-        y += shown + gap
+        y = bottom + gap
     print(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + scale * width + 8}" height="{y + 2}" '
         'font-family="sans-serif" font-size="12" fill="#222222">'
