@@ -109,11 +109,12 @@ def pictures(folder):
         text = html.escape(f"{method}, cut {cut}" if cut != "0" else "after the stem")
         text += f", SSIM {values['inverse network: SSIM']:.2f}"
         bottom = y + scale * height
+        middle = bottom - scale * (height if lines else height // 2) // 2  # of what was drawn
         lines.append(
             f'<image x="{left}" y="{y}" width="{scale * width}" height="{scale * height}" '
             f'href="data:image/png;base64,{base64.b64encode(png).decode()}" '
             'style="image-rendering:pixelated"/>'
-            f'<text x="{left - 10}" y="{bottom - 28}" text-anchor="end">{text}</text>'
+            f'<text x="{left - 10}" y="{middle + 4}" text-anchor="end">{text}</text>'
         )
         y = bottom + gap
     print(

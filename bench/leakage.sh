@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# How much a server sees, by cut, method and defence.
+# How much a server sees, by cut, method and defence: the rows of LEAKAGE.md.
 #
 #   bench/leakage.sh NAME DATA OUT [SEED...]
 #

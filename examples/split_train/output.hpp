@@ -87,8 +87,10 @@ class Output {
     if (!options_.overwrite) require_free(planned, goes_on);
     std::filesystem::create_directories(*folder_, error);
     if (error) throw UsageError("--out " + options_.folder + ": " + error.message());
-    if (!lock_) lock_.emplace(*folder_);
-    if (!options_.overwrite) require_free(planned, goes_on);  // what came meanwhile
+    if (!lock_) {
+      lock_.emplace(*folder_);
+      if (!options_.overwrite) require_free(planned, goes_on);  // of what came meanwhile
+    }
     if (options_.overwrite)
       for (const auto& path : {csv_path(), jsonl_path()}) std::filesystem::remove(path, error);
     jsonl_.emplace(jsonl_path());

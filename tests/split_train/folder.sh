@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# For the test scripts, which read this file with `source` before anything else. It leaves them in a
-# $folder of their own, which is removed at their end, when what they have in the background is killed.
-# They have $program, their first argument, $here, where these scripts are, checks.sh, serving.sh and
-# the images of cifar_images.sh.
+# For the test scripts, which read this file with `source` before anything else. It moves them into a
+# $folder of their own; when they end, what still runs in the background is killed and the folder is
+# removed. It gives them $program (their first argument), $here (the folder of these scripts), and the
+# functions of checks.sh, serving.sh and cifar_images.sh.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=$(realpath "$1")
 folder=$(mktemp -d)

@@ -54,7 +54,8 @@ struct SafeNorm {
   double value() const { return std::min(largest * rest, std::numeric_limits<double>::max()); }
 };
 
-/// The gradient of x from that of x clip / |x|: clip / |x| of its part that is orthogonal to x.
+/// Turns the gradient of y = x clip / |x| into that of x, in place: its part orthogonal to x, times
+/// clip / |x|, since the norm of y does not depend on x.
 template <std::floating_point T>
 void pass_clipped(std::span<const T> x, const SafeNorm& norm, double clip, std::span<T> gradient) {
   const auto unit = [&](std::size_t i) {

@@ -167,8 +167,8 @@ inline Tensor<Index> random_tokens(Index B, Index N, Index P, Rng& rng) {
   return out;
 }
 
-/// What is left if a share of the patches, chosen at random for each sample, is dropped, but for
-/// one at least: (B, P) as above. Empty, and nothing is drawn, if no patch is dropped.
+/// The tokens that are left when a share of each sample's patches is dropped at random: token 0 and
+/// at least one patch, (B, P) as above. Empty, and rng stays as it is, if no patch is dropped.
 inline Tensor<Index> undropped_tokens(Index B, Index N, double share, Rng& rng) {
   const Index dropped = std::min(kept_count(share, N - 1), N - 2);
   return dropped > 0 ? random_tokens(B, N, N - dropped, rng) : Tensor<Index>{};

@@ -86,7 +86,8 @@ struct ClusterGuess {
 /// attacker can who knows that label of each cluster from elsewhere.
 ///
 /// Shapes  features (B, ...), labels: B of them.
-/// Errors  ShapeError; those of kernel::kmeans.
+/// Errors  ShapeError unless there is a label for each sample; as kernel::kmeans for the number of
+///         clusters.
 template <std::floating_point T>
 ClusterGuess guess_by_clusters(const Tensor<T>& features, std::span<const Index> labels,
                                Index clusters, Rng rng) {

@@ -28,7 +28,8 @@ ClientParts<T> parts_around(const nn::Part<T>& part) {
   return around;
 }
 
-/// All parts of a model: those of a client, and the server's between them.
+/// All parts of a model in the order of a forward pass: the client's first one, the server's, and
+/// the client's tail if it has one.
 template <std::floating_point T>
 std::vector<nn::Part<T>> all_parts(const ClientParts<T>& of_client, const nn::Part<T>& of_server) {
   std::vector<nn::Part<T>> all{of_client.first, of_server};
